@@ -16,7 +16,8 @@ from urllib3.http2.connection import HTTP2Response
 from tests.stream.bodies import ANSWER, AsyncSource, Source
 from tests.support import wire
 from tokenstream import AsyncStream, Decoder, Message, Stream
-from tokenstream._sources import SyncSource, sync_source
+from tokenstream._sources.find import sync_source
+from tokenstream._sources.kinds import SyncSource
 from tokenstream.errors import MisuseError, StreamTruncated
 
 pytestmark = pytest.mark.anyio

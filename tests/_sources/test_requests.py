@@ -18,7 +18,8 @@ from tests._sources.sdks import AtOnce, Cut
 from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, client_context, sized
 from tokenstream import AsyncStream, Stream
-from tokenstream._sources import SyncSource, sync_source
+from tokenstream._sources.find import sync_source
+from tokenstream._sources.kinds import SyncSource
 from tokenstream.errors import MisuseError, StatusError, StreamTruncated
 
 

@@ -16,7 +16,7 @@ from tests.support.effort import in_steps
 from tests.support.recordings import ours
 from tests.support.sampling import sampled
 from tokenstream import Deadlines, Message, Retry, Stream, aresilient, resilient, testing
-from tokenstream._sources import AsyncSource, SyncSource
+from tokenstream._sources.kinds import AsyncSource, SyncSource
 from tokenstream.errors import StreamError
 from tokenstream.testing import Arrival, Recording, VirtualClock
 from tokenstream.testing._recordings.replay import AsyncReplay, Chunks

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._connection.unframed_input import OF_SSE, UnframedInput
+from tokenstream._connection.unframed_input import OF_SSE, UnframedInput, make_bypass, make_messages
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole
 from tokenstream.formats._detect.undetected_format import UndetectedFormat
-from tokenstream.formats._detect.unknown import find_error, find_lost_line_ends
 from tokenstream.formats._endings import ANSWERED, ENDINGS
 from tokenstream.formats._kit.whole_text import added_by
-from tokenstream.framing import AWSEventStreamParser, SSEParser
-from tokenstream.framing._body import JSONBody
-from tokenstream.framing._given import Bypass, TextBody, WholeMessages
 
 if TYPE_CHECKING:
     from collections import deque
@@ -32,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.whole_text import TextFinder, WholeText
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.formats._resume.event_log import EventLog
-    from tokenstream.framing._given import Framing
+    from tokenstream.framing._framing import Framing
     from tokenstream.limits import Limits
 
 _COMES_FRAMED = frozenset({"pieces", "body"})
@@ -143,7 +138,7 @@ class Connection:
         self.framing: Framing
         if self.format.framing in _COMES_FRAMED:
             # Each chunk is a frame already.
-            self.framing = Bypass(limits)
+            self.framing = make_bypass(limits)
         else:
             self.framing = UnframedInput(
                 self.format, limits=limits, departures=departures, found=self._use_framing
@@ -181,8 +176,7 @@ class Connection:
     def _use_framing(self, framing: Framing) -> None:
         self.framing = framing
         if isinstance(self.format, UndetectedFormat):
-            self.format.documents = isinstance(framing, JSONBody)
-            self.format.messages = isinstance(framing, WholeMessages)
+            self.format.documents, self.format.messages = framing.is_json, framing.has_messages
 
     def _find_arrived(self, whole: WholeText) -> str:
         """Return the text of a part so far, to find the new text if the server repeats all of the part.
@@ -234,23 +228,15 @@ class Connection:
         format, framing, first_frames = self.format, self.framing, self.format.first_frames
         is_read = format.ended and first_frames.enough and first_frames.is_proven
         is_certain = is_read and not format.assumed and format.error is None and self.error is None
-        return is_certain and isinstance(framing, SSEParser) and framing.is_spotless
+        return is_certain and framing.is_spotless
 
     @property
     def _is_cut(self) -> bool:
         """True if the input so far ends inside a frame, a binary message, or the array of frames."""
-        if self._cut_message or (isinstance(self.framing, JSONBody) and self.framing.is_open):
+        if self.framing.cut_message or self.framing.is_open:
             return True
         # White space alone, and an SSE comment, which begins with a colon, are not part of a frame.
         return self.tail.lstrip()[:1] not in (b"", b":")
-
-    @property
-    def _cut_message(self) -> bytes:
-        """The bytes of the binary message in which the input so far ends; empty in other framings.
-
-        Each message states its length, so remaining bytes are always a message that was cut off.
-        """
-        return self.framing.tail if isinstance(self.framing, AWSEventStreamParser) else b""
 
     @property
     def unfinished_choices(self) -> list[int]:
@@ -284,17 +270,17 @@ class Connection:
 
     @property
     def comments(self) -> int:
-        return self.framing.comments if isinstance(self.framing, SSEParser) else 0
+        return self.framing.comments
 
     @property
     def last_event_id(self) -> str | None:
         """The id of the last SSE event; None if the server sent none."""
-        return (self.framing.last_event_id or None) if isinstance(self.framing, SSEParser) else None
+        return self.framing.last_event_id or None
 
     @property
     def retry(self) -> int | None:
         """The server's reconnection time in milliseconds; None if the server sent none."""
-        return self.framing.retry if isinstance(self.framing, SSEParser) else None
+        return self.framing.retry
 
     @property
     def frames_seen(self) -> int:
@@ -307,21 +293,21 @@ class Connection:
     @property
     def takes_payloads(self) -> bool:
         """True if the input is payloads that were framed and decoded elsewhere."""
-        return isinstance(self.framing, Bypass)
+        return self.framing.has_payloads
 
     def take_payloads(self) -> None:
         """Expect payloads that were framed and decoded elsewhere, for example by an SDK."""
-        if not isinstance(self.framing, Bypass):
+        if not self.framing.has_payloads:
             # Rules about SSE do not apply to payloads.
             self._departures.leave_out(OF_SSE)
             # Bytes that arrived earlier (an SDK sends none) are examined at the end of the input.
-            self._use_framing(Bypass(self._limits, self.framing if self.framing.tail else None))
+            self._use_framing(make_bypass(self._limits, self.framing if self.framing.tail else None))
 
     def take_messages(self) -> None:
         """Expect each piece of input to be one whole payload, like the messages of a WebSocket."""
         # Rules about SSE do not apply to messages.
         self._departures.leave_out(OF_SSE)
-        self._use_framing(WholeMessages(self._limits))
+        self._use_framing(make_messages(self._limits))
 
     def take_text(self) -> None:
         """Record that the input was text, for the error about a body that cannot be read."""
@@ -334,27 +320,7 @@ class Connection:
         For a chunk that is one more delta like the last one, the function returns the event. For any
         other chunk the function returns None, and the chunk has to be read in the usual way.
         """
-        framing, format = self.framing, self.format
-        if isinstance(framing, SSEParser):
-            # The longest chunk that may be read without the parser; 0 while bytes are held.
-            longest = framing.longest_alone
-            return format.shortcut("event", longest) if longest else None
-        if isinstance(framing, JSONBody):
-            # Other than 0 only for NDJSON, whose chunks are lines; other chunks may be elements of an array.
-            longest = framing.longest_alone
-            if longest:
-                # A chunk contains no bytes before the payload, and a line end after it.
-                return format.shortcut("line", longest, b"", b"\n")
-            return framing.shortcut(partial(format.shortcut, "element"))
-        if isinstance(framing, WholeMessages):
-            return format.shortcut("message", self._limits.event)
-        if isinstance(framing, Bypass):
-            return format.shortcut("payload", self._limits.event)
-        if not isinstance(framing, AWSEventStreamParser):
-            return None
-        # The framing has to verify a chunk's checksum, so it calls the format's function itself.
-        payload_shortcut = format.payload_shortcut()
-        return None if payload_shortcut is None else framing.shortcut(*payload_shortcut)
+        return self.framing.make_shortcut(self.format, self._limits)
 
     def end(self, *, broken: bool, known_over: bool) -> list[Event]:
         """End the input, and return the remaining events; set `error` if the answer is not complete.
@@ -380,10 +346,12 @@ class Connection:
             return events + self.abandon()
         if self.error is None:
             events += self._end_format(known_over=known_over)
-        if isinstance(self.framing, SSEParser | TextBody) and self.framing.replaced:
+        if self.framing.replaced:
             self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
         if isinstance(self.error, StreamTruncated) and not self.frames_seen:
             # No frame ended: perhaps because the body has lost its line ends on the way.
+            from tokenstream.formats._detect.unknown import find_lost_line_ends
+
             self.error = find_lost_line_ends(self.tail, self._limits) or self.error
         return events
 
@@ -417,7 +385,7 @@ class Connection:
         mismatch = first_frames.find_mismatch(format)
         if mismatch is not None:
             return mismatch
-        ends_with_input = format.ends_with_input and not (format.is_amid or self._cut_message)
+        ends_with_input = format.ends_with_input and not (format.is_amid or self.framing.cut_message)
         end_may_complete = format.ended or ends_with_input
         if end_may_complete or isinstance(format, UndetectedFormat):
             return None
@@ -501,7 +469,7 @@ class Connection:
         # From here on, the format is the detected one.
         format = self.format
         self.error = self._find_missing_answer_error()
-        if self.error is None and isinstance(self.framing, Bypass) and format.finished and not format.ended:
+        if self.error is None and self.framing.has_payloads and format.finished and not format.ended:
             # The sentinel was not passed on by the code that framed the payloads.
             format.conclude()
         if known_over and self.error is None and not format.ended and not self.tail:
@@ -509,7 +477,7 @@ class Connection:
             format.read_sentinel()
         # The input ends inside a frame, which may have held more of the answer.
         # In a format without an end of its own, the end of the input is none either in a message.
-        cut_message = self._cut_message
+        cut_message = self.framing.cut_message
         is_cut = (format.finished or cut_message) and self.endings.clean != "complete"
         if self.error is None and is_cut:
             self.error = format.cut_short()
@@ -518,7 +486,7 @@ class Connection:
         events += format.end()
         # The format may find the answer truncated only because the frames are of another format.
         self.error = format.first_frames.explain(format.error, format)
-        if isinstance(self.framing, JSONBody) and not self.framing.is_array and format.frames == 1:
+        if self.framing.is_document and format.frames == 1:
             self._note_if_not_streamed()
         if self.error is None and cut_message:
             format.note("broken_after_finish")
@@ -545,8 +513,11 @@ class Connection:
         withheld = self.format.withheld
         if withheld is not None:
             return withheld
-        stray = self.framing.stray if isinstance(self.framing, SSEParser) else b""
-        error = find_error(stray, self._limits) if stray else None
+        error, stray = None, self.framing.stray
+        if stray:
+            from tokenstream.formats._detect.unknown import find_error
+
+            error = find_error(stray, self._limits)
         if error is not None and self.format.is_whole:
             self.note("error_after_finish")
             return None
@@ -616,6 +587,6 @@ class Connection:
         events = self._read_last_frames([frame])
         self._accepted_unfinished = True
         # A blank line should have ended the SSE event.
-        if not isinstance(self.format, UndetectedFormat) and isinstance(self.framing, SSEParser):
+        if self.framing.ends_events and not isinstance(self.format, UndetectedFormat):
             self.format.note("blank_line_missing")
         return events

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, PositionLost
 from tokenstream.formats._detect.undetected_format import UndetectedFormat
-from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from tokenstream._connection.connection import Connection
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
+    from tokenstream.formats._resume.event_log import EventLog
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.stages import Reorder
     from tokenstream.stages._metrics.meter import Meter
@@ -49,7 +49,7 @@ class Arrivals:
 
     def remember(self, log: EventLog | None = None) -> None:
         """Remember events from now on, because another connection may repeat some."""
-        self.log, self.looks_at_frames = EventLog() if log is None else log, True
+        self.log, self.looks_at_frames = _make_log() if log is None else log, True
 
     def take(self, reorder: Reorder) -> None:
         self.reorder, self.looks_at_frames = reorder, True
@@ -139,10 +139,17 @@ class Arrivals:
         if self.log is None:
             return
         if kept_format is None:
-            self.log = EventLog()
+            self.log = _make_log()
         elif kept_format.merges_replays:
             # Such a format recognises repeated events itself, by their positions.
             self.forget()
         else:
             known_format = None if isinstance(kept_format, UndetectedFormat) else kept_format
             self.log.begin_replay(known_format, skips_ids=skips_ids)
+
+
+def _make_log() -> EventLog:
+    """Return a log; only a stream that another connection may continue loads it."""
+    from tokenstream.formats._resume.event_log import EventLog
+
+    return EventLog()

@@ -8,9 +8,7 @@ from tokenstream._answer.accumulator import Accumulator
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled, StreamTruncated, store_progress
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._resume.event_log import EventLog
-from tokenstream.formats._resume.state import read_events, write_events
-from tokenstream.framing import ServerSentEvent
+from tokenstream.framing._sse_event import ServerSentEvent
 from tokenstream.message import Checkpoint, Usage
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
+    from tokenstream.formats._resume.event_log import EventLog
     from tokenstream.limits import Limits
     from tokenstream.message import Ending
 
@@ -78,6 +77,8 @@ class Progress:
         if connection is not None and last is not None and last.state is not None:
             state = {"format": last.state}
             if waiting:
+                from tokenstream.formats._resume.state import write_events
+
                 state["events"] = write_events(waiting)
             if log is not None:
                 # The events that were read, in case the server repeats some.
@@ -188,6 +189,9 @@ def restore_answer(
     The result is that format; the events that were decoded before the checkpoint, but are still to be
     returned; and the log, which recognises events that the server repeats, or None if the format does.
     """
+    from tokenstream.formats._resume.event_log import EventLog
+    from tokenstream.formats._resume.state import read_events
+
     name, state = _check_resumable(checkpoint)
     format = registry.create(name, limits=limits)
     try:

@@ -1,14 +1,14 @@
 """The input of an answer, from chunks to events: what has arrived, how far it is read, and how it ends.
 
 These facts are in one class, since each chunk changes them together: for example, the state may not leave
-"reading" without `shortcut = None`. The class knows no guards, no retries and no observers: a `Sink` takes
+"reading" without `shortcut = None`. The class knows no guards, no retries and no observers: a `Way` takes
 the events, and `keep` is called where a checkpoint may be made.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._basics.waits import retry_after_of
@@ -16,7 +16,6 @@ from tokenstream._pipeline.arrivals import SLICE_END, Arrivals
 from tokenstream._pipeline.glance import make_glance
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, ProviderError, StreamInterrupted
 from tokenstream.events import TextDelta, ToolCallStart
-from tokenstream.formats._detect.unknown import describe_bad_piece
 from tokenstream.formats._endings import ANSWERED, CLOSED, OPEN
 from tokenstream.formats._kit.errors import is_vague
 from tokenstream.stages._content import has_content
@@ -24,10 +23,10 @@ from tokenstream.stages._content import has_content
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from tokenstream._answer.accumulator import Accumulator
     from tokenstream._connection.status import ErrorBody
     from tokenstream._pipeline.glance import Glance
     from tokenstream._pipeline.link import Link
+    from tokenstream._pipeline.way import Way
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._endings import EndSign, InputState
@@ -41,21 +40,6 @@ NO_EVENTS: CurrentEvents = ((), 0)
 """The value of `Intake.current_events` between two chunks."""
 
 
-class Sink(Protocol):
-    """Takes the events of an input; what it does with them may change after each event."""
-
-    __slots__ = ()
-
-    accumulator: Accumulator
-    on_read: Callable[[Any], bool]
-    """Called by `read` with each event; returns True if the event has content. It also adds the event to the
-    message, unless another part of the machine adds it later."""
-    show_glanced: Callable[[Event | None], Event | None] | None
-    """Takes an event of the fast path, which is in the message already; None if nobody judges it."""
-    changes_events: bool
-    """True while events are held back, moved or dropped, so that no chunk may be read on the fast path."""
-
-
 class Intake:
     """Takes the chunks of an answer, from one connection after the other, and gives its events.
 
@@ -67,7 +51,7 @@ class Intake:
     __slots__ = (  # noqa: RUF023 - grouped by what they are about
         # Parts that it works with, and never replaces.
         "_keep",
-        "_sink",
+        "_way",
         "arrivals",
         "link",
         "meter",
@@ -98,13 +82,13 @@ class Intake:
         self,
         *,
         link: Link,
-        sink: Sink,
+        way: Way,
         meter: Meter,
         keep: Callable[[], object],
         timer: Callable[[], float] | None,
     ) -> None:
         self.link, self.meter = link, meter
-        self._sink, self._keep = sink, keep
+        self._way, self._keep = way, keep
         # A driver, which has a timer, looks at the clock between two slices.
         self.arrivals = Arrivals(meter, marks_slices=timer is not None)
         """Puts frames in order, and drops repeated ones."""
@@ -231,6 +215,8 @@ class Intake:
                 if self.link.refusal is None:
                     self.link.connection.take_text()
         else:
+            from tokenstream.formats._detect.unknown import describe_bad_piece
+
             raise describe_bad_piece(chunk)
         self.read_plainly(chunk, now)
 
@@ -250,7 +236,7 @@ class Intake:
         if (
             self.shortcut is None
             or not self.link.connection.takes_payloads
-            or self._sink.show_glanced is not None
+            or self._way.show_glanced is not None
         ):
             return False
         self.glanced_event = self.shortcut(cast("Any", payload), now)
@@ -283,9 +269,9 @@ class Intake:
         is created after the last chunk of an answer.
         """
         # None if the format has no fast way to read a chunk like the last one.
-        read, sink = self.link.connection.shortcut(), self._sink
-        glance = self.glance = None if read is None else make_glance(self, sink.accumulator, read)
-        show = sink.show_glanced
+        read, way = self.link.connection.shortcut(), self._way
+        glance = self.glance = None if read is None else make_glance(self, way.accumulator, read)
+        show = way.show_glanced
         if glance is None or show is None:
             self.shortcut = glance
         else:
@@ -444,14 +430,14 @@ class Intake:
         adds it to the message, unless another part of the machine does that later; so the message never runs
         ahead of the reader. This code runs for every token, so it avoids calls that usually do nothing.
         """
-        link, sink, meter, arrivals = self.link, self._sink, self.meter, self.arrivals
-        accumulator, keep, max_bytes = sink.accumulator, self._keep, link.limits.body
+        link, way, meter, arrivals = self.link, self._way, self.meter, self.arrivals
+        accumulator, keep, max_bytes = way.accumulator, self._keep, link.limits.body
         frames: Any
         events: Sequence[Event]
         event: Event | None
         # After `restore`: the events that the checkpoint holds, but that were never returned.
         for event in self.current_events[0]:
-            sink.on_read(event)
+            way.on_read(event)
             self.returned_count += 1
             yield event
         while True:
@@ -466,7 +452,7 @@ class Intake:
                 while self.events_left:
                     keep()
                     event = self.events_left.pop(0)
-                    if sink.on_read(event):
+                    if way.on_read(event):
                         self._count_late_content(event, is_first=is_first)
                         is_first = False
                     self.returned_count += 1
@@ -531,7 +517,7 @@ class Intake:
                     if len(events) > 1:
                         self.current_events = events, self.returned_count
                 for event in events:
-                    if sink.on_read(event):
+                    if way.on_read(event):
                         if not content_events:
                             meter.mark_content(now)
                         content_events += 1
@@ -579,7 +565,7 @@ class Intake:
             if self.state in OPEN:
                 self.state = "ending" if is_ending else "reading"
             may_have_shortcut = not is_ending and reader.may_have_shortcut() and meter.content_chunks
-            if may_have_shortcut and not (uses_sorted_frames or sink.changes_events):
+            if may_have_shortcut and not (uses_sorted_frames or way.changes_events):
                 # The next chunk may be like this one: `give` then creates the fast path, and uses it.
                 self.shortcut = self.make_shortcut
             # Frees the payload, since it may be large and the next input may take long to arrive.

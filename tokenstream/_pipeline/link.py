@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._connection.head import ResponseHead
-    from tokenstream._sources import AsyncSource, SyncSource
+    from tokenstream._sources.kinds import AsyncSource, SyncSource
     from tokenstream.departures import Departures
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory

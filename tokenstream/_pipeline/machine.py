@@ -119,7 +119,7 @@ class Machine:
             offered=offered,
         )
         """Makes connections."""
-        self.intake = intake = Intake(link=link, sink=way, meter=meter, keep=progress.keep, timer=timer)
+        self.intake = intake = Intake(link=link, way=way, meter=meter, keep=progress.keep, timer=timer)
         """Takes the chunks, and gives their events; has the state of the input."""
         way.begin(intake, accumulator)
         link.begin()

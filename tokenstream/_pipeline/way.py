@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._pipeline.guarding import Guarding
-from tokenstream._pipeline.intake import Sink
-from tokenstream._pipeline.joining import Hold, Joining, ends_at_once
 from tokenstream.events import PartDone, Stopped
 from tokenstream.formats._endings import CLOSED, ENDINGS
 from tokenstream.stages._content import has_content
@@ -17,9 +14,9 @@ if TYPE_CHECKING:
 
     from tokenstream._answer.accumulator import Accumulator
     from tokenstream._pipeline.asked import AskedFacts
-    from tokenstream._pipeline.guarding import Stops
+    from tokenstream._pipeline.guarding import Guarding, Stops
     from tokenstream._pipeline.intake import Intake
-    from tokenstream._pipeline.joining import AttemptListener
+    from tokenstream._pipeline.joining import AttemptListener, Joining
     from tokenstream.events import Event, Finish
     from tokenstream.formats._endings import Endings
     from tokenstream.formats._kit.whole_text import WholeText
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._guards.guards import Guards
 
 
-class Way(Sink):
+class Way:
     """Passes each event of an input to the reader, through the parts that exist at that time.
 
     `pull` returns the events of the input; once that has ended, what the end has released (`events_left`);
@@ -66,8 +63,14 @@ class Way(Sink):
         "stopped_event",
     )
 
+    accumulator: Accumulator
     on_read: Callable[[Any], bool]
+    """Called by `Intake.read` with each event; returns True if the event has content. It also adds the event
+    to the message, unless another part of the machine adds it later."""
     show_glanced: Callable[[Event | None], Event | None] | None
+    """Takes an event of the fast path, which is in the message already; None if nobody judges it."""
+    changes_events: bool
+    """True while events are held back, moved or dropped, so that no chunk may be read on the fast path."""
     intake: Intake
     """The input, which `begin` sets."""
     pull_unguarded: Callable[[], Event | None]
@@ -147,6 +150,8 @@ class Way(Sink):
     def make_joining(self, listener: AttemptListener | None = None) -> Joining:
         """Return `joining`, which is created if there is none; tell a listener what becomes of attempts."""
         if self.joining is None:
+            from tokenstream._pipeline.joining import Joining
+
             self.joining = Joining(self, listener)
         elif listener is not None:
             self.joining.report_to(listener)
@@ -154,6 +159,9 @@ class Way(Sink):
 
     def guard(self, guards: Guards, stops: Stops, asked: AskedFacts) -> None:
         """Pass all further events to these guards."""
+        from tokenstream._pipeline.guarding import Guarding
+        from tokenstream._pipeline.joining import Hold, ends_at_once
+
         self.guarding = Guarding(self, guards, stops, asked)
         if self.intake.link.kept_format is not None:
             # The answer was restored, so what arrives and is held back is only the rest of it.

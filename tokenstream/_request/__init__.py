@@ -7,7 +7,7 @@ import re
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 from tokenstream._basics.elsewhere import needing
 from tokenstream._basics.kept_errors import FunctionFailed
@@ -21,21 +21,8 @@ from tokenstream._request.client import (
     origin_of,
 )
 from tokenstream._request.options import find_mistake
-from tokenstream._sources import (
-    AsyncSource,
-    LazySource,
-    SyncSource,
-    from_async_response,
-    from_response,
-    opening_error,
-)
-from tokenstream._sources.causes import (
-    ClientMask,
-    find_foreign,
-    raise_converted,
-    unsendable_request_error,
-    unusable_client_error,
-)
+from tokenstream._sources.httpx import from_async_response, from_response
+from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
 from tokenstream.errors import ConnectError, MisuseError, StreamError
 from tokenstream.limits import DEFAULT_DEADLINES
 from tokenstream.stream._reading.wake import shut_down
@@ -213,7 +200,7 @@ class HTTPRequest:
                         response = client.send(next_request, **redirects.sending)
                         stack.callback(response.close)
                 except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
-                    raise_converted(self._convert_error(error))
+                    self._raise_converted(error)
                 if timeouts is not None:
                     timeouts.end(response)
                 return self._complete(from_response(response, stack.pop_all().close))
@@ -277,7 +264,7 @@ class HTTPRequest:
                         response = await client.send(next_request, **redirects.sending)
                         stack.push_async_callback(response.aclose)
                 except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
-                    raise_converted(self._convert_error(error))
+                    self._raise_converted(error)
                 return self._complete(replace(make_source(response), close=stack.pop_all().aclose))
 
         # Without `socket`: in an event loop, opening is cancelled, and not ended by a shutdown of the socket.
@@ -304,6 +291,8 @@ class HTTPRequest:
                 # The first call loads anyio's backend for the running event loop.
                 current_time()
         except Exception as error:
+            from tokenstream._sources.causes import find_foreign
+
             if find_foreign(error) is not None:
                 raise
             # The failure happens again when the request is sent, and is reported then.
@@ -313,6 +302,8 @@ class HTTPRequest:
         try:
             return self._new_client(kind)
         except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
+            from tokenstream._sources.causes import raise_converted, unusable_client_error
+
             raise_converted(unusable_client_error(error))
 
     def _new_client(self, kind: str) -> Any:  # noqa: ANN401 - an httpx client, sync or async
@@ -325,8 +316,16 @@ class HTTPRequest:
         timeout = httpx.Timeout(CONNECT_SECONDS, read=read)
         return getattr(httpx, kind)(timeout=timeout, verify=get_tls_context())
 
+    def _raise_converted(self, error: Exception) -> Never:
+        from tokenstream._sources.causes import raise_converted
+
+        raise_converted(self._convert_error(error))
+
     def _convert_error(self, error: Exception) -> StreamError | MisuseError:
         """Convert a client's exception to an error of ours that quotes neither headers nor the address."""
+        from tokenstream._sources.causes import ClientMask, unsendable_request_error
+        from tokenstream._sources.failures import opening_error
+
         mask = ClientMask(self._asked.find_secrets(), frozenset(self._options))
         through = f" through the proxy {proxy}" if (proxy := self._asked.proxy) else ""
         converted = opening_error(error, self._host() + through, self._read_deadlines, mask)

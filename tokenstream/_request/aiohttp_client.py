@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream._request.options import HTTPOptions
-    from tokenstream._sources import AsyncSource
+    from tokenstream._sources.kinds import AsyncSource
 
 
 class _OwnSession(NamedTuple):

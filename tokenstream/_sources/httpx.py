@@ -11,7 +11,6 @@ from weakref import ref
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._connection.status import find_keys
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
-from tokenstream._sources.plain import close_object, read_at_once
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 
@@ -58,6 +57,8 @@ def from_async_response(response: FromHTTPX) -> AsyncSource:
     """Return the source through which an `AsyncStream` reads an asynchronous httpx or httpx2 response."""
     head = _head_of(response)
     if _was_read(response):
+        from tokenstream._sources.plain import read_at_once
+
         return read_at_once(from_response(response))
     if not isinstance(response.stream, AsyncIterable):
         raise MisuseError("the response is not asynchronous: read it with Stream, in `for`")
@@ -242,6 +243,8 @@ def from_async_holder(source: object, response: FromHTTPX) -> AsyncSource:
         return response_source
 
     async def close() -> None:
+        from tokenstream._sources.plain import close_object
+
         try:
             await close_object(source)
         finally:

@@ -7,13 +7,14 @@ whole message follow. A length is used only after its checksum has been verified
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from zlib import crc32
 
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.framing._event_message import EventStreamMessage
+from tokenstream.framing._framing import Framing
 from tokenstream.framing._lines import as_bytes
 from tokenstream.limits import DEFAULT_LIMITS
 
@@ -21,14 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.errors import StreamError
+    from tokenstream.framing._event_message import MessageKind
+    from tokenstream.framing._framing import Decoding, Shortcut
     from tokenstream.limits import Limits
 
 __all__ = ["AWSEventStreamParser", "EventStreamMessage"]
 
 EventT = TypeVar("EventT")
-INITIAL_RESPONSE = "initial-response"
-"""The type of the first message of a stream, which belongs to the protocol and has no content."""
-MessageKind: TypeAlias = Literal["event", "exception", "error"]
 
 _unpack_prelude = Struct(">III").unpack_from
 _unpack_checksum = Struct(">I").unpack_from
@@ -52,7 +52,7 @@ _NAMES: dict[str, tuple[MessageKind, str]] = {
 }
 """Maps each `:message-type` to the kind, and to the header that contains the event's name."""
 
-_HeaderContent: TypeAlias = tuple[str, MessageKind, dict[str, Any]]
+_HeaderContent: TypeAlias = "tuple[str, MessageKind, dict[str, Any]]"
 """The content of a message's headers: the event's name, the kind of message, and all headers."""
 _NO_HEADERS: _HeaderContent = ("", "event", {})
 
@@ -64,26 +64,7 @@ _BYTES, _STRING, _UUID = 6, 7, 9
 _UUID_SIZE = 16
 
 
-@dataclass(slots=True)
-class EventStreamMessage:
-    """One message of a binary event stream.
-
-    Example:
-        >>> EventStreamMessage(b'{"role": "assistant"}', event="messageStart").kind
-        'event'
-    """
-
-    payload: bytes
-    """The payload, as bytes."""
-    event: str = ""
-    """The event type, the exception type or the error code."""
-    kind: MessageKind = "event"
-    """The kind of message: "event" is part of the answer, "exception" and "error" are failures."""
-    headers: dict[str, Any] = field(default_factory=dict[str, Any])
-    """All headers by name, including those of the protocol; several messages may share this dict."""
-
-
-class AWSEventStreamParser(ErrorKeeper):
+class AWSEventStreamParser(ErrorKeeper, Framing):
     r"""Read the messages of a binary event stream, wherever the chunks were cut; verify both checksums.
 
     If the input ends within a message, that message is not returned; its start is in `tail`.
@@ -187,6 +168,16 @@ class AWSEventStreamParser(ErrorKeeper):
         """
         self._ended = True
         return []
+
+    @property
+    def cut_message(self) -> bytes:
+        """The bytes of the message in which the input so far ends: it states its length."""
+        return self.tail
+
+    def make_shortcut(self, format: Decoding, limits: Limits) -> Shortcut | None:
+        # The framing has to verify a chunk's checksum, so it calls the format's function itself.
+        payload_shortcut = format.payload_shortcut()
+        return None if payload_shortcut is None else self.shortcut(*payload_shortcut)
 
     def shortcut(
         self, name: str, start: bytes, read: Callable[[bytes], EventT | None]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.errors import LimitExceeded
+from tokenstream.framing._framing import Framing
 from tokenstream.framing._json_array import JSONArrayParser
 from tokenstream.framing._json_frames import SPACE
 from tokenstream.framing._lines import BOM
@@ -14,10 +16,8 @@ from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream.errors import StreamError
-    from tokenstream.framing._json_array import ElementReader
+    from tokenstream.framing._framing import Decoding, Shortcut
 
 MadeT = TypeVar("MadeT")
 
@@ -28,7 +28,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:(")|\\?\Z)', re.DOTALL)
 """Matches a JSON string, or the rest of the text after a quote that is never closed (without the group)."""
 
 
-class JSONBody(ErrorKeeper):
+class JSONBody(ErrorKeeper, Framing):
     r"""Cut a JSON body into documents: NDJSON, an array, or a single document over any number of lines.
 
     A body that begins with an opening square bracket is an array of documents.
@@ -48,6 +48,8 @@ class JSONBody(ErrorKeeper):
         >>> JSONBody().feed(b'[{"id": 1}\n,\n{"id"')
         [b'{"id": 1}']
     """
+
+    is_json = True
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits if limits is not None else DEFAULT_LIMITS
@@ -84,27 +86,23 @@ class JSONBody(ErrorKeeper):
         return single if single.strip(SPACE) else None
 
     @property
-    def is_array(self) -> bool:
-        """True if the documents are the elements of an array, even of a single one."""
-        return isinstance(self._framing, JSONArrayParser)
+    def is_document(self) -> bool:
+        """True unless the documents are the elements of an array, even of a single one."""
+        return not isinstance(self._framing, JSONArrayParser)
 
     @property
     def is_open(self) -> bool:
         """True if the documents are the elements of an array that has not ended."""
         return isinstance(self._framing, JSONArrayParser) and self._framing.is_open
 
-    @property
-    def longest_alone(self) -> int:
-        """The length, in bytes, up to which a caller may read a chunk that is one line, without this parser.
-
-        Such a caller saves time: most servers send one line per chunk. The value is 0 if the body is not
-        NDJSON, and while this parser holds part of a line.
-        """
-        return self._framing.longest_alone if isinstance(self._framing, NDJSONParser) else 0
-
-    def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
-        """Return a function that reads a chunk faster than `feed`, if the chunk is the next array element."""
-        return self._framing.shortcut(reader) if isinstance(self._framing, JSONArrayParser) else None
+    def make_shortcut(self, format: Decoding, limits: Limits) -> Shortcut | None:
+        framing = self._framing
+        if isinstance(framing, JSONArrayParser):
+            return framing.shortcut(partial(format.shortcut, "element"))
+        # Most servers send one line per chunk; 0 while part of a line is held.
+        longest = 0 if framing is None else framing.longest_alone
+        # A chunk contains no bytes before the payload, and a line end after it.
+        return format.shortcut("line", longest, b"", b"\n") if longest else None
 
     def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
         """Return the documents that `chunk` completes; a single document is in `unfinished` instead."""

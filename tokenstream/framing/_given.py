@@ -1,49 +1,21 @@
-"""Framings of input in which no frames have to be found: whole messages, payloads, and plain text.
-
-`Framing` is the interface of all framings that a connection uses.
-"""
+"""Framings of input in which no frames have to be found: whole messages, payloads, and plain text."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import is_deeper
 from tokenstream.errors import LimitExceeded
+from tokenstream.framing._framing import Framing
 from tokenstream.framing._lines import UTF8
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
+    from tokenstream.framing._framing import Decoding, Shortcut
     from tokenstream.limits import Limits
 
 
-class Framing(Protocol):
-    """Cuts the chunks of one connection into frames."""
-
-    @property
-    def error(self) -> StreamError | None:
-        """The error that follows the frames returned last, or None."""
-        ...
-
-    @property
-    def tail(self) -> bytes:
-        """The bytes of the unfinished frame that have arrived."""
-        ...
-
-    @property
-    def unfinished(self) -> Any:  # noqa: ANN401 - a frame
-        """The last frame if only its end is missing; else None."""
-        ...
-
-    def frames(self, chunk: Any, /) -> list[Any]:  # noqa: ANN401 - bytes, or a payload
-        """Return the frames that a chunk completes."""
-        ...
-
-    def end(self) -> list[Any]:
-        """Return the frames that the end of the input completes."""
-        ...
-
-
-class WholeMessages:
+class WholeMessages(Framing):
     """Treat each chunk as one whole payload, as the messages of a WebSocket are.
 
     Args:
@@ -58,10 +30,7 @@ class WholeMessages:
 
     __slots__ = ("_most", "error")
 
-    tail = b""
-    """Always empty: a message is never unfinished."""
-    unfinished: None = None
-    """Always None: a message is never unfinished."""
+    has_messages = True
 
     def __init__(self, limits: Limits) -> None:
         self._most = limits.event
@@ -78,8 +47,11 @@ class WholeMessages:
         """Return no messages: none is held back."""
         return []
 
+    def make_shortcut(self, format: Decoding, limits: Limits) -> Shortcut | None:
+        return format.shortcut("message", limits.event)
 
-class Bypass:
+
+class Bypass(Framing):
     """Pass on input that is already cut into payloads, such as an SDK's events or pieces of text.
 
     Args:
@@ -94,6 +66,8 @@ class Bypass:
     """
 
     __slots__ = ("_before", "_depth", "error")
+
+    has_payloads = True
 
     def __init__(self, limits: Limits, before: Framing | None = None) -> None:
         self._depth = limits.depth
@@ -126,8 +100,11 @@ class Bypass:
         self.error = self.error or self._before.error
         return frames
 
+    def make_shortcut(self, format: Decoding, limits: Limits) -> Shortcut | None:
+        return format.shortcut("payload", limits.event)
 
-class TextBody:
+
+class TextBody(Framing):
     r"""Decode a body of plain text piece by piece; half a character waits for its other half.
 
     A byte order mark at the start is dropped. Malformed UTF-8 becomes U+FFFD.
@@ -144,8 +121,6 @@ class TextBody:
     """Always None: a framing never asks to close the source."""
     error: StreamError | None = None
     """Always None: any bytes are text."""
-    unfinished: None = None
-    """Always None: a piece of text has no end that could be missing."""
 
     def __init__(self) -> None:
         self.replaced = 0

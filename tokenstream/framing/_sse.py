@@ -12,11 +12,13 @@ import re
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
+from tokenstream.framing._framing import Framing
 from tokenstream.framing._lines import BOM, SLICE, LineFraming, count_malformed, is_utf8
 from tokenstream.framing._sse_event import ServerSentEvent, SSEFrame
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
+    from tokenstream.framing._framing import Decoding, Shortcut
     from tokenstream.limits import Limits
 
 __all__ = ["SSEParser"]
@@ -26,7 +28,7 @@ _begins_json = re.compile(rb"\{|\[\s*+(?:\{|\Z)").match
 """Matches a line that begins a JSON object, or an array of objects."""
 
 
-class PlainSSEParser(LineFraming[ServerSentEvent]):
+class PlainSSEParser(LineFraming[ServerSentEvent], Framing):
     """Read an event stream line by line, without the shortcuts that `SSEParser` adds."""
 
     __slots__ = (
@@ -45,6 +47,8 @@ class PlainSSEParser(LineFraming[ServerSentEvent]):
         "replaced",
         "retry",
     )
+
+    ends_events = True
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS, reads_errors: bool = False) -> None:
         self._reads_errors = reads_errors
@@ -367,6 +371,10 @@ class SSEParser(PlainSSEParser):
     def is_spotless(self) -> bool:
         """True if all of the input so far was whole events, in valid UTF-8, and nothing else."""
         return self._holds_nothing and not self._stray and not self.replaced
+
+    def make_shortcut(self, format: Decoding, limits: Limits) -> Shortcut | None:
+        longest = self.longest_alone
+        return format.shortcut("event", longest) if longest else None
 
     def _read_unusual(self, chunk: bytes) -> list[SSEFrame]:
         """Return the frames that a chunk completes, if it is not exactly one event with LF line ends."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from anyio import CancelScope
 
     from tokenstream._basics.loose import Action
-    from tokenstream._sources import AsyncSource
+    from tokenstream._sources.kinds import AsyncSource
     from tokenstream.errors import MisuseError
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines, Limits

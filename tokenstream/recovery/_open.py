@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 from tokenstream._basics.url import server_of
-from tokenstream._sources import AsyncSource, LazySource, SyncSource, async_source, sync_source
 from tokenstream._sources.awaited import UNNAMED_SERVER, from_awaitable
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import opening_error
-from tokenstream._sources.kinds import do_nothing
+from tokenstream._sources.find import async_source, sync_source
+from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, do_nothing
 from tokenstream.errors import MisuseError, PositionLost
 from tokenstream.recovery._retry import to_routes
 from tokenstream.recovery._route import Route

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from tokenstream._pipeline.resumption import Renewal, Resumption
     from tokenstream._pipeline.seam import SeamJoiner
-    from tokenstream._sources import LazySource
+    from tokenstream._sources.kinds import LazySource
     from tokenstream.events import Event
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._retry import Retry

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._pipeline.resumption import Resumption
-from tokenstream._sources import LazySource
-from tokenstream._sources.kinds import do_nothing
+from tokenstream._sources.kinds import LazySource, do_nothing
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._itinerary import Itinerary
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers

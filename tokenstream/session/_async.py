@@ -9,11 +9,10 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.kept_errors import FunctionFailed
-from tokenstream._sources import AsyncSource, LazySource, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import opening_error
-from tokenstream._sources.kinds import do_nothing, open_up_async
+from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, do_nothing, open_up_async
 from tokenstream._sources.plain import read_at_once
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import MisuseError

@@ -8,11 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.kept_errors import FunctionFailed
-from tokenstream._sources import LazySource, SyncSource
 from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import opening_error
-from tokenstream._sources.kinds import do_nothing, open_up
+from tokenstream._sources.kinds import LazySource, SyncSource, do_nothing, open_up
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import SyncOpener, find_sync_source, make_openers

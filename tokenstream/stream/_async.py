@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
-from tokenstream._sources import LazySource, async_source
+from tokenstream._sources.kinds import AsyncSource, LazySource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._opening import check_first
@@ -89,7 +89,7 @@ class AsyncStream(AsyncStreamOfEvents):
             options = make_options(
                 (format, limits, deadlines, started_at, None, reorder, None, answer_id), tags, tools
             )
-            driver = AsyncDriver(async_source(source), options)
+            driver = AsyncDriver(_source_of(source), options)
         # The stream itself reads the first choice of the answer.
         super().__init__(driver, 0)
         self._responses: AsyncResponses[AsyncStream] | None = None
@@ -117,7 +117,7 @@ class AsyncStream(AsyncStreamOfEvents):
         """
         # No format is given: the checkpoint names it.
         options = Options(None, limits, deadlines, started_at, checkpoint=checkpoint)
-        driver: Any = AsyncDriver(async_source(source), options)
+        driver: Any = AsyncDriver(_source_of(source), options)
         return cls(driver)
 
     # -- reading -----------------------------------------------------------
@@ -341,3 +341,12 @@ class AsyncStream(AsyncStreamOfEvents):
 
 
 refuse_block(AsyncStream, is_async=True)
+
+
+def _source_of(source: Any) -> Any:  # noqa: ANN401 - any readable object, and its source
+    """Return the source of a readable object: one that `aconnect` has made is one already."""
+    if isinstance(source, LazySource | AsyncSource):
+        return source
+    from tokenstream._sources.find import async_source
+
+    return async_source(source)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._sources import AsyncSource, LazySource
+from tokenstream._sources.kinds import AsyncSource, LazySource
 from tokenstream.errors import MisuseError, PurseUnavailable
 from tokenstream.formats._endings import CLOSED
 from tokenstream.stream._cancelling import send
@@ -77,14 +77,14 @@ class AsyncDriver(Driver):
     # Not keyword-only, as Python looks up the default of such a parameter in a dict for each call.
     async def next_event(self, until: float | None = None, pauses: bool = False) -> Event | None:  # noqa: C901, FBT001, FBT002 - what runs for every token
         """Return the next event; raise the stream's error or StopAsyncIteration at the end."""
-        pump, intake = self.pump, self.intake
+        pump, intake = self.pump, self.machine.intake
         if pump.busy:
             raise concurrent_read_error()
         try:
             # While there is a fast path, no event is left from an earlier chunk.
             event, fast_path = None, intake.shortcut
             if fast_path is None:
-                event = self.way.pull()
+                event = self.machine.way.pull()
             elif intake.now < self.earliest_deadline and (until is None or self.clock() < until):
                 # Most chunks take this path. It does the same as `_advance`, without the cost of its calls.
                 item, reader = next(pump.batch, None), pump.reader
@@ -102,16 +102,16 @@ class AsyncDriver(Driver):
                     fast_path = intake.shortcut  # None if the stream was stopped during the wait
                 if item is not None:
                     now, chunk = item
-                    if fast_path is not None and chunk.__class__ is self.link.unit:
+                    if fast_path is not None and chunk.__class__ is self.machine.link.unit:
                         event = fast_path(chunk, now)
                         if event is not None:
                             return event
                     else:
                         event = self.process_item(chunk, now)
-                    event = event or self.way.pull()
+                    event = event or self.machine.way.pull()
             while event is None and (until is None or self.clock() < until):
-                event = await self._advance(until, pauses=pauses) or self.way.pull()
-                if pauses and intake.state == "resting" and not self.way.waits:
+                event = await self._advance(until, pauses=pauses) or self.machine.way.pull()
+                if pauses and intake.state == "resting" and not self.machine.way.waits:
                     break
         except MisuseError:
             await self._close_misused()
@@ -157,7 +157,7 @@ class AsyncDriver(Driver):
 
     async def open_now(self) -> None:
         # A failed attempt may be retried with another source; after a final error, nothing is read.
-        while self.is_unopened and self.intake.state == "reading":
+        while self.is_unopened and self.machine.intake.state == "reading":
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
             now, item = await self.next_item()
@@ -171,14 +171,14 @@ class AsyncDriver(Driver):
             except StopAsyncIteration:
                 break
             if event is not None:
-                self.way.give_again(event)
+                self.machine.way.give_again(event)
                 return
         if self.has_ended and self.error is not None:
             raise raised_anew(self.error)
 
     async def _advance_now(self) -> Event | None:
         """Read a chunk that has already arrived; return its event, or None if there is no chunk or event."""
-        if self.intake.state == "sliced":
+        if self.machine.intake.state == "sliced":
             self.pass_slice()
             return None
         if self._next_source is not None or not self.prepare_read():
@@ -188,7 +188,7 @@ class AsyncDriver(Driver):
 
     def poll_fast(self) -> Event | None:
         """Return the next event if the machine's fast path produces it; after None, try `poll`."""
-        intake, pump = self.intake, self.pump
+        intake, pump = self.machine.intake, self.pump
         fast_path = intake.shortcut
         # `poll` checks deadlines, refuses a second read, and waits for guards.
         if fast_path is None or intake.now >= self.earliest_deadline or pump.busy or self.awaited_guards:
@@ -198,13 +198,17 @@ class AsyncDriver(Driver):
             return None
         now, chunk = item
         # An item of another class than the machine's unit (bytes, or str for text) is no ordinary chunk.
-        return fast_path(chunk, now) if chunk.__class__ is self.link.unit else self.process_item(chunk, now)
+        return (
+            fast_path(chunk, now)
+            if chunk.__class__ is self.machine.link.unit
+            else self.process_item(chunk, now)
+        )
 
     async def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Take arrived chunks until one produces an event; return it, or None: then the task sets `bell`."""
         pump, event = self.pump, None
         while event is None and not self._waits_for_guards:
-            if self.intake.state == "sliced":
+            if self.machine.intake.state == "sliced":
                 self.pass_slice()
             elif not self.prepare_read():
                 if not pump.release():  # the reading task has to close the source before the end
@@ -222,7 +226,7 @@ class AsyncDriver(Driver):
                 if item is None:
                     break
                 event = self.process_item(item[1], item[0])  # a pair: the time of its arrival, the item
-            event = event or self.way.pull()
+            event = event or self.machine.way.pull()
         return event
 
     def begin_polling(self, bell: ArrivalBell) -> None:
@@ -238,7 +242,7 @@ class AsyncDriver(Driver):
         """Return the time at which a deadline passes if nothing has arrived `since`; None for no deadline."""
         if self._waits_for_guards:
             return self.deadline  # that of a guard, too
-        has_input_ended = self.intake.state in CLOSED or self.has_ended
+        has_input_ended = self.machine.intake.state in CLOSED or self.has_ended
         if has_input_ended or self._next_source is not None:
             return None  # no source is being read, so nothing can be late
         return self.find_read_limit(self.pump.since or since)  # the former: the start of a read in progress
@@ -258,11 +262,11 @@ class AsyncDriver(Driver):
     @property
     def _waits_for_guards(self) -> bool:
         """True if every held-back event waits for the verdict of a guard."""
-        return self.awaited_guards is not None and self.way.waits
+        return self.awaited_guards is not None and self.machine.way.waits
 
     async def _step_after_end(self) -> Event:
         """Raise the stream's error, or end the loop."""
-        self.way.pull_stopped()  # views deliver no `Stopped` event of a guard
+        self.machine.way.pull_stopped()  # views deliver no `Stopped` event of a guard
         await self.close_source(quiet=True)
         if self.error is not None:
             raise raised_anew(self.error)
@@ -273,9 +277,9 @@ class AsyncDriver(Driver):
         if self.pump.busy:
             raise concurrent_read_error()
         try:
-            event = self.way.pull()  # may be left from an earlier chunk
+            event = self.machine.way.pull()  # may be left from an earlier chunk
             if event is None:
-                event = await advance() or self.way.pull()
+                event = await advance() or self.machine.way.pull()
         except MisuseError:
             await self._close_misused()
             raise
@@ -376,14 +380,14 @@ class AsyncDriver(Driver):
 
         At the end of the stream, this raises the stream's error or StopAsyncIteration.
         """
-        if self.awaited_guards is not None and self.way.waits:
+        if self.awaited_guards is not None and self.machine.way.waits:
             await self._await_guards(self.awaited_guards, until)
             return None
-        if self.intake.state == "sliced":
+        if self.machine.intake.state == "sliced":
             await self._pass_slice()
             return None
         if self.prepare_read():
-            if pauses and self.intake.state == "resting":
+            if pauses and self.machine.intake.state == "resting":
                 return None
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
@@ -397,7 +401,7 @@ class AsyncDriver(Driver):
         had_ended = self.has_ended
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
-        if are_events_left or self.way.stopped_event is not None:
+        if are_events_left or self.machine.way.stopped_event is not None:
             return None
         if not had_ended:
             self.verdict.error_due = self.error  # if the closing is cancelled, the next read raises it
@@ -417,7 +421,7 @@ class AsyncDriver(Driver):
             await checkpoint()
         finally:
             self.pump.busy = False
-        if self.intake.state == "sliced":
+        if self.machine.intake.state == "sliced":
             self.pass_slice()
 
     async def _await_guards(self, guards: AwaitedGuards, until: float | None) -> None:
@@ -425,7 +429,7 @@ class AsyncDriver(Driver):
         until = min((limit for limit in (self.deadline, until) if limit is not None), default=None)
         with self.pump.hold():
             await guards.wait(None if until is None else max(until - self.clock(), 0.0))
-        if self.way.waits and not self.has_ended:
+        if self.machine.way.waits and not self.has_ended:
             self._check_deadlines(self.clock())
 
     def book(self, booking: Any) -> None:  # noqa: ANN401 - a `Booking`
@@ -479,7 +483,9 @@ class AsyncDriver(Driver):
 
     async def _wait_steadily(self, until: float | None) -> TimedItem | None:
         """Wait for the next item, or `NOTHING` at `until`, with an earlier timer; None for `pump.read`."""
-        limit = self.way.guarded_until if until is None else min(until, self.way.guarded_until)
+        limit = (
+            self.machine.way.guarded_until if until is None else min(until, self.machine.way.guarded_until)
+        )
         pump, reader = self.pump, self.pump.reader
         arrival = None if reader is None else reader.begin_steady_wait(self._steady_deadline, limit)
         if reader is None or arrival is None:
@@ -493,9 +499,9 @@ class AsyncDriver(Driver):
     @property
     def _steady_deadline(self) -> float:
         """The `earliest_deadline`, as long as a chunk can only postpone deadlines; otherwise NaN."""
-        intake = self.intake
+        intake = self.machine.intake
         is_steady = intake.state == "reading" and not (
-            intake.resting or self.way.waits or intake.arrivals.holds_frames
+            intake.resting or self.machine.way.waits or intake.arrivals.holds_frames
         )
         return self.earliest_deadline if is_steady and intake.now < self.earliest_deadline else math.nan
 

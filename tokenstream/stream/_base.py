@@ -85,7 +85,7 @@ class StreamBase(ErasedGeneric[DriverT]):
     @property
     def format(self) -> str | None:
         """The format's name; None until the format is known."""
-        return self._driver.link.format
+        return self._driver.machine.link.format
 
     @property
     def response(self) -> ResponseHead | None:
@@ -114,7 +114,7 @@ class StreamBase(ErasedGeneric[DriverT]):
             costs = [report.cost for report in driver.recovery.attempts]
             known = [cost for cost in costs if cost is not None]
             return sum(known) if len(known) == len(costs) else None
-        tariff = find_tariff(driver.machine.asked.request, driver.link.format)
+        tariff = find_tariff(driver.machine.asked.request, driver.machine.link.format)
         usage = driver.accumulator.counted
         if tariff is None or not usage or self.message.ending == "streaming":
             return None

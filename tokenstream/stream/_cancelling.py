@@ -9,7 +9,7 @@ from tokenstream.errors import StreamError
 from tokenstream.stream._log import inform
 
 if TYPE_CHECKING:
-    from tokenstream._sources import AsyncSource, LazySource, SyncSource
+    from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
     from tokenstream.stream._log import HasOrigin
 
 

@@ -11,8 +11,6 @@ from weakref import ref
 from tokenstream._basics.kept_errors import FunctionFailed, frameless, raised_anew
 from tokenstream._basics.request_facts import mask_of
 from tokenstream._pipeline.machine import Machine
-from tokenstream._sources import reading_error
-from tokenstream._sources.causes import find_foreign
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._endings import ANSWERED, CLOSED, OPEN
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream._answer.accumulator import Accumulator
     from tokenstream._connection.head import ResponseHead
     from tokenstream._pipeline.delivery_log import Reading
-    from tokenstream._sources import AsyncSource, LazySource, SyncSource
+    from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
     from tokenstream._values.origin import Origin
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
@@ -76,16 +74,13 @@ class Driver(UncopyableObject):
         "has_ended",
         "head",
         "in_block",
-        "intake",
         "is_cancelled",
-        "link",
         "machine",
         "recovery",
         "results",
         "silence",
         "verdict",
         "was_opened",
-        "way",
     )
 
     def __init__(self, options: Options) -> None:
@@ -129,13 +124,12 @@ class Driver(UncopyableObject):
             offered=options.offered,
             timer=time.perf_counter,
         )
-        self.intake, self.link, self.way = self.machine.intake, self.machine.link, self.machine.way
         try:
             options.restore(self.machine)
             check_option("deadlines", options.deadlines, Deadlines)
             self.silence = Silence(options.deadlines or DEFAULT_DEADLINES, self.machine)
             if options.reorder is not None:
-                self.intake.arrivals.take(claim_reorder(options.reorder))
+                self.machine.intake.arrivals.take(claim_reorder(options.reorder))
             self.machine.meter.begin(options.find_start(self.clock()), wrapped=options.started_at is None)
         except BaseException:
             # Nobody else can take it apart, so that it would wait for the garbage collector.
@@ -144,7 +138,8 @@ class Driver(UncopyableObject):
 
     def __repr__(self) -> str:
         of_address = f" of {self.head.place}" if self.head is not None and self.head.url else ""
-        return f"<{self.name}{of_address}: {self.link.format or 'unknown format'}, {self.message.ending}>"
+        format = self.machine.link.format or "unknown format"
+        return f"<{self.name}{of_address}: {format}, {self.message.ending}>"
 
     @property
     def options(self) -> Options:
@@ -217,8 +212,10 @@ class Driver(UncopyableObject):
         """Return a message with the ending that `stop` has requested; unchanged if no end was requested."""
         if self.verdict.end_request is None or message.ending != "streaming":
             return message
-        has_reason = message.finish_reason and not self.intake.reopened_choices
-        if has_reason or (self.link.refusal is None and self.way.endings.stopped == "complete"):
+        has_reason = message.finish_reason and not self.machine.intake.reopened_choices
+        if has_reason or (
+            self.machine.link.refusal is None and self.machine.way.endings.stopped == "complete"
+        ):
             # The answer had ended before the stop. (The body of an error is no answer.)
             return message.model_copy(update={"ending": "complete"})
         # No counts follow after a stop, so missing ones are estimated.
@@ -228,7 +225,7 @@ class Driver(UncopyableObject):
 
     def check_events_left(self) -> None:
         """Raise a `MisuseError` if no events are left for a new loop."""
-        if not self.has_ended or self.way.stopped_event is not None:
+        if not self.has_ended or self.machine.way.stopped_event is not None:
             # The stream goes on, or the `Stopped` event of a guard is left.
             return
         if isinstance(self.error, MisuseError):
@@ -246,7 +243,7 @@ class Driver(UncopyableObject):
         """Import what a request needs, then start timing it; the clock of a further attempt goes on."""
         if lazy.begins:
             try:
-                prepare(lazy, self.link.wanted)
+                prepare(lazy, self.machine.link.wanted)
             except Exception as error:
                 self._end_for(error)
                 raise
@@ -271,7 +268,7 @@ class Driver(UncopyableObject):
 
     def prepare_read(self) -> bool:
         """Get ready to read another item, maybe of a new source; return False if `conclude` is next."""
-        intake = self.intake
+        intake = self.machine.intake
         # While a frame is missing, the deadline of that gap may be the earliest.
         is_on_time = intake.now < self.earliest_deadline and not intake.arrivals.holds_frames
         if intake.state == "reading" and is_on_time:
@@ -289,8 +286,8 @@ class Driver(UncopyableObject):
         if intake.end_sign in ANSWERED:
             # Events are held back at this point only if recovery has to judge the answer.
             # After a mere sentinel, the end of the input decides.
-            is_held = self.way.changes_events and intake.end_sign == "terminal"
-            is_judged_now = is_held or self.link.connection.format.parts.withheld is not None
+            is_held = self.machine.way.changes_events and intake.end_sign == "terminal"
+            is_judged_now = is_held or self.machine.link.connection.format.parts.withheld is not None
             if is_judged_now and self._change_source(None, intake.now):
                 return True
             intake.rest()
@@ -303,22 +300,22 @@ class Driver(UncopyableObject):
         """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         # While there is a fast path, a chunk has one event, so that none of its events is left.
         driver: Any = self  # each colour has a pump of its own, which only its class names
-        is_steady = self.intake.shortcut is not None and self.intake.state == "reading"
+        is_steady = self.machine.intake.shortcut is not None and self.machine.intake.state == "reading"
         return is_steady and driver.pump.will_ring
 
     @property
     def rests(self) -> bool:
         """True while only the rest of the connection, and events held back, are left to come."""
-        return not self.has_ended and self.intake.state not in OPEN
+        return not self.has_ended and self.machine.intake.state not in OPEN
 
     @property
     def is_after_end(self) -> bool:
         """True once the terminal event, or an error, has come: the rest of the connection is all that may."""
-        return self.intake.end_sign in ANSWERED or self.intake.error is not None
+        return self.machine.intake.end_sign in ANSWERED or self.machine.intake.error is not None
 
     def reads_on(self) -> bool:
         """Apply the deadlines, and return True if the next read is usual, though the end may be near."""
-        state = self.intake.state
+        state = self.machine.intake.state
         if self.is_after_end or state in CLOSED or state == "sliced" or self.diverted:
             return False
         return self._apply_deadlines_between_reads()
@@ -326,24 +323,26 @@ class Driver(UncopyableObject):
     def _reads_after_error(self) -> bool:
         """Return True if what has arrived after the provider's error is read before the error is raised."""
         # An error that says nothing may be followed by one that does.
-        may_read_on = self.link.reads_after_error or is_vague(self.intake.error)
-        if not (may_read_on and self.link.connection.format.reads_on and self.verdict.end_request is None):
+        may_read_on = self.machine.link.reads_after_error or is_vague(self.machine.intake.error)
+        if not (
+            may_read_on and self.machine.link.connection.format.reads_on and self.verdict.end_request is None
+        ):
             return False
         return self.limits_after_end().allow(self.machine, self.clock())
 
     def pass_slice(self) -> None:
         """Apply the deadlines between two slices of a chunk; only `total` passes: decoding is no silence."""
-        now, intake = self.clock(), self.intake
+        now, intake = self.clock(), self.machine.intake
         self.silence.exclude_busy_time(now - intake.now)
         intake.pass_time(now)
         self._apply_deadlines_between_reads()
 
     def _apply_deadlines_between_reads(self) -> bool:
         """Apply the deadlines, and set `earliest_deadline`; return False if the answer has ended thereby."""
-        silence, intake = self.silence, self.intake
+        silence, intake = self.silence, self.machine.intake
         # No read is in progress.
         silence.since = None
-        is_alone = self.way.guarding is None and intake.arrivals.reorder is None
+        is_alone = self.machine.way.guarding is None and intake.arrivals.reorder is None
         spending = None if is_alone or self._spending is None or not self._spending.waits else self._spending
         if spending is not None and (booking := spending.take_more()) is not None:
             self.book(booking)
@@ -361,8 +360,8 @@ class Driver(UncopyableObject):
             # With reordering, any chunk may open a gap, whose deadline may be the earliest.
             knows_gaps = intake.arrivals.reorder is None or self.prepares_each_read
             earliest = silence.find_earliest(deadline) if knows_gaps and spending is None else -math.inf
-            if self.way.guarding is not None:
-                earliest = min(earliest, self.way.guarded_until)
+            if self.machine.way.guarding is not None:
+                earliest = min(earliest, self.machine.way.guarded_until)
         self.earliest_deadline = earliest
         return intake.state not in CLOSED and intake.error is None
 
@@ -383,7 +382,11 @@ class Driver(UncopyableObject):
     @property
     def deadline(self) -> float | None:
         """The time of the next deadline: of a silence, of a missing frame or of a guard; None without one."""
-        until, reorder, guarding = self.silence.deadline, self.intake.arrivals.reorder, self.way.guarding
+        until, reorder, guarding = (
+            self.silence.deadline,
+            self.machine.intake.arrivals.reorder,
+            self.machine.way.guarding,
+        )
         gap = None if reorder is None else reorder.deadline
         for other in (gap, None if guarding is None else guarding.deadline):
             if other is not None and other < (math.inf if until is None else until):
@@ -395,9 +398,9 @@ class Driver(UncopyableObject):
         if self.has_ended:
             # The stream was stopped while it was being read.
             return None
-        if item.__class__ is self.link.unit:
+        if item.__class__ is self.machine.link.unit:
             # A usual chunk: bytes, or str for text.
-            return self.intake.give(item, now)
+            return self.machine.intake.give(item, now)
         if item.__class__ is BusyTime:
             self.silence.exclude_busy_time(item.seconds)
         elif item is WAITED:
@@ -424,7 +427,7 @@ class Driver(UncopyableObject):
         elif item.__class__ is SourceFailed:
             self.fail(item.take_error())
         else:
-            self.intake.push(item, now)
+            self.machine.intake.push(item, now)
 
     def _process_wait(self, now: float) -> None:
         """Process a wait without arrivals: end the input after the terminal event, or check the deadlines."""
@@ -447,24 +450,24 @@ class Driver(UncopyableObject):
         """End the stream if it was silent for too long; otherwise release events that are due."""
         self.silence.tick(now)
         error = self.silence.error
-        if error is None and self.way.guarding is not None:
-            self.way.guarding.tick(now)
+        if error is None and self.machine.way.guarding is not None:
+            self.machine.way.guarding.tick(now)
         if error is not None:
             self._end_input(error, now)
         elif self.silence.is_over:
             # Nothing has followed the finish reason, so the answer ends as it is.
             self._end_input(None, now)
         else:
-            self.intake.give_late(now)
+            self.machine.intake.give_late(now)
 
     def _end_input(self, cause: StreamError | None, now: float) -> None:
         """Process the end of the input: end the stream, unless recovery replaces the source."""
-        guarding = self.way.guarding
-        if guarding is not None and self.way.waits and cause is not None:
+        guarding = self.machine.way.guarding
+        if guarding is not None and self.machine.way.waits and cause is not None:
             # The events that wait for a guard's answer are never delivered.
             guarding.fail(cause)
-        elif self.intake.state not in CLOSED and not self._change_source(cause, now):
-            self.intake.finish(cause, now)
+        elif self.machine.intake.state not in CLOSED and not self._change_source(cause, now):
+            self.machine.intake.finish(cause, now)
 
     def _change_source(self, cause: StreamError | None, now: float) -> bool:
         """Go on with the source of the next attempt; return False if no further attempt is made."""
@@ -517,8 +520,8 @@ class Driver(UncopyableObject):
 
     def note_booked(self, added: Any, spent: Any) -> None:  # noqa: ANN401 - an `Amount` or None, and an `Amount`
         """Note what more was taken from a purse, or stop the answer because nothing was."""
-        if self.way.guarding is not None:
-            self.way.guarding.call(lambda: self._spending.note_booked(added, spent))
+        if self.machine.way.guarding is not None:
+            self.machine.way.guarding.call(lambda: self._spending.note_booked(added, spent))
 
     def fail_booking(self, error: StreamError) -> NoReturn:
         """End the stream with the error of a purse that cannot be used."""
@@ -544,7 +547,7 @@ class Driver(UncopyableObject):
         So does the first one after an error that says something about itself.
         """
         limits = self._rest_limits
-        if limits is None or (limits.waits_for_error and not is_vague(self.intake.error)):
+        if limits is None or (limits.waits_for_error and not is_vague(self.machine.intake.error)):
             limits = self._rest_limits = RestLimits.begin(self.machine, self.clock(), self.silence)
         return limits
 
@@ -552,6 +555,9 @@ class Driver(UncopyableObject):
 
     def fail(self, error: Exception) -> None:
         """End the input because the source raised an exception."""
+        from tokenstream._sources.causes import find_foreign
+        from tokenstream._sources.failures import reading_error
+
         foreign = find_foreign(error)
         begun = self.machine.meter.first_event_at is not None
         mask = mask_of(self.machine.asked.request)
@@ -576,7 +582,7 @@ class Driver(UncopyableObject):
 
         If the result is True, events may be left, or another source goes on: the caller reads these first.
         """
-        machine, intake = self.machine, self.intake
+        machine, intake = self.machine, self.machine.intake
         if intake.state not in CLOSED:
             # Recovery may replace the source after an error. The end may release what was held back.
             if intake.error is None or not self._change_source(None, intake.now):
@@ -604,7 +610,7 @@ class Driver(UncopyableObject):
         # After the end, a read has raised the error; after `stop` or `close`, the stream does not fail.
         if self.has_ended or self.verdict.end_request is not None or self.machine.meter.chunks > 0:
             return None
-        head, intake = self.link.head, self.intake
+        head, intake = self.machine.link.head, self.machine.intake
         if head is not None and head.status >= LOWEST_ERROR_STATUS:
             # Without its body, which may never come: nothing waits at the end of a block.
             intake.finish(None, self.clock())
@@ -618,18 +624,18 @@ class Driver(UncopyableObject):
         """End the stream without reading the rest; an answer that is complete keeps its own ending."""
         if not self.has_ended:
             # An error after which the driver has read on comes before the stop.
-            decided_ending = None if is_vague(self.intake.error) else self._decide_ending(ending)
-            self.way.stop(self.clock())
+            decided_ending = None if is_vague(self.machine.intake.error) else self._decide_ending(ending)
+            self.machine.way.stop(self.clock())
             self._end_with(decided_ending)
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason, of=self)
 
     def interrupt(self, error: StreamError) -> None:
         """End the stream with an error of its reader's, unless it has ended; no other attempt follows."""
         if not self.has_ended:
-            self.way.stop(self.clock())
+            self.machine.way.stop(self.clock())
             # A loop that reads on before it is cancelled meets the error, and no end without one.
-            self.intake.fail(self.intake.error or error)
-            self.error = self.verdict.error_due = self.intake.error
+            self.machine.intake.fail(self.machine.intake.error or error)
+            self.error = self.verdict.error_due = self.machine.intake.error
             self._end_with(self._decide_ending(None))
 
     def _end_with(self, ending: Ending | None) -> None:
@@ -642,7 +648,7 @@ class Driver(UncopyableObject):
         finally:
             self.machine.conclude(ending)
             if ending is None:
-                self.error = self.intake.error
+                self.error = self.machine.intake.error
             # The last step: after a Ctrl-C in the lines above, the next read repeats them.
             self.has_ended = True
             if recovery is not None:
@@ -712,5 +718,5 @@ class Driver(UncopyableObject):
         # `decide` returns True if `stop` or `close` was called before the end.
         ending = "stopped" if self.verdict.decide() else ending
         # A guard that is still undecided may stop even an answer that is over.
-        is_over = ending == "stopped" and not self.way.waits
-        return self.way.endings.stopped or "stopped" if is_over else ending
+        is_over = ending == "stopped" and not self.machine.way.waits
+        return self.machine.way.endings.stopped or "stopped" if is_over else ending

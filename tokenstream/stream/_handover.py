@@ -6,15 +6,14 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from tokenstream._sources import LazySource
-from tokenstream._sources.kinds import ReadOptions, open_up, open_up_async
+from tokenstream._sources.kinds import LazySource, ReadOptions, open_up, open_up_async
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._sync import Stream
 
 if TYPE_CHECKING:
-    from tokenstream._sources import AsyncSource, SyncSource
+    from tokenstream._sources.kinds import AsyncSource, SyncSource
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._sync_driver import SyncDriver
 
@@ -44,7 +43,7 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
             f"open returned {_article(stream)} that was opened already: return the response itself, or "
             f"{'aconnect' if is_async else 'connect'}(…) without reading it and outside of a `with` block"
         )
-    if driver.way.guarding is not None:
+    if driver.machine.way.guarding is not None:
         raise MisuseError(
             "open returned a stream with guards, which would not see the answer: add them to the stream of "
             "all attempts"
@@ -56,7 +55,9 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
         "another stream has taken the request of this one: read that stream", kind="closed"
     )
     driver.end()
-    reading = ReadOptions(driver.link.wanted, driver.link.make_stage, driver.link.offered)
+    reading = ReadOptions(
+        driver.machine.link.wanted, driver.machine.link.make_stage, driver.machine.link.offered
+    )
     if reading == (None, None, None):
         return source
     return replace(source, open=partial(_open_async if is_async else _open_sync, source, reading))

@@ -15,7 +15,7 @@ from tokenstream.message import ToolCall
 if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream._pipeline.machine import Machine
-    from tokenstream._sources import AsyncSource, LazySource, SyncSource
+    from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
     from tokenstream.errors import StreamError
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.stages import Reorder

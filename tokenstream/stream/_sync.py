@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
-from tokenstream._sources import LazySource, async_source, sync_source
+from tokenstream._sources.kinds import LazySource, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._opening import check_first
 from tokenstream.stream._options import Options, make_options
@@ -97,7 +97,7 @@ class Stream(StreamOfEvents):
             options = make_options(
                 (format, limits, deadlines, started_at, None, reorder, None, answer_id), tags, tools
             )
-            driver = SyncDriver(sync_source(source, _make_threaded), options)
+            driver = SyncDriver(_source_of(source, _make_threaded), options)
         # The stream's own views are those of choice 0.
         super().__init__(driver, 0)
         self._responses: Responses[Stream] | None = None
@@ -135,7 +135,7 @@ class Stream(StreamOfEvents):
         """
         # The checkpoint names the format.
         options = Options(None, limits, deadlines, started_at, checkpoint=checkpoint)
-        driver: Any = SyncDriver(sync_source(source), options)
+        driver: Any = SyncDriver(_source_of(source), options)
         return cls(driver)
 
     # -- reading -----------------------------------------------------------
@@ -397,6 +397,16 @@ def _make_threaded(source: object) -> LazySource | None:
     if find_host() is not None:
         return None
     # Imported late, because it imports asyncio.
+    from tokenstream._sources.find import async_source
     from tokenstream.stream._reading.threaded import from_asynchronous
 
     return from_asynchronous(source, async_source)
+
+
+def _source_of(source: Any, make_threaded: Any = None) -> Any:  # noqa: ANN401 - any readable object, and its source
+    """Return the source of a readable object: one that `connect` has made is one already."""
+    if isinstance(source, LazySource | SyncSource):
+        return source
+    from tokenstream._sources.find import sync_source
+
+    return sync_source(source, make_threaded)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._sources import LazySource, SyncSource
+from tokenstream._sources.kinds import LazySource, SyncSource
 from tokenstream.errors import MisuseError, PurseUnavailable
 from tokenstream.formats._endings import CLOSED
 from tokenstream.stream._cancelling import send_now
@@ -64,9 +64,9 @@ class SyncDriver(Driver):
             raise self._busy_error()
         try:
             pump.busy = True
-            intake = self.intake
+            intake = self.machine.intake
             # While there is a fast path, no event is left from an earlier chunk.
-            event = self.way.pull() if intake.shortcut is None else None
+            event = self.machine.way.pull() if intake.shortcut is None else None
             while event is None:
                 # The chunks, if a read is only a call of `next`; else None.
                 chunks = pump.direct
@@ -76,7 +76,7 @@ class SyncDriver(Driver):
                     chunks = pump.direct if reads_on and pump.direct is chunks else None
                 # At an end or a deadline, and after an interrupted read, `_advance` does what is needed.
                 if chunks is None or pump.pending:
-                    event = self._advance(pauses=pauses) or self.way.pull()
+                    event = self._advance(pauses=pauses) or self.machine.way.pull()
                     if pauses and intake.state == "resting":
                         break
                     continue
@@ -91,14 +91,14 @@ class SyncDriver(Driver):
                 except Exception as error:  # noqa: BLE001 - raised later, after the events before it
                     chunk = SourceFailed(error)
                 # `unit` is the type of the chunks so far: bytes, or decoded text.
-                if chunk.__class__ is self.link.unit and self.verdict.end_request is None:
+                if chunk.__class__ is intake.link.unit and self.verdict.end_request is None:
                     fast_path = intake.shortcut
                     event = intake.give(chunk, clock()) if fast_path is None else fast_path(chunk, clock())
                 else:
                     event = self._process_unless_stopped(pump.convert(chunk))
                 # Not in a `finally`: after a Ctrl-C, the chunk may not have been stored.
                 pump.pending = False
-                event = event or self.way.pull()
+                event = event or self.machine.way.pull()
         except ValueError as error:
             # From the machine's generator of events, if it has a second reader.
             self.raise_pull_error(error)
@@ -126,7 +126,7 @@ class SyncDriver(Driver):
     def step(self) -> Event:
         """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.has_ended:
-            self.way.pull_stopped()  # views deliver no `Stopped` event of a guard
+            self.machine.way.pull_stopped()  # views deliver no `Stopped` event of a guard
             if self.pump.source is not None:
                 # Ctrl-C struck after the end of the stream, before the source was closed.
                 self.end(quiet=True)
@@ -194,7 +194,11 @@ class SyncDriver(Driver):
             raise concurrent_read_error()
         try:
             # A failed attempt may be retried with another source; after a final error, nothing is read.
-            while self.is_unopened and self.intake.state == "reading" and self.verdict.end_request is None:
+            while (
+                self.is_unopened
+                and self.machine.intake.state == "reading"
+                and self.verdict.end_request is None
+            ):
                 self._read()
         finally:
             self.end_read()
@@ -207,7 +211,7 @@ class SyncDriver(Driver):
             except StopIteration:
                 break
             if event is not None:
-                self.way.give_again(event)
+                self.machine.way.give_again(event)
                 return
         if self.has_ended and self.error is not None:
             raise raised_anew(self.error)
@@ -221,7 +225,7 @@ class SyncDriver(Driver):
         """Take chunks that the thread has read until one produces an event; return that event, or None."""
         pump, event = self.pump, None
         while event is None:
-            if self.intake.state == "sliced":
+            if self.machine.intake.state == "sliced":
                 self.pass_slice()
             elif self.prepare_read():
                 self.begin_polling(bell)  # a source that replaces another one needs a new thread
@@ -232,7 +236,7 @@ class SyncDriver(Driver):
             else:
                 # After the last event, this raises the stream's error or StopIteration.
                 event = self._advance()
-            event = event or self.way.pull()
+            event = event or self.machine.way.pull()
         return event
 
     def begin_polling(self, bell: ArrivalBell) -> None:
@@ -244,7 +248,7 @@ class SyncDriver(Driver):
 
     def idle_until(self, since: float) -> float | None:
         """Return the time at which to call `expire` if nothing has arrived `since`; None for never."""
-        return None if self.intake.state in CLOSED or self.has_ended else self.find_read_limit(since)
+        return None if self.machine.intake.state in CLOSED or self.has_ended else self.find_read_limit(since)
 
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
@@ -267,10 +271,10 @@ class SyncDriver(Driver):
             raise self._busy_error()
         try:
             # An event may be left from an earlier chunk.
-            event = self.way.pull()
+            event = self.machine.way.pull()
             while event is None and (until is None or self.clock() < until):
-                event = advance() or self.way.pull()
-                if until is None or (pauses and self.intake.state == "resting"):
+                event = advance() or self.machine.way.pull()
+                if until is None or (pauses and self.machine.intake.state == "resting"):
                     break
         except ValueError as error:
             # From the machine's generator of events, if it has a second reader.
@@ -354,19 +358,19 @@ class SyncDriver(Driver):
 
         At the end of the stream, this raises the stream's error or StopIteration.
         """
-        intake = self.intake
+        intake = self.machine.intake
         if intake.state == "sliced" and self.verdict.end_request is None:
             self.pass_slice()
             return None
         if self.prepare_read():
             event = None if pauses and intake.state == "resting" else self._read(until)
-            if intake.state != "ended" or intake.events_left or self.way.pull is not intake.read:
+            if intake.state != "ended" or intake.events_left or self.machine.way.pull is not intake.read:
                 return event
             # The input has ended and has left no event, and none is held back: the ending is decided now.
         had_ended = self.has_ended
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
-        if are_events_left or self.way.stopped_event is not None:
+        if are_events_left or self.machine.way.stopped_event is not None:
             return None
         if not had_ended:
             self.verdict.error_due = self.error  # if Ctrl-C interrupts the closing, the next read raises it
@@ -377,7 +381,7 @@ class SyncDriver(Driver):
 
     def _read(self, until: float | None = None) -> Event | None:
         """Read the next item; return its event if the machine's fast path produced one, else None."""
-        intake, pump = self.intake, self.pump
+        intake, pump = self.machine.intake, self.pump
         # `intake.now` is the time of the last chunk; before the first one, the source was just opened.
         seconds = self.clock() - max(intake.now, self._opened_at)
         if seconds > NOTABLE_SECONDS and pump.chunks is not None:

@@ -18,7 +18,7 @@ from tests._sources.websockets.support import on_asyncio, opened
 from tests.support.packages import needed
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream
-from tokenstream._sources import sync_source
+from tokenstream._sources.find import sync_source
 
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
 from tokenstream._request import HTTPRequest
 from tokenstream._request.client import CONNECT_SECONDS, find_proxy
-from tokenstream._sources import SyncSource
+from tokenstream._sources.kinds import SyncSource
 from tokenstream.cli._advice import CommandFailed, reason_of
 from tokenstream.cli._doctor.pacing import TimedChunk
 from tokenstream.departures import Departures

@@ -9,10 +9,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.framing import ServerSentEvent
-from tokenstream.framing._aws_eventstream import EventStreamMessage
+from tokenstream.framing._event_message import EventStreamMessage
+from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
@@ -163,3 +163,10 @@ def find_wrapping(payload: bytes) -> ProtocolError | None:
 def name_of(event: ServerSentEvent | EventStreamMessage) -> str:
     """Return an event's name; "" for an event without a name, which the SSE standard calls "message"."""
     return "" if event.event == "message" else event.event
+
+
+def has_snowflakes_call(payload: JsonObject) -> bool:
+    """Return whether a payload has a piece of a tool call as Snowflake Cortex sends it."""
+    fields = {"tool_use_id", "content_list", "input"}
+    deltas = (dict_of(choice, "delta") for choice in dicts_of(payload.get("choices")))
+    return any(each.get("type") == "tool_use" and not each.keys().isdisjoint(fields) for each in deltas)

@@ -18,11 +18,10 @@ from tokenstream.formats._detect.payloads import (
     object_of,
     payload_of,
 )
-from tokenstream.formats._detect.unknown import describe_unknown_format, find_refused
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import PIECE, exception_error, is_aside, provider_error, text_error
-from tokenstream.framing import ServerSentEvent
-from tokenstream.framing._aws_eventstream import INITIAL_RESPONSE, EventStreamMessage
+from tokenstream.framing._event_message import INITIAL_RESPONSE, EventStreamMessage
+from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,6 +84,8 @@ def _classify_unproven(payload: JsonObject, event: str, *, may_be_known: bool) -
     if error is None and event in PING_NAMES:
         return PING
     if error is None and not may_be_known:
+        from tokenstream.formats._detect.unknown import find_refused
+
         return find_refused(payload, event) or UNCLAIMED
     return WAIT if error is None or is_aside(payload, event) else error
 
@@ -221,6 +222,8 @@ def find_mismatch(
         # No other format is certain, and the payloads may be of this one, whose content was still to come.
         return None
     if format.first_frames.is_detected:
+        from tokenstream.formats._detect.unknown import describe_unknown_format
+
         return describe_unknown_format(payloads, format.limits)
     return _mismatch_error(format.name, len(payloads) + later, likely)
 
@@ -235,6 +238,8 @@ def find_nothing_read(
     if any(_is_of(format, frame) for frame in frames):
         return None
     if format.first_frames.is_detected:
+        from tokenstream.formats._detect.unknown import describe_unknown_format
+
         return describe_unknown_format(frames, format.limits)
     count = sum(_try_to_recognise(frame, format.limits) not in _WITHOUT_PAYLOAD for frame in frames) + later
     if not count:

@@ -10,12 +10,11 @@ from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._detect.first_frames import truncation_error
 from tokenstream.formats._detect.payloads import name_of, object_of, payload_of
 from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WAIT, find_likeliest, recognise
-from tokenstream.formats._detect.unknown import describe_run, describe_unknown_format
 from tokenstream.formats._kit.answer import note_nothing
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.framing import ServerSentEvent
-from tokenstream.framing._aws_eventstream import EventStreamMessage
+from tokenstream.framing._event_message import EventStreamMessage
+from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +129,8 @@ class UndetectedFormat(Format):
             event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
             self.doubt = provider_error(object_of(frame, self.limits), event)
         elif result == UNCLAIMED:
+            from tokenstream.formats._detect.unknown import describe_run
+
             result = describe_run(frame, self.limits) or UNCLAIMED
         self._held.append((frame, result))
         payload = payload_of(frame)
@@ -169,6 +170,8 @@ class UndetectedFormat(Format):
         """Replace this format by another (None: set `error`), and return the events of the held frames."""
         held, self._held = self._held, []
         if name is None:
+            from tokenstream.formats._detect.unknown import describe_unknown_format
+
             self.error = self.doubt or describe_unknown_format([frame for frame, _ in held], self.limits)
             return []
         real_format = registry.create(name, limits=self.limits)

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, add_sentence, mark_cause
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, is_mock
+from tokenstream._basics.untrusted import dict_of, is_dict, is_list, is_mock
 from tokenstream.errors import MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._custom import COMMON_REASONS
-from tokenstream.formats._detect.payloads import is_whole, name_of, object_of, payload_of
+from tokenstream.formats._detect.payloads import has_snowflakes_call, is_whole, name_of, object_of, payload_of
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._registry import GONE_SERVICES
-from tokenstream.framing import ServerSentEvent
-from tokenstream.framing._aws_eventstream import EventStreamMessage
+from tokenstream.framing._event_message import EventStreamMessage
 from tokenstream.framing._sniff import BodyKind, title_of
+from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -318,13 +318,6 @@ def find_refused(payload: JsonObject, event: str) -> NotAStream | None:
         return None
     error = add_code_hint(NotAStream(f"the stream is {gone.title}: it is not read"), f"; {gone.advice}")
     return mark_cause(error, "unknown_format")
-
-
-def has_snowflakes_call(payload: JsonObject) -> bool:
-    """Return whether a payload has a piece of a tool call as Snowflake Cortex sends it."""
-    fields = {"tool_use_id", "content_list", "input"}
-    deltas = (dict_of(choice, "delta") for choice in dicts_of(payload.get("choices")))
-    return any(each.get("type") == "tool_use" and not each.keys().isdisjoint(fields) for each in deltas)
 
 
 def _is_invoke_agent(payload: JsonObject, event: str) -> bool:

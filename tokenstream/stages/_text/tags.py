@@ -18,7 +18,6 @@ from tokenstream.stages._calls.dialects import (
     is_unmarked,
     tag_of,
 )
-from tokenstream.stages._citations import Marker, choose_markers
 from tokenstream.stages._text.scanning import (
     MOST_BLANK,
     CodeMarks,
@@ -30,6 +29,8 @@ from tokenstream.stages._text.scanning import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from tokenstream.stages._citations import Marker
 
 _NAME = re.compile(r"[a-z][\w.:-]*", re.ASCII | re.IGNORECASE)
 _KNOWN = tuple(THOUGHTS)
@@ -94,6 +95,8 @@ class Tags:
         """Find what the names stand for, and refuse others."""
         is_auto = self.calls == "auto"
         dialects = choose_dialects(True if is_auto else self.calls)
+        from tokenstream.stages._citations import choose_markers
+
         wanted = ScanTargets(*_choose_tags(self.reasoning), dialects, is_auto, choose_markers(self.citations))
         object.__setattr__(self, "wanted", wanted)
 

@@ -11,7 +11,7 @@ from itertools import chain
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources import AsyncSource, LazySource
+from tokenstream._sources.kinds import AsyncSource, LazySource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._reading.direct_reader import DirectReader
 from tokenstream.stream._reading.host import find_host

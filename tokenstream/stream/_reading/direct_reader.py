@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tokenstream._sources import AsyncSource, LazySource
-from tokenstream._sources.causes import find_foreign
+from tokenstream._sources.kinds import AsyncSource, LazySource
 from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source, raise_only
 from tokenstream.stream._reading.wake import shut_down
@@ -216,6 +215,8 @@ class DirectReader:
         try:
             self._put_item(await source.next_chunk())
         except TimeoutError as error:
+            from tokenstream._sources.causes import find_foreign
+
             if find_foreign(error) is not None:
                 raise
         self._last_read_at = self._clock()

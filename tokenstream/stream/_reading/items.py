@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from tokenstream._basics.kept_errors import without_own_frames
 
 if TYPE_CHECKING:
-    from tokenstream._sources import AsyncSource, SyncSource
+    from tokenstream._sources.kinds import AsyncSource, SyncSource
 
 TimedItem: TypeAlias = "tuple[float, Any]"
 """An item that a pump returns, after the time of its arrival."""

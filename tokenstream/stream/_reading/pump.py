@@ -7,21 +7,19 @@ import threading
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources import LazySource, SyncSource, is_timeout
-from tokenstream._sources.causes import find_foreign
-from tokenstream._sources.kinds import SKIPPED
+from tokenstream._sources.kinds import SKIPPED, LazySource, SyncSource
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
-from tokenstream.stream._reading.read_ahead import ReadAhead, ReadTimeout
 from tokenstream.stream._reading.read_limit import LEAST_SECONDS, ReadLimit
 from tokenstream.stream._reading.wake import ReadTimer, shut_down
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tokenstream._sources.kinds import LimitRead
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.items import ArrivalBell, TimedItem
+    from tokenstream.stream._reading.read_ahead import ReadAhead
 
 _LONG_SECONDS = 590.0
 """Time limit from which on the transport's own timeout suffices for the head; a timer needs a thread."""
@@ -118,19 +116,19 @@ class Pump:
         if reader is None:
             if isinstance(source, LazySource):
                 # The thread also opens the source.
-                reader = ReadAhead((), source.socket, source)
+                reader = _read_ahead((), source.socket, source)
             elif self.chunks is None or source is None:
                 # The source is closed.
                 return
             elif source.read_ahead is not None:
                 # The source is one answer of a shared connection, whose reads can then be limited.
-                reader = ReadAhead(self.chunks, self._socket, limit_read=source.read_ahead())
+                reader = _read_ahead(self.chunks, self._socket, limit_read=source.read_ahead())
             else:
                 if self.limit_read is not None:
                     # The thread waits without a limit; only the loop's wait for the thread has one.
                     self.limit_read(None)
                 self._end_limit()
-                reader = ReadAhead(self.chunks, self._socket)
+                reader = _read_ahead(self.chunks, self._socket)
             # From now on, chunks come from the thread, and never directly from the source.
             self._read_ahead = self.chunks = reader
             self.limit_read, self.direct = reader.limit_read, None
@@ -180,7 +178,7 @@ class Pump:
             self.limit_read = self.source.read_ahead()
         else:
             self._end_limit()
-            reader = self._read_ahead = ReadAhead(self.chunks, self._socket)
+            reader = self._read_ahead = _read_ahead(self.chunks, self._socket)
             self.chunks, self.limit_read = reader, reader.limit_read
         # From now on, a driver must not take the chunks itself: each read may have a limit.
         self.direct = None
@@ -236,12 +234,16 @@ class Pump:
 
     def _is_timeout(self, error: Exception, timer: ReadTimer | None) -> bool:
         """Return True if a read has failed only because its time was over, for example by a timer."""
+        from tokenstream._sources.causes import find_foreign
+
         if find_foreign(error) is not None:
             return False
         if timer is not None:
             was_limited = timer.fired
         else:
             # If a thread reads, it raises `ReadTimeout`; a TimeoutError is then an error of the source.
+            from tokenstream.stream._reading.read_ahead import ReadTimeout
+
             timeout_error = TimeoutError if self._read_ahead is None else ReadTimeout
             was_limited = self.limit_read is not None and isinstance(error, timeout_error)
         return was_limited or (self._limit is not None and self._limit.has_passed(error))
@@ -329,6 +331,8 @@ class Pump:
                 with ReadTimer(self._socket, seconds) as timer:
                     source = lazy.open()
         except Exception as error:
+            from tokenstream._sources.causes import find_foreign, is_timeout
+
             is_over = self._clock() >= until and is_timeout(error.__cause__ or error)
             if (is_over or (timer is not None and timer.fired)) and find_foreign(error) is None:
                 return WAITED
@@ -376,3 +380,16 @@ class Pump:
             # After a Ctrl-C, the next call closes the source.
             self.source = source
             raise
+
+
+def _read_ahead(
+    chunks: Iterable[Any],
+    socket: Callable[[], Any] | None,
+    lazy: LazySource | None = None,
+    *,
+    limit_read: LimitRead | None = None,
+) -> ReadAhead:
+    """Return a new thread's reader; hardly any stream needs one."""
+    from tokenstream.stream._reading.read_ahead import ReadAhead
+
+    return ReadAhead(chunks, socket, lazy, limit_read=limit_read)

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream._basics.loose import Action
-    from tokenstream._sources import LazySource, SyncSource
-    from tokenstream._sources.kinds import LimitRead
+    from tokenstream._sources.kinds import LazySource, LimitRead, SyncSource
     from tokenstream.stream._reading.items import ArrivalBell
 
 CHECK_SECONDS = 0.1

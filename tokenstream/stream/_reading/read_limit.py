@@ -12,8 +12,6 @@ import selectors
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources import is_timeout
-
 if TYPE_CHECKING:
     from tokenstream.stream._driver import Driver
 
@@ -60,7 +58,7 @@ class ReadLimit:
             self._applies = False
             return own
         now = driver.clock()
-        last_arrival = (driver.machine.meter.chunks, driver.intake.now)
+        last_arrival = (driver.machine.meter.chunks, driver.machine.intake.now)
         if last_arrival != self._last_arrival:
             # A new read: a read may wait several times, for bytes that do not make up a chunk.
             self._last_arrival, self._until = last_arrival, _find_end(driver, now)
@@ -70,6 +68,8 @@ class ReadLimit:
 
     def has_passed(self, error: Exception) -> bool:
         """Return True if an exception of the source means that a deadline has passed."""
+        from tokenstream._sources.causes import is_timeout
+
         driver = self._driver()
         if driver is None or not self._applies or self._until is None or not is_timeout(error):
             return False

@@ -12,8 +12,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tokenstream._sources import AsyncSource, FunctionFailed, LazySource
-from tokenstream._sources.kinds import SKIPPED
+from tokenstream._basics.kept_errors import FunctionFailed
+from tokenstream._sources.kinds import SKIPPED, AsyncSource, LazySource
 from tokenstream.stream._reading.host import Alarm, pass_turn
 from tokenstream.stream._reading.items import (
     END,

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tokenstream._sources import LazySource
+from tokenstream._sources.kinds import LazySource
 from tokenstream.stream._reading.items import END, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, Reader
 
 if TYPE_CHECKING:
     import asyncio
 
-    from tokenstream._sources import AsyncSource
+    from tokenstream._sources.kinds import AsyncSource
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.host import Host
 

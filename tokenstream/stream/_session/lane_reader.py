@@ -14,7 +14,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources import AsyncSource, SyncSource
+from tokenstream._sources.kinds import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.formats._endings import CLOSED
 from tokenstream.stream._reading.items import WAITED, SourceOpened
@@ -78,7 +78,7 @@ class LaneReader:
             if driver.verdict.end_request is not None or driver.has_ended:
                 # The parent stream was stopped, closed or has failed.
                 session.end()
-            elif driver.intake.state in CLOSED:
+            elif driver.machine.intake.state in CLOSED:
                 session.end_as_parent()
             elif session.is_unopened and isinstance(pump.source, SyncSource):
                 # The source is open before the first read.
@@ -173,7 +173,7 @@ class AsyncLaneReader:
             raise session.busy_error
         if session.begin_read():
             await driver.open_now()
-        if driver.intake.state in CLOSED and not driver.has_ended:
+        if driver.machine.intake.state in CLOSED and not driver.has_ended:
             session.end_as_parent()
         else:
             await self._read_item()

@@ -23,7 +23,7 @@ from tokenstream.stream._session.sorter import AnswerLane, Sorter, WaitingBytes
 
 if TYPE_CHECKING:
     from tokenstream._basics.request_facts import RequestPair
-    from tokenstream._sources import AsyncSource, SyncSource
+    from tokenstream._sources.kinds import AsyncSource, SyncSource
     from tokenstream.errors import StreamError
     from tokenstream.message import Ending
     from tokenstream.stream._driver import Driver
@@ -96,7 +96,7 @@ class AnswersSession:
     def is_unopened(self) -> bool:
         """True if the source is yet to be opened here; the body of a refusal may lead to another source."""
         driver = self._driver
-        return self.sorter is None and (driver.recovery is None or driver.link.refusal is None)
+        return self.sorter is None and (driver.recovery is None or driver.machine.link.refusal is None)
 
     @property
     def is_timed(self) -> bool:
@@ -133,9 +133,9 @@ class AnswersSession:
             self._read_along(now, item)
         elif is_about_connection:
             driver.process_item(item, now)
-            if driver.intake.error is not None:
+            if driver.machine.intake.error is not None:
                 # A deadline of the connection has passed.
-                self.end(driver.intake.error)
+                self.end(driver.machine.intake.error)
         elif is_last:
             self._end_with(now, item)
         else:
@@ -143,7 +143,7 @@ class AnswersSession:
 
     def end_as_parent(self) -> None:
         """End the session as the parent stream has ended, whose recovery makes no further attempt."""
-        error = self._driver.intake.error
+        error = self._driver.machine.intake.error
         self.end(None if error is None else frameless(error))
 
     def _read_along(self, now: float, item: object) -> None:
@@ -316,7 +316,7 @@ class AnswersSession:
 
     def take_later_answer(self, driver: Driver) -> AnswerLane | None:
         """Return the lane of an answer that began after another one in a body, whole; None without one."""
-        format = driver.link.connection.format
+        format = driver.machine.link.connection.format
         if not format.later_frames:
             return None
         frames, format.later_frames = format.later_frames, []

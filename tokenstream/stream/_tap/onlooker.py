@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.machine import Machine
-from tokenstream._sources import opening_error, reading_error
+from tokenstream._sources.failures import opening_error, reading_error
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError, NotAStream, StreamError, StreamInterrupted
 from tokenstream.stream._options import current_clock

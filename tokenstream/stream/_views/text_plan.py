@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages import Chain
 from tokenstream.stages._protocols import ITEM_END
 from tokenstream.stream._reading.items import NOTABLE_SECONDS
 from tokenstream.stream._stage_source import StageSource
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._pipeline.delivery_log import Reading
     from tokenstream.partial_json._repairs import Repair
+    from tokenstream.stages import Chain
     from tokenstream.stages._protocols import Cursor, Stage
     from tokenstream.stream._protocols import Clock, TextCursor
 
@@ -293,6 +293,8 @@ class ShapedCursor(Generic[ItemT]):
     # -- within ------------------------------------------------------------
 
     def _new_chain(self) -> Chain[Any, Any]:
+        from tokenstream.stages._chain import Chain
+
         return Chain(*(make() for make in self._stage_makers))
 
     def _read_next(self, read: Callable[..., Any], *event: AnyEvent) -> ItemT | None:

@@ -9,10 +9,10 @@ import weakref
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources import AsyncSource, LazySource, SyncSource, from_response
 from tokenstream._sources.aiohttp import is_aiohttp
 from tokenstream._sources.awaited import is_awaitable
-from tokenstream._sources.kinds import class_name_of
+from tokenstream._sources.httpx import from_response
+from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, class_name_of
 from tokenstream._sources.plain import is_file
 from tokenstream._sources.requests import boto3_stream_of, is_http_client, is_requests, is_urllib3
 from tokenstream.errors import MisuseError

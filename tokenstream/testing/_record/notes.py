@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources import reading_error
+from tokenstream._sources.failures import reading_error
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.websocket import is_socket_closed
 from tokenstream.errors import MisuseError, StreamStalled, TokenStreamError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokenstream._connection.head import ResponseHead
-    from tokenstream._sources import SyncSource
+    from tokenstream._sources.kinds import SyncSource
     from tokenstream.testing._record.filters import Filter
     from tokenstream.testing._recordings.recording import Breaks
 

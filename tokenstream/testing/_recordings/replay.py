@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from tokenstream._connection.head import ResponseHead
-from tokenstream._sources import AsyncSource, SyncSource
+from tokenstream._sources.kinds import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.testing._recordings.clock import VirtualClock, as_clock

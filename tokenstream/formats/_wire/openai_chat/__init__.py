@@ -25,7 +25,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, ToolCallDelta
 from tokenstream.formats._base import Format
-from tokenstream.formats._detect.unknown import has_snowflakes_call
+from tokenstream.formats._detect.payloads import has_snowflakes_call
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error

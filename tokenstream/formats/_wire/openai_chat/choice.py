@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 from tokenstream._basics.chat_words import ITEM_FIELDS, REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream._basics.untrusted import are_text, has_text, is_dict, is_list, says_nothing, text_of
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._detect.unknown import SNOWFLAKE, refusal
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason, report_logprobs, usage_of
 from tokenstream.formats._wire.openai_chat.call import is_repetition
@@ -297,6 +296,8 @@ class ChoiceReader:
 
     def _refuse(self, key: str, value: object) -> None:
         """Store the error for a tool call of Snowflake Cortex, whose pieces are not those of this format."""
+        from tokenstream.formats._detect.unknown import SNOWFLAKE, refusal
+
         self.error = refusal(SNOWFLAKE)
 
     CHOICE_READERS: ClassVar[dict[str, _FieldReader]] = {
