@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.formats._detect.recognise import is_websocket_message, whole_object
 from tokenstream.framing._framing import Framing
 from tokenstream.framing._sniff import sniff
+from tokenstream.framing._sse import SSEParser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,8 +146,6 @@ class UnframedInput(Framing):
             if self.content_type and "event-stream" not in self.content_type.lower():
                 # 0, since the header came before the first event.
                 self._departures.note("content_type_wrong", event=0)
-            from tokenstream.framing._sse import SSEParser
-
             return SSEParser(limits=self._limits, reads_errors=True)
         if kind == "json":
             return self._make_json_body()

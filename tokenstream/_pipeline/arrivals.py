@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, PositionLost
 from tokenstream.formats._detect.undetected_format import UndetectedFormat
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from tokenstream._answer.accumulator import Accumulator
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled, StreamTruncated, store_progress
 from tokenstream.formats import _registry as registry
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import ServerSentEvent
 from tokenstream.message import Checkpoint, Usage
 
 if TYPE_CHECKING:

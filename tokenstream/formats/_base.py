@@ -54,8 +54,7 @@ from tokenstream.formats._kit.errors import (
 from tokenstream.formats._kit.open import may_hold_halves
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._resume.resuming import Resuming
-from tokenstream.framing._event_message import EventStreamMessage
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import EventStreamMessage, ServerSentEvent
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:

@@ -14,18 +14,18 @@ from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
     from tokenstream.framing._aws_eventstream import AWSEventStreamParser as AWSEventStreamParser
-    from tokenstream.framing._event_message import EventStreamMessage as EventStreamMessage
+    from tokenstream.framing._frames import EventStreamMessage as EventStreamMessage
+    from tokenstream.framing._frames import ServerSentEvent as ServerSentEvent
     from tokenstream.framing._ndjson import NDJSONParser as NDJSONParser
     from tokenstream.framing._sse import SSEParser as SSEParser
-    from tokenstream.framing._sse_event import ServerSentEvent as ServerSentEvent
 
 __getattr__, __dir__ = make_lazy_loader(
     globals(),
     {
         "AWSEventStreamParser": "_aws_eventstream",
-        "EventStreamMessage": "_event_message",
+        "EventStreamMessage": "_frames",
         "NDJSONParser": "_ndjson",
         "SSEParser": "_sse",
-        "ServerSentEvent": "_sse_event",
+        "ServerSentEvent": "_frames",
     },
 )

@@ -13,7 +13,7 @@ from zlib import crc32
 
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.framing._event_message import EventStreamMessage
+from tokenstream.framing._frames import EventStreamMessage
 from tokenstream.framing._framing import Framing
 from tokenstream.framing._lines import as_bytes
 from tokenstream.limits import DEFAULT_LIMITS
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.errors import StreamError
-    from tokenstream.framing._event_message import MessageKind
+    from tokenstream.framing._frames import MessageKind
     from tokenstream.framing._framing import Decoding, Shortcut
     from tokenstream.limits import Limits
 

@@ -12,9 +12,9 @@ import re
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
+from tokenstream.framing._frames import ServerSentEvent, SSEFrame
 from tokenstream.framing._framing import Framing
 from tokenstream.framing._lines import BOM, SLICE, LineFraming, count_malformed, is_utf8
-from tokenstream.framing._sse_event import ServerSentEvent, SSEFrame
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:

@@ -98,7 +98,8 @@ class SyncDriver(Driver):
                     event = self._process_unless_stopped(pump.convert(chunk))
                 # Not in a `finally`: after a Ctrl-C, the chunk may not have been stored.
                 pump.pending = False
-                event = event or self.machine.way.pull()
+                if event is None:
+                    event = self.machine.way.pull()
         except ValueError as error:
             # From the machine's generator of events, if it has a second reader.
             self.raise_pull_error(error)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.framing._event_message import EventStreamMessage
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject

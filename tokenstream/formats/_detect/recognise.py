@@ -20,8 +20,7 @@ from tokenstream.formats._detect.payloads import (
 )
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import PIECE, exception_error, is_aside, provider_error, text_error
-from tokenstream.framing._event_message import INITIAL_RESPONSE, EventStreamMessage
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import INITIAL_RESPONSE, EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,8 +13,7 @@ from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WA
 from tokenstream.formats._kit.answer import note_nothing
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.framing._event_message import EventStreamMessage
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,9 +18,8 @@ from tokenstream.formats._detect.payloads import has_snowflakes_call, is_whole, 
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._registry import GONE_SERVICES
-from tokenstream.framing._event_message import EventStreamMessage
+from tokenstream.framing._frames import EventStreamMessage, ServerSentEvent
 from tokenstream.framing._sniff import BodyKind, title_of
-from tokenstream.framing._sse_event import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

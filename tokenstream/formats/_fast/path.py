@@ -25,8 +25,7 @@ from tokenstream.formats._fast.match import DIGITS_IN_A_ROW
 from tokenstream.formats._fast.shape import PADDING, PayloadShape, find_at
 from tokenstream.formats._fast.template import Templates
 from tokenstream.formats._kit.open import OpenCall
-from tokenstream.framing._event_message import EventStreamMessage
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,7 @@ from tokenstream._basics.untrusted import dict_of, int_of, is_dict, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._detect.payloads import name_of
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject

@@ -21,7 +21,7 @@ from tokenstream.formats._resume.described import (
     key_of,
     size_of,
 )
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject

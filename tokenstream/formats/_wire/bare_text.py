@@ -12,7 +12,7 @@ from tokenstream.events import TextDelta
 from tokenstream.formats._base import Format, Frame, Unit
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.parts import BLANK_TEXT
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

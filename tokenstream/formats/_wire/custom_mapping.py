@@ -26,7 +26,7 @@ from tokenstream.formats._fast.path import FastPath
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import classify_error, provider_error, text_error
 from tokenstream.formats._kit.values import json_text
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import ServerSentEvent
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:

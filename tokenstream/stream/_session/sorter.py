@@ -21,7 +21,7 @@ from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import name_of, payload_of
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.values import marks_in, worst_of
 from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

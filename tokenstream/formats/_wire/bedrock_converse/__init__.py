@@ -14,7 +14,7 @@ from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
-from tokenstream.framing._event_message import INITIAL_RESPONSE
+from tokenstream.framing._frames import INITIAL_RESPONSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

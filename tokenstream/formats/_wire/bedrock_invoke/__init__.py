@@ -17,7 +17,7 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._wire.bedrock_invoke.plain import COUNT_FIELDS, PlainModel, metrics_of
 from tokenstream.framing import EventStreamMessage
-from tokenstream.framing._event_message import INITIAL_RESPONSE
+from tokenstream.framing._frames import INITIAL_RESPONSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.values import worst_of
 from tokenstream.formats._wire.cohere.parts import FINISH_REASONS, CohereParts, failure_of, usage_of
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

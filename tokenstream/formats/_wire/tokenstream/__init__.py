@@ -27,7 +27,7 @@ from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import make_result_of_part
 from tokenstream.formats._resume.resuming import Replay
 from tokenstream.formats._wire.tokenstream.words import CONTROL, EVENTS, end_of, event_of
-from tokenstream.framing._sse_event import ServerSentEvent
+from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,10 +1,13 @@
-"""One server-sent event."""
+"""Frames that have more than a payload: a server-sent event, and a message of AWS's binary event stream."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
+INITIAL_RESPONSE = "initial-response"
+"""The type of the first message of a stream, which belongs to the protocol and has no content."""
+MessageKind: TypeAlias = Literal["event", "exception", "error"]
 _REPR_BYTES = 80
 
 
@@ -50,3 +53,22 @@ class ServerSentEvent:
 
 SSEFrame: TypeAlias = "bytes | ServerSentEvent"
 """An event; an event that has only data is represented by its payload alone."""
+
+
+@dataclass(slots=True)
+class EventStreamMessage:
+    """One message of a binary event stream.
+
+    Example:
+        >>> EventStreamMessage(b'{"role": "assistant"}', event="messageStart").kind
+        'event'
+    """
+
+    payload: bytes
+    """The payload, as bytes."""
+    event: str = ""
+    """The event type, the exception type or the error code."""
+    kind: MessageKind = "event"
+    """The kind of message: "event" is part of the answer, "exception" and "error" are failures."""
+    headers: dict[str, Any] = field(default_factory=dict[str, Any])
+    """All headers by name, including those of the protocol; several messages may share this dict."""
