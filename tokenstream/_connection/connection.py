@@ -320,7 +320,7 @@ class Connection:
         For a chunk that is one more delta like the last one, the function returns the event. For any
         other chunk the function returns None, and the chunk has to be read in the usual way.
         """
-        return self.framing.make_shortcut(self.format, self._limits)
+        return self.framing.make_shortcut(self.format)
 
     def end(self, *, broken: bool, known_over: bool) -> list[Event]:
         """End the input, and return the remaining events; set `error` if the answer is not complete.

@@ -174,7 +174,7 @@ class AWSEventStreamParser(ErrorKeeper, Framing):
         """The bytes of the message in which the input so far ends: it states its length."""
         return self.tail
 
-    def make_shortcut(self, format: Decoding, limits: Limits) -> Shortcut | None:
+    def make_shortcut(self, format: Decoding) -> Shortcut | None:
         # The framing has to verify a chunk's checksum, so it calls the format's function itself.
         payload_shortcut = format.payload_shortcut()
         return None if payload_shortcut is None else self.shortcut(*payload_shortcut)

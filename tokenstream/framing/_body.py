@@ -95,7 +95,7 @@ class JSONBody(ErrorKeeper, Framing):
         """True if the documents are the elements of an array that has not ended."""
         return isinstance(self._framing, JSONArrayParser) and self._framing.is_open
 
-    def make_shortcut(self, format: Decoding, limits: Limits) -> Shortcut | None:
+    def make_shortcut(self, format: Decoding) -> Shortcut | None:
         framing = self._framing
         if isinstance(framing, JSONArrayParser):
             return framing.shortcut(partial(format.shortcut, "element"))

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.errors import StreamError
-    from tokenstream.limits import Limits
 
 Shortcut: TypeAlias = "Callable[[Any], Any]"
 """Reads a chunk that is like the last one into its event, and returns None for any other chunk."""
@@ -101,6 +100,6 @@ class Framing:
         """Return the frames that the end of the input completes."""
         raise NotImplementedError
 
-    def make_shortcut(self, format: Decoding, limits: Limits) -> Shortcut | None:
+    def make_shortcut(self, format: Decoding) -> Shortcut | None:
         """Return a function that reads chunks like the last one without this framing; None if none can."""
         return None

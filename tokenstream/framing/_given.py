@@ -47,8 +47,8 @@ class WholeMessages(Framing):
         """Return no messages: none is held back."""
         return []
 
-    def make_shortcut(self, format: Decoding, limits: Limits) -> Shortcut | None:
-        return format.shortcut("message", limits.event)
+    def make_shortcut(self, format: Decoding) -> Shortcut | None:
+        return format.shortcut("message", self._most)
 
 
 class Bypass(Framing):
@@ -65,12 +65,12 @@ class Bypass(Framing):
         ([{'a': 1}], [], 'LimitExceeded')
     """
 
-    __slots__ = ("_before", "_depth", "error")
+    __slots__ = ("_before", "_depth", "_most", "error")
 
     has_payloads = True
 
     def __init__(self, limits: Limits, before: Framing | None = None) -> None:
-        self._depth = limits.depth
+        self._depth, self._most = limits.depth, limits.event
         self._before = before
         self.error: StreamError | None = None
 
@@ -100,8 +100,8 @@ class Bypass(Framing):
         self.error = self.error or self._before.error
         return frames
 
-    def make_shortcut(self, format: Decoding, limits: Limits) -> Shortcut | None:
-        return format.shortcut("payload", limits.event)
+    def make_shortcut(self, format: Decoding) -> Shortcut | None:
+        return format.shortcut("payload", self._most)
 
 
 class TextBody(Framing):

@@ -372,7 +372,7 @@ class SSEParser(PlainSSEParser):
         """True if all of the input so far was whole events, in valid UTF-8, and nothing else."""
         return self._holds_nothing and not self._stray and not self.replaced
 
-    def make_shortcut(self, format: Decoding, limits: Limits) -> Shortcut | None:
+    def make_shortcut(self, format: Decoding) -> Shortcut | None:
         longest = self.longest_alone
         return format.shortcut("event", longest) if longest else None
 

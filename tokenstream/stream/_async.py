@@ -344,7 +344,7 @@ refuse_block(AsyncStream, is_async=True)
 
 
 def _source_of(source: Any) -> Any:  # noqa: ANN401 - any readable object, and its source
-    """Return the source of a readable object: one that `aconnect` has made is one already."""
+    """Return the source of a readable object; what finds it is not loaded for one of `aconnect`."""
     if isinstance(source, LazySource | AsyncSource):
         return source
     from tokenstream._sources.find import async_source

@@ -287,7 +287,7 @@ class Driver(UncopyableObject):
             # Events are held back at this point only if recovery has to judge the answer.
             # After a mere sentinel, the end of the input decides.
             is_held = self.machine.way.changes_events and intake.end_sign == "terminal"
-            is_judged_now = is_held or self.machine.link.connection.format.parts.withheld is not None
+            is_judged_now = is_held or intake.link.connection.format.parts.withheld is not None
             if is_judged_now and self._change_source(None, intake.now):
                 return True
             intake.rest()
@@ -300,7 +300,8 @@ class Driver(UncopyableObject):
         """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         # While there is a fast path, a chunk has one event, so that none of its events is left.
         driver: Any = self  # each colour has a pump of its own, which only its class names
-        is_steady = self.machine.intake.shortcut is not None and self.machine.intake.state == "reading"
+        intake = self.machine.intake
+        is_steady = intake.shortcut is not None and intake.state == "reading"
         return is_steady and driver.pump.will_ring
 
     @property
@@ -323,12 +324,11 @@ class Driver(UncopyableObject):
     def _reads_after_error(self) -> bool:
         """Return True if what has arrived after the provider's error is read before the error is raised."""
         # An error that says nothing may be followed by one that does.
-        may_read_on = self.machine.link.reads_after_error or is_vague(self.machine.intake.error)
-        if not (
-            may_read_on and self.machine.link.connection.format.reads_on and self.verdict.end_request is None
-        ):
+        machine = self.machine
+        may_read_on = machine.link.reads_after_error or is_vague(machine.intake.error)
+        if not (may_read_on and machine.link.connection.format.reads_on and self.verdict.end_request is None):
             return False
-        return self.limits_after_end().allow(self.machine, self.clock())
+        return self.limits_after_end().allow(machine, self.clock())
 
     def pass_slice(self) -> None:
         """Apply the deadlines between two slices of a chunk; only `total` passes: decoding is no silence."""
@@ -382,11 +382,8 @@ class Driver(UncopyableObject):
     @property
     def deadline(self) -> float | None:
         """The time of the next deadline: of a silence, of a missing frame or of a guard; None without one."""
-        until, reorder, guarding = (
-            self.silence.deadline,
-            self.machine.intake.arrivals.reorder,
-            self.machine.way.guarding,
-        )
+        until, machine = self.silence.deadline, self.machine
+        reorder, guarding = machine.intake.arrivals.reorder, machine.way.guarding
         gap = None if reorder is None else reorder.deadline
         for other in (gap, None if guarding is None else guarding.deadline):
             if other is not None and other < (math.inf if until is None else until):
@@ -398,9 +395,10 @@ class Driver(UncopyableObject):
         if self.has_ended:
             # The stream was stopped while it was being read.
             return None
-        if item.__class__ is self.machine.link.unit:
+        intake = self.machine.intake
+        if item.__class__ is intake.link.unit:
             # A usual chunk: bytes, or str for text.
-            return self.machine.intake.give(item, now)
+            return intake.give(item, now)
         if item.__class__ is BusyTime:
             self.silence.exclude_busy_time(item.seconds)
         elif item is WAITED:
@@ -582,7 +580,8 @@ class Driver(UncopyableObject):
 
         If the result is True, events may be left, or another source goes on: the caller reads these first.
         """
-        machine, intake = self.machine, self.machine.intake
+        machine = self.machine
+        intake = machine.intake
         if intake.state not in CLOSED:
             # Recovery may replace the source after an error. The end may release what was held back.
             if intake.error is None or not self._change_source(None, intake.now):

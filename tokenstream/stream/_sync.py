@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tokenstream.stream._session.responses import Responses
     from tokenstream.stream._views.payloads import PayloadView
 
+_SOURCES = (LazySource, SyncSource)
+
 
 class Stream(StreamOfEvents):
     r"""The streamed answer of a model, read in a `for` loop.
@@ -97,7 +99,7 @@ class Stream(StreamOfEvents):
             options = make_options(
                 (format, limits, deadlines, started_at, None, reorder, None, answer_id), tags, tools
             )
-            driver = SyncDriver(_source_of(source, _make_threaded), options)
+            driver = SyncDriver(_source_of(source), options)
         # The stream's own views are those of choice 0.
         super().__init__(driver, 0)
         self._responses: Responses[Stream] | None = None
@@ -403,10 +405,10 @@ def _make_threaded(source: object) -> LazySource | None:
     return from_asynchronous(source, async_source)
 
 
-def _source_of(source: Any, make_threaded: Any = None) -> Any:  # noqa: ANN401 - any readable object, and its source
-    """Return the source of a readable object: one that `connect` has made is one already."""
-    if isinstance(source, LazySource | SyncSource):
+def _source_of(source: Any) -> Any:  # noqa: ANN401 - any readable object, and its source
+    """Return the source of a readable object; what finds it is not loaded for one of `connect`."""
+    if isinstance(source, _SOURCES):
         return source
     from tokenstream._sources.find import sync_source
 
-    return sync_source(source, make_threaded)
+    return sync_source(source, _make_threaded)

@@ -382,7 +382,8 @@ class SyncDriver(Driver):
 
     def _read(self, until: float | None = None) -> Event | None:
         """Read the next item; return its event if the machine's fast path produced one, else None."""
-        intake, pump = self.machine.intake, self.pump
+        intake = self.machine.intake
+        pump = self.pump
         # `intake.now` is the time of the last chunk; before the first one, the source was just opened.
         seconds = self.clock() - max(intake.now, self._opened_at)
         if seconds > NOTABLE_SECONDS and pump.chunks is not None:
