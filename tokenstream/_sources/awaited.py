@@ -86,8 +86,8 @@ def from_async_manager(source: Any, make_source: MakeAsyncSource) -> LazySource:
             # No `async with`, as in `from_manager`: the manager may suppress exceptions, but not this one.
             await stack.__aexit__(type(error), error, error.__traceback__)
             raise
-        # `entered`, and `enters` below: the manager may hold a cancel scope open, which its task must leave.
-        return replace(opened, close=stack.aclose, entered=True)
+        # `enters`, also below: the manager may hold a cancel scope open, which its task must leave.
+        return replace(opened, close=stack.aclose, enters=True)
 
     return LazySource(open_source, discard=lambda: discard_unread(source), enters=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -135,7 +135,7 @@ class AsyncSource(_Source):
     """True if all chunks are available, so that no read waits, and no read can be cancelled."""
     survives: bool = False
     """True if a cancelled read loses nothing, so that no separate task has to read."""
-    entered: bool = False
+    enters: bool = False
     """True if a context manager was entered, which may have a cancel scope open until it is left."""
     paced: bool = False
     """True if what makes the items goes on only when one is asked for, so that none is read ahead."""
@@ -194,6 +194,30 @@ class LazySource:
     """The address and the JSON of the request, if this library sends it."""
     patience: float | None = 0.0
     """The longest silence that the caller's own timeouts allow, as for the source that it opens."""
+
+
+OpenT = TypeVar("OpenT", SyncSource, AsyncSource)
+"""An open source of either colour."""
+
+
+class SourceHolder(Generic[OpenT]):
+    """Holds a source in one of three states: to be opened (`lazy`), open (`source`), or closed (neither)."""
+
+    __slots__ = ("lazy", "source")
+
+    def set_source(self, source: OpenT | LazySource | None) -> None:
+        """Hold another source, or the same one once it is open; None once it is closed."""
+        self.lazy: LazySource | None = None
+        self.source: OpenT | None = None
+        if isinstance(source, LazySource):
+            self.lazy = source
+        else:
+            self.source = source
+
+    @property
+    def held(self) -> OpenT | LazySource | None:
+        """The source, open or not; None once it is closed."""
+        return self.source or self.lazy
 
 
 def open_up(source: SyncSource | LazySource) -> SyncSource:

@@ -138,7 +138,7 @@ def observe(
         raise MisuseError("the stream is observed already; once is enough")
     # The URL and the JSON of the request, if `connect` sends it. A tap does not know the request.
     pump: Any = getattr(reader, "pump", None)
-    url, payload = getattr(getattr(pump, "source", None), "asked", None) or (None, None)
+    url, payload = getattr(getattr(pump, "held", None), "asked", None) or (None, None)
     observer = OperationObserver(
         receivers,
         reader,

@@ -338,7 +338,7 @@ def _make_opener(kind: type[SourceOpener], route: AnyRoute, deadlines: Deadlines
         return route.make_opener(deadlines, is_async=kind.is_async)
     if is_stream(route):
         opener, found = kind(lambda: route, None), cast("Any", find_driver(route))
-        opener.serves_once, opener.asked = True, getattr(found.source_driver.pump.source, "asked", None)
+        opener.serves_once, opener.asked = True, getattr(found.source_driver.pump.held, "asked", None)
         return opener
     given: Any = route
     return kind(*given) if isinstance(route, tuple) else kind(given, None)

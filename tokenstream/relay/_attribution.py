@@ -198,7 +198,7 @@ def find_asked_host(source: object) -> str:
     """Return the host that a stream has asked, or will ask; "" if it is not known."""
     stream: Any = source
     asked: Any = find_driver(stream) if isinstance(source, StreamBase) else None
-    for name in ("source_driver", "pump", "source", "asked"):
+    for name in ("source_driver", "pump", "held", "asked"):
         asked = getattr(asked, name, None)
     return (asked and server_of(asked[0])[0]) or ""
 

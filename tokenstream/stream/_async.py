@@ -309,7 +309,7 @@ class AsyncStream(AsyncStreamOfEvents):
         if driver.verdict.closed:
             # This raises a `MisuseError`, unless the `Stopped` event of a guard is left to read.
             driver.check_events_left()
-        if driver.is_reading and isinstance(driver.pump.source, LazySource):
+        if driver.is_reading and driver.pump.lazy is not None:
             # Another task is opening the source. This is checked first, so that nothing has to be undone.
             raise concurrent_read_error()
         await driver.pump.open_tasks()

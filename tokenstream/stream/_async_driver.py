@@ -60,8 +60,8 @@ class AsyncDriver(Driver):
         self.awaited_guards: AwaitedGuards | None = None
         """The guards that have to be awaited; None if the stream has none."""
         self.pump = AsyncPump(source, self.clock)
-        if isinstance(source, AsyncSource):
-            self.open(source)
+        if self.pump.source is not None:
+            self.open(self.pump.source)
 
     # -- reading -----------------------------------------------------------
 
@@ -292,7 +292,7 @@ class AsyncDriver(Driver):
     @property
     def is_unopened(self) -> bool:
         """True if the source, or the one that will replace it, still has to be opened."""
-        return isinstance(self.pump.source, LazySource) or self._next_source is not None
+        return self.pump.lazy is not None or self._next_source is not None
 
     @property
     def is_reading(self) -> bool:
@@ -361,7 +361,7 @@ class AsyncDriver(Driver):
         if pump is None:
             return  # the constructor failed
         # A source that is lent is closed by another object.
-        is_lent = isinstance(pump.source, AsyncSource) and pump.source.lent
+        is_lent = pump.source is not None and pump.source.lent
         try:
             if pump.unclosed and not is_lent:
                 warnings.warn(
@@ -509,8 +509,8 @@ class AsyncDriver(Driver):
         """Check that the guards have a task group, then start timing the request."""
         if self.awaited_guards is not None:
             self.awaited_guards.check()
-        if isinstance(self.pump.source, LazySource):
-            self.begin_request(self.pump.source)
+        if self.pump.lazy is not None:
+            self.begin_request(self.pump.lazy)
 
     async def _take_arrived(self) -> TimedItem | None:
         """Return an item that has already arrived, with the time of its arrival; None if none has arrived."""
@@ -523,7 +523,7 @@ class AsyncDriver(Driver):
             self.pump.busy = False
 
     def open(self, source: AsyncSource) -> None:  # type: ignore[override] # a pump opens its own kind
-        self.pump.source = source  # instead of the `LazySource` that was opened
+        self.pump.set_source(source)  # instead of the `LazySource` that was opened
         super().open(source)
 
     async def _close_misused(self) -> None:

@@ -37,8 +37,8 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
         )
     found: Any = find_driver(stream)
     driver: SyncDriver | AsyncDriver = found.source_driver
-    source = driver.pump.source
-    if driver.was_opened or driver.has_ended or not isinstance(source, LazySource) or driver.is_reading:
+    source = driver.pump.lazy
+    if driver.was_opened or driver.has_ended or source is None or driver.is_reading:
         raise MisuseError(
             f"open returned {_article(stream)} that was opened already: return the response itself, or "
             f"{'aconnect' if is_async else 'connect'}(…) without reading it and outside of a `with` block"

@@ -362,7 +362,7 @@ class Stream(StreamOfEvents):
         if driver.verdict.closed:
             # This raises a `MisuseError`, unless the `Stopped` event of a guard is left to read.
             driver.check_events_left()
-        if isinstance(driver.pump.source, LazySource) and not driver.has_ended:
+        if driver.pump.lazy is not None and not driver.has_ended:
             try:
                 driver.open_now()
             except BaseException as error:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream._sources.kinds import LazySource, SyncSource
 from tokenstream.errors import MisuseError, PurseUnavailable
 from tokenstream.formats._endings import CLOSED
 from tokenstream.stream._cancelling import send_now
@@ -26,6 +25,7 @@ from tokenstream.stream._refusals import concurrent_read_error
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tokenstream._sources.kinds import LazySource, SyncSource
     from tokenstream.events import Event
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Options
@@ -46,8 +46,8 @@ class SyncDriver(Driver):
         super().__init__(options)
         self.pump = Pump(source, self.clock)
         self._opened_at = 0.0
-        if isinstance(source, SyncSource):
-            self.open(source)
+        if self.pump.source is not None:
+            self.open(self.pump.source)
 
     # -- reading -----------------------------------------------------------
 
@@ -128,7 +128,7 @@ class SyncDriver(Driver):
         """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.has_ended:
             self.machine.way.pull_stopped()  # views deliver no `Stopped` event of a guard
-            if self.pump.source is not None:
+            if self.pump.held is not None:
                 # Ctrl-C struck after the end of the stream, before the source was closed.
                 self.end(quiet=True)
             if self.error is not None:
@@ -185,8 +185,8 @@ class SyncDriver(Driver):
         if until is not None and pump.awaits_retry:
             # Nothing is lost if the caller stops waiting before the source is opened again.
             return pump.wait_for_retry(self.find_read_limit(None, until))
-        if isinstance(pump.source, LazySource):
-            self.begin_request(pump.source)
+        if pump.lazy is not None:
+            self.begin_request(pump.lazy)
         return pump.read(self.find_read_limit(None))
 
     def open_now(self) -> None:
@@ -243,8 +243,8 @@ class SyncDriver(Driver):
     def begin_polling(self, bell: ArrivalBell) -> None:
         """Let a thread read the source, for a loop that also reads other streams."""
         pump = self.pump
-        if not pump.begun and isinstance(pump.source, LazySource):
-            self.begin_request(pump.source)
+        if not pump.begun and pump.lazy is not None:
+            self.begin_request(pump.lazy)
         pump.listen(bell)
 
     def idle_until(self, since: float) -> float | None:
@@ -292,7 +292,7 @@ class SyncDriver(Driver):
 
     @property
     def is_unopened(self) -> bool:
-        return isinstance(self.pump.source, LazySource)
+        return self.pump.lazy is not None
 
     @property
     def is_reading(self) -> bool:
@@ -310,7 +310,7 @@ class SyncDriver(Driver):
     def end(self, *, quiet: bool = False) -> None:
         """End the stream here, or have the read in progress do it; `quiet` logs errors of closing."""
         pump = self.pump
-        if self.has_ended and pump.closed and pump.source is None and self.verdict.stop_reason is None:
+        if self.has_ended and pump.closed and pump.held is None and self.verdict.stop_reason is None:
             return  # the usual end of a block, which comes after that of the stream
         if pump.busy or not pump.lock.acquire(blocking=False):
             # The reading thread ends the stream when its read returns; do not wait for that here.
@@ -341,14 +341,14 @@ class SyncDriver(Driver):
         if is_finalizing() or not hasattr(self, "pump"):
             return
         source = self.pump.source
-        is_lent = isinstance(source, SyncSource) and source.lent  # then another object closes it
+        is_lent = source is not None and source.lent  # then another object closes it
         try:
-            if isinstance(source, SyncSource) and not is_lent:
+            if source is not None and not is_lent:
                 warnings.warn(
                     f"{self!r} was never closed: use `with`", ResourceWarning, source=self, stacklevel=2
                 )
         finally:  # because warnings may be turned into errors
-            if source is not None and not is_lent:
+            if self.pump.held is not None and not is_lent:
                 self.close_source(quiet=True)
             self.machine.dispose()
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
+from tokenstream._sources.kinds import SourceHolder
 from tokenstream.stream._fan_out.hub import BroadcastBase, Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver, ReaderFacts, SharedCursor
@@ -376,7 +377,7 @@ class SharedPump(Pump):
 
     def __init__(self, pump: Pump, lock: Any) -> None:  # noqa: ANN401 - an RLock, whose class is not public
         # This pump replaces the given pump, and takes over its state.
-        for name in Pump.__slots__:
+        for name in (*SourceHolder.__slots__, *Pump.__slots__):
             setattr(self, name, getattr(pump, name))
         self._lock = lock
         # With `direct`, the driver would read without releasing the lock.

@@ -11,13 +11,14 @@ from itertools import chain
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources.kinds import AsyncSource, LazySource
+from tokenstream._sources.kinds import SourceHolder
 from tokenstream.errors import MisuseError
 from tokenstream.stream._reading.direct_reader import DirectReader
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.items import LOST, WAITED
 from tokenstream.stream._reading.reader import RUNNING, Reader, enter_group, leave_group
 from tokenstream.stream._reading.reader_native import NativeReader
+from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from tokenstream._basics.loose import Action
+    from tokenstream._sources.kinds import AsyncSource, LazySource
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.host import Host
     from tokenstream.stream._reading.items import ArrivalBell, TimedItem
 
 
-class AsyncPump:
+class AsyncPump(SourceHolder["AsyncSource"]):
     """Reads a source for one reader at a time, in a separate task if that is useful and possible.
 
     A task is useful unless the source never waits, or loses nothing when a read is cancelled.
@@ -38,7 +40,7 @@ class AsyncPump:
     any thread or task. Between two reads the source may be replaced.
     """
 
-    __slots__ = ("_clock", "_closed", "_entered", "_host", "_tasks", "batch", "busy", "reader", "source")
+    __slots__ = ("_clock", "_closed", "_entered", "_host", "_tasks", "batch", "busy", "reader")
 
     def __init__(self, source: AsyncSource | LazySource, clock: Clock) -> None:
         self._clock = clock
@@ -62,7 +64,7 @@ class AsyncPump:
 
     def replace(self, source: AsyncSource | LazySource) -> None:
         """Read from another source from now on; the previous source must already be closed."""
-        self.source: AsyncSource | LazySource | None = source
+        self.set_source(source)
         self._closed = False
         self.reader: Reader | DirectReader | None = None
         """Reads the source; None before the first read."""
@@ -184,8 +186,7 @@ class AsyncPump:
         `even_if_instant`, it also rings for a source that never waits.
         """
         reader = self.reader
-        if self.source is None:
-            # The source is closed.
+        if self.held is None:
             return False
         # A source that never waits can be read at any time, and so needs no bell.
         without_task = self._is_instant and not even_if_instant
@@ -228,7 +229,7 @@ class AsyncPump:
 
     def _start_reader(self, *, without_task: bool | None = None) -> Reader | DirectReader:
         """Start to read the source, with a task or, by default if the source needs none, without."""
-        source = self.source
+        source = self.held
         if source is None:
             raise RuntimeError("the source is closed")
         host = self._host = self._host or find_host()
@@ -237,9 +238,8 @@ class AsyncPump:
         has_no_group = host is not None and host.name == "trio" and self._tasks is None
         if without_task or host is None or has_no_group:
             return DirectReader(source, self._clock, host)
-        has_manager = source.entered if isinstance(source, AsyncSource) else source.enters
         # The cheaper `NativeReader` starts a task of asyncio, and cannot hold a context manager open.
-        is_native = host.name == "asyncio" and self._tasks is None and not has_manager
+        is_native = host.name == "asyncio" and self._tasks is None and not source.enters
         reader_type = NativeReader if is_native else Reader
         reader = reader_type(source, self._clock, host)
         reader.start(self._tasks)
@@ -256,12 +256,12 @@ class AsyncPump:
     def _needs_no_task(self) -> bool:
         """True if the source never waits, or loses nothing when a read is cancelled."""
         source = self.source
-        return isinstance(source, AsyncSource) and (source.instant or source.survives)
+        return source is not None and (source.instant or source.survives)
 
     @property
     def _is_instant(self) -> bool:
         """True if the source never waits."""
-        return isinstance(self.source, AsyncSource) and self.source.instant
+        return self.source is not None and self.source.instant
 
     # -- within `async with` -----------------------------------------------
 
@@ -270,7 +270,7 @@ class AsyncPump:
         self._entered = True
         self._host = self._host or find_host()
         is_trio = self._host is not None and self._host.name == "trio"
-        if not is_trio or self._tasks is not None or self.source is None:
+        if not is_trio or self._tasks is not None or self.held is None:
             # asyncio needs no group; on trio, there is one already, or the source is closed.
             return
         self._tasks = await enter_group(self._host)
@@ -348,12 +348,13 @@ class AsyncPump:
 
     def stop(self) -> None:
         """End a read in progress, and let the reading task close the source."""
-        source = self.source
-        if self.reader is None and isinstance(source, LazySource):
+        lazy = self.lazy
+        if self.reader is None and lazy is not None:
             # The source was not opened yet, and never will be.
-            self.source, self._closed = None, True
-            source.discard()
-        elif self.reader is None and source is not None:
+            self.set_source(None)
+            self._closed = True
+            lazy.discard()
+        elif self.reader is None and self.source is not None:
             # Nobody has read the source: on asyncio, a new reading task closes it.
             self.reader = self._start_reader()
         if self.reader is not None:
@@ -364,7 +365,9 @@ class AsyncPump:
 
         With `failed`, closing must not delay the error that is being raised.
         """
-        source, self.source, self._closed = self.source, None, True
+        source = self.held
+        self.set_source(None)
+        self._closed = True
         reader = self.reader
         if reader is None:
             if source is None:
@@ -382,14 +385,15 @@ class AsyncPump:
     def unclosed(self) -> bool:
         """True if the source is open, and neither closed nor being closed."""
         if self.reader is not None:
-            return self.source is not None and not self.reader.stopped
-        # A `LazySource` source is not open yet.
-        return isinstance(self.source, AsyncSource)
+            return self.held is not None and not self.reader.stopped
+        return self.source is not None
 
     def abandon(self) -> None:
         """Give up the source without waiting: end its task, or leave the source to the garbage collector."""
-        source, reader = self.source, self.reader
-        if isinstance(source, LazySource) and reader is None:
-            source.discard()
-        elif source is not None:
-            (reader or DirectReader(source, self._clock, self._host)).abandon()
+        reader = self.reader
+        if reader is None and self.lazy is not None:
+            self.lazy.discard()
+        elif reader is not None and self.held is not None:
+            reader.abandon()
+        elif self.source is not None:
+            shut_down(self.source.socket)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tokenstream._sources.kinds import AsyncSource, LazySource
+from tokenstream._sources.kinds import SourceHolder
 from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source, raise_only
 from tokenstream.stream._reading.wake import shut_down
@@ -19,12 +19,13 @@ from tokenstream.stream._refusals import ended_loop_error
 if TYPE_CHECKING:
     from anyio import CancelScope
 
+    from tokenstream._sources.kinds import AsyncSource, LazySource
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.host import Host
     from tokenstream.stream._reading.items import TimedItem
 
 
-class DirectReader:
+class DirectReader(SourceHolder["AsyncSource"]):
     """Reads a source without a task of its own: each call of `wait` reads one chunk."""
 
     __slots__ = (
@@ -39,12 +40,11 @@ class DirectReader:
         "closing_error",
         "has_ended",
         "since",
-        "source",
         "stopped",
     )
 
     def __init__(self, source: AsyncSource | LazySource, clock: Clock, host: Host | None) -> None:
-        self.source = source
+        self.set_source(source)
         self.since: float | None = None
         """Time at which the current or the last read was requested."""
         self.has_ended = False
@@ -89,18 +89,19 @@ class DirectReader:
     @property
     def is_intact(self) -> bool:
         """True if another reader can continue with the source without losing anything."""
-        is_open = isinstance(self.source, AsyncSource)
-        return is_open and not (self._was_lost or self._is_reading or self._items or self.has_ended)
+        return self.source is not None and not (
+            self._was_lost or self._is_reading or self._items or self.has_ended
+        )
 
     @property
     def _is_instant(self) -> bool:
         """True if the source never waits, so that no event loop is needed."""
-        return isinstance(self.source, AsyncSource) and self.source.instant
+        return self.source is not None and self.source.instant
 
     @property
     def _survives_cancellation(self) -> bool:
         """True if a cancelled read loses nothing."""
-        return isinstance(self.source, AsyncSource) and self.source.survives
+        return self.source is not None and self.source.survives
 
     @property
     def is_loop_over(self) -> bool:
@@ -116,10 +117,10 @@ class DirectReader:
         """Read once; return True if an item or the end of the source arrived in time."""
         source, self._is_reading = self.source, True
         try:
-            if isinstance(source, AsyncSource) and source.instant:
+            if source is not None and source.instant:
                 await self._read_at_once(source, seconds)
             else:
-                await self._read_in_time(source, seconds)
+                await self._read_in_time(seconds)
         except StopAsyncIteration:
             # A generator whose read was cancelled has ended, although the source had not.
             self._put_item(LOST if self._was_lost else END)
@@ -163,7 +164,7 @@ class DirectReader:
             return
         from anyio import current_effective_deadline, move_on_after
 
-        if isinstance(self.source, AsyncSource) and self.source.entered:
+        if self.source is not None and self.source.enters:
             # The source's context manager may hold a cancel scope, so it must exit outside of our scopes.
             await self._close()
             return
@@ -200,7 +201,7 @@ class DirectReader:
 
     def abandon(self) -> None:
         """Shut down the source's socket; the garbage collector does the rest, since closing would wait."""
-        if isinstance(self.source, AsyncSource):
+        if self.source is not None:
             shut_down(self.source.socket)
 
     # -- within ------------------------------------------------------------
@@ -221,24 +222,25 @@ class DirectReader:
                 raise
         self._last_read_at = self._clock()
 
-    async def _read_in_time(self, source: AsyncSource | LazySource, seconds: float | None) -> None:
+    async def _read_in_time(self, seconds: float | None) -> None:
         """Open the source, or read a chunk if the source is open; cancel either after a number of seconds."""
         from anyio import CancelScope, current_time
 
-        if isinstance(source, LazySource) and source.enters and not self._open_began:
+        lazy = None if self._open_began else self.lazy
+        if lazy is not None and lazy.enters:
             # The source's context manager may open a cancel scope, which must not outlive one of ours.
-            await self._open(source)
+            await self._open(lazy)
             return
         deadline = math.inf if seconds is None else current_time() + seconds
         try:
             with CancelScope(deadline=deadline) as self._scope:
-                if isinstance(source, AsyncSource):
-                    self._put_item(await source.next_chunk())
-                elif self._open_began:
+                if self.source is not None:
+                    self._put_item(await self.source.next_chunk())
+                elif lazy is None:
                     # The request was sent, and the wait for its response was cancelled.
                     self._put_item(LOST)
                 else:
-                    await self._open(source)
+                    await self._open(lazy)
             # `cancelled_caught` is True if the time has passed, or `wake` or `stop` has cancelled the read.
             self._was_lost = self._was_lost or (
                 self._scope.cancelled_caught and not self._survives_cancellation
@@ -247,23 +249,22 @@ class DirectReader:
             self._scope = None
             self._last_read_at = self._clock()
 
-    async def _open(self, source: LazySource) -> None:
+    async def _open(self, lazy: LazySource) -> None:
         """Open the source, and add a `SourceOpened` with it to the items, for the driver to process first."""
         self._open_began = True
-        opened: AsyncSource = await source.open()
-        self.source = opened
+        opened: AsyncSource = await lazy.open()
+        self.set_source(opened)
         self._put_item(SourceOpened(opened))
 
     async def _close(self) -> None:
         """Close the source, or discard a request that was not sent; store the error of closing."""
-        source = self.source
-        if isinstance(source, LazySource):
-            if not self._open_began:
-                source.discard()
+        if self.source is None:
+            if self.lazy is not None and not self._open_began:
+                self.lazy.discard()
             # An opening that was cancelled leaves nothing that could be closed.
             return
         try:
-            await close_source(source)
+            await close_source(self.source)
         except Exception as error:  # noqa: BLE001 - `closing_error` gives it to the caller
             self.closing_error = error
 

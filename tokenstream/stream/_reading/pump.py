@@ -7,7 +7,7 @@ import threading
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources.kinds import SKIPPED, LazySource, SyncSource
+from tokenstream._sources.kinds import SKIPPED, SourceHolder
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.read_limit import LEAST_SECONDS, ReadLimit
 from tokenstream.stream._reading.wake import ReadTimer, shut_down
@@ -15,7 +15,7 @@ from tokenstream.stream._reading.wake import ReadTimer, shut_down
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tokenstream._sources.kinds import LimitRead
+    from tokenstream._sources.kinds import LazySource, LimitRead, SyncSource
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.items import ArrivalBell, TimedItem
@@ -25,7 +25,7 @@ _LONG_SECONDS = 590.0
 """Time limit from which on the transport's own timeout suffices for the head; a timer needs a thread."""
 
 
-class Pump:
+class Pump(SourceHolder["SyncSource"]):
     """Reads a source for one reader at a time.
 
     Call `begin_read` before a read and `end_read` after it; `stop` and `close` may be
@@ -46,7 +46,6 @@ class Pump:
         "limit_read",
         "lock",
         "pending",
-        "source",
     )
 
     def __init__(self, source: SyncSource | LazySource, clock: Clock) -> None:
@@ -65,7 +64,7 @@ class Pump:
 
     def replace(self, source: SyncSource | LazySource) -> None:
         """Read from another source from now on; the previous source must already be closed."""
-        self.source: SyncSource | LazySource | None = source
+        self.set_source(source)
         self.closed = False
         self._read_ahead: ReadAhead | None = None
         """The reading thread; None if the loop itself reads."""
@@ -78,10 +77,10 @@ class Pump:
         self._limit: ReadLimit | None = None
         """Limits the waits of the source's reads; None if they are not limited."""
         self._socket = source.socket
-        if isinstance(source, SyncSource):
-            self.chunks = source.chunks
-            self.limit_read = source.limit_read
-            self.direct = None if source.limit_read is not None else source.chunks
+        if self.source is not None:
+            self.chunks = self.source.chunks
+            self.limit_read = self.source.limit_read
+            self.direct = None if self.limit_read is not None else self.chunks
 
     def limit_waits(self, driver: Driver) -> None:
         """Limit the waits of the open source by a driver's deadlines, if the source can do that.
@@ -89,7 +88,7 @@ class Pump:
         A source that a thread reads needs no limit, since the loop's wait for the thread has one.
         """
         source = self.source
-        if isinstance(source, SyncSource) and source.keep_limit is not None and self._read_ahead is None:
+        if source is not None and source.keep_limit is not None and self._read_ahead is None:
             self._limit = ReadLimit(driver)
             source.keep_limit(self._limit)
 
@@ -114,9 +113,9 @@ class Pump:
         """Let a thread open and read the source, and set `bell` when something has arrived."""
         reader, source = self._read_ahead, self.source
         if reader is None:
-            if isinstance(source, LazySource):
+            if self.lazy is not None:
                 # The thread also opens the source.
-                reader = _read_ahead((), source.socket, source)
+                reader = _read_ahead((), self.lazy.socket, self.lazy)
             elif self.chunks is None or source is None:
                 # The source is closed.
                 return
@@ -173,7 +172,7 @@ class Pump:
         if self.chunks is None or self.limit_read is not None:
             # The source is closed, or its reads can be limited without a thread.
             return
-        if isinstance(self.source, SyncSource) and self.source.read_ahead is not None:
+        if self.source is not None and self.source.read_ahead is not None:
             # The source is one answer of a shared connection, which a thread reads from now on.
             self.limit_read = self.source.read_ahead()
         else:
@@ -251,7 +250,7 @@ class Pump:
     @property
     def awaits_retry(self) -> bool:
         """True while the source may not be opened yet, because of a delay before a retry."""
-        return isinstance(self.source, LazySource) and self.source.wait > 0
+        return self.lazy is not None and self.lazy.wait > 0
 
     def wait_for_retry(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
         """Wait until the source may be opened, and return `WAITED`; the next read opens the source."""
@@ -274,7 +273,7 @@ class Pump:
         if isinstance(item, SourceFailed):
             return WAITED if self._is_timeout(item.error, None) else item
         source = self.source
-        if item is END or not isinstance(source, SyncSource) or source.convert is None:
+        if item is END or source is None or source.convert is None:
             return item
         try:
             payload = source.convert(item)
@@ -285,36 +284,36 @@ class Pump:
 
     def _next_chunk(self, chunks: Iterator[Any]) -> Any:  # noqa: ANN401 - a chunk, or END
         """Return the next chunk, or `END`, or the `SourceOpened` of a source that the thread has opened."""
-        source = self.source
-        if isinstance(source, SyncSource):
-            return source.next_chunk(chunks, END)
+        if self.source is not None:
+            return self.source.next_chunk(chunks, END)
         item: Any = next(chunks, END)
         if item.__class__ is SourceOpened:
             # The thread has opened the source and goes on reading.
             opened: Any = item.source
-            self.source, self._socket = opened, opened.socket
+            self.set_source(opened)
+            self._socket = opened.socket
         return item
 
     def _wait_for_retry(self, seconds: float | None) -> bool:
         """Wait until the source may be opened or `stop` is called; return False if the time was too short."""
-        source = self.source
-        if not isinstance(source, LazySource) or source.wait <= 0:
+        lazy = self.lazy
+        if lazy is None or lazy.wait <= 0:
             return True
-        wait = source.wait if seconds is None else min(source.wait, seconds)
-        source.wait -= wait
+        wait = lazy.wait if seconds is None else min(lazy.wait, seconds)
+        lazy.wait -= wait
         # Set the event first, so that a `stop` in another thread either finds it or is seen below.
         self._wake_event = threading.Event()
         if not self._stopped:
             self._wake_event.wait(wait)
         self._wake_event = None
-        return source.wait <= 0
+        return lazy.wait <= 0
 
     def _open(self, seconds: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
         """Open the source; `SourceOpened`, `WAITED`, `END` after `stop`, or `LOST` if it was interrupted."""
         if self._stopped:
             return END
-        lazy, self.source = self.source, None
-        if not isinstance(lazy, LazySource):
+        lazy, self.lazy = self.lazy, None
+        if lazy is None:
             # Ctrl-C interrupted an earlier call after it had taken the source, as the line above does.
             return LOST
         until = math.inf if seconds is None else self._clock() + seconds
@@ -358,18 +357,19 @@ class Pump:
 
     def close(self) -> None:
         """Close the source, unless it is closed already; raise an error of closing."""
-        source = self.source
+        lazy, source = self.lazy, self.source
         try:
             # Cleared first, because closing a source may call this method again.
-            self.source, self.closed = None, True
-            if isinstance(source, SyncSource):
+            self.set_source(None)
+            self.closed = True
+            if source is not None:
                 if self._read_ahead is None:
                     source.close()
                 else:
                     self._read_ahead.close(source.close)
-            elif source is not None:
+            elif lazy is not None:
                 if self._read_ahead is None:
-                    source.discard()
+                    lazy.discard()
                 else:
                     # The thread may have opened the source meanwhile, which `drop` then closes.
                     self._read_ahead.close(self._read_ahead.drop)
@@ -378,7 +378,7 @@ class Pump:
             raise
         except BaseException:
             # After a Ctrl-C, the next call closes the source.
-            self.source = source
+            self.lazy, self.source = lazy, source
             raise
 
 

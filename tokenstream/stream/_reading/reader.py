@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from tokenstream._basics.kept_errors import FunctionFailed
-from tokenstream._sources.kinds import SKIPPED, AsyncSource, LazySource
+from tokenstream._sources.kinds import SKIPPED, AsyncSource, LazySource, SourceHolder
 from tokenstream.stream._reading.host import Alarm, pass_turn
 from tokenstream.stream._reading.items import (
     END,
@@ -53,7 +53,7 @@ RUNNING: set[asyncio.Task[None]] = set()
 """Running tasks; the event loop itself has only weak references to them."""
 
 
-class Reader:
+class Reader(SourceHolder["AsyncSource"]):
     """Reads a source in a separate task.
 
     A reader has no reference to the stream, so that an abandoned stream can be garbage
@@ -77,12 +77,11 @@ class Reader:
         "closing_error",
         "has_ended",
         "since",
-        "source",
         "stopped",
     )
 
     def __init__(self, source: AsyncSource | LazySource, clock: Clock, host: Host) -> None:
-        self.source = source
+        self.set_source(source)
         self.since: float | None = None
         """Time at which the read in progress began; None between two reads."""
         self.has_ended = False
@@ -166,7 +165,7 @@ class Reader:
             self.abandon()
             self.has_ended = True
             # An open source can only be closed in its own loop, so it counts as closed.
-            self._closed = isinstance(self.source, AsyncSource)
+            self._closed = self.source is not None
             self._items.append((self._clock(), SourceFailed(ended_loop_error())))
 
     async def wait(
@@ -301,8 +300,7 @@ class Reader:
         """Cancel the opening or the read in progress, but not the closing of the source."""
         if self._read_scope is not None:
             self._read_scope.cancel()
-        # A source that is being opened is still the `LazySource` that opens it.
-        elif self._task_scope is not None and isinstance(self.source, LazySource):
+        elif self._task_scope is not None and self.lazy is not None:
             self._task_scope.cancel()
 
     async def close(self, *, failed: bool = False) -> None:
@@ -347,7 +345,7 @@ class Reader:
         """End the task from any thread, without waiting; its source delivers nothing more."""
         if not self.has_ended:
             self._host.call(self.stop)
-        if isinstance(self.source, AsyncSource):
+        if self.source is not None:
             shut_down(self.source.socket)
 
     # -- the task ----------------------------------------------------------
@@ -380,21 +378,16 @@ class Reader:
         """Open the source if necessary, and read it to its end, an error or a cancellation."""
         from anyio import CancelScope
 
-        clock, source = self._clock, self.source
         try:
-            if isinstance(source, LazySource):
-                # The opening counts as a read in progress, which begins now.
-                self.since = clock()
-                source = self.source = await source.open()
-                self._put_item(clock(), SourceOpened(source))
+            source = self.source or await self._open()
             with CancelScope() as self._read_scope:
                 if not self.stopped:
                     await self._read(source)
         except StopAsyncIteration:
             # Raised by the source's iterator at its end.
-            self._put_item(clock(), END)
+            self._put_item(self._clock(), END)
         except Exception as error:  # noqa: BLE001 - raised in the loop, in its place
-            self._put_item(clock(), SourceFailed(error))
+            self._put_item(self._clock(), SourceFailed(error))
         except BaseException as error:  # noqa: BLE001 - raised again, unless the loop raises it
             self._keep_for_loop(error)
 
@@ -405,7 +398,7 @@ class Reader:
         from anyio import get_cancelled_exc_class
 
         is_kept = not isinstance(error, get_cancelled_exc_class())
-        if isinstance(error, asyncio.CancelledError) and isinstance(self.source, LazySource):
+        if isinstance(error, asyncio.CancelledError) and self.lazy is not None:
             task = asyncio.current_task()
             is_kept = task is not None and not task.cancelling()
         if is_kept:
@@ -414,6 +407,14 @@ class Reader:
         is_closed = isinstance(error, GeneratorExit) and self._host.name == "asyncio"
         if not is_kept or is_closed or isinstance(error, KeyboardInterrupt | SystemExit):
             raise error
+
+    async def _open(self) -> AsyncSource:
+        """Open the source; that counts as a read in progress, which begins now."""
+        self.since = self._clock()
+        opened: AsyncSource = await cast("LazySource", self.lazy).open()
+        self.set_source(opened)
+        self._put_item(self._clock(), SourceOpened(opened))
+        return opened
 
     async def _read(self, source: AsyncSource) -> None:
         """Read chunks until the source ends, and wait whenever too many of them are held for the loop."""
@@ -467,11 +468,12 @@ class Reader:
         """Close the source, or discard a request that was not sent; store the error of closing."""
         self._closed = True
         source = self.source
-        if isinstance(source, LazySource):
-            source.discard()
+        if source is None:
+            if self.lazy is not None:
+                self.lazy.discard()
             return
         try:
-            if self._task_scope is not None and self._task_scope.cancel_called and not source.entered:
+            if self._task_scope is not None and self._task_scope.cancel_called and not source.enters:
                 # The source was opened although the opening had been cancelled.
                 from anyio import move_on_after
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tokenstream._sources.kinds import LazySource
-from tokenstream.stream._reading.items import END, SourceFailed, SourceOpened
+from tokenstream.stream._reading.items import END, SourceFailed
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, Reader
 
 if TYPE_CHECKING:
     import asyncio
 
-    from tokenstream._sources.kinds import AsyncSource
+    from tokenstream._sources.kinds import AsyncSource, LazySource
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.host import Host
 
@@ -87,11 +86,7 @@ class NativeReader(Reader):
             try:
                 if not self.stopped:
                     self._cancellable = True
-                    source = self.source
-                    if isinstance(source, LazySource):
-                        self.since = clock()
-                        source = self.source = await source.open()
-                        self._put_item(clock(), SourceOpened(source))
+                    source = self.source or await self._open()
                     if not self.stopped:
                         await self._read(source)
                 patience = math.inf
@@ -122,7 +117,7 @@ class NativeReader(Reader):
         while self.stopped and task is not None and task.cancelling():
             # This class itself made these cancellations, to end the read; the closing must not count them.
             task.uncancel()
-        if not isinstance(source, LazySource) and source.closes_at_once:
+        if source is not None and source.closes_at_once:
             # There is nothing to close but a generator that has ended.
             self._closed = True
             return

@@ -80,7 +80,7 @@ class LaneReader:
                 session.end()
             elif driver.machine.intake.state in CLOSED:
                 session.end_as_parent()
-            elif session.is_unopened and isinstance(pump.source, SyncSource):
+            elif session.is_unopened and pump.source is not None:
                 # The source is open before the first read.
                 session.open(pump.source)
             else:
@@ -185,7 +185,7 @@ class AsyncLaneReader:
         """Read an item from the connection, and pass it on to the session."""
         driver, session = self.driver, self.session
         try:
-            if session.is_unopened and isinstance(driver.pump.source, AsyncSource):
+            if session.is_unopened and driver.pump.source is not None:
                 session.open(driver.pump.source)
             now, item = await driver.next_item(timed=session.is_timed)
             if driver.has_ended:

@@ -50,7 +50,7 @@ def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
     """Record the bytes that a stream reads."""
     driver: Any = find_driver(stream)
     pump = driver.pump
-    source = pump.source
+    source = pump.held
     if source is None or stream.metrics.first_byte is not None:
         raise MisuseError(f"{stream!r} was read or closed before; record it before that")
     # A strong reference would keep a stream alive that is dropped without being closed.
