@@ -265,3 +265,19 @@ def test_conversations_at_once_survive_whatever_happens_to_their_connection(colo
 def test_hundreds_of_conversations_at_once(colour: str) -> None:
     for seed in range(1_000, 1_000 + trials(30, one_in=5)):
         play(colour, seed)
+
+
+@in_every_colour
+def test_the_failure_of_one_lane_leaves_the_answer_of_another_whole(colour: str) -> None:
+    """The next question in the lane that has failed needs no new connection, which would cut the other."""
+    server = LanesServer(pieces=2)
+    held = Held(server)
+    server.errors[2] = refusal("invalid_prompt")
+    with serving(server) as url, talking(colour, url) as talk:
+        going_on = talk.begin("one", lane="a")
+        assert held.is_holding.wait(PATIENCE)
+
+        assert talk.begin("two", lane="b").result(PATIENCE).error is not None
+        assert talk.begin("three", lane="b").result(PATIENCE).text == "I know: three"
+        held.go_on.set()
+        assert going_on.result(PATIENCE).text == "I know: one"

@@ -166,7 +166,7 @@ def test_after_a_refused_request_the_history_is_sent_as_a_new_chain(colour: str)
         assert isinstance(error, ProviderError)
         assert error.code == "invalid_prompt"
         assert talk.ask("three").text == "I know: one | three"
-        assert (talk.session.rotations, talk.session.resent) == (0, 1)
+        assert (talk.session.rotations, talk.session.resent) == (1, 1)
 
 
 def test_a_server_that_closes_the_connection_at_once_is_asked_three_times_and_not_for_ever(

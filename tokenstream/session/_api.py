@@ -79,6 +79,8 @@ class Addressee(NamedTuple):
     """True if the message ends a response that another one of the same answer may follow."""
     is_discarded: bool = False
     """True if nobody gets the message."""
+    is_late_error: bool = False
+    """True for an error of no open answer, which the log tells."""
     begins: bool = True
     """True if the message shows that the server has taken the question; False if it is about the session."""
     replies: Sequence[Payload] = ()
@@ -88,6 +90,8 @@ class Addressee(NamedTuple):
 
 
 NOBODY = Addressee(is_discarded=True)
+LATE_ERROR = Addressee(is_discarded=True, is_late_error=True)
+"""The place of an error between two answers, which never meets the next question."""
 
 
 def place_aside(open_exchanges: Sequence[AskedExchange]) -> Addressee:
@@ -127,6 +131,9 @@ class SessionAPI(ABC):
         self.settings = dict(settings)
         self.must_rotate = False
         """True once the server has announced that it will close the connection."""
+        self.may_be_late = False
+        """True once an answer has failed: what the server sends of it later may have no id, and must not be
+        taken for the next answer, which needs another connection."""
         self.is_ready = True
         """False while the server prepares a new connection, and takes no questions."""
         self.connections = 0
@@ -145,7 +152,7 @@ class SessionAPI(ABC):
         """Return the first messages on a new connection; a session set up by an SDK may have no options."""
         self.connections += 1
         self.owners.clear()
-        self.must_rotate = False
+        self.must_rotate = self.may_be_late = False
         return []
 
     def forget_handle(self) -> bool:

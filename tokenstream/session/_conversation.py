@@ -1,6 +1,6 @@
 """A conversation over one connection after the other: asks, reads, interrupts and rotates.
 
-All methods that need the connection are generators of steps, which a session takes; see `_steps`.
+All methods that need the connection are generators of steps, which a session takes; see `_lines`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._basics.untrusted import is_dict
 from tokenstream._sources.websocket import is_clean, is_socket_closed
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamStalled
 from tokenstream.session._apis import find_format, make_api
 from tokenstream.session._connection import AskedExchange, FairLock, RenewedConnection, earliest
-from tokenstream.stream._log import log
+from tokenstream.stream._log import inform, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -87,8 +87,7 @@ class SessionConversation:
     def connect(self) -> Flow[None]:
         """Open a connection, unless a usable one is open; StreamStalled if the server does not set it up."""
         connection = self._connection
-        must_rotate = self.api is not None and self.api.must_rotate
-        if connection.is_open and (connection.is_half_written or must_rotate):
+        if connection.is_open and (connection.is_half_written or self._must_rotate()):
             yield from self.disconnect()
         was_closed = False
         while not connection.is_open:
@@ -110,6 +109,13 @@ class SessionConversation:
                 if not has_other_way and (was_closed or not is_clean(error)):
                     raise
                 was_closed = True
+
+    def _must_rotate(self) -> bool:
+        """Return True if the next question needs another connection, which would cut no other answer."""
+        api = self.api
+        if api is None or api.must_rotate:
+            return api is not None
+        return api.may_be_late and not any(each.is_open and not each.dropped for each in self._exchanges)
 
     def _wait_until_ready(self, api: SessionAPI) -> Flow[None]:
         until = self._clock() + _READY_SECONDS
@@ -385,16 +391,16 @@ class SessionConversation:
             if exchange.waiting > max(self._limits.body, len(data)):
                 raise LimitExceeded(limit="body", value=self._limits.body)
         elif not place.is_discarded:
-            self._keep(data, payload)
+            self._keep(data)
+        elif place.is_late_error:
+            inform("the server reported an error between two answers: no question gets it")
         self._exchanges = [each for each in self._exchanges if not each.ended]
         yield from self.send_quietly(place.replies)
 
-    def _keep(self, data: bytes, payload: Payload) -> None:
+    def _keep(self, data: bytes) -> None:
         """Keep a message that belongs to no answer, for the next one."""
         if len(self._kept) < _MAX_KEPT:
             self._kept.append(data)
-        if text_of(payload, "type") == "error":
-            log("the server reported an error between two answers")
 
     # -- ending an answer ------------------------------------------------------
 

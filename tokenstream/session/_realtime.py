@@ -14,6 +14,7 @@ from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, output_format, response_of
 from tokenstream.session._api import (
+    LATE_ERROR,
     NOBODY,
     Addressee,
     FormatOfRounds,
@@ -43,6 +44,8 @@ _RATE = 24_000
 _TEXTS = ("input_text", "output_text")
 _EXPIRED = "session_expired"
 """The code of the error with which the server ends a session that is too old."""
+_OWN_SETUP = "tokenstream_setup_"
+"""The beginning of the id of the message that sets a session up."""
 _OWN_CONTROLS = ("tokenstream_cancel_", "tokenstream_truncate_")
 """The beginnings of the ids of messages whose failure concerns no answer."""
 
@@ -220,13 +223,15 @@ class RealtimeAPI(SessionAPI):
         if "cancel" in code:
             return NOBODY
         exchange = self.owners.find([cause]) or (open_exchanges[0] if open_exchanges else None)
-        if exchange is not None and exchange.ended:
-            return NOBODY
-        is_refused = exchange is not None and exchange.answer_id is None
-        if code == _EXPIRED:
-            self.must_rotate = True
-            if exchange is not None and is_refused:
-                return refuse_question(exchange)
+        self.must_rotate = self.must_rotate or code == _EXPIRED
+        if exchange is None and cause.startswith(_OWN_SETUP):
+            # Without its setup, the session gives no answer that was asked for.
+            return Addressee(begins=False)
+        if exchange is None or exchange.ended:
+            return LATE_ERROR
+        is_refused = exchange.answer_id is None
+        if code == _EXPIRED and is_refused:
+            return refuse_question(exchange)
         return Addressee(exchange, is_end=is_refused, begins=is_refused)
 
     def _measure_audio(self, payload: Payload, kind: str) -> float:

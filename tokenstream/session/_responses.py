@@ -16,6 +16,7 @@ from tokenstream._basics.untrusted import dict_of, int_of, text_of
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.session._api import (
+    LATE_ERROR,
     NOBODY,
     Addressee,
     FormatOfRounds,
@@ -220,6 +221,9 @@ class ResponsesAPI(SessionAPI):
         """Return the place of a message, by its ids; unknown ones are of the next response in its lane."""
         lane, kind = text_of(payload, "stream_id") or "", text_of(payload, "type") or ""
         in_lane = [each for each in open_exchanges if each.round.lane == lane]
+        if not lane and not in_lane and len(open_exchanges) == 1:
+            # Quirk (agentic-api, 2026-11): the server does not repeat the lane.
+            in_lane = list(open_exchanges)
         exchange = in_lane[0] if in_lane else None
         ids = ids_in(payload)
         owner = self.owners.find(ids)
@@ -227,7 +231,9 @@ class ResponsesAPI(SessionAPI):
             return self._place_steer(payload)
         is_error = kind == "error" or (not kind and "error" in payload)
         if is_error:
-            return self._place_error(payload, owner or exchange)
+            # An error about a lane need not name it: the server answers in the order of the requests.
+            waiting = () if lane else (each for each in open_exchanges if not each.begun)
+            return self._place_error(payload, owner or exchange or next(iter(waiting), None))
         if owner is not None and owner.ended:
             if exchange is None or kind not in _BEGINS or (kind == _CREATED) != (exchange.answer_id is None):
                 return NOBODY
@@ -274,6 +280,11 @@ class ResponsesAPI(SessionAPI):
         was_steered = text_of(details, "reason") == _STEERED
         # Without its successor, an answer that was steered is cut.
         exchange.completed = kind in _CONTINUABLE and not (was_steered and exchange.steers)
+        if kind not in _CONTINUABLE:
+            error = dict_of(dict_of(payload, "response"), "error")
+            if self._forgets_parent(text_of(error, "code"), exchange):
+                return refuse_question(exchange)
+            self.may_be_late = True
         is_held = kind in _CONTINUABLE and not exchange.dropped and exchange.is_steered
         return Addressee(exchange, is_end=not is_held, is_held=is_held)
 
@@ -328,20 +339,21 @@ class ResponsesAPI(SessionAPI):
         if lane in self._cancelled_lanes and _is_about(error, "cancel"):
             # The answer was over when the request to stop it arrived.
             return NOBODY
-        if exchange is None:
-            return Addressee()
-        if exchange.ended:
-            # It names a response that is over.
-            return NOBODY
-        status = int_of(payload, "status") or int_of(error, "status") or 0
-        if code == _PARENT_LOST and not exchange.begun and lane in self._parents:
-            # The history, as a new chain, needs no parent.
-            del self._parents[lane]
+        if exchange is not None and self._forgets_parent(code, exchange):
             return refuse_question(exchange)
+        self.may_be_late = True
+        if exchange is None or exchange.ended:
+            return LATE_ERROR
+        status = int_of(payload, "status") or int_of(error, "status") or 0
         if status >= LOWEST_ERROR_STATUS or code:
             # The server forgets the parent of a request that has failed.
-            self._parents.pop(lane, None)
+            self._parents.pop(exchange.round.lane, None)
         return Addressee(exchange, is_end=True)
+
+    def _forgets_parent(self, code: str | None, exchange: AskedExchange) -> bool:
+        """Forget a response that the server does not know; the history, as a new chain, needs no parent."""
+        is_lost = code == _PARENT_LOST and not exchange.begun
+        return is_lost and self._parents.pop(exchange.round.lane, None) is not None
 
     def _place_refusal(self, payload: Payload) -> Addressee | None:
         """Return the place of an error about input, which has refused it; None if no input can be meant.
