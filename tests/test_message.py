@@ -147,11 +147,14 @@ def test_what_two_answers_used_adds_up(one: Usage, other: Usage, both: Usage) ->
 
 
 def test_each_count_of_usage_is_added() -> None:
-    """A field that is new is, too."""
+    """A field that is new is, too; how full the context is, the last usage says."""
     counts = set(Usage.model_fields) - {"basis", "provider_data"}
     ones = Usage.model_validate(dict.fromkeys(counts, 1))
 
-    assert dict.fromkeys(counts, 2) == (ones + ones).model_dump(include=counts)
+    assert dict.fromkeys(counts, 2) | {"context_tokens": 1} == (ones + ones).model_dump(include=counts)
+    assert (3, 4) == tuple(
+        (Usage(context_tokens=3) + Usage(context_tokens=last)).context_tokens for last in (None, 4)
+    )
 
 
 def test_nothing_but_usage_is_added_to_usage() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.support.recordings import Recorded, folders, frames_of, ours, shared
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, chat, sse
-from tokenstream import Stream, testing
+from tokenstream import Stream, relay, testing
 from tokenstream.errors import StreamError
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.openai import usage_of
@@ -111,14 +111,122 @@ def test_a_refusal_may_take_back_the_output() -> None:
     assert (9, 0, 9) == _usage(_chat(_openai(9, 1), _openai(9, 1), _openai(9, 0), finish="refusal"))
 
 
-def test_a_compaction_replaces_the_counts_of_the_start() -> None:
-    """The tokens of the compaction are in `iterations` alone, so nothing may be left beside them."""
-    compaction = {"type": "compaction", "input_tokens": 900, "output_tokens": 30}
-    end = {"input_tokens": 0, "output_tokens": 7, "iterations": [compaction]}
-    plain = {**end, "iterations": [{**compaction, "type": "message"}]}
+def _iteration(kind: str, *counts: int, model: str | None = None, written: int = 0) -> Payload:
+    """Return the counts of one of an answer's requests: input, output, and read from the cache."""
+    names = ("input_tokens", "output_tokens", "cache_read_input_tokens")
+    named = {} if model is None else {"model": model}
+    return {
+        "type": kind,
+        **named,
+        **dict(zip(names, counts, strict=False)),
+        "cache_creation": {"ephemeral_1h_input_tokens": written},
+    }
 
-    assert (0, 7, None) == _usage(_anthropic({"input_tokens": 900, "output_tokens": 1}, end))
-    assert (900, 7, None) == _usage(_anthropic({"input_tokens": 900, "output_tokens": 1}, plain))
+
+_COMPACTION, _ANSWER = _iteration("compaction", 700, 30), _iteration("message", 60, 7)
+
+
+@pytest.mark.parametrize(
+    ("top", "iterations", "billed", "context"),
+    [
+        pytest.param((60, 7), [_COMPACTION, _ANSWER], (760, 37), 60, id="goes on after a compaction"),
+        pytest.param((0, 0), [_COMPACTION], (700, 30), None, id="pauses after a compaction"),
+        pytest.param((0, 7), [_COMPACTION], (700, 37), None, id="does not list the answer"),
+        pytest.param((120, 14), [_COMPACTION, _ANSWER, _COMPACTION, _ANSWER], (1520, 74), 60, id="two"),
+        pytest.param((60, 7), [_ANSWER], (60, 7), 60, id="one request"),
+        pytest.param((60, 7), None, (60, 7), None, id="lists nothing"),
+        pytest.param(
+            (60, 9),
+            [_ANSWER, _iteration("advisor_message", 80, 40, model="b"), _iteration("message", 5, 2, 62)],
+            (145, 49),
+            67,
+            id="totals of the first request, and an advisor",
+        ),
+        pytest.param(
+            (65, 9),
+            [
+                _iteration("message", 60, 3, model="a"),
+                _iteration("message", 60, 2, model="b"),
+                _iteration("fallback_message", 5, 7, model="b"),
+            ],
+            (65, 9),
+            5,
+            id="what another model has declined is not billed",
+        ),
+    ],
+)
+@pytest.mark.parametrize("start", [(900, 1), (1, 1)])
+@pytest.mark.parametrize("repeats", ["once", "again", "again without the list"])
+def test_anthropics_counts_are_those_of_all_requests_of_the_answer(
+    top: Any, iterations: Any, billed: Any, context: Any, start: Any, repeats: str
+) -> None:
+    """The totals leave out compactions, advisors and, with these, all requests but the first."""
+    names = ("input_tokens", "output_tokens")
+    totals = dict(zip(names, top, strict=True))
+    end = {**totals, "iterations": iterations}
+    ends = {"once": [end], "again": [end, end], "again without the list": [end, totals]}[repeats]
+    if iterations is None and repeats != "once":
+        ends = [totals, end]
+    body = _anthropic(dict(zip(names, start, strict=True)), *ends)
+    usage = Stream(body).final().usage
+    paid = (start[0] if not top[0] and not iterations else billed[0], billed[1])
+
+    assert (paid, context) == ((usage.input_tokens, usage.output_tokens), usage.context_tokens)
+
+
+def test_the_counts_of_an_advisor_and_of_long_caches_can_be_told_apart() -> None:
+    """They have prices of their own; in our own protocol, they arrive, too."""
+    advice = _iteration("advisor_message", 80, 40, 11, model="b")
+    end = {
+        "input_tokens": 60,
+        "output_tokens": 7,
+        "cache_creation_input_tokens": 9,
+        "cache_creation": {"ephemeral_1h_input_tokens": 9},
+        "server_tool_use": {"web_search_requests": 2},
+        "iterations": [_iteration("message", 60, 7, written=9), advice],
+    }
+    body = _anthropic({"input_tokens": 60, "output_tokens": 1}, end)
+    relayed = b"".join(relay.encode(Stream(body), to="tokenstream"))
+    for usage in (Stream(body).final().usage, Stream([relayed]).final().usage):
+        assert (80, 40, 11) == (
+            usage.other_input_tokens,
+            usage.other_output_tokens,
+            usage.other_cached_tokens,
+        )
+        assert (140, 47, 11) == (usage.input_tokens, usage.output_tokens, usage.cached_tokens)
+        assert (9, 2, 60) == (usage.cache_write_1h_tokens, usage.web_searches, usage.context_tokens)
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        ({"completion_tokens_details": {"reasoning_tokens": 40}, "total_tokens": 56}, (12, 44)),
+        ({"completion_tokens_details": {"reasoning_tokens": 3}, "total_tokens": 16}, (12, 4)),
+        ({"connector_tokens": 100, "total_tokens": 116}, (112, 4)),
+        ({"connector_tokens": 5, "total_tokens": 16}, (12, 4)),
+    ],
+)
+def test_what_the_total_has_beside_input_and_output_is_billed(report: Payload, expected: Any) -> None:
+    """xAI counts the reasoning apart, and Mistral what its connectors have read; others do not."""
+    usage = usage_of({"prompt_tokens": 12, "completion_tokens": 4, **report})
+
+    assert expected == (usage.input_tokens, usage.output_tokens)
+
+
+def test_what_the_tools_of_a_response_have_used_is_counted() -> None:
+    """OpenAI reports the tokens of an image's model, and searches, beside the usage."""
+    images = {"input_tokens": 50, "output_tokens": 1_000, "total_tokens": 1_050}
+    tools = {"image_gen": images, "web_search": {"num_requests": 3}}
+    response = {"id": "r", "object": "response", "output": [], "status": "completed", "tool_usage": tools}
+    counts = {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15}
+    usage = Stream([sse({"type": "response.completed", "response": {**response, "usage": counts}})]).usage
+    spent = (usage.input_tokens, usage.output_tokens, usage.other_input_tokens, usage.other_output_tokens)
+
+    assert ((62, 1_003, 50, 1_000), 3) == (spent, usage.web_searches)
+
+
+def test_the_cost_in_xais_ticks_is_in_dollars() -> None:
+    assert 0.0038 == usage_of({"prompt_tokens": 1, "cost_in_usd_ticks": 38_000_000}).cost
 
 
 @pytest.mark.parametrize(
@@ -136,6 +244,7 @@ def test_a_compaction_replaces_the_counts_of_the_start() -> None:
             (9, 8, 17),
         ),
         ({"promptTokenCount": 9, "candidatesTokenCount": 2, "totalTokenCount": 11}, (9, 6, 11)),
+        ({"promptTokenCount": 9, "candidatesTokenCount": 3, "toolUsePromptTokenCount": 50}, (59, 7, 16)),
     ],
 )
 def test_gemini_keeps_the_answers_and_the_thoughts_counts_apart(

@@ -565,11 +565,23 @@ class Usage(Value):
     """Input tokens that were read from a cache."""
     cache_write_tokens: int | None = None
     """Input tokens that were written to a cache."""
+    cache_write_1h_tokens: int | None = None
+    """Of the tokens written to a cache, those that stay there for an hour, which costs more."""
+    context_tokens: int | None = None
+    """Input of the last of several requests that the provider made for the answer: what the context holds."""
+    other_input_tokens: int | None = None
+    """Of the input tokens, those of another model that a tool has asked, such as Anthropic's advisor."""
+    other_output_tokens: int | None = None
+    """Of the output tokens, those of that model."""
+    other_cached_tokens: int | None = None
+    other_cache_write_tokens: int | None = None
     input_audio_tokens: int | None = None
     output_audio_tokens: int | None = None
     input_image_tokens: int | None = None
     accepted_prediction_tokens: int | None = None
     rejected_prediction_tokens: int | None = None
+    web_searches: int | None = None
+    """Searches that the provider bills, each with a fee."""
     cost: float | None = None
     """The cost of the answer in the provider's unit; None if the provider reports none."""
     provider_data: dict[str, Any] = Field(default_factory=dict)
@@ -589,12 +601,15 @@ class Usage(Value):
         """Return the sum of two usages; `sum(usages)` adds many.
 
         A count that only one usage has is used unchanged, so a usage without counts adds nothing.
+        Of two `context_tokens`, the sum has those of `other`.
         The sum's `basis` is "estimated" or "partial" if either is, and else "reported".
         Its `provider_data` is that of `other` or, if that is empty, that of this usage.
         """
         if not isinstance(other, Usage):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
             return NotImplemented
-        added: dict[str, Any] = {name: _sum_of(getattr(self, name), getattr(other, name)) for name in COUNTS}
+        added: dict[str, Any] = {
+            name: _add(name, getattr(self, name), getattr(other, name)) for name in COUNTS
+        }
         bases = (self.basis, other.basis)
         words = ("estimated", "partial", "reported", "none")
         added["basis"] = next(word for word in words if word in bases)
@@ -614,6 +629,8 @@ def make_usage(report: JsonObject, **counts: float | None) -> Usage:
 
 COUNTS = tuple(name for name in Usage.model_fields if name not in {"basis", "provider_data"})
 _COUNTS = frozenset(COUNTS)
+CONTEXT = "context_tokens"
+"""The count that is a level: later ones replace it, and none is added to it."""
 
 
 def set_repairs(call: ToolCall[Any, Any], repairs: tuple[Repair, ...]) -> None:
@@ -638,7 +655,7 @@ def counts_of(usage: Usage) -> JsonObject:
     return {name: values[name] for name in _COUNTS & given if values[name] is not None}
 
 
-def _sum_of(one: float | None, other: float | None) -> float | None:
-    if one is None or other is None:
+def _add(name: str, one: float | None, other: float | None) -> float | None:
+    if one is None or other is None or name == CONTEXT:
         return one if other is None else other
     return one + other

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.elsewhere import find_requirement
 from tokenstream._basics.request_facts import model_in
+from tokenstream._basics.untrusted import dicts_of, is_dict, text_of
 from tokenstream.errors import MisuseError
 from tokenstream.formats._registry import format_of_request
 from tokenstream.message import Usage
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _ADDS_CACHED = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})
 """Formats whose number of input tokens leaves out the cached ones."""
+_OF_OTHERS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
+"""Counts that include those of another model, which `other_input_tokens` and its like have."""
 _MANY = 1_000_000
 
 
@@ -31,6 +34,8 @@ class Tariff(NamedTuple):
     url: str
     adds_cached: bool
     """True if the provider counts cached tokens apart from the input tokens."""
+    other: str | None = None
+    """The model that a tool of the request asks, whose tokens have a price of their own; None without one."""
     before: Usage | None = None
     """The token counts of the same request that an earlier attempt has paid for; None if there was none."""
 
@@ -40,22 +45,44 @@ class Tariff(NamedTuple):
         return None if cost is None or paid is None else max(cost - paid, 0.0)
 
     def _find_cost(self, usage: Usage | None) -> float | None:
-        """Return the cost of token counts; each cached token is counted once, at its own price."""
+        """Return the cost that the provider has told, or else that of the token counts."""
         if not usage:
             return 0.0
+        if usage.cost is not None:
+            return usage.cost
+        own, other = _split(usage)
+        cost = self._price(self.model, own)
+        if not other or cost is None:
+            return cost
+        # A model that the table does not have costs as much as the one that has asked it.
+        priced = self._price(self.other or self.model, other)
+        return cost + ((self._price(self.model, other) or 0.0) if priced is None else priced)
+
+    def _price(self, model: str, usage: Usage) -> float | None:
+        """Return the price of a model's tokens; each cached one is counted once, at its own price."""
         read, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
         sent, cached = usage.input_tokens or 0, read + written
         # Counts of sound may overlap with those of the cache, of which no provider says how.
         heard = 0 if cached else usage.input_audio_tokens or 0
         total = sent + cached if self.adds_cached else max(sent, cached)
         spoken = min(usage.output_audio_tokens or 0, usage.output_tokens or 0)
-        counts = max(total, heard), read, written, heard, spoken
-        fixed = _look_up(self.model, self.url, counts, 0)
-        many = _look_up(self.model, self.url, counts, _MANY)
+        long = min(usage.cache_write_1h_tokens or 0, written)
+        counts = max(total, heard), read, written, long, heard, spoken, usage.web_searches or 0
+        fixed = _look_up(model, self.url, counts, 0)
+        many = _look_up(model, self.url, counts, _MANY)
         if fixed is None or many is None:
             return None
         # A look-up takes a millisecond, and a bound asks after each piece: output has one price a token.
         return fixed + (many - fixed) / _MANY * ((usage.output_tokens or 0) - spoken)
+
+
+def _split(usage: Usage) -> tuple[Usage, Usage]:
+    """Return the token counts of the requested model, and those of the model that a tool has asked."""
+    others: dict[str, Any] = {name: getattr(usage, f"other_{name}") or 0 for name in _OF_OTHERS}
+    if not any(others.values()):
+        return usage, Usage()
+    own = {name: max((getattr(usage, name) or 0) - count, 0) for name, count in others.items()}
+    return usage.model_copy(update=own), Usage(**others)
 
 
 def adds_cached(asked: RequestPair | None, format: FormatChoice) -> bool:
@@ -75,7 +102,9 @@ def find_tariff(asked: RequestPair | None, format: FormatChoice) -> Tariff | Non
     model = model_in(payload, url)
     if model is None:
         return None
-    return Tariff(model, url, adds_cached(asked, format))
+    tools = dicts_of(payload.get("tools")) if is_dict(payload) else []
+    other = next((name for tool in tools if (name := text_of(tool, "model"))), None)
+    return Tariff(model, url, adds_cached(asked, format), other)
 
 
 def require_tariff(asked: RequestPair | None, format: FormatChoice) -> None:
@@ -161,18 +190,20 @@ def _check_cost(returned: object) -> float:
 
 
 @lru_cache(maxsize=256)
-def _look_up(model: str, url: str, counts: tuple[int, int, int, int, int], output: int) -> float | None:
+def _look_up(model: str, url: str, counts: tuple[int, ...], output: int) -> float | None:
     """Return the price of a request's counts from the table; None if it is not installed, or has none."""
     try:
         from genai_prices import Usage as Counts
         from genai_prices import calc_price
     except ImportError:
         return None
-    total, read, written, heard, spoken = counts
+    total, read, written, long, heard, spoken, searches = counts
     counted = Counts(
         input_tokens=total,
         cache_read_tokens=read,
         cache_write_tokens=written,
+        cache_write_1h_tokens=long,
+        web_searches=searches,
         input_audio_tokens=heard,
         output_tokens=output + spoken,
         output_audio_tokens=spoken,

@@ -48,8 +48,15 @@ def drop_zeros(usage: Usage, known: dict[str, Any], replaced: Collection[str] = 
     return mended
 
 
-_OUTPUT = {"answer": "output_tokens", "thoughts": "reasoning_tokens"}
-"""The two counts whose sum is the output, by the names under which saved states have them."""
+_APART = {
+    "answer": "output_tokens",
+    "thoughts": "reasoning_tokens",
+    "prompt": "input_tokens",
+    "tools": "tool_tokens",
+}
+"""The counts that are added up, by the names under which saved states have them."""
+_SUMS = {"output_tokens": ("answer", "thoughts"), "input_tokens": ("prompt", "tools")}
+"""Their sums; what the provider's tools have read is input, too."""
 
 
 _CountPlace: TypeAlias = tuple[str, list[str]]
@@ -81,12 +88,13 @@ class Counts:
     A place is a field of the report, `prompt_tokens`, or of an object in it, `details.cached_tokens`. Of
     several names, as in `cacheRead|cacheReadCount`, and places, as in `details.cached cached`, the first one
     is written, and the first that has more than zero is read. `details[AUDIO]` is the count of one modality
-    in a list in Google's style.
+    in a list in Google's style, or of one lifetime in AWS's.
 
     Args:
         places: The place of each field of `Usage` that the API has, in the order in which it writes them.
         element: The names of the count in an element of a list.
-        apart: True if the output does not include the reasoning.
+        apart: True if the output does not include the reasoning, and the input not the `tool_tokens`, which
+            are in its place alone.
 
     Example:
         >>> from tokenstream import Usage
@@ -116,7 +124,7 @@ class Counts:
     @property
     def fields(self) -> frozenset[str]:
         """The fields of `Usage` that the API has."""
-        return frozenset(self._places)
+        return frozenset(self._places) - {"tool_tokens"}
 
     def without(self, *fields: str) -> Self:
         """Return the counts of the API, except some that are read but not written."""
@@ -136,12 +144,14 @@ class Counts:
                         _keep(found, fields[inner], count)
         counts: dict[str, Any] = {field: count for field, (_, _, count) in found.items()}
         if self._apart:
-            _add_up_output(counts, {} if remembered is None else remembered)
+            _add_up(counts, {} if remembered is None else remembered)
         return make_usage(report, **counts)
 
     def _list_counts(self, elements: object) -> list[tuple[str | None, int | None]]:
-        """Return the modalities in a list in Google's style, with their counts."""
-        return [(text_of(each, "modality"), count_of(each, *self._element)) for each in dicts_of(elements)]
+        """Return the modalities in a list in Google's style, or the lifetimes in AWS's, with their counts."""
+        return [
+            (text_of(each, "modality", "ttl"), count_of(each, *self._element)) for each in dicts_of(elements)
+        ]
 
     def write(self, usage: Usage) -> JsonObject:
         """Return a report with the counts; a missing total is the sum of input and output."""
@@ -162,16 +172,16 @@ class Counts:
         return report
 
 
-def _add_up_output(counts: JsonObject, remembered: dict[str, int]) -> None:
-    """Add the reasoning to the output, if a report counts it apart; take what it lacks from `remembered`."""
-    sent = {name: counts[field] for name, field in _OUTPUT.items() if field in counts}
+def _add_up(counts: JsonObject, remembered: dict[str, int]) -> None:
+    """Add up what a report counts apart; take what it lacks from `remembered`."""
+    sent = {name: counts[field] for name, field in _APART.items() if field in counts}
+    counts.pop("tool_tokens", None)
     # A zero after a positive count is not a count.
     known = {name: count or remembered.get(name, 0) for name, count in sent.items()}
     remembered.update(known)
-    if not remembered:
-        return
-    prompt, total = counts.get("input_tokens") or 0, counts.get("total_tokens")
-    counts["output_tokens"] = sum(remembered.values())
-    if total and known != sent and total == prompt + sum(sent.values()):
+    for field, names in _SUMS.items():
+        if not remembered.keys().isdisjoint(names):
+            counts[field] = sum(remembered.get(name, 0) for name in names)
+    if counts.get("total_tokens") and known != sent and counts["total_tokens"] == sum(sent.values()):
         # The total was summed up with such a zero, so it lacks the count that the zero stands for.
-        counts["total_tokens"] = prompt + counts["output_tokens"]
+        counts["total_tokens"] = sum(remembered.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.untrusted import dict_of, float_of, is_dict, is_list, says_nothing, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, float_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._kit.count_paths import Counts
 
 if TYPE_CHECKING:
@@ -78,6 +78,10 @@ PROVIDERS_REASONS: dict[str, FinishReason] = {
 """Maps providers' words, in lower case, to finish reasons; any other word is "unknown"."""
 
 
+_TICKS = 10_000_000_000
+"""The ticks in a dollar, in which xAI counts costs."""
+
+
 def finish_reason(word: str) -> FinishReason:
     """Return the finish reason for a server's word; "unknown" for an unknown word."""
     return FINISH_REASONS.get(word.lower(), "unknown")
@@ -85,14 +89,30 @@ def finish_reason(word: str) -> FinishReason:
 
 def usage_of(report: JsonObject) -> Usage:
     """Return a report of token counts as `Usage`, which also contains the report itself."""
-    usage = CHAT_COUNTS.read(report)
+    usage = _add_beside(CHAT_COUNTS.read(report), report)
     if "cost" in report:
         # Quirk (Perplexity sonar, 2026-11): the cost is an object with its parts;
         # https://schemas.apis.io/schemas/perplexity/perplexity-usageinfo.
         cost = float_of(report, "cost")
         cost = float_of(dict_of(report, "cost"), "total_cost") if cost is None else cost
         usage = usage if cost is None else usage.model_copy(update={"cost": cost})
+    elif (ticks := count_of(report, "cost_in_usd_ticks")) is not None:
+        # Quirk (xAI, 2026-11): the cost in parts of a dollar; https://docs.x.ai/developers/cost-tracking.
+        usage = usage.model_copy(update={"cost": ticks / _TICKS})
     return usage
+
+
+def _add_beside(usage: Usage, report: JsonObject) -> Usage:
+    """Return a usage with the one count that the total has beside the input and the output.
+
+    xAI counts the reasoning of a chat so, and Mistral what its connectors have read.
+    """
+    missing = (usage.total_tokens or 0) - (usage.input_tokens or 0) - (usage.output_tokens or 0)
+    if missing <= 0:
+        return usage
+    beside = {"output_tokens": usage.reasoning_tokens, "input_tokens": count_of(report, "connector_tokens")}
+    name = next((name for name, count in beside.items() if count == missing), None)
+    return usage if name is None else usage.model_copy(update={name: (getattr(usage, name) or 0) + missing})
 
 
 def _counts(before: str, after: str, details: str = "tokens_details") -> Counts:
@@ -117,6 +137,7 @@ def _counts(before: str, after: str, details: str = "tokens_details") -> Counts:
         output_audio_tokens=f"{of_output}.audio_tokens",
         accepted_prediction_tokens=f"{of_output}.accepted_prediction_tokens",
         rejected_prediction_tokens=f"{of_output}.rejected_prediction_tokens",
+        web_searches="num_search_queries server_tool_use.web_search_requests connectors.web_search",
     )
 
 
@@ -136,7 +157,18 @@ def report_usage(parts: Parts, payload: JsonObject, holder: JsonObject) -> None:
         parts.note("usage_misplaced")
         report, usage = beside, usage_of(beside)
     if report:
-        parts.usage(usage)
+        tools = dict_of(holder, "tool_usage")
+        parts.usage(_add_tools(usage, tools) if tools else usage)
+
+
+def _add_tools(usage: Usage, tools: JsonObject) -> Usage:
+    """Return a usage with what the tools of a response have used, which OpenAI counts beside it."""
+    images = RESPONSE_COUNTS.read(dict_of(tools, "image_gen"))
+    update: JsonObject = {"web_searches": count_of(dict_of(tools, "web_search"), "num_requests")}
+    for name in ("input_tokens", "output_tokens", "cached_tokens") if images.input_tokens else ():
+        count = getattr(images, name) or 0
+        update |= {name: (getattr(usage, name) or 0) + count, f"other_{name}": count}
+    return usage.model_copy(update=update)
 
 
 def report_logprobs(parts: Parts, name: str, value: object, choice: int) -> None:

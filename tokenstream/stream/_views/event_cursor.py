@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._answer.usage import GrowingUsage
 from tokenstream._basics.untrusted import is_list
-from tokenstream._values.parts import COUNTS
+from tokenstream._values.parts import CONTEXT, COUNTS
 from tokenstream.events import Finish, MessageStart, ProviderData, Restarted, Resumed, UsageUpdate
 from tokenstream.formats._kit.answer import fold_data
 from tokenstream.message import Message, Usage
@@ -288,7 +288,7 @@ def _find_attempt_usage(total: Usage | None, spent: Usage | None, reported: Grow
         value, before = getattr(total, name), getattr(spent, name, None)
         # A count that was reported is reported again even if it is 0 by now, so that it is replaced.
         if name in reported.counts or (value is not None and value != before):
-            counts[name] = (value or 0) - (before or 0)
+            counts[name] = value if name == CONTEXT else (value or 0) - (before or 0)
     provider_data = total.provider_data
     if spent is not None and provider_data == spent.provider_data:
         # This attempt has reported nothing of its own.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, says_nothing, text_of
-from tokenstream._values.parts import make_usage
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, says_nothing, text_of
+from tokenstream._values.parts import CONTEXT, counts_of, make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.values import marks_in, worst_of
 from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
 from tokenstream.framing._frames import ServerSentEvent
@@ -33,8 +34,20 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "compaction": "pause",
     "refusal": "refusal",
 }
+_COUNTED = Counts(
+    input_tokens="input_tokens",
+    output_tokens="output_tokens",
+    reasoning_tokens="output_tokens_details.thinking_tokens",
+    cached_tokens="cache_read_input_tokens",
+    cache_write_tokens="cache_creation_input_tokens",
+    cache_write_1h_tokens="cache_creation.ephemeral_1h_input_tokens",
+    web_searches="server_tool_use.web_search_requests",
+)
+"""The token counts of an answer, and of each of its `iterations`."""
 _COUNTS = frozenset({"input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens"})
-"""The counts that an answer has beside its `iterations`."""
+"""The counts that each of the `iterations` has."""
+_BESIDE = frozenset({"compaction", "advisor_message"})
+"""Types of `iterations` that did not write the answer."""
 
 _STREAM_EVENTS: dict[str, str | None] = {
     "message_start": "message",
@@ -83,7 +96,7 @@ class Anthropic(Format):
         ['Hel']
     """
 
-    __slots__ = ("_blocks", "_has_head", "_nameless", "_start_was_whole")
+    __slots__ = ("_blocks", "_has_head", "_iterations", "_nameless", "_start_was_whole")
 
     name = "anthropic"
     # Of `Message` and `BetaMessage` in anthropic-sdk-python, and of the events about them.
@@ -106,6 +119,8 @@ class Anthropic(Format):
         """True once the start of the answer, or a whole answer, has been read."""
         self._start_was_whole = False
         """True if the start already contained the whole answer."""
+        self._iterations: list[JsonObject] = []
+        """The token counts of each request that the API has made for the answer; empty if it lists none."""
 
     def _make_parts(self) -> AnthropicBlocks:
         self._blocks = AnthropicBlocks(self.limits, self.note)
@@ -264,7 +279,9 @@ class Anthropic(Format):
     def _read_usage(self, payload: JsonObject, reason: str | None = None) -> None:
         report = dict_of(payload, "usage")
         if report:
-            self.parts.usage(usage_of(report, reason=reason), replaced_counts(report, reason))
+            # A later report may leave them out.
+            listed = self._iterations = dicts_of(report.get("iterations")) or self._iterations
+            self.parts.usage(usage_of(report, listed), replaced_counts(reason, listed))
 
     def _read_finish(self, payload: JsonObject) -> None:
         """Report the stop sequence and details, and the finish reason with its explanation."""
@@ -302,44 +319,45 @@ class Anthropic(Format):
     }
 
 
-def usage_of(report: JsonObject, *, reason: str | None = None) -> Usage:
-    """Return token counts as `Usage`; counts that the server did not send are None.
+def usage_of(report: JsonObject, iterations: list[JsonObject]) -> Usage:
+    """Return token counts as `Usage`, as they are billed; counts that the server did not send are None.
 
-    After a compaction, its tokens are added, which the API counts in `iterations` alone; in an answer that
-    goes on after a compaction, they stay there.
+    If the API has made several requests for the answer, `iterations` has the counts of each. Of these, the
+    totals may have the first alone, and never have a compaction, an advisor's answer, or what another model
+    has declined, which is not billed.
     """
-    details = dict_of(report, "output_tokens_details")
-    compactions = _compactions_in(report) if reason == "compaction" else []
-
-    def count(name: str) -> int | None:
-        """Return a count, with that of the compactions if the server has sent it."""
-        total = count_of(report, name)
-        if total is None or not compactions:
-            return total
-        return sum([count_of(each, name) or 0 for each in compactions], start=total)
-
-    return make_usage(
-        report,
-        input_tokens=count("input_tokens"),
-        output_tokens=count("output_tokens"),
-        reasoning_tokens=count_of(details, "thinking_tokens"),
-        cached_tokens=count("cache_read_input_tokens"),
-        cache_write_tokens=count("cache_creation_input_tokens"),
-    )
+    usage = _COUNTED.read(report)
+    if not iterations:
+        return usage
+    answers = [each for each in iterations if each.get("type") not in _BESIDE]
+    # What the first model has declined is listed before the answer of its fallback.
+    answers = [each for each in answers if each.get("model") == answers[-1].get("model")]
+    counts, of_answers = counts_of(usage), counts_of(_add_up(answers))
+    counts |= {name: max(count, counts.get(name, 0)) for name, count in of_answers.items()}
+    advice = _add_up([each for each in iterations if each.get("type") == "advisor_message"])
+    for name, count in counts_of(_add_up(_compactions_in(iterations)) + advice).items():
+        counts[name] = counts.get(name, 0) + count
+    counts |= {f"other_{name}": count for name, count in counts_of(advice).items() if name in _COUNTS}
+    if iterations[-1].get("type") != "compaction" and answers:
+        of_last = counts_of(_COUNTED.read(answers[-1]))
+        counts[CONTEXT] = sum(of_last.get(name, 0) for name in _COUNTS - {"output_tokens"})
+    return make_usage(report, **counts)
 
 
-def replaced_counts(report: JsonObject, reason: str | None) -> frozenset[str]:
+def _add_up(reports: list[JsonObject]) -> Usage:
+    return sum(map(_COUNTED.read, reports), start=_COUNTED.read({}))
+
+
+def replaced_counts(reason: str | None, iterations: list[JsonObject]) -> frozenset[str]:
     """Return the names of the counts whose zero replaces an earlier count, because the API documents it.
 
-    After a refusal, no output is counted. After a compaction, its tokens are in `iterations` alone, so the
-    counts beside these may fall to zero.
+    After a refusal, no output is counted. After a compaction, the counts of the start may fall to zero.
     """
-    if reason == "compaction" or _compactions_in(report):
+    if reason == "compaction" or _compactions_in(iterations):
         return _COUNTS
     return _COUNTS & {"output_tokens"} if reason == "refusal" else frozenset()
 
 
-def _compactions_in(report: JsonObject) -> list[JsonObject]:
-    """Return the token counts of the compactions in a report, each of which was a request of its own."""
-    listed = dicts_of(report.get("iterations"))
-    return listed and [each for each in listed if each.get("type") == "compaction"]
+def _compactions_in(iterations: list[JsonObject]) -> list[JsonObject]:
+    """Return the token counts of the compactions, each of which was a request of its own."""
+    return [each for each in iterations if each.get("type") == "compaction"]

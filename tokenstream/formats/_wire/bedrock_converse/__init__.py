@@ -43,6 +43,8 @@ USAGE = Counts(
     total_tokens="totalTokens",
     cached_tokens="cacheReadInputTokens|cacheReadInputTokenCount",
     cache_write_tokens="cacheWriteInputTokens|cacheWriteInputTokenCount",
+    cache_write_1h_tokens="cacheDetails[1h]",
+    element="inputTokens",
 )
 """The token counts; those of the input do not include what was read from a cache or written to it."""
 

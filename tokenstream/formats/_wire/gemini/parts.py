@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 USAGE = Counts(
     input_tokens="promptTokenCount",
+    tool_tokens="toolUsePromptTokenCount",
     output_tokens="candidatesTokenCount|responseTokenCount",
     total_tokens="totalTokenCount",
     cached_tokens="cachedContentTokenCount",
@@ -40,7 +41,7 @@ USAGE = Counts(
     element="tokenCount",
     apart=True,
 )
-"""The token counts of an answer; those of the output do not include the thoughts."""
+"""The token counts of an answer; its output leaves out the thoughts, its input what tools have read."""
 
 _CONTENT_FIELDS = frozenset(
     {

@@ -38,6 +38,7 @@ UNFINISHED = frozenset({"in_progress", "queued"})
 USAGE = Counts(
     total_tokens="total_tokens",
     input_tokens="total_input_tokens",
+    tool_tokens="total_tool_use_tokens",
     cached_tokens="total_cached_tokens",
     output_tokens="total_output_tokens",
     reasoning_tokens="total_thought_tokens",

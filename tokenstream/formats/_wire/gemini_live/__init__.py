@@ -58,6 +58,7 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
 """Maps the fields that end a turn, and the words for the reason of its end, to finish reasons."""
 USAGE = Counts(
     input_tokens="promptTokenCount",
+    tool_tokens="toolUsePromptTokenCount",
     cached_tokens="cachedContentTokenCount",
     output_tokens="responseTokenCount|candidatesTokenCount",
     reasoning_tokens="thoughtsTokenCount",

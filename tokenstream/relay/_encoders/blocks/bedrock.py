@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
 
+_USAGE = USAGE.without("cache_write_1h_tokens")
 _EXCEPTION = "Exception"
 """The suffix of the names of exceptions."""
 _STRING_TYPE = 7
@@ -187,7 +188,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     name = "bedrock-converse"
     expresses = frozenset((*BlockEncoder.expresses, "media"))
-    counts = USAGE.fields
+    counts = _USAGE.fields
     words = invert_reasons(FINISH_REASONS)
 
     def __init__(self, *, lossy: bool = False) -> None:
@@ -305,7 +306,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     def _usage_report(self) -> dict[str, int]:
         """Return token counts under Bedrock's names, with 0 for required counts; {} if none are known."""
-        counts = USAGE.write(self.usage)
+        counts = _USAGE.write(self.usage)
         if not counts:
             return {}
         required = {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CREATED = 1_767_225_600
 """The time of creation, in seconds since the epoch; constant, to make the output independent of a clock."""
 
-COUNTS = CHAT_COUNTS.without("input_image_tokens")
+COUNTS = CHAT_COUNTS.without("input_image_tokens", "web_searches")
 """The token counts in Chat Completions and in the legacy Completions."""
 
 _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {

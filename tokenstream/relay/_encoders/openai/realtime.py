@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _PREDICTED = ("accepted_prediction_tokens", "rejected_prediction_tokens")
-_USAGE = SESSION_COUNTS.without("reasoning_tokens", "cache_write_tokens", *_PREDICTED)
+_USAGE = SESSION_COUNTS.without("reasoning_tokens", "cache_write_tokens", "web_searches", *_PREDICTED)
 _AUDIO = "audio/pcm"
 """The default type of audio in a session."""
 _FORMAT: JsonObject = {"type": _AUDIO, "rate": 24000}

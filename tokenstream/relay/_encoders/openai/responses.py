@@ -58,7 +58,7 @@ _RESULT = "tool_result"
 """The kind of items that are results of the application's tools."""
 _FILE_ANNOTATIONS = frozenset({"file_citation", "container_file_citation", "file_path"})
 """The types of annotations that have no URL, and can only be sent unchanged."""
-_UNWRITTEN = ("input_audio_tokens", "output_audio_tokens", "input_image_tokens")
+_UNWRITTEN = ("input_audio_tokens", "output_audio_tokens", "input_image_tokens", "web_searches")
 _PREDICTED = ("accepted_prediction_tokens", "rejected_prediction_tokens")
 _USAGE = RESPONSE_COUNTS.without(*_UNWRITTEN, *_PREDICTED)
 _REQUIRED_DETAILS = {
