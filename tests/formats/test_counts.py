@@ -186,7 +186,7 @@ def test_the_counts_of_an_advisor_and_of_long_caches_can_be_told_apart() -> None
         "iterations": [_iteration("message", 60, 7, written=9), advice],
     }
     body = _anthropic({"input_tokens": 60, "output_tokens": 1}, end)
-    relayed = b"".join(relay.encode(Stream(body), to="tokenstream"))
+    relayed = b"".join(relay.encode(Stream(body), "tokenstream"))
     for usage in (Stream(body).final().usage, Stream([relayed]).final().usage):
         assert (80, 40, 11) == (
             usage.other_input_tokens,
@@ -219,7 +219,9 @@ def test_what_the_tools_of_a_response_have_used_is_counted() -> None:
     tools = {"image_gen": images, "web_search": {"num_requests": 3}}
     response = {"id": "r", "object": "response", "output": [], "status": "completed", "tool_usage": tools}
     counts = {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15}
-    usage = Stream([sse({"type": "response.completed", "response": {**response, "usage": counts}})]).usage
+    usage = (
+        Stream([sse({"type": "response.completed", "response": {**response, "usage": counts}})]).final().usage
+    )
     spent = (usage.input_tokens, usage.output_tokens, usage.other_input_tokens, usage.other_output_tokens)
 
     assert ((62, 1_003, 50, 1_000), 3) == (spent, usage.web_searches)

@@ -168,12 +168,6 @@ def count_of(payload: JsonObject, *keys: str) -> int | None:
     return found
 
 
-def first_count(*counts: int | None) -> int | None:
-    """Return the first count above zero, or else the first one: a zero may stand for what is not known."""
-    known = [count for count in counts if count is not None]
-    return next((count for count in known if count > 0), known[0] if known else None)
-
-
 def float_of(payload: JsonObject, key: str) -> float | None:
     """Return a field's value if it is a number, else None.
 

@@ -139,7 +139,7 @@ def test_an_error_is_the_providers_and_keeps_what_came(error: Any) -> None:
 
     assert "the model crashed" in str(came.failure)
     assert ("ERROR", "server", True) == (came.failure.type, came.failure.kind, came.failure.retryable)
-    assert ("Hel", "error", 6) == (came.message.text, came.reason, came.message.usage.output_tokens)
+    assert ("Hel", "error", 5) == (came.message.text, came.reason, came.message.usage.output_tokens)
     assert [] == came.calls
 
 
@@ -175,17 +175,17 @@ def test_a_bare_message_is_an_error() -> None:
     assert 1 == came.departures["error_unmarked"]
 
 
-def test_usage_counts_tokens_before_billed_units() -> None:
-    """Numbers come as floats; the report is kept as sent."""
-    came = read(*answer())
-    usage = came.message.usage
+def test_usage_counts_billed_units_before_tokens() -> None:
+    """Those that are not billed are in the context; numbers come as floats, and the report is kept as sent."""
+    usage = read(*answer()).message.usage
 
-    assert (60, 6, 16, USAGE) == (
+    assert (8, 5, 16, 60) == (
         usage.input_tokens,
         usage.output_tokens,
         usage.cached_tokens,
-        usage.provider_data,
+        usage.context_tokens,
     )
+    assert usage.provider_data == USAGE
 
     billed = read(start(), end(usage={"billed_units": {"input_tokens": 3}})).message.usage
     assert billed is not None

@@ -146,10 +146,34 @@ class TestThePricesOfTheTable:
             ("gpt-5", OPENAI, {"input_tokens": 5, "cached_tokens": 900}, 900 * 0.125),
             ("gpt-5", OPENAI, {"output_tokens": 7, "reasoning_tokens": 5}, 70),
             ("gpt-5", OPENAI, {}, 0),
+            (
+                "claude-sonnet-4-5",
+                ANTHROPIC,
+                {"input_tokens": 9, "cache_write_tokens": 900, "cache_write_1h_tokens": 400},
+                9 * 3 + 500 * 3.75 + 400 * 6,
+            ),
+            # The advisor has a price of its own, and so has a search.
+            (
+                "claude-sonnet-4-5",
+                ANTHROPIC,
+                {
+                    "input_tokens": 140,
+                    "output_tokens": 47,
+                    "cached_tokens": 11,
+                    "other_input_tokens": 80,
+                    "other_output_tokens": 40,
+                    "other_cached_tokens": 11,
+                    "web_searches": 2,
+                },
+                60 * 3 + 7 * 15 + 80 * 5 + 40 * 25 + 11 * 0.5 + 20_000,
+            ),
+            # What the provider bills is right.
+            ("gpt-5", OPENAI, {"output_tokens": 7, "cost": 0.5}, 500_000),
         ],
     )
-    def test_count_each_cached_token_once(self, model: str, url: str, usage: Any, cost: float) -> None:
-        tariff = find_tariff((url, {"model": model}), None)
+    def test_count_each_token_once(self, model: str, url: str, usage: Any, cost: float) -> None:
+        tools = [{"name": "f"}, {"type": "advisor_20260301", "model": "claude-opus-4-6"}]
+        tariff = find_tariff((url, {"model": model, "tools": tools}), None)
 
         assert tariff is not None
         assert tariff.find_cost(Usage(**usage)) == pytest.approx(cost / 1e6)
@@ -168,6 +192,12 @@ class TestThePricesOfTheTable:
         for most in (1.0, Purse(most=1.0)):
             with pytest.raises(MisuseError, match=words):
                 connect(url, json=question(model), client=playing(counted), retry=Retry(most=most))
+
+    def test_are_the_models_own_if_the_tools_model_has_none(self) -> None:
+        tariff = find_tariff((OPENAI, {"model": "gpt-5", "tools": [{"model": "of-our-own"}]}), None)
+
+        assert tariff is not None
+        assert tariff.find_cost(Usage(output_tokens=9, other_output_tokens=2)) == pytest.approx(90e-6)
 
     def test_do_not_exist_without_the_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A cost is then unknown, and a bound on it names the extra."""

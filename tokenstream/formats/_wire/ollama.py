@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import (
-    count_of,
-    dict_of,
-    fields_except,
-    is_dict,
-    is_list,
-    says_nothing,
-    text_of,
-)
-from tokenstream._values.parts import make_usage
+from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import MediaPart, OpaquePart
 
@@ -37,6 +29,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "unload": "unknown",
 }
 
+_COUNTS = Counts(input_tokens="prompt_eval_count", output_tokens="eval_count")
 _STATISTICS = (
     "prompt_eval_count",
     "eval_count",
@@ -229,12 +222,7 @@ class Ollama(Format):
         """Report the token counts and the finish reason, and end the answer."""
         report = {name: payload[name] for name in _STATISTICS if payload.get(name) is not None}
         if report:
-            usage = make_usage(
-                report,
-                input_tokens=count_of(payload, "prompt_eval_count"),
-                output_tokens=count_of(payload, "eval_count"),
-            )
-            self.parts.usage(usage)
+            self.parts.usage(_COUNTS.read(report))
         reason = text_of(payload, "done_reason")
         if reason is None:
             self.note("finish_missing")

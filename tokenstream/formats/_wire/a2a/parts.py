@@ -8,8 +8,9 @@ from tokenstream._basics.json import canonical_json
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.open import OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.values import base64_bytes, counts_in
+from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.formats._kit.whole_text import WholeText, added_by
+from tokenstream.formats._wire.gemini.parts import USAGE
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -23,15 +24,6 @@ if TYPE_CHECKING:
 # Quirk (google-adk, 2026-11): token counts and the mark of a thought are in the metadata, under names with
 # a prefix of the framework; kagent, which is built on it, has a prefix of its own.
 _PREFIXES = ("adk_", "kagent_")
-_COUNTS = {
-    "promptTokenCount": "input_tokens",
-    "candidatesTokenCount": "output_tokens",
-    "totalTokenCount": "total_tokens",
-    "thoughtsTokenCount": "reasoning_tokens",
-    "cachedContentTokenCount": "cached_tokens",
-}
-"""Maps the framework's names of counts, which are Gemini's, to ours."""
-
 A2APiece: TypeAlias = dict[str, Any]
 """A piece of content, which the protocol calls a part: a text, a file or data."""
 _TEXT_FIELDS = ("kind", "text")
@@ -354,7 +346,7 @@ def is_thought(piece: JsonObject) -> bool:
 def usage_in(metadata: JsonObject) -> Usage | None:
     """Return the token counts in metadata; None if there are none."""
     for prefix in _PREFIXES:
-        usage = counts_in(dict_of(metadata, f"{prefix}usage_metadata"), _COUNTS)
-        if usage is not None:
-            return usage
+        report = dict_of(metadata, f"{prefix}usage_metadata")
+        if report:
+            return USAGE.read(report)
     return None

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, int_of, is_dict, text_of, whole_number
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of, whole_number
 from tokenstream._values.parts import make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import always_decode
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import Mark, marks_in, worst_of
-from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import DeltaCallback, JsonObject, RuleNote
@@ -148,15 +148,13 @@ def _fits(shape: ModelShape, payload: JsonObject) -> bool:
     return shape.marking_field != shape.text[0] or not is_dict(payload[shape.marking_field])
 
 
-def metrics_of(metrics: JsonObject) -> Usage:
-    """Return the token counts that Bedrock adds to the last payload, as `Usage`."""
-    return Usage(
-        input_tokens=count_of(metrics, "inputTokenCount"),
-        output_tokens=count_of(metrics, "outputTokenCount"),
-        cached_tokens=count_of(metrics, "cacheReadInputTokenCount"),
-        cache_write_tokens=count_of(metrics, "cacheWriteInputTokenCount"),
-        provider_data=metrics,
-    )
+metrics_of = Counts(
+    input_tokens="inputTokenCount",
+    output_tokens="outputTokenCount",
+    cached_tokens="cacheReadInputTokenCount",
+    cache_write_tokens="cacheWriteInputTokenCount",
+).read
+"""Returns the token counts that Bedrock adds to the last payload."""
 
 
 def value_at(payload: JsonObject, path: NamePath) -> object:

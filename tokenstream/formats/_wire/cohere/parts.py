@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.untrusted import (
-    count_of,
-    dict_of,
-    dicts_of,
-    fields_except,
-    first_count,
-    int_of,
-    is_list,
-    text_of,
-)
-from tokenstream._values.parts import make_usage
+from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, fields_except, int_of, is_list, text_of
+from tokenstream._values.parts import CONTEXT
 from tokenstream.formats._kit.blocks import KeyedParts
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenPart
 from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT
-from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart, Usage
+from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.errors import ProviderError
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason, Part
+    from tokenstream.message import FinishReason, Part, Usage
 
+_COUNTS = Counts(
+    input_tokens="billed_units|tokens.input_tokens",
+    output_tokens="billed_units|tokens.output_tokens",
+    cached_tokens="cached_tokens",
+)
 TEXT_KEYS = {"text": "text", "thinking": "reasoning"}
 """Maps the fields of a content block that hold text to the kind of the block's part."""
 PLAN = "tool_plan"
@@ -302,19 +299,9 @@ def _type_of(content: JsonObject) -> str:
 
 
 def usage_of(report: JsonObject) -> Usage:
-    """Return token counts as `Usage`, from `tokens` before `billed_units`; those not sent are None."""
-    tokens, billed = dict_of(report, "tokens"), dict_of(report, "billed_units")
-
-    def count(name: str) -> int | None:
-        """Return the count of this name in `tokens`, or else in `billed_units`; None if it is in neither."""
-        return first_count(count_of(tokens, name), count_of(billed, name))
-
-    return make_usage(
-        report,
-        input_tokens=count("input_tokens"),
-        output_tokens=count("output_tokens"),
-        cached_tokens=count_of(report, "cached_tokens"),
-    )
+    """Return the billed token counts as `Usage`; the context also has those that Cohere does not bill."""
+    read = count_of(dict_of(report, "tokens"), "input_tokens")
+    return _COUNTS.read(report).model_copy(update={CONTEXT: read})
 
 
 def citation_of(data: JsonObject, cites: int | None, documents: object) -> Citation:

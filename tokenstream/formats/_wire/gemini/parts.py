@@ -28,20 +28,26 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 
-USAGE = Counts(
-    input_tokens="promptTokenCount",
-    tool_tokens="toolUsePromptTokenCount",
-    output_tokens="candidatesTokenCount|responseTokenCount",
-    total_tokens="totalTokenCount",
-    cached_tokens="cachedContentTokenCount",
-    reasoning_tokens="thoughtsTokenCount",
-    input_audio_tokens="promptTokensDetails[AUDIO]",
-    input_image_tokens="promptTokensDetails[IMAGE]",
-    output_audio_tokens="candidatesTokensDetails[AUDIO]",
-    element="tokenCount",
-    apart=True,
-)
-"""The token counts of an answer; its output leaves out the thoughts, its input what tools have read."""
+
+def _counts(answer: str, other: str) -> Counts:
+    """Return the places of the token counts; the output leaves out thoughts, the input what tools read."""
+    return Counts(
+        input_tokens="promptTokenCount",
+        tool_tokens="toolUsePromptTokenCount",
+        output_tokens=f"{answer}TokenCount|{other}TokenCount",
+        total_tokens="totalTokenCount",
+        cached_tokens="cachedContentTokenCount",
+        reasoning_tokens="thoughtsTokenCount",
+        input_audio_tokens="promptTokensDetails[AUDIO]",
+        input_image_tokens="promptTokensDetails[IMAGE]",
+        output_audio_tokens=f"{answer}TokensDetails[AUDIO]",
+        element="tokenCount|token_count",
+        apart=True,
+    )
+
+
+USAGE, LIVE_USAGE = _counts("candidates", "response"), _counts("response", "candidates")
+"""The token counts of an answer as the API writes them, and as its sessions do."""
 
 _CONTENT_FIELDS = frozenset(
     {

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.values import camel_case, marks_in, worst_of
+from tokenstream.formats._wire.gemini.parts import LIVE_USAGE
 from tokenstream.formats._wire.gemini_live.parts import LiveTurn, fields_of, object_in
 
 if TYPE_CHECKING:
@@ -56,21 +56,6 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
     }
 )
 """Maps the fields that end a turn, and the words for the reason of its end, to finish reasons."""
-USAGE = Counts(
-    input_tokens="promptTokenCount",
-    tool_tokens="toolUsePromptTokenCount",
-    cached_tokens="cachedContentTokenCount",
-    output_tokens="responseTokenCount|candidatesTokenCount",
-    reasoning_tokens="thoughtsTokenCount",
-    total_tokens="totalTokenCount",
-    input_audio_tokens="promptTokensDetails[AUDIO]",
-    input_image_tokens="promptTokensDetails[IMAGE]",
-    output_audio_tokens="responseTokensDetails[AUDIO]",
-    element="tokenCount|token_count",
-    apart=True,
-)
-"""The token counts of a turn; those of the output do not include the thoughts."""
-
 _NAMES = frozenset(
     {
         "setupComplete",
@@ -190,7 +175,7 @@ class GeminiLive(Format):
         # Read the counts first: if the payload ends a turn, they belong to this turn.
         report = fields.pop("usageMetadata", None)
         if is_dict(report):
-            self.parts.usage(USAGE.read(fields_of(report)))
+            self.parts.usage(LIVE_USAGE.read(fields_of(report)))
         for name, value in fields.items():
             reader = self._READERS.get(name)
             if reader is not None and is_dict(value):

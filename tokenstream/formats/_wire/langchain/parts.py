@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import (
-    count_of,
     dict_of,
     dicts_of,
     fields_except,
@@ -15,6 +14,7 @@ from tokenstream._basics.untrusted import (
     says_nothing,
     text_of,
 )
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.openai import provider_marks, reason_of
 from tokenstream.formats._kit.values import base64_bytes, failure_text, json_text, worst_of
 from tokenstream.message import (
@@ -24,7 +24,6 @@ from tokenstream.message import (
     ReasoningPart,
     ServerToolCall,
     ServerToolResult,
-    Usage,
 )
 
 if TYPE_CHECKING:
@@ -285,19 +284,18 @@ def finish_in(finish: JsonObject, metadata: JsonObject, note: RuleNote) -> tuple
     return reason, word
 
 
-def usage_of(report: JsonObject) -> Usage:
-    inputs, outputs = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
-    return Usage(
-        input_tokens=count_of(report, "input_tokens"),
-        output_tokens=count_of(report, "output_tokens"),
-        total_tokens=count_of(report, "total_tokens"),
-        reasoning_tokens=count_of(outputs, "reasoning"),
-        cached_tokens=count_of(inputs, "cache_read"),
-        cache_write_tokens=count_of(inputs, "cache_creation"),
-        input_audio_tokens=count_of(inputs, "audio"),
-        output_audio_tokens=count_of(outputs, "audio"),
-        provider_data=report,
-    )
+usage_of = Counts(
+    input_tokens="input_tokens",
+    output_tokens="output_tokens",
+    total_tokens="total_tokens",
+    reasoning_tokens="output_token_details.reasoning",
+    cached_tokens="input_token_details.cache_read",
+    cache_write_tokens="input_token_details.cache_creation",
+    cache_write_1h_tokens="input_token_details.ephemeral_1h_input_tokens",
+    input_audio_tokens="input_token_details.audio",
+    output_audio_tokens="output_token_details.audio",
+).read
+"""Returns the token counts of LangChain's `usage_metadata`."""
 
 
 def report_metadata(parts: Parts, metadata: JsonObject) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from tokenstream._basics.untrusted import count_of, dict_of, fields_except, first_count, is_dict, text_of
+from tokenstream._basics.untrusted import count_of, dict_of, fields_except, is_dict, text_of
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import Citation, MediaPart, Usage
 
@@ -27,6 +28,15 @@ FINISH_REASONS: dict[str, FinishReason] = {
 _DEEPEST_MERGE = 32
 """Levels of metadata that are merged; below them, a later value replaces the earlier value."""
 # The AI SDK's names of counts, and providers' names of data about reasoning.
+_COUNTS = Counts(
+    input_tokens="inputTokens",
+    output_tokens="outputTokens",
+    total_tokens="totalTokens",
+    reasoning_tokens="reasoningTokens outputTokenDetails.reasoningTokens",
+    cached_tokens="cachedInputTokens inputTokenDetails.cacheReadTokens",
+    cache_write_tokens="inputTokenDetails.cacheWriteTokens",
+)
+"""The token counts in the AI SDK's reports."""
 _COUNT_FIELDS = ("inputTokens", "outputTokens", "totalTokens", "reasoningTokens", "cachedInputTokens")
 _SIGNATURES = ("signature", "thoughtSignature")
 _ENCRYPTED = ("redactedData", "redactedContent", "reasoningEncryptedContent")
@@ -53,28 +63,9 @@ def usage_of(metadata: object) -> Usage | None:
     for report in (dict_of(metadata, "usage"), dict_of(metadata, "totalUsage"), metadata):
         if any(count_of(report, name) is not None for name in _COUNT_FIELDS):
             # If the counts are among the metadata, do not repeat these: the message has them as a field.
-            return _read_report(report, provider_data={} if report is metadata else report)
+            usage = _COUNTS.read(report)
+            return usage.model_copy(update={"provider_data": {}}) if report is metadata else usage
     return None
-
-
-def _read_report(report: JsonObject, provider_data: JsonObject) -> Usage:
-    """Return the AI SDK's report of token counts as `Usage`, with this `provider_data`."""
-    input_details = dict_of(report, "inputTokenDetails")
-    output_details = dict_of(report, "outputTokenDetails")
-    return Usage(
-        input_tokens=count_of(report, "inputTokens"),
-        output_tokens=count_of(report, "outputTokens"),
-        total_tokens=count_of(report, "totalTokens"),
-        # These two counts may be in the details instead.
-        reasoning_tokens=first_count(
-            count_of(report, "reasoningTokens"), count_of(output_details, "reasoningTokens")
-        ),
-        cached_tokens=first_count(
-            count_of(report, "cachedInputTokens"), count_of(input_details, "cacheReadTokens")
-        ),
-        cache_write_tokens=count_of(input_details, "cacheWriteTokens"),
-        provider_data=provider_data,
-    )
 
 
 def signature_of(data: JsonObject) -> tuple[str | None, str | None]:

@@ -11,8 +11,7 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream._values.error_kinds import word_for
 from tokenstream.events import InputTranscript
 from tokenstream.formats._kit.values import failure_of_code
-from tokenstream.formats._wire.gemini.parts import USAGE
-from tokenstream.formats._wire.gemini_live import USAGE as LIVE_USAGE
+from tokenstream.formats._wire.gemini.parts import LIVE_USAGE, USAGE
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.encoder import MessageFrames
 from tokenstream.relay._encoders.google import ERRORS, OTHER_ERROR, PartEncoder, make_grounding
