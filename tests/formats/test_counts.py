@@ -175,7 +175,7 @@ def test_anthropics_counts_are_those_of_all_requests_of_the_answer(
 
 
 def test_the_counts_of_an_advisor_and_of_long_caches_can_be_told_apart() -> None:
-    """They have prices of their own; in our own protocol, they arrive, too."""
+    """Tokens of another model, and of caches of an hour, have prices of their own; a relay keeps them."""
     advice = _iteration("advisor_message", 80, 40, 11, model="b")
     end = {
         "input_tokens": 60,
@@ -207,7 +207,7 @@ def test_the_counts_of_an_advisor_and_of_long_caches_can_be_told_apart() -> None
     ],
 )
 def test_what_the_total_has_beside_input_and_output_is_billed(report: Payload, expected: Any) -> None:
-    """xAI counts the reasoning apart, and Mistral what its connectors have read; others do not."""
+    """Reasoning is apart at xAI, and what its connectors have read at Mistral; elsewhere, both are in."""
     usage = usage_of({"prompt_tokens": 12, "completion_tokens": 4, **report})
 
     assert expected == (usage.input_tokens, usage.output_tokens)

@@ -60,8 +60,11 @@ class Tariff(NamedTuple):
 
     def _price(self, model: str, usage: Usage) -> float | None:
         """Return the price of a model's tokens; each cached one is counted once, at its own price."""
-        read, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
-        sent, cached = usage.input_tokens or 0, read + written
+        read, written, sent = usage.cached_tokens or 0, usage.cache_write_tokens or 0, usage.input_tokens or 0
+        if not self.adds_cached and (usage.context_tokens or 0) > sent:
+            # Cohere bills less than it reads, and does not say how much of that was cached.
+            read = 0
+        cached = read + written
         # Counts of sound may overlap with those of the cache, of which no provider says how.
         heard = 0 if cached else usage.input_audio_tokens or 0
         total = sent + cached if self.adds_cached else max(sent, cached)

@@ -37,12 +37,14 @@ def test_usage_is_read_under_all_its_names() -> None:
         "cacheReadInputTokenCount": 5,
         "cacheReadInputTokens": 6,
         "cacheWriteInputTokenCount": 1028,
+        "cacheDetails": [{"ttl": "5m", "inputTokens": 28}, {"ttl": "1h", "inputTokens": 1000}],
         "serverToolUsage": {},
     }
     usage = read(START, finish(), ("metadata", {"usage": report})).message.usage
 
     assert (11, 236, 1275) == (usage.input_tokens, usage.output_tokens, usage.total_tokens)
-    assert (6, 1028) == (usage.cached_tokens, usage.cache_write_tokens)
+    cached = (usage.cached_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens)
+    assert (6, 1028, 1000) == cached
     assert report == usage.provider_data
 
 

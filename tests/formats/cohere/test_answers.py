@@ -176,7 +176,7 @@ def test_a_bare_message_is_an_error() -> None:
 
 
 def test_usage_counts_billed_units_before_tokens() -> None:
-    """Those that are not billed are in the context; numbers come as floats, and the report is kept as sent."""
+    """Those that are not billed are in the context; the report is kept as sent, with floats."""
     usage = read(*answer()).message.usage
 
     assert (8, 5, 16, 60) == (

@@ -167,6 +167,13 @@ class TestThePricesOfTheTable:
                 },
                 60 * 3 + 7 * 15 + 80 * 5 + 40 * 25 + 11 * 0.5 + 20_000,
             ),
+            # Less is billed than was read, of which some was cached.
+            (
+                "command-a-03-2025",
+                "https://api.cohere.com/v2/chat",
+                {"input_tokens": 10, "cached_tokens": 700, "context_tokens": 900},
+                25,
+            ),
             # What the provider bills is right.
             ("gpt-5", OPENAI, {"output_tokens": 7, "cost": 0.5}, 500_000),
         ],

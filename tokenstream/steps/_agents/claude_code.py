@@ -13,6 +13,7 @@ from tokenstream._values.parts import counts_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
+from tokenstream.formats._wire.anthropic import usage_of
 from tokenstream.formats._wire.anthropic_agents import COUNTS
 from tokenstream.message import Usage
 from tokenstream.steps._agents import AgentReader
@@ -416,7 +417,9 @@ class ClaudeCode(AgentReader):
         """Count the tokens of a message whose first whole line has come."""
         # Qwen Code gives the line the id of its message.
         if id is None or not self._is_repeated(f"counted {id}"):
-            self._line_usage += counts_in(counts, _COUNTS) or Usage()
+            iterations = dicts_of(counts.get("iterations"))
+            told = usage_of(counts, iterations) if iterations else counts_in(counts, _COUNTS)
+            self._line_usage += told or Usage()
             self._count_lines()
 
     def _count_lines(self, *, is_last: bool = False) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from tokenstream._basics.untrusted import (
     count_of,
@@ -14,9 +14,10 @@ from tokenstream._basics.untrusted import (
     is_dict,
     text_of,
 )
-from tokenstream._values.parts import COUNTS
+from tokenstream._values.parts import COUNTS, counts_of, make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason
 from tokenstream.formats._kit.values import camel_case
@@ -38,15 +39,15 @@ FINISH_REASONS: dict[str, FinishReason] = {
 
 A relay of this library sends reasons for which AG-UI has no outcome in the metadata, under their own names.
 """
-_COUNTS = {
-    "input_tokens": ("inputTokens", "input_tokens"),
-    "output_tokens": ("outputTokens", "output_tokens"),
-    "total_tokens": ("totalTokens", "total_tokens"),
-    "reasoning_tokens": ("reasoningTokens", "reasoning_tokens"),
-    "cached_tokens": ("cachedInputTokens", "cached_input_tokens"),
-    "cache_write_tokens": ("cacheWriteInputTokens", "cache_write_input_tokens"),
-}
-"""Maps fields of `Usage` to AG-UI's names of token counts, of which an entry uses one."""
+_COUNTS = Counts(
+    input_tokens="inputTokens|input_tokens",
+    output_tokens="outputTokens|output_tokens",
+    total_tokens="totalTokens|total_tokens",
+    reasoning_tokens="reasoningTokens|reasoning_tokens",
+    cached_tokens="cachedInputTokens|cached_input_tokens",
+    cache_write_tokens="cacheWriteInputTokens|cache_write_input_tokens",
+)
+"""AG-UI's names of token counts, of which an entry uses one."""
 OUTCOMES = frozenset({"success", "interrupt", "cancelled"})
 
 _CHUNK_EVENTS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOOL_CALL_CHUNK"})
@@ -294,13 +295,6 @@ def usage_of(payload: JsonObject) -> Usage | None:
     sent = dict_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "usage")
     if not entries and not sent:
         return None
-    counts: dict[str, Any] = {name: _add_up(entries, *words) for name, words in _COUNTS.items()}
-    counts |= {name: count_of(sent, name) for name in COUNTS if name not in _COUNTS}
-    counts["cost"] = float_of(sent, "cost")
-    return Usage(**counts, provider_data={"usage": entries})
-
-
-def _add_up(entries: list[JsonObject], *names: str) -> int | None:
-    """Return the sum of a token count over all entries of a report; None if no entry has the count."""
-    counts = [count for entry in entries if (count := count_of(entry, *names)) is not None]
-    return sum(counts) if counts else None
+    counts = counts_of(sum(map(_COUNTS.read, entries), start=Usage()))
+    counts |= {name: count_of(sent, name) for name in COUNTS if name not in _COUNTS.fields}
+    return make_usage({"usage": entries}, **counts | {"cost": float_of(sent, "cost")})

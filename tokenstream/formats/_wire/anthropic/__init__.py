@@ -164,6 +164,9 @@ class Anthropic(Format):
         if self._nameless:
             self.note("event_name_missing")
         reader = self._READERS.get(kind)
+        if kind.startswith("content_block") and self._repeats_start():
+            # The start already contained the whole answer.
+            return
         if reader is not None:
             reader(self, payload)
         # An event of the SDK's stream helper has a snapshot, and only repeats content: it is ignored.
@@ -201,18 +204,12 @@ class Anthropic(Format):
         self.end_at_mark()
 
     def _read_block_start(self, payload: JsonObject) -> None:
-        if self._repeats_start():
-            # The start already contained the whole answer.
-            return
         index = self._blocks.find_index(payload.get("index"), new=True)
         self._blocks.start(index, dict_of(payload, "content_block"))
         self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
     def _read_block_delta(self, payload: JsonObject) -> None:
         """Add a delta to its block, and report the unknown fields of the payload and the delta."""
-        if self._repeats_start():
-            # The start already contained the whole answer.
-            return
         delta = dict_of(payload, "delta")
         is_input = "partial_json" in delta
         index = self._blocks.find_index(payload.get("index"), arguments=is_input)
@@ -222,9 +219,6 @@ class Anthropic(Format):
             self._report_unknown_fields(delta, _KNOWN_IN_DELTAS)
 
     def _read_block_stop(self, payload: JsonObject) -> None:
-        if self._repeats_start():
-            # The start already contained the whole answer.
-            return
         self._blocks.stop(self._blocks.find_index(payload.get("index"), ends=True))
         self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
