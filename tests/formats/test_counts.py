@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from itertools import product
 from typing import Any
 
 import pytest
@@ -58,32 +57,17 @@ def _openai(prompt: int, completion: int, **others: Any) -> Payload:
 
 @given(_REPORTS)
 def test_only_a_zero_after_a_positive_count_is_left_out(reports: list[Payload]) -> None:
-    counted = _usage(_chat(*reports))
+    """Other counts may fall. A total that was summed up with such zeros has what they stand for."""
+    is_whole = all(None not in report.values() for report in reports)
+    totals = [{"total_tokens": sum(report.values())} if is_whole else {} for report in reports]
+    counted: Any = _usage(_chat(*[report | total for report, total in zip(reports, totals, strict=True)]))
+
+    assert counted[2] == (sum(map(int, counted[:2])) if is_whole else None)
     for name, count in zip(("prompt_tokens", "completion_tokens"), counted, strict=False):
         sent = [value for report in reports if (value := report[name]) is not None]
         positive = [value for value in sent if value]
 
         assert (positive or sent or [None])[-1] == count
-
-
-@pytest.mark.parametrize(("first", "last"), [*product([(9, 4), (9, 1)], [(0, 0), (0, 4), (9, 0)])])
-def test_a_server_that_fills_unknown_counts_with_zeros_loses_none(
-    first: tuple[int, int], last: tuple[int, int]
-) -> None:
-    """The total, which was summed up with the zeros, has the counts that these stand for."""
-    prompt, completion = last[0] or first[0], last[1] or first[1]
-
-    assert (prompt, completion, prompt + completion) == _usage(_chat(_openai(*first), _openai(*last)))
-
-
-def test_a_smaller_count_replaces_a_larger_one() -> None:
-    """Counts may fall, such as those of a prompt that was counted more exactly at the end."""
-    assert (5, 2, 7) == _usage(_chat(_openai(9, 4), _openai(5, 2)))
-
-
-def test_a_zero_stays_where_nothing_was_counted() -> None:
-    """A zero is a count: only one that contradicts an earlier count is none."""
-    assert (0, 3, 3) == _usage(_chat(_openai(0, 0), _openai(0, 3)))
 
 
 def test_each_event_reports_what_the_message_counts() -> None:
@@ -111,124 +95,83 @@ def test_a_refusal_may_take_back_the_output() -> None:
     assert (9, 0, 9) == _usage(_chat(_openai(9, 1), _openai(9, 1), _openai(9, 0), finish="refusal"))
 
 
-def _iteration(kind: str, *counts: int, model: str | None = None, written: int = 0) -> Payload:
-    """Return the counts of one of an answer's requests: input, output, and read from the cache."""
-    names = ("input_tokens", "output_tokens", "cache_read_input_tokens")
-    named = {} if model is None else {"model": model}
-    return {
-        "type": kind,
-        **named,
-        **dict(zip(names, counts, strict=False)),
-        "cache_creation": {"ephemeral_1h_input_tokens": written},
-    }
-
-
-_COMPACTION, _ANSWER = _iteration("compaction", 700, 30), _iteration("message", 60, 7)
+def _iterations(listed: str) -> list[Payload]:
+    """Return the counts of an answer's requests: for a type, and perhaps a model, input, output, cached."""
+    names = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    read = [(*each.split(":"), None)[:3] for each in listed.split()]
+    counts = [map(int, numbers.split(",")) for _, numbers, _ in read if numbers]
+    found = [dict(zip(names, numbers, strict=False)) for numbers in counts]
+    return [
+        {"type": kind, "model": model, **each} for (kind, _, model), each in zip(read, found, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(
-    ("top", "iterations", "billed", "context"),
+    ("top", "listed", "billed"),
     [
-        pytest.param((60, 7), [_COMPACTION, _ANSWER], (760, 37), 60, id="goes on after a compaction"),
-        pytest.param((0, 0), [_COMPACTION], (700, 30), None, id="pauses after a compaction"),
-        pytest.param((0, 7), [_COMPACTION], (700, 37), None, id="does not list the answer"),
-        pytest.param((120, 14), [_COMPACTION, _ANSWER, _COMPACTION, _ANSWER], (1520, 74), 60, id="two"),
-        pytest.param((60, 7), [_ANSWER], (60, 7), 60, id="one request"),
-        pytest.param((60, 7), None, (60, 7), None, id="lists nothing"),
-        pytest.param(
-            (60, 9),
-            [_ANSWER, _iteration("advisor_message", 80, 40, model="b"), _iteration("message", 5, 2, 62)],
-            (145, 49),
-            67,
-            id="totals of the first request, and an advisor",
-        ),
-        pytest.param(
-            (65, 9),
-            [
-                _iteration("message", 60, 3, model="a"),
-                _iteration("message", 60, 2, model="b"),
-                _iteration("fallback_message", 5, 7, model="b"),
-            ],
-            (65, 9),
-            5,
-            id="what another model has declined is not billed",
-        ),
+        ((60, 7), "compaction:700,30 message:60,7", (760, 37, 60)),
+        ((0, 0), "compaction:700,30", (700, 30, None)),
+        ((0, 7), "compaction:700,30", (700, 37, None)),
+        ((120, 14), "compaction:700,30 message:60,7 compaction:600,20 message:60,7", (1420, 64, 60)),
+        ((60, 7), "message:60,7", (60, 7, 60)),
+        ((60, 7), "", (60, 7, None)),
+        ((60, 9), "message:60,7 advisor_message:80,40:b message:5,2,62", (145, 49, 67)),
+        ((65, 9), "message:60,3:a message:60,2:b fallback_message:5,7:b", (65, 9, 5)),
     ],
 )
-@pytest.mark.parametrize("start", [(900, 1), (1, 1)])
-@pytest.mark.parametrize("repeats", ["once", "again", "again without the list"])
+@pytest.mark.parametrize("start", [900, 1])
+@pytest.mark.parametrize("repeats", [(1,), (1, 1), (1, 0)])
 def test_anthropics_counts_are_those_of_all_requests_of_the_answer(
-    top: Any, iterations: Any, billed: Any, context: Any, start: Any, repeats: str
+    top: Any, listed: str, billed: Any, start: int, repeats: tuple[int, ...]
 ) -> None:
-    """The totals leave out compactions, advisors and, with these, all requests but the first."""
-    names = ("input_tokens", "output_tokens")
-    totals = dict(zip(names, top, strict=True))
-    end = {**totals, "iterations": iterations}
-    ends = {"once": [end], "again": [end, end], "again without the list": [end, totals]}[repeats]
-    if iterations is None and repeats != "once":
-        ends = [totals, end]
-    body = _anthropic(dict(zip(names, start, strict=True)), *ends)
-    usage = Stream(body).final().usage
-    paid = (start[0] if not top[0] and not iterations else billed[0], billed[1])
+    """The totals leave out compactions, advisors and, with these, all requests but the first.
 
-    assert (paid, context) == ((usage.input_tokens, usage.output_tokens), usage.context_tokens)
+    What a model has declined before its fallback is not billed. A later report may repeat the list, or not.
+    """
+    totals = {"input_tokens": top[0], "output_tokens": top[1]}
+    ends = [{**totals, "iterations": _iterations(listed) if has_list else None} for has_list in repeats]
+    usage = Stream(_anthropic({"input_tokens": start, "output_tokens": 1}, *ends)).final().usage
+
+    assert billed == (usage.input_tokens, usage.output_tokens, usage.context_tokens)
 
 
-def test_the_counts_of_an_advisor_and_of_long_caches_can_be_told_apart() -> None:
-    """Tokens of another model, and of caches of an hour, have prices of their own; a relay keeps them."""
-    advice = _iteration("advisor_message", 80, 40, 11, model="b")
+def test_what_costs_more_or_less_than_other_tokens_is_told_apart() -> None:
+    """An advisor, a cache of an hour and a search have prices of their own; our own protocol has them."""
     end = {
         "input_tokens": 60,
-        "output_tokens": 7,
         "cache_creation_input_tokens": 9,
         "cache_creation": {"ephemeral_1h_input_tokens": 9},
         "server_tool_use": {"web_search_requests": 2},
-        "iterations": [_iteration("message", 60, 7, written=9), advice],
+        "iterations": _iterations("message:60,7,0,9 advisor_message:80,40,11:b"),
     }
     body = _anthropic({"input_tokens": 60, "output_tokens": 1}, end)
     relayed = b"".join(relay.encode(Stream(body), "tokenstream"))
     for usage in (Stream(body).final().usage, Stream([relayed]).final().usage):
-        assert (80, 40, 11) == (
-            usage.other_input_tokens,
-            usage.other_output_tokens,
-            usage.other_cached_tokens,
+        others = (usage.other_input_tokens, usage.other_output_tokens, usage.other_cached_tokens)
+        assert ((80, 40, 11), 140, 47, 11) == (
+            others,
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cached_tokens,
         )
-        assert (140, 47, 11) == (usage.input_tokens, usage.output_tokens, usage.cached_tokens)
-        assert (9, 2, 60) == (usage.cache_write_1h_tokens, usage.web_searches, usage.context_tokens)
-
-
-@pytest.mark.parametrize(
-    ("report", "expected"),
-    [
-        ({"completion_tokens_details": {"reasoning_tokens": 40}, "total_tokens": 56}, (12, 44)),
-        ({"completion_tokens_details": {"reasoning_tokens": 3}, "total_tokens": 16}, (12, 4)),
-        ({"connector_tokens": 100, "total_tokens": 116}, (112, 4)),
-        ({"connector_tokens": 5, "total_tokens": 16}, (12, 4)),
-    ],
-)
-def test_what_the_total_has_beside_input_and_output_is_billed(report: Payload, expected: Any) -> None:
-    """Reasoning is apart at xAI, and what its connectors have read at Mistral; elsewhere, both are in."""
-    usage = usage_of({"prompt_tokens": 12, "completion_tokens": 4, **report})
-
-    assert expected == (usage.input_tokens, usage.output_tokens)
+        assert (9, 2, 69) == (usage.cache_write_1h_tokens, usage.web_searches, usage.context_tokens)
 
 
 def test_what_the_tools_of_a_response_have_used_is_counted() -> None:
     """OpenAI reports the tokens of an image's model, and searches, beside the usage."""
-    images = {"input_tokens": 50, "output_tokens": 1_000, "total_tokens": 1_050}
+    images = {"input_tokens": 50, "output_tokens": 1_000}
     tools = {"image_gen": images, "web_search": {"num_requests": 3}}
     response = {"id": "r", "object": "response", "output": [], "status": "completed", "tool_usage": tools}
-    counts = {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15}
-    usage = (
-        Stream([sse({"type": "response.completed", "response": {**response, "usage": counts}})]).final().usage
+    told = {**response, "usage": {"input_tokens": 12, "output_tokens": 3}}
+    usage = Stream([sse({"type": "response.completed", "response": told})]).final().usage
+    others = (usage.other_input_tokens, usage.other_output_tokens)
+
+    assert (62, 1_003, 3, (50, 1_000)) == (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.web_searches,
+        others,
     )
-    spent = (usage.input_tokens, usage.output_tokens, usage.other_input_tokens, usage.other_output_tokens)
-
-    assert ((62, 1_003, 50, 1_000), 3) == (spent, usage.web_searches)
-
-
-def test_the_cost_in_xais_ticks_is_in_dollars() -> None:
-    assert 0.0038 == usage_of({"prompt_tokens": 1, "cost_in_usd_ticks": 38_000_000}).cost
 
 
 @pytest.mark.parametrize(
@@ -431,21 +374,12 @@ def test_a_zero_in_the_details_gives_way_to_a_count_beside_them(name: str) -> No
     assert 0 == usage_of({"prompt_tokens": 9, **zero}).cached_tokens
 
 
-def test_a_zero_in_a_later_report_replaces_no_count() -> None:
-    first = {
-        "prompt_tokens": 9,
-        "completion_tokens": 1,
-        "prompt_tokens_details": {"cached_tokens": 4, "a": {"b": 1}},
-    }
-    later = {
-        "input_tokens": 0,
-        "output_tokens": 3,
-        "prompt_tokens_details": {"cached_tokens": None, "a": {"c": 2}},
-    }
-    body = [chat({"content": "Hi"}, usage=first), chat({}, "stop", usage=later), DONE]
-    usage = Stream(body).final().usage
+def test_the_details_of_reports_are_merged() -> None:
+    first = {"completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 4, "a": {"b": 1}}}
+    later = {"completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": None, "a": {"c": 2}}}
+    usage = Stream([chat({"content": "Hi"}, usage=first), chat({}, "stop", usage=later), DONE]).final().usage
 
-    assert (9, 3, 4) == (usage.input_tokens, usage.output_tokens, usage.cached_tokens)
+    assert (3, 4) == (usage.output_tokens, usage.cached_tokens)
     assert {"cached_tokens": 4, "a": {"b": 1, "c": 2}} == usage.provider_data["prompt_tokens_details"]
 
 

@@ -40,6 +40,9 @@ def test_each_word_has_its_reason_in_any_case(expected: str) -> None:
             assert (expected, each) == (message.finish_reason, message.raw_finish_reason)
 
 
+_BOTH = {"prompt_tokens": 12, "completion_tokens": 4}
+
+
 @in_one_test(
     ("report", "name", "expected"),
     [
@@ -65,6 +68,13 @@ def test_each_word_has_its_reason_in_any_case(expected: str) -> None:
         ({"output_tokens_details": {"audio_tokens": 7}}, "output_audio_tokens", 7),
         ({"cost": 0.5}, "cost", 0.5),
         ({"cost": {"total_cost": 0.5}}, "cost", 0.5),
+        ({"cost_in_usd_ticks": 5_000_000_000}, "cost", 0.5),
+        ({"num_search_queries": 3}, "web_searches", 3),
+        # xAI counts the reasoning apart, and Mistral what its connectors have read, as their totals say.
+        ({**_BOTH, "reasoning_tokens": 40, "total_tokens": 56}, "output_tokens", 44),
+        ({**_BOTH, "reasoning_tokens": 3, "total_tokens": 16}, "output_tokens", 4),
+        ({**_BOTH, "connector_tokens": 40, "total_tokens": 56}, "input_tokens", 52),
+        ({**_BOTH, "connector_tokens": 3, "total_tokens": 16}, "input_tokens", 12),
         ({"cost": True}, "cost", None),
         ({"cost": 10**400}, "cost", None),
         ({"prompt_tokens": "many"}, "input_tokens", None),

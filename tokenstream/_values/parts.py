@@ -570,9 +570,8 @@ class Usage(Value):
     context_tokens: int | None = None
     """Input of the last of several requests that the provider made for the answer: what the context holds."""
     other_input_tokens: int | None = None
-    """Of the input tokens, those of another model that a tool has asked, such as Anthropic's advisor."""
+    """Of the counts above, those of another model that a tool has asked, such as Anthropic's advisor."""
     other_output_tokens: int | None = None
-    """Of the output tokens, those of that model."""
     other_cached_tokens: int | None = None
     other_cache_write_tokens: int | None = None
     input_audio_tokens: int | None = None

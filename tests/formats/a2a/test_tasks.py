@@ -320,8 +320,13 @@ def test_thoughts_of_googles_framework_are_reasoning() -> None:
 
 @pytest.mark.parametrize("prefix", ["adk", "kagent"])
 def test_tokens_in_the_metadata_are_the_usage(prefix: str) -> None:
-    """Google's framework counts them as Gemini does."""
-    counts = {"promptTokenCount": 60, "candidatesTokenCount": 42, "totalTokenCount": 102}
+    """Google's framework counts them as Gemini does, with the thoughts apart."""
+    counts = {
+        "promptTokenCount": 60,
+        "candidatesTokenCount": 2,
+        "thoughtsTokenCount": 40,
+        "totalTokenCount": 102,
+    }
     usage = read(*HELLO, status("completed", metadata={f"{prefix}_usage_metadata": counts})).message.usage
 
     assert (60, 42, 102) == (usage.input_tokens, usage.output_tokens, usage.total_tokens)

@@ -73,17 +73,11 @@ def test_tanstack_names_the_model_at_the_start() -> None:
 
 def test_usage_is_added_up_over_the_models_of_a_run() -> None:
     """Each entry is one model's; the model is named where there is one."""
-    one = run(end={**END, "usage": [{"model": "m", "inputTokens": 9, "outputTokens": 4}]}).message
+    report = {"model": "m", "inputTokens": 9, "outputTokens": 4}
+    one = run(end={**END, "usage": [report]}).message
     two = run(end={**END, "usage": [{"model": "a", "outputTokens": 4}, {"model": "b", "outputTokens": 3}]})
 
-    assert (
-        Usage(
-            input_tokens=9,
-            output_tokens=4,
-            provider_data={"usage": [{"model": "m", "inputTokens": 9, "outputTokens": 4}]},
-        )
-        == one.usage
-    )
+    assert Usage(input_tokens=9, output_tokens=4, provider_data={"usage": [report]}) == one.usage
     assert "m" == one.model
     assert (7, None) == (two.message.usage.output_tokens, two.message.model)
 

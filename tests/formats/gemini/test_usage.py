@@ -44,16 +44,6 @@ def test_usage_is_the_last_report_and_counts_the_thoughts() -> None:
     assert [e.usage.output_tokens for e in told.events if isinstance(e, UsageUpdate)] == [30, 50]
 
 
-def test_a_count_that_a_later_report_leaves_out_stays() -> None:
-    """The sum is made of the last word on each count."""
-    told = gemini(
-        chunk(text("a")) | {"usageMetadata": {"thoughtsTokenCount": 30}},
-        STOP | {"usageMetadata": {"candidatesTokenCount": 5}},
-    )
-
-    assert told.message.usage.output_tokens == 35
-
-
 def test_a_report_without_counts_has_none() -> None:
     """On Vertex AI, the first reports say nothing but the kind of traffic."""
     told = gemini(chunk(text("a")) | {"usageMetadata": {"trafficType": "ON_DEMAND"}}, STOP)

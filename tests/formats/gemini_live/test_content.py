@@ -22,14 +22,15 @@ from tokenstream.events import Unknown
 
 
 def test_text_of_a_turn_is_given_as_it_comes() -> None:
-    counts = {"promptTokenCount": 4, "responseTokenCount": 5, "thoughtsTokenCount": 2, "totalTokenCount": 11}
+    counts = {"promptTokenCount": 4, "responseTokenCount": 5, "thoughtsTokenCount": 2, "totalTokenCount": 17}
+    counts["toolUsePromptTokenCount"] = 6
     came = read(SETUP, text("Hel"), text("lo"), GENERATED, {**DONE, "usageMetadata": counts})
     usage = came.message.usage
 
     assert came.texts == ["Hel", "lo"]
     assert (came.message.text, came.ending, came.departures) == ("Hello", "complete", {})
     assert (came.reason, came.raw_reason) == ("stop", "generationComplete")
-    assert (usage.input_tokens, usage.output_tokens, usage.reasoning_tokens) == (4, 7, 2)
+    assert (usage.input_tokens, usage.output_tokens, usage.reasoning_tokens) == (10, 7, 2)
     assert came.data == {"setupComplete": {"sessionId": "s-1"}}
 
 

@@ -171,14 +171,13 @@ def test_metadata_are_merged_key_by_key() -> None:
             {
                 "totalUsage": {
                     "inputTokens": 9,
-                    "outputTokens": 4,
                     "inputTokenDetails": {"cacheReadTokens": 2, "cacheWriteTokens": 1},
-                    "outputTokenDetails": {"reasoningTokens": 3},
                 }
             },
-            (9, 4, None, 3, 2, 1),
+            (9, None, None, None, 2, 1),
         ),
         ({"totalTokens": 13, "reasoningTokens": 0}, (None, None, 13, 0, None, None)),
+        ({"usage": {"outputTokenDetails": {"reasoningTokens": 3}}}, (None, None, None, 3, None, None)),
     ],
 )
 def test_usage_is_read_where_applications_put_it(metadata: dict[str, Any], usage: tuple[Any, ...]) -> None:

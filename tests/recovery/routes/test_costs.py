@@ -23,6 +23,8 @@ CUT = Behaviour("early_end", 9)
 APIS = ["openai-chat", "anthropic", "gemini"]
 OPENAI = "https://api.openai.com/v1/chat/completions"
 ANTHROPIC = "https://api.anthropic.com/v1/messages"
+SONNET, GPT = ("claude-sonnet-4-5", ANTHROPIC), ("gpt-5", OPENAI)
+COMMAND = ("command-a-03-2025", "https://api.cohere.com/v2/chat")
 LONG = testing.script().text(*["word "] * 400).finish()
 """An answer of 500 tokens by estimate, without token counts."""
 
@@ -127,58 +129,32 @@ class TestThePricesOfTheTable:
             assert cost == pytest.approx(0.00225)
 
     @pytest.mark.parametrize(
-        ("model", "url", "usage", "cost"),
+        ("asked", "usage", "cost"),
         [
             # Anthropic counts cached tokens beside the input tokens, OpenAI and Google among them.
-            (
-                "claude-sonnet-4-5",
-                ANTHROPIC,
-                {"input_tokens": 100, "cached_tokens": 900},
-                100 * 3 + 900 * 0.3,
-            ),
-            (
-                "claude-sonnet-4-5",
-                ANTHROPIC,
-                {"input_tokens": 9, "cache_write_tokens": 900},
-                9 * 3 + 900 * 3.75,
-            ),
-            ("gpt-5", OPENAI, {"input_tokens": 1000, "cached_tokens": 900}, 100 * 1.25 + 900 * 0.125),
-            ("gpt-5", OPENAI, {"input_tokens": 5, "cached_tokens": 900}, 900 * 0.125),
-            ("gpt-5", OPENAI, {"output_tokens": 7, "reasoning_tokens": 5}, 70),
-            ("gpt-5", OPENAI, {}, 0),
-            (
-                "claude-sonnet-4-5",
-                ANTHROPIC,
-                {"input_tokens": 9, "cache_write_tokens": 900, "cache_write_1h_tokens": 400},
-                9 * 3 + 500 * 3.75 + 400 * 6,
-            ),
+            (SONNET, {"input_tokens": 100, "cached_tokens": 900}, 100 * 3 + 900 * 0.3),
+            (SONNET, {"input_tokens": 9, "cache_write_tokens": 900}, 9 * 3 + 900 * 3.75),
+            (SONNET, {"cache_write_tokens": 900, "cache_write_1h_tokens": 400}, 500 * 3.75 + 400 * 6),
+            (GPT, {"input_tokens": 1000, "cached_tokens": 900}, 100 * 1.25 + 900 * 0.125),
+            (GPT, {"input_tokens": 5, "cached_tokens": 900}, 900 * 0.125),
+            (GPT, {"output_tokens": 7, "reasoning_tokens": 5}, 70),
+            (GPT, {}, 0),
             # The advisor has a price of its own, and so has a search.
             (
-                "claude-sonnet-4-5",
-                ANTHROPIC,
-                {
-                    "input_tokens": 140,
-                    "output_tokens": 47,
-                    "cached_tokens": 11,
-                    "other_input_tokens": 80,
-                    "other_output_tokens": 40,
-                    "other_cached_tokens": 11,
-                    "web_searches": 2,
-                },
-                60 * 3 + 7 * 15 + 80 * 5 + 40 * 25 + 11 * 0.5 + 20_000,
+                SONNET,
+                {"input_tokens": 140, "other_input_tokens": 80, "web_searches": 2},
+                60 * 3 + 400 + 20_000,
             ),
+            (SONNET, {"output_tokens": 47, "other_output_tokens": 40}, 7 * 15 + 40 * 25),
+            (SONNET, {"cached_tokens": 99, "other_cached_tokens": 11}, 88 * 0.3 + 11 * 0.5),
             # Less is billed than was read, of which some was cached.
-            (
-                "command-a-03-2025",
-                "https://api.cohere.com/v2/chat",
-                {"input_tokens": 10, "cached_tokens": 700, "context_tokens": 900},
-                25,
-            ),
+            (COMMAND, {"input_tokens": 10, "cached_tokens": 700, "context_tokens": 900}, 25),
             # What the provider bills is right.
-            ("gpt-5", OPENAI, {"output_tokens": 7, "cost": 0.5}, 500_000),
+            (GPT, {"output_tokens": 7, "cost": 0.5}, 500_000),
         ],
     )
-    def test_count_each_token_once(self, model: str, url: str, usage: Any, cost: float) -> None:
+    def test_count_each_token_once(self, asked: tuple[str, str], usage: Any, cost: float) -> None:
+        model, url = asked
         tools = [{"name": "f"}, {"type": "advisor_20260301", "model": "claude-opus-4-6"}]
         tariff = find_tariff((url, {"model": model, "tools": tools}), None)
 

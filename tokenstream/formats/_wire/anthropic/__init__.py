@@ -34,7 +34,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "compaction": "pause",
     "refusal": "refusal",
 }
-_COUNTED = Counts(
+COUNTED = Counts(
     input_tokens="input_tokens",
     output_tokens="output_tokens",
     reasoning_tokens="output_tokens_details.thinking_tokens",
@@ -320,7 +320,7 @@ def usage_of(report: JsonObject, iterations: list[JsonObject]) -> Usage:
     totals may have the first alone, and never have a compaction, an advisor's answer, or what another model
     has declined, which is not billed.
     """
-    usage = _COUNTED.read(report)
+    usage = COUNTED.read(report)
     if not iterations:
         return usage
     answers = [each for each in iterations if each.get("type") not in _BESIDE]
@@ -333,13 +333,13 @@ def usage_of(report: JsonObject, iterations: list[JsonObject]) -> Usage:
         counts[name] = counts.get(name, 0) + count
     counts |= {f"other_{name}": count for name, count in counts_of(advice).items() if name in _COUNTS}
     if iterations[-1].get("type") != "compaction" and answers:
-        of_last = counts_of(_COUNTED.read(answers[-1]))
+        of_last = counts_of(COUNTED.read(answers[-1]))
         counts[CONTEXT] = sum(of_last.get(name, 0) for name in _COUNTS - {"output_tokens"})
     return make_usage(report, **counts)
 
 
 def _add_up(reports: list[JsonObject]) -> Usage:
-    return sum(map(_COUNTED.read, reports), start=_COUNTED.read({}))
+    return sum(map(COUNTED.read, reports), start=COUNTED.read({}))
 
 
 def replaced_counts(reason: str | None, iterations: list[JsonObject]) -> frozenset[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from tokenstream._basics.untrusted import count_of, dict_of, fields_except, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, text_of
+from tokenstream._values.parts import counts_of
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.message import Citation, MediaPart, Usage
@@ -37,7 +38,6 @@ _COUNTS = Counts(
     cache_write_tokens="inputTokenDetails.cacheWriteTokens",
 )
 """The token counts in the AI SDK's reports."""
-_COUNT_FIELDS = ("inputTokens", "outputTokens", "totalTokens", "reasoningTokens", "cachedInputTokens")
 _SIGNATURES = ("signature", "thoughtSignature")
 _ENCRYPTED = ("redactedData", "redactedContent", "reasoningEncryptedContent")
 
@@ -61,9 +61,9 @@ def usage_of(metadata: object) -> Usage | None:
     if not is_dict(metadata):
         return None
     for report in (dict_of(metadata, "usage"), dict_of(metadata, "totalUsage"), metadata):
-        if any(count_of(report, name) is not None for name in _COUNT_FIELDS):
+        usage = _COUNTS.read(report)
+        if counts_of(usage):
             # If the counts are among the metadata, do not repeat these: the message has them as a field.
-            usage = _COUNTS.read(report)
             return usage.model_copy(update={"provider_data": {}}) if report is metadata else usage
     return None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.text_log import TextLog
 from tokenstream._values.error_kinds import word_for
 from tokenstream.events import PartDelta, RefusalDelta
-from tokenstream.formats._wire.anthropic import FINISH_REASONS
+from tokenstream.formats._wire.anthropic import COUNTED, FINISH_REASONS
 from tokenstream.formats._wire.anthropic.parts import failure_in
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks import BlockEncoder, invert_reasons
@@ -46,12 +46,8 @@ _ERRORS: dict[ErrorKind, str] = {
     "authentication": "authentication_error",
 }
 """Maps kinds of errors to Anthropic's error types; any other kind is "api_error"."""
-_REQUEST_COUNTS = {
-    "input_tokens": "input_tokens",
-    "cache_write_tokens": "cache_creation_input_tokens",
-    "cached_tokens": "cache_read_input_tokens",
-}
-"""Maps fields of `Usage` about the request to Anthropic's names."""
+_COUNTS = COUNTED.without("cache_write_1h_tokens", "web_searches")
+_REQUEST_COUNTS = _COUNTS.without("output_tokens", "reasoning_tokens")
 _DEFAULT_STOP_SEQUENCE = "\n\nHuman:"
 """The stop sequence to send if no event says which stop sequence ended the answer."""
 _LOCATION_SUFFIX = "_location"
@@ -70,7 +66,7 @@ class AnthropicEncoder(BlockEncoder):
 
     name = "anthropic"
     default_id = "msg_1"
-    counts = frozenset({*_REQUEST_COUNTS, "output_tokens", "reasoning_tokens"})
+    counts = _COUNTS.fields
     words = invert_reasons(FINISH_REASONS)
 
     def __init__(self, *, lossy: bool = False) -> None:
@@ -93,7 +89,7 @@ class AnthropicEncoder(BlockEncoder):
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": {"input_tokens": 0, **self.name_counts(_REQUEST_COUNTS), "output_tokens": 0},
+            "usage": {"input_tokens": 0, **_REQUEST_COUNTS.write(self.usage), "output_tokens": 0},
         }
         return [_event("message_start", message=message)]
 
@@ -220,12 +216,7 @@ class AnthropicEncoder(BlockEncoder):
             **({"stop_details": details} if has_refused and word == self.words["refusal"] else {}),
             **{name: value for name, value in (event.provider_data or {}).items() if name in _ENDING_FIELDS},
         }
-        usage: JsonObject = {
-            **self.name_counts(_REQUEST_COUNTS),
-            "output_tokens": self.usage.output_tokens or 0,
-        }
-        if self.usage.reasoning_tokens is not None:
-            usage["output_tokens_details"] = {"thinking_tokens": self.usage.reasoning_tokens}
+        usage = {"output_tokens": 0, **_COUNTS.write(self.usage)}
         return [_event("message_delta", delta=delta, usage=usage), _event("message_stop")]
 
     @classmethod
