@@ -66,7 +66,7 @@ def test_a_ui_message_has_a_start_and_an_end_for_every_part() -> None:
         {
             "type": "finish",
             "finishReason": "tool-calls",
-            "messageMetadata": {"usage": {"inputTokens": 9, "outputTokens": 4}},
+            "messageMetadata": {"usage": {"inputTokens": 9, "outputTokens": 4, "totalTokens": 13}},
         },
         "[DONE]",
     ] == bare(ANSWER.chunks("ui-message"))
@@ -186,7 +186,7 @@ def test_a_run_has_a_start_and_an_end_for_every_message() -> None:
             "threadId": "thread-1",
             "runId": "a1",
             "outcome": {"type": "success"},
-            "usage": [{"model": "tide-1", "inputTokens": 9, "outputTokens": 4}],
+            "usage": [{"model": "tide-1", "inputTokens": 9, "outputTokens": 4, "totalTokens": 13}],
             "metadata": {"tokenstream": {"finishReason": "tool_calls"}},
         },
     ] == bare(ANSWER.chunks("ag-ui"))

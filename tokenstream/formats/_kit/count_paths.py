@@ -25,13 +25,6 @@ def drop_zeros(usage: Usage, known: dict[str, Any], replaced: Collection[str] = 
     which is read like a zero; a zero of `replaced` counts is kept. A total that was summed up with zeros gets
     the counts that they stand for. `known`, the positive counts so far, is updated. The `provider_data` stay
     as sent.
-
-    Example:
-        >>> from tokenstream.message import Usage
-        >>> known = {"input_tokens": 12}
-        >>> mended = drop_zeros(Usage(input_tokens=0, output_tokens=3, total_tokens=3), known)
-        >>> mended.input_tokens, mended.output_tokens, mended.total_tokens
-        (None, 3, 15)
     """
     counts = counts_of(usage)
     zeros = {name for name in known if counts.get(name, 1) <= 0 < known[name]} - {*replaced}

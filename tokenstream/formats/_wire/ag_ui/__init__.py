@@ -39,7 +39,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
 
 A relay of this library sends reasons for which AG-UI has no outcome in the metadata, under their own names.
 """
-_COUNTS = Counts(
+USAGE = Counts(
     input_tokens="inputTokens|input_tokens",
     output_tokens="outputTokens|output_tokens",
     total_tokens="totalTokens|total_tokens",
@@ -295,6 +295,6 @@ def usage_of(payload: JsonObject) -> Usage | None:
     sent = dict_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "usage")
     if not entries and not sent:
         return None
-    counts = counts_of(sum(map(_COUNTS.read, entries), start=Usage()))
-    counts |= {name: count_of(sent, name) for name in COUNTS if name not in _COUNTS.fields}
+    counts = counts_of(sum(map(USAGE.read, entries), start=Usage()))
+    counts |= {name: count_of(sent, name) for name in COUNTS if name not in USAGE.fields}
     return make_usage({"usage": entries}, **counts | {"cost": float_of(sent, "cost")})

@@ -29,7 +29,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
 _DEEPEST_MERGE = 32
 """Levels of metadata that are merged; below them, a later value replaces the earlier value."""
 # The AI SDK's names of counts, and providers' names of data about reasoning.
-_COUNTS = Counts(
+USAGE = Counts(
     input_tokens="inputTokens",
     output_tokens="outputTokens",
     total_tokens="totalTokens",
@@ -61,7 +61,7 @@ def usage_of(metadata: object) -> Usage | None:
     if not is_dict(metadata):
         return None
     for report in (dict_of(metadata, "usage"), dict_of(metadata, "totalUsage"), metadata):
-        usage = _COUNTS.read(report)
+        usage = USAGE.read(report)
         if counts_of(usage):
             # If the counts are among the metadata, do not repeat these: the message has them as a field.
             return usage.model_copy(update={"provider_data": {}}) if report is metadata else usage

@@ -35,7 +35,7 @@ class CohereEncoder(BlockEncoder):
     name = "cohere"
     default_id = "message-1"
     expresses = frozenset((*BASICS, *CITATIONS, "citation_text"))
-    counts = frozenset({"input_tokens", "output_tokens", "cached_tokens"})
+    counts = frozenset({"input_tokens", "output_tokens", "cached_tokens", "context_tokens"})
     stand_in = "ERROR_TOXIC"
     words: ClassVar[FinishWords] = {
         "stop": "COMPLETE",
@@ -130,8 +130,9 @@ class CohereEncoder(BlockEncoder):
     def _usage_report(self) -> JsonObject:
         """Return token counts under Cohere's names, with 0 for unknown counts that typed clients require."""
         tokens = {"input_tokens": 0, "output_tokens": 0, **self.name_counts(_COUNTS)}
-        # Other providers do not tell billed tokens from others, so both reports have the same counts.
-        report: JsonObject = {"billed_units": tokens, "tokens": tokens}
+        # Other providers do not tell billed tokens from others: both reports have the same counts.
+        read = self.name_counts({"context_tokens": "input_tokens"})
+        report: JsonObject = {"billed_units": tokens, "tokens": {**tokens, **read}}
         if self.usage.cached_tokens is not None:
             report["cached_tokens"] = self.usage.cached_tokens
         return report

@@ -31,16 +31,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.pieces import Template
 
 
-COUNTS = {
-    "input_tokens": "inputTokens",
-    "output_tokens": "outputTokens",
-    "total_tokens": "totalTokens",
-    "reasoning_tokens": "reasoningTokens",
-    "cached_tokens": "cachedInputTokens",
-}
-"""Maps fields of `Usage` to the names of token counts that both protocols use."""
-
-
 @dataclass(slots=True)
 class OpenText:
     """A text or reasoning that has begun and not ended, with the fields to send at its end."""

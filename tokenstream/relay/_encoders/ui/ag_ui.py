@@ -9,12 +9,11 @@ from tokenstream._basics.json import is_one_value, to_json_bytes
 from tokenstream._basics.untrusted import text_of
 from tokenstream._values.parts import COUNTS
 from tokenstream.events import ToolCallDelta
-from tokenstream.formats._wire.ag_ui import OUTCOMES
+from tokenstream.formats._wire.ag_ui import OUTCOMES, USAGE
 from tokenstream.formats._wire.ag_ui.parts import PROGRESS
 from tokenstream.message import FinishReason
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.pieces import add_recording
-from tokenstream.relay._encoders.ui import COUNTS as NAMED_COUNTS
 from tokenstream.relay._encoders.ui import NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import prepare_result, to_json_object
 from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, SERVER_TOOLS
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.ui import OpenText
     from tokenstream.relay._encoders.vocabulary import FinishWords
 
-_COUNTS = {**NAMED_COUNTS, "cache_write_tokens": "cacheWriteInputTokens"}
-"""Maps fields of `Usage` to AG-UI's names of token counts."""
 _MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
 _ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}
 _PAUSE = {"id": "interrupt-1", "reason": "pause"}
@@ -293,8 +290,8 @@ class AGUIEncoder(NamedEncoder):
 
     def _usage_fields(self, extra: JsonObject) -> JsonObject:
         """Return the last event's fields for token counts and model; other facts go into the metadata."""
-        counts = self.name_counts(_COUNTS)
-        others = self.name_counts({name: name for name in COUNTS if name not in _COUNTS})
+        counts = USAGE.write(self.usage)
+        others = self.name_counts({name: name for name in COUNTS if name not in USAGE.fields})
         extra = {**extra, "usage": others} if others else extra
         model = {} if self.model is None else {"model": self.model}
         return {

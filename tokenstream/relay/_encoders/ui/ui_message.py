@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import text_of
 from tokenstream.errors import ProtocolError
+from tokenstream.formats._wire.ui_message.words import USAGE
 from tokenstream.message import ToolCall
-from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
-from tokenstream.relay._encoders.ui import COUNTS, NamedEncoder, is_approval
+from tokenstream.relay._encoders.ui import NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import parse_object, prepare_result, to_json_object, to_json_value
 from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, PROOFS, SERVER_TOOLS
 from tokenstream.relay._encoders.whole_parts import FAILED_OUTPUT, Media, drop_none, says_more
@@ -65,7 +65,7 @@ class UIMessageEncoder(NamedEncoder):
     further_headers: ClassVar[Mapping[str, str]] = {"x-vercel-ai-ui-message-stream": "v1"}
     default_id = "msg-1"
     expresses = frozenset({*BASICS, *CALLS, *SERVER_TOOLS, *PROOFS, "citation", "media", "media_url"})
-    counts = Encoder.counts | COUNTS.keys() | {"cache_write_tokens"}
+    counts = USAGE.fields
     words: ClassVar[FinishWords] = {
         "stop": "stop",
         "length": "length",
@@ -276,7 +276,7 @@ class UIMessageEncoder(NamedEncoder):
         return [("", {**_call_payload(cause, _input_of(cause)), "providerExecuted": True, "dynamic": True})]
 
     def encode_tail(self) -> Payloads:
-        word, usage = self.word_for(self.finishes[0].reason), self._usage_report()
+        word, usage = self.word_for(self.finishes[0].reason), USAGE.write(self.usage)
         metadata = {"messageMetadata": {"usage": usage}} if usage else {}
         if word == _ABORT:
             # An `abort` replaces the ends of the step and of the message, and has no metadata itself.
@@ -285,11 +285,6 @@ class UIMessageEncoder(NamedEncoder):
         else:
             ends = [{"type": "finish-step"}, {"type": "finish", "finishReason": word, **metadata}]
         return [*self.unsent_head(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
-
-    def _usage_report(self) -> JsonObject:
-        """Return token counts under the AI SDK's names; {} if there are none."""
-        written = self.name_counts({"cache_write_tokens": "cacheWriteTokens"})
-        return {**self.name_counts(COUNTS), **({"inputTokenDetails": written} if written else {})}
 
     def _begin_step(self) -> list[Payload]:
         """Return a `start-step` for what the model says after the results of calls, and nothing otherwise.
