@@ -177,35 +177,21 @@ def test_what_the_tools_of_a_response_have_used_is_counted() -> None:
 @pytest.mark.parametrize(
     ("last", "expected"),
     [
-        ({"promptTokenCount": 0, "candidatesTokenCount": 0, "totalTokenCount": 0}, (9, 7, 16)),
-        ({"promptTokenCount": 9, "candidatesTokenCount": 0, "totalTokenCount": 9}, (9, 7, 16)),
-        (
-            {
-                "promptTokenCount": 9,
-                "candidatesTokenCount": 0,
-                "thoughtsTokenCount": 5,
-                "totalTokenCount": 14,
-            },
-            (9, 8, 17),
-        ),
-        ({"promptTokenCount": 9, "candidatesTokenCount": 2, "totalTokenCount": 11}, (9, 6, 11)),
-        ({"promptTokenCount": 9, "candidatesTokenCount": 3, "toolUsePromptTokenCount": 50}, (59, 7, 16)),
+        ({"prompt": 0, "candidates": 0, "total": 0}, (9, 7, 16)),
+        ({"prompt": 9, "candidates": 0, "total": 9}, (9, 7, 16)),
+        ({"prompt": 9, "candidates": 0, "thoughts": 5, "total": 14}, (9, 8, 17)),
+        ({"prompt": 9, "candidates": 2, "total": 11}, (9, 6, 11)),
+        ({"prompt": 9, "candidates": 3, "toolUsePrompt": 50, "total": 62}, (59, 7, 62)),
     ],
 )
-def test_gemini_keeps_the_answers_and_the_thoughts_counts_apart(
-    last: Payload, expected: tuple[int, int, int]
-) -> None:
-    first = {"promptTokenCount": 9, "candidatesTokenCount": 3, "thoughtsTokenCount": 4, "totalTokenCount": 16}
-    pieces = [("Ja", first, {}), ("", last, {"finishReason": "STOP"})]
-    body = [
-        sse(
-            {
-                "candidates": [{"content": {"role": "model", "parts": [{"text": piece}]}, **end}],
-                "usageMetadata": report,
-            }
-        )
-        for piece, report, end in pieces
-    ]
+def test_gemini_keeps_the_answers_and_the_thoughts_counts_apart(last: Payload, expected: Any) -> None:
+    """What tools have read is input, beside the prompt."""
+    first = {"prompt": 9, "candidates": 3, "thoughts": 4, "total": 16}
+    body = []
+    for piece, report, end in (("Ja", first, {}), ("", last, {"finishReason": "STOP"})):
+        candidate = {"content": {"role": "model", "parts": [{"text": piece}]}, **end}
+        counts = {f"{name}TokenCount": count for name, count in report.items()}
+        body.append(sse({"candidates": [candidate], "usageMetadata": counts}))
     stream = Stream(body)
     seen = [stream.message.usage.output_tokens for _ in stream]
 
@@ -272,18 +258,12 @@ def test_counts_beside_a_response_are_read_where_those_in_it_say_nothing(empty: 
 
 
 def test_the_counts_of_a_response_may_come_before_its_end() -> None:
-    response = {"id": "r", "object": "response", "output": []}
-    usage = {"prompt_tokens": 12, "completion_tokens": 3}
-    body = [
-        sse({"type": "response.created", "response": {**response, "status": "in_progress", "usage": None}}),
-        sse(
-            {
-                "type": "response.in_progress",
-                "response": {**response, "status": "in_progress", "usage": usage},
-            }
-        ),
-        sse({"type": "response.completed", "response": {**response, "status": "completed", "usage": None}}),
-    ]
+    counts = {"prompt_tokens": 12, "completion_tokens": 3}
+    body = []
+    for word, usage in {"created": None, "in_progress": counts, "completed": None}.items():
+        status = "completed" if word == "completed" else "in_progress"
+        response: Payload = {"id": "r", "object": "response", "output": [], "status": status, "usage": usage}
+        body.append(sse({"type": f"response.{word}", "response": response}))
 
     assert (12, 3, None) == _usage(body)
 
