@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import re
@@ -17,12 +18,13 @@ from tests.support.tables import in_one_test
 from tokenstream import Checkpoint, Stream, errors, relay
 from tokenstream._values import error_kinds as _kinds
 from tokenstream._values.error_kinds import ERROR_KINDS
+from tokenstream._values.origin import Origin
 from tokenstream.errors import ErrorKind, ProviderError
 from tokenstream.events import Event, MessageStart, TextDelta
 from tokenstream.message import Message, TextPart
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 
@@ -31,6 +33,7 @@ ERRORS: list[errors.TokenStreamError] = [
     errors.MisuseError("a"),
     errors.MisuseError("a", kind="closed"),
     errors.NotExpressible("a", kinds={"citation": 2}),
+    relay.JournalError("a", kind="closed"),
     errors.ConnectError("a", stage="connect"),
     errors.StatusError("a", status=429, code="c", type="t", body="b", kind="rate_limited", retry_after=2.0),
     errors.NotAStream("a", body="<html>"),
@@ -43,44 +46,106 @@ ERRORS: list[errors.TokenStreamError] = [
     errors.OutputInvalid("a", text="{", offset=1, errors=[{"type": "missing", "loc": ("b",)}]),
     errors.InvalidJSON("a", text="{]", offset=1),
     errors.OutputIncomplete("a", text="{", offset=1),
+    errors.AnswerRejected("a", outcome="refusal"),
+    errors.CostExceeded("a", text="{"),
     errors.CallUncertain("a", key="k"),
-    errors.CallsDiffer(1, first=["pay({})"], second=["pay({})", "mail({})"]),
+    errors.CallsDiffer("a", number=1, first=["pay({})"], second=["pay({})", "mail({})"]),
     errors.CallStoreUnavailable("a"),
 ]
 
 
+class TaskError(Exception):
+    """Stands for the error of Ray's tasks, whose class is made of this one and the cause's."""
+
+    def __init__(self, cause: errors.TokenStreamError) -> None:
+        self.cause = cause  # As Ray's does, it leaves out the constructors of its bases.
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(object.__getattribute__(self, "cause"), name)
+
+
+def joined_with_a_task(error: errors.TokenStreamError) -> Any:
+    return type("TaskError", (TaskError, type(error)), {})(error)
+
+
+BORDERS: dict[str, Callable[[Any], Any]] = {
+    "pickle": lambda error: pickle.loads(pickle.dumps(error)),
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "a class of two": joined_with_a_task,
+}
+
+
+@in_one_test("border", BORDERS)
 @in_one_test("error", ERRORS, ids=lambda error: type(error).__name__)
-def test_every_error_pickles_with_all_that_it_carries(error: errors.TokenStreamError) -> None:
+def test_every_error_crosses_a_border_with_all_that_it_carries(
+    error: errors.TokenStreamError, border: str
+) -> None:
+    """Its own values, and all that it answers by them, are the same on the other side."""
+    given: dict[str, Any] = {"tool_results": Message().tool_results, "_code_hint": "; a hint"}
     if isinstance(error, errors.StreamError | errors.OutputInvalid | errors.OutputIncomplete):
-        error.partial = Message(parts=(TextPart(text="Hel"),))
+        given |= {"partial": Message(parts=(TextPart(text="Hel"),)), "origin": Origin(host="a.example")}
     if isinstance(error, errors.StreamError):
-        error.request_id = "req_1"
-    copy = pickle.loads(pickle.dumps(error))
+        given |= {"request_id": "req_1", "checkpoint": Checkpoint(format="text", events_seen=3)}
+        given |= {"provider_message": "no", "retry_after": 7.0, "tail": b"da", "stderr": "gone"}
+    for name, value in given.items():
+        setattr(error, name, value)
+    there = BORDERS[border](error)
 
-    assert type(copy) is type(error)
-    assert str(copy) == str(error)
-    assert copy.__dict__ == error.__dict__
+    assert isinstance(there, type(error))
+    assert str(there) == str(error)
+    for name in {*vars(error), *(name for name in dir(type(error)) if name[0] != "_")} - {"args"}:
+        value = getattr(error, name)
+        assert callable(value) or getattr(there, name) == value, name
 
 
-@in_one_test("error", ERRORS, ids=lambda error: type(error).__name__)
+def classes_below(cls: type[errors.TokenStreamError]) -> set[type[errors.TokenStreamError]]:
+    found = {cls}.union(*map(classes_below, cls.__subclasses__()))
+    return {each for each in found if each.__module__.startswith("tokenstream")}
+
+
+def test_no_class_of_errors_has_a_value_of_a_single_error() -> None:
+    """Ray's class of an error would find it there, and never ask its cause."""
+    of_all = {"default_kind", "words_for_model"}
+    for cls in classes_below(errors.TokenStreamError):
+        for name in vars(cls).keys() - of_all:
+            is_code = callable(value := vars(cls)[name]) or hasattr(value, "__get__")
+            assert is_code or name.startswith("__"), f"{cls.__name__}.{name}"
+
+
+REFUSALS: list[errors.StreamError] = [
+    *(status_error_of(status, {}) for status in (400, 401, 402, 403, 404, 408, 418, 429, 500, 501, 503, 529)),
+    status_error_of(
+        429, {}, {"error": {"code": "insufficient_quota", "message": "You have used status 500"}}
+    ),
+    status_error_of(400, {"x-amzn-errortype": "ThrottlingException"}),
+    status_error_of(400, {}, {"error": {"message": "prompt is too long: 9 tokens > 8 maximum"}}),
+]
+
+
+@in_one_test("error", [*ERRORS, *REFUSALS], ids=str)
 def test_an_error_is_made_again_of_its_class_and_its_text(error: errors.TokenStreamError) -> None:
-    """A store of results in JSON, such as Celery's, keeps no more than these two."""
-    # It is made of the calls, and no answer's failure.
-    if not isinstance(error, errors.CallsDiffer):
-        made = type(error)(*json.loads(json.dumps(error.args)))
+    """A store of results in JSON, such as Celery's, keeps no more than these two.
 
-        assert (str(made), type(made)) == (str(error), type(error))
+    Whoever waits for a refused task decides by the status of the refusal.
+    """
+    made: Any = type(error)(*json.loads(json.dumps(error.args)))
+
+    assert (made.message, type(made)) == (error.message, type(error))
+    assert not isinstance(error, errors.StatusError) or made.status in (error.status, 0)
+    assert error not in REFUSALS or made.retryable == vars(error)["retryable"]
 
 
 def test_celerys_json_backend_gives_back_a_status_error(tmp_path: Path) -> None:
-    """Whoever waits for the task's result catches it as what it is, and decides by its status."""
+    """Whoever waits for the task's result catches it as what it is, and decides by its kind."""
     backend = needed("celery").Celery(backend=f"file://{tmp_path}").backend
     error = status_error_of(503, {}, {"error": {"message": "not status 200"}})
-    stored = json.loads(json.dumps(backend.prepare_exception(error, serializer="json")))
-    found = backend.exception_to_python(stored)
+    found = backend.exception_to_python(
+        json.loads(json.dumps(backend.prepare_exception(error, serializer="json")))
+    )
 
     assert isinstance(found, errors.StatusError)
-    assert (503, error.message) == (found.status, found.message)
+    assert (503, "overloaded", error.message) == (found.status, found.kind, found.message)
 
 
 def test_blame_is_the_class() -> None:

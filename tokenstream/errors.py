@@ -34,7 +34,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.lazy import load_public, make_lazy_loader
-from tokenstream._values.error_kinds import ERROR_KINDS
+from tokenstream._values.error_kinds import ERROR_KINDS, ErrorKind, find_kind, is_final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -78,20 +78,6 @@ Outcome: TypeAlias = Literal["empty", "refusal", "content_filter", "malformed_ca
 MisuseKind: TypeAlias = Literal["closed", "consumed", "concurrent", "secret"]
 """The kind of a mistake that a program may want to tell apart."""
 
-ErrorKind: TypeAlias = Literal[
-    "overloaded",
-    "rate_limited",
-    "quota",
-    "invalid_request",
-    "context_length",
-    "authentication",
-    "server",
-    "network",
-    "shutdown",
-    "unknown",
-]
-"""The cause of an error in one word, the same for every provider; `ERROR_KINDS` has a row for each."""
-
 _STATUS = re.compile(r"\bstatus ([1-5]\d\d)\b", re.ASCII)
 """Matches the status in the message of a `StatusError`."""
 _FIXED = frozenset({"depth", "digits"})
@@ -117,10 +103,17 @@ def _rebuild(cls: type[TokenStreamError], args: tuple[Any, ...], state: dict[str
 
 
 class TokenStreamError(Exception):
-    """The base class of all errors that this library raises."""
+    """The base class of all errors that this library raises.
 
-    tool_results: ToolResults | None = None
+    No class has a value of a single error: Ray's class of an error asks its cause for what it lacks itself.
+    """
+
+    tool_results: ToolResults | None
     """Results of the tools that a router had run before the error; None if there was no router."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.tool_results = None
 
     @property
     def message(self) -> str:
@@ -155,12 +148,9 @@ class MisuseError(TokenStreamError, RuntimeError):
         'closed'
     """
 
-    kind: MisuseKind | None = None
-
     def __init__(self, message: str, *, kind: MisuseKind | None = None) -> None:
         super().__init__(message)
-        if kind is not None:
-            self.kind = kind
+        self.kind = kind
 
 
 @contextmanager
@@ -199,8 +189,10 @@ class _WithoutOrigin(str):
 class _AnswerError(TokenStreamError):
     """Base class of the errors that have a partial answer."""
 
-    _origin: Origin | None = None
-    _partial: Message | None = None
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self._origin: Origin | None = None
+        self._partial: Message | None = None
 
     def __str__(self) -> str:
         message = self.message
@@ -210,7 +202,9 @@ class _AnswerError(TokenStreamError):
     def message(self) -> str:
         # Without a server or an id, the line would tell nobody anything.
         is_told = self._origin is not None and self._origin.is_known
-        return (_WithoutOrigin if is_told else str)(Exception.__str__(self))
+        # The text of Ray's class is that of its cause, with the line.
+        text = Exception.__str__(self).removesuffix(f"\n{self._origin}")
+        return (_WithoutOrigin if is_told else str)(text)
 
     @property
     def origin(self) -> Origin:
@@ -263,7 +257,7 @@ class StreamError(_AnswerError):
     """Number of bytes that were read from the source before the failure."""
     request_id: str | None
     """The provider's id of the request, to be quoted to its support; None if the provider sent none."""
-    provider_message: str | None = None
+    provider_message: str | None
     """The provider's own sentence about the failure alone, at most 500 characters; None if it sent none."""
     tail: bytes
     """The bytes of an event that had not arrived completely, at most `Limits.tail` of them."""
@@ -287,6 +281,7 @@ class StreamError(_AnswerError):
         self.events_seen = 0
         self.bytes_seen = 0
         self.request_id = None
+        self.provider_message = None
         self.tail = b""
         self.stderr = ""
 
@@ -336,8 +331,8 @@ class StatusError(StreamError):
         code: The provider's error code, or None.
         type: The provider's error type, or None.
         body: The start of the response body, as text.
-        kind: The cause in one word; None for the class's default.
-        retryable: True if another attempt may succeed; None to derive it from `kind`.
+        kind: The cause in one word; None to find it by the status, and by the advice in the message.
+        retryable: True if another attempt may succeed; None to derive it from the status and `kind`.
         retry_after: The seconds that the server asked the client to wait; None if it did not ask.
     """
 
@@ -353,9 +348,12 @@ class StatusError(StreamError):
         retryable: bool | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, kind=kind, retryable=retryable, retry_after=retry_after)
         found = _STATUS.search(message) if status is None else None
         self.status: int = int(found[1]) if found is not None else status or 0
+        if kind is None:
+            kind = find_kind(self.status, message)
+            retryable = False if retryable is None and is_final(self.status) else retryable
+        super().__init__(message, kind=kind, retryable=retryable, retry_after=retry_after)
         self.code = code
         self.type = type
         self.body = body
@@ -644,19 +642,16 @@ class CallsDiffer(_AnswerError):
     Only a store with the option `same_calls` raises it. Neither the call that differs is run, nor one after.
 
     Args:
+        message: The names of both answers' calls, and what to do.
         number: The number of the first call that differs, counted from 0.
         first: The calls of the first answer, as far as they are known, each with its arguments.
         second: The calls of this answer so far.
     """
 
-    def __init__(self, number: int, *, first: Sequence[str], second: Sequence[str]) -> None:
-        names = " and then ".join(
-            ", ".join(call.partition("(")[0] for call in calls) or "no tool" for calls in (first, second)
-        )
-        super().__init__(
-            f"the answers under this id call {names}, and call {number + 1} is another one: it is not run; "
-            "compare .first and .second, and use the first answer, or give the new one another answer_id"
-        )
+    def __init__(
+        self, message: str, *, number: int = 0, first: Sequence[str] = (), second: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
         self.number = number
         self.first = list(first)
         self.second = list(second)

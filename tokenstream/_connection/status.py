@@ -12,18 +12,12 @@ from tokenstream._basics.untrusted import dict_of
 from tokenstream._basics.visible import SecretMask
 from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream._connection.head import ResponseHead, lower_header_names, strip_secrets
-from tokenstream._values.error_kinds import ERROR_KINDS
+from tokenstream._values.error_kinds import ERROR_KINDS, find_kind, is_final
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import name_of
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS, first_object
-from tokenstream.formats._kit.errors import (
-    error_kind,
-    is_final,
-    kind_of_status,
-    provider_error,
-    read_repeated_headers,
-)
+from tokenstream.formats._kit.errors import error_kind, provider_error, read_repeated_headers
 from tokenstream.formats._kit.repeated import Wholeness
 from tokenstream.framing import SSEParser
 from tokenstream.framing._lines import BOM
@@ -149,7 +143,7 @@ def _classify(
 
     The second value is None if the kind decides that.
     """
-    kind = kind_of_status(head.status)
+    kind = find_kind(head.status)
     retryable: bool | None = False if is_final(head.status) else None
     exception = _aws_exception_of(head)
     exception_kind, exception_retryable = ("unknown", None) if exception is None else error_kind(exception)

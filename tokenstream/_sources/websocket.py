@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.status import status_error
 from tokenstream._sources.kinds import AsyncSource, SyncSource, class_name_of
-from tokenstream._values.error_kinds import ERROR_KINDS
+from tokenstream._values.error_kinds import ERROR_KINDS, find_kind
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
-from tokenstream.formats._kit.errors import error_kind, kind_of_status
+from tokenstream.formats._kit.errors import error_kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -228,7 +228,7 @@ def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
     # Applications often use close codes that are 4000 plus an HTTP status.
     status = code - _APPLICATION_CODES
     # Any other code gives a number below those of HTTP statuses, whose kind is "unknown".
-    return kind_of_status(status) if status < _STATUS_END else "unknown", None
+    return find_kind(status) if status < _STATUS_END else "unknown", None
 
 
 def is_clean(error: Exception) -> bool:

@@ -1,19 +1,47 @@
 """The kinds of errors: one row for each, with all that is known of it.
 
-A new kind is a row here and a word in `errors.ErrorKind`. The words of a protocol for kinds stay with its
+A new kind is a row here and a word in `ErrorKind`. The words of a protocol for kinds stay with its
 encoder, which asks for them with `word_for`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 WordT = TypeVar("WordT")
 
+ErrorKind: TypeAlias = Literal[
+    "overloaded",
+    "rate_limited",
+    "quota",
+    "invalid_request",
+    "context_length",
+    "authentication",
+    "server",
+    "network",
+    "shutdown",
+    "unknown",
+]
+"""The cause of an error in one word, the same for every provider; `ERROR_KINDS` has a row for each."""
+
 _BAD_GATEWAY, _UNAVAILABLE, _TOO_MANY_REQUESTS = 502, 503, 429
+_LOWEST_SERVER_STATUS, _LOWEST_ERROR_STATUS = 500, 400
+_KINDS_BY_STATUS: dict[int, ErrorKind] = {
+    401: "authentication",
+    402: "quota",
+    403: "authentication",
+    408: "server",
+    409: "server",
+    425: "server",
+    429: "rate_limited",
+    503: "overloaded",
+    529: "overloaded",
+}
+_FINAL_STATUSES = frozenset({501, 505, 511})
+"""5xx statuses that a retry would get again: not implemented, HTTP version, captive portal."""
 
 
 class ErrorKindRow(NamedTuple):
@@ -118,6 +146,26 @@ ERROR_KINDS: dict[str, ErrorKindRow] = {
         refusal="The provider gave no answer.",
     ),
 }
+
+
+def find_kind(status: int, text: str = "") -> ErrorKind:
+    """Return the kind of an error by its HTTP status, unless its text ends with another kind's advice.
+
+    Example:
+        >>> find_kind(429), find_kind(418), find_kind(200)
+        ('rate_limited', 'invalid_request', 'unknown')
+        >>> find_kind(429, f"status 429; {ERROR_KINDS['quota'].advice}")
+        'quota'
+    """
+    likely: ErrorKind = "invalid_request" if status >= _LOWEST_ERROR_STATUS else "unknown"
+    likely = _KINDS_BY_STATUS.get(status, "server" if status >= _LOWEST_SERVER_STATUS else likely)
+    advised = [kind for kind, row in ERROR_KINDS.items() if text.endswith(f"; {row.advice}")]
+    return likely if likely in advised or not advised else cast("ErrorKind", advised[0])
+
+
+def is_final(status: int) -> bool:
+    """Return True for a 5xx status that the same request would get again, so that a retry is useless."""
+    return status in _FINAL_STATUSES
 
 
 def word_for(kind: str, words: Mapping[Any, WordT], otherwise: WordT) -> WordT:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TypeGuard, TypeVar
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream._basics.waits import duration_of, reset_of, retry_after_of
+from tokenstream._values.error_kinds import find_kind, is_final
 from tokenstream.errors import ErrorKind, ProtocolError, ProviderError, StreamError
 from tokenstream.formats._kit.error_shapes import (
     CODE_FIELDS,
     KIND_FIELDS,
-    LOWEST_ERROR_STATUS,
     STATUS_FIELDS,
     find_details,
     first_listed,
@@ -68,17 +68,6 @@ _KINDS_BY_WORD: dict[str, ErrorKind] = {
 }
 
 _PAYMENT_REQUIRED = 402
-_KINDS_BY_STATUS: dict[int, ErrorKind] = {
-    401: "authentication",
-    _PAYMENT_REQUIRED: "quota",
-    403: "authentication",
-    408: "server",
-    409: "server",
-    425: "server",
-    429: "rate_limited",
-    503: "overloaded",
-    529: "overloaded",
-}
 _MESSAGE_FIELDS = (
     "message",
     "msg",
@@ -103,24 +92,8 @@ _MAX_MESSAGE, _MAX_WORD = 500, 100
 """The most characters of a provider's message, and of its code or type, in the message of an error."""
 _match_class = re.compile(r"[a-z_]{1,60}_error|[A-Za-z]{1,60}Error").fullmatch
 """Matches the name of a class of errors, which is no kind of event."""
-_LOWEST_SERVER_STATUS = 500
-_FINAL_STATUSES = frozenset({501, 505, 511})
-"""5xx statuses that a retry would get again: not implemented, HTTP version, captive portal."""
 _MOST_HEADERS = 64
 """Headers examined in an error that repeats the provider's headers."""
-
-
-def kind_of_status(status: int) -> ErrorKind:
-    if status in _KINDS_BY_STATUS:
-        return _KINDS_BY_STATUS[status]
-    if status >= _LOWEST_SERVER_STATUS:
-        return "server"
-    return "invalid_request" if status >= LOWEST_ERROR_STATUS else "unknown"
-
-
-def is_final(status: int) -> bool:
-    """Return True for a 5xx status that the same request would get again, so that a retry is useless."""
-    return status in _FINAL_STATUSES
 
 
 def classify_error(error: StreamError | None, retryable: Mapping[str, bool]) -> bool:
@@ -171,7 +144,7 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
                     return kind, retryable
         elif isinstance(word, int | str) and not isinstance(word, bool):
             # A number of three digits is an HTTP status.
-            kind = kind_of_status(int(word)) if len(str(word)) == len("400") else "unknown"
+            kind = find_kind(int(word)) if len(str(word)) == len("400") else "unknown"
             if kind != "unknown":
                 return kind, False if is_final(int(word)) else None
     return "unknown", None

@@ -69,7 +69,7 @@ class JournalError(TokenStreamError):
         (429, 1.0)
     """
 
-    def __init__(self, message: str, *, kind: JournalErrorKind) -> None:
+    def __init__(self, message: str, *, kind: JournalErrorKind = "unavailable") -> None:
         super().__init__(message)
         self.kind: JournalErrorKind = kind
 

@@ -200,7 +200,17 @@ class SameCalls:
             )
         before = entries[:number]
         firsts = [*before, first, *(yield from self._read_entries(calls, number + 1, first))]
-        raise CallsDiffer(number, first=_read_calls(firsts), second=_read_calls(entries))
+        both = _read_calls(firsts), _read_calls(entries)
+        names = " and then ".join(
+            ", ".join(call.partition("(")[0] for call in each) or "no tool" for each in both
+        )
+        raise CallsDiffer(
+            f"the answers under this id call {names}, and call {number + 1} is another one: it is not run; "
+            "compare .first and .second, and use the first answer, or give the new one another answer_id",
+            number=number,
+            first=both[0],
+            second=both[1],
+        )
 
     def _store_entry(self, key: str, entry: str) -> Generator[CallStep, Any, str | None]:
         """Store an entry unless there is one; return the one in the store, or None if it is only begun."""
