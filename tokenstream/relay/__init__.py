@@ -1,55 +1,72 @@
-"""Relays, which send a stream on to browsers and other clients, in the protocol of any provider."""
+"""Relays, which send a stream on to browsers and other clients, in the protocol of any provider.
+
+Importing this package is the import of a server: it loads all that a first answer needs, so that no request
+waits for an import.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, get_args
 
 from tokenstream._basics.lazy import make_lazy_loader
+from tokenstream._providers.apis import ProtocolName, all_apis
+from tokenstream._request.again import request_again as _request_again  # noqa: F401 - only loaded here
+from tokenstream._request.connect import aconnect as _aconnect  # noqa: F401 - only loaded here
+from tokenstream.formats import _registry as registry
+from tokenstream.message import Checkpoint, Message
+from tokenstream.relay import _encoders as encoders
+from tokenstream.relay._asgi.assets import assets
+from tokenstream.relay._asgi.delivery import Timing
+from tokenstream.relay._asgi.endpoints import endpoints, refusal
+from tokenstream.relay._asgi.follow import follow, stop
+from tokenstream.relay._asgi.origins import is_cross_site
+from tokenstream.relay._asgi.respond import respond
+from tokenstream.relay._asgi.shutdown import shut_down
+from tokenstream.relay._asgi.websocket import websocket
+from tokenstream.relay._encode import encode, payloads
+from tokenstream.relay._protocols import headers, losses
+from tokenstream.relay.journal import Bounds, Journal, JournalError, MemoryJournal, RedisJournal
 
-if TYPE_CHECKING:
-    from tokenstream.relay._asgi.assets import assets as assets
-    from tokenstream.relay._asgi.delivery import Timing as Timing
-    from tokenstream.relay._asgi.endpoints import endpoints as endpoints
-    from tokenstream.relay._asgi.endpoints import refusal as refusal
-    from tokenstream.relay._asgi.follow import follow as follow
-    from tokenstream.relay._asgi.follow import stop as stop
-    from tokenstream.relay._asgi.origins import is_cross_site as is_cross_site
-    from tokenstream.relay._asgi.respond import respond as respond
-    from tokenstream.relay._asgi.shutdown import shut_down as shut_down
-    from tokenstream.relay._asgi.websocket import websocket as websocket
-    from tokenstream.relay._encode import encode as encode
-    from tokenstream.relay._encode import payloads as payloads
-    from tokenstream.relay._encoders import ProtocolName as ProtocolName
-    from tokenstream.relay._protocols import headers as headers
-    from tokenstream.relay._protocols import losses as losses
-    from tokenstream.relay.journal import Bounds as Bounds
-    from tokenstream.relay.journal import Journal as Journal
-    from tokenstream.relay.journal import JournalError as JournalError
-    from tokenstream.relay.journal import MemoryJournal as MemoryJournal
-    from tokenstream.relay.journal import RedisJournal as RedisJournal
+__all__ = [
+    "Bounds",
+    "Journal",
+    "JournalError",
+    "MemoryJournal",
+    "ProtocolName",
+    "RedisJournal",
+    "Timing",
+    "assets",
+    "encode",
+    "endpoints",
+    "follow",
+    "headers",
+    "is_cross_site",
+    "losses",
+    "payloads",
+    "refusal",
+    "respond",
+    "shut_down",
+    "stop",
+    "websocket",
+]
 
-_HOMES = {
-    "Bounds": "journal",
-    "Journal": "journal",
-    "JournalError": "journal",
-    "MemoryJournal": "journal",
-    "ProtocolName": "_encoders",
-    "RedisJournal": "journal",
-    "Timing": "_asgi.delivery",
-    "assets": "_asgi.assets",
-    "encode": "_encode",
-    "endpoints": "_asgi.endpoints",
-    "follow": "_asgi.follow",
-    "headers": "_protocols",
-    "is_cross_site": "_asgi.origins",
-    "losses": "_protocols",
-    "payloads": "_encode",
-    "refusal": "_asgi.endpoints",
-    "respond": "_asgi.respond",
-    "shut_down": "_asgi.shutdown",
-    "stop": "_asgi.follow",
-    "websocket": "_asgi.websocket",
-}
+# Most answers arrive in a format in which a relay can send them, too.
+for _api in all_apis():
+    if _api.name in get_args(ProtocolName):
+        encoders.load(_api.name)
+        if _api.reader is not None:
+            registry.load(_api.name)
+for _model in (Message, Checkpoint):
+    _model.model_rebuild()
+# The first request of httpx loads them; the last has a private name, and takes longest.
+for _name in ("encodings.idna", "httpx_sse", "anyio._backends._asyncio"):
+    with suppress(ImportError):
+        import_module(_name)
+if "starlette.responses" in sys.modules:
+    import_module("tokenstream.relay._asgi.response_type")
 
 if not TYPE_CHECKING:
-    __getattr__, __dir__ = make_lazy_loader(globals(), _HOMES)
+    __getattr__, __dir__ = make_lazy_loader(globals(), {})
