@@ -38,6 +38,18 @@ def add_sentence(error: ErrorT, sentence: str = "") -> ErrorT:
     return error
 
 
+def add_notice(error: ErrorT, sentence: str) -> ErrorT:
+    """Note words for a log and for the readers of a relay, which name nobody and no server; return it."""
+    vars(error)["_notice"] = sentence
+    return add_sentence(error, sentence)
+
+
+def notice_of(error: Exception) -> str | None:
+    """Return the words that the readers of a relay may get; None if those of the error's class will do."""
+    noted: str | None = vars(error).get("_notice")
+    return noted
+
+
 def sentence_of(error: Exception) -> str:
     """Return the library's own words for what failed, which quote nobody; "" if there are none."""
     noted: str = vars(error).get("_sentence", "")

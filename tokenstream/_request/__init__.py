@@ -13,8 +13,8 @@ from tokenstream._basics.elsewhere import needing
 from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.request_facts import AskedRequest, is_harmless
 from tokenstream._request.client import (
-    CONNECT_SECONDS,
     OwnRequest,
+    find_connect_seconds,
     find_patience,
     find_timeouts,
     get_tls_context,
@@ -313,7 +313,7 @@ class HTTPRequest:
         # The deadlines end the stream in time; this timeout must not fire before either of them.
         waits = (self._deadlines.first_event, self._deadlines.idle_bytes)
         read = None if None in waits else max(wait for wait in waits if wait is not None)
-        timeout = httpx.Timeout(CONNECT_SECONDS, read=read)
+        timeout = httpx.Timeout(find_connect_seconds(self._url), read=read)
         return getattr(httpx, kind)(timeout=timeout, verify=get_tls_context())
 
     def _raise_converted(self, error: Exception) -> Never:

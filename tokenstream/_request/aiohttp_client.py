@@ -14,7 +14,7 @@ import aiohttp
 import httpx
 from yarl import URL
 
-from tokenstream._request.client import CONNECT_SECONDS, find_proxy, get_tls_context, origin_of
+from tokenstream._request.client import find_connect_seconds, find_proxy, get_tls_context, origin_of
 from tokenstream._sources.aiohttp import from_aiohttp
 from tokenstream._sources.causes import PROXY_VARIABLES, raise_converted, unusable_client_error
 from tokenstream.errors import MisuseError
@@ -51,7 +51,7 @@ async def own_session() -> aiohttp.ClientSession:
             # 0: any number of connections, since a stream occupies one for as long as it is read.
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=None),
         )
         _own[loop] = _OwnSession(session, _close_at_shutdown(loop, session))
         # Run it up to its `yield`: a loop shuts down only the generators that have begun.
@@ -204,6 +204,8 @@ class _AiohttpTransport(httpx.AsyncBaseTransport):
                 sock_connect=connect,
                 sock_read=timeouts.get("read"),
             )
+        elif self._is_own:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=find_connect_seconds(str(request.url)))
         elif timeout == _DEFAULT_TIMEOUT:
             # Nobody has chosen it, and it would abort an answer after five minutes.
             timeout = _UNBOUNDED_ANSWER

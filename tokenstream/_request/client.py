@@ -21,6 +21,20 @@ if TYPE_CHECKING:
     from tokenstream._request.options import HTTPOptions
 
 CONNECT_SECONDS = 10.0
+_LOCAL_TLS_SECONDS = 1.0
+"""A server on this machine begins TLS in milliseconds, unless it waits for the head of a plain request."""
+
+
+def find_connect_seconds(url: str) -> float:
+    """Return the seconds that a client of our own waits for a connection, with TLS if the URL asks for it.
+
+    Example:
+        >>> find_connect_seconds("https://localhost:8000/v1"), find_connect_seconds("https://a.example/v1")
+        (1.0, 10.0)
+    """
+    host = split_url(url).hostname or ""
+    is_local = host in ("localhost", "::1") or host.startswith("127.")
+    return _LOCAL_TLS_SECONDS if is_local and url.startswith("https:") else CONNECT_SECONDS
 
 
 def get_tls_context() -> ssl.SSLContext:

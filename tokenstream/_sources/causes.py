@@ -158,6 +158,18 @@ These are EAI_NONAME and EAI_NODATA on Linux, macOS and Windows; EAI_AGAIN is on
 """
 _NO_TLS_WORDS = ("WRONG VERSION NUMBER", "RECORD LAYER FAILURE")
 """Words in the errors of OpenSSL if the server does not use TLS."""
+_REFUSED = re.compile(
+    r"ConnectionRefusedError|\[(Errno (111|61)|WinError 10061)\]|connection refused", re.IGNORECASE
+)
+"""Matches what clients say if nothing listens at an address."""
+_PROXY = " through the proxy "
+_SERVERS = {"11434": "Ollama", "1234": "LM Studio"}
+"""The servers that usually listen at ports of their own."""
+_KNOWN_PORT = re.compile(r"[:=,] ?(11434|1234)(?!\d)")
+_MUTE = re.compile(
+    r"handshake operation timed out|SSLWantRead|timeout to host https://(localhost|127\.|\[::1)"
+)
+"""Matches what clients say if a server that was reached is silent to the start of TLS."""
 PROXY_VARIABLES = "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
 
 
@@ -340,6 +352,31 @@ def _find_tls_advice(reason: str) -> str:
     if any(words in reason for words in _NO_TLS_WORDS):
         return "the server at that port does not speak TLS: check the port, or use http://"
     return ""
+
+
+def find_server_advice(error: BaseException, server: str) -> str:
+    """Return advice for a server that may be reached later; "" for other failures.
+
+    Args:
+        error: The exception of a client.
+        server: The server as a message names it, perhaps with a proxy on the way.
+    """
+    text = " ".join([server, *map(_tell_all, cause_chain(error))])
+    if _REFUSED.search(text):
+        if _PROXY in server:
+            return "nothing listens at the proxy's address: check it"
+        port = _KNOWN_PORT.search(text)
+        name = _SERVERS[port[1]] if port is not None else "the server"
+        return f"nothing listens there: is {name} started?"
+    return "the server does not answer in TLS: check the port, or use http://" if _MUTE.search(text) else ""
+
+
+def _tell_all(error: BaseException) -> str:
+    """Return the class, the text, the address and the alternatives of an exception, which nobody gets."""
+    request = vars(error).get("_request") or vars(error).get("request")
+    alternatives: Iterable[BaseException] = getattr(error, "exceptions", ())
+    names = (type(error).__name__, *(type(each).__name__ for each in alternatives))
+    return " ".join([*names, str_of(error), *map(str_of, alternatives), str(getattr(request, "url", ""))])
 
 
 def find_pool_advice(names: set[str]) -> str:

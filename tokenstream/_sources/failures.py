@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.error_marks import add_sentence
+from tokenstream._basics.error_marks import add_notice, add_sentence
 from tokenstream._basics.kept_errors import FunctionFailed, mark_given
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.visible import SecretMask, str_of
@@ -24,6 +24,7 @@ from tokenstream._sources.causes import (
     find_foreign,
     find_pool_advice,
     find_request_fault,
+    find_server_advice,
     is_timeout,
     is_transport,
     name_package,
@@ -72,6 +73,8 @@ Used only for errors of reading: in errors of opening, these causes may concern 
 """
 _NO_SECRETS = SecretMask()
 """The mask for a request whose secrets are not known."""
+_ENDED_LOOP = ("Event loop is closed", "Timeout context manager should be used inside a task")
+"""Words of asyncio and of aiohttp for an answer that is read in a later event loop than its own."""
 _ENDS = frozenset({"StopAsyncIteration", "StopIteration"})
 _ALREADY_READ = frozenset(
     {"ConcurrencyError", "ResponseNotRead", "StreamClosed", "StreamConsumed", "StreamConsumedError"}
@@ -135,6 +138,8 @@ def _convert_unknown(error: Exception, names: set[str], mask: SecretMask) -> Str
     """Return the error for an exception that none of the other functions converts."""
     if names & _UNREADABLE:
         return _unreadable_error(error)
+    if isinstance(error, RuntimeError) and str_of(error).startswith(_ENDED_LOOP):
+        return ended_loop_error()
     broke_on_the_way = is_transport(error)
     what = f"the {'connection' if broke_on_the_way else 'source'} broke ({describe(error, mask)})"
     if "ClosedResourceError" in chain_class_names(error):
@@ -145,7 +150,28 @@ def _convert_unknown(error: Exception, names: set[str], mask: SecretMask) -> Str
             "`async with client, journal`"
         )
     kind: ErrorKind = "network" if broke_on_the_way else "unknown"
-    return add_sentence(StreamInterrupted(f"{what}; what had arrived is in .partial", kind=kind))
+    # A source of the application's may send its request when it is first read.
+    lasting = find_advice(error)
+    what = "; ".join(filter(None, (what, lasting or find_server_advice(error, ""))))
+    retryable = False if lasting else None
+    return add_sentence(
+        StreamInterrupted(f"{what}; what had arrived is in .partial", kind=kind, retryable=retryable)
+    )
+
+
+def ended_loop_error() -> StreamInterrupted:
+    """Return the error for an answer whose event loop has ended, and its source with it."""
+    error = StreamInterrupted(
+        "the event loop in which the answer was opened is over, and its connection with it; read it to its "
+        "end in one loop, and under WSGI, such as Django's runserver, open it with `connect`; what had "
+        "arrived is in .partial",
+        retryable=False,
+    )
+    return add_notice(
+        error,
+        "the event loop in which the answer was opened is over: under WSGI, such as Django's runserver, "
+        "open it with connect",
+    )
 
 
 def _convert_cause(
@@ -224,6 +250,7 @@ def _convert_opening(
             stage="head" if was_sent else "connect",
         )
     advice = find_advice(error)
+    passing_advice = pool_advice or find_server_advice(error, server)
     description = (
         f"no connection to {server} ({cause})"
         if had_no_connection
@@ -231,7 +258,7 @@ def _convert_opening(
     )
     return add_sentence(
         ConnectError(
-            "; ".join(filter(None, (description, advice or pool_advice))),
+            "; ".join(filter(None, (description, advice or passing_advice))),
             stage="connect" if had_no_connection else "head",
             retryable=not advice,
         )

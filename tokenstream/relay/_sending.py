@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.error_marks import notice_of
 from tokenstream._basics.json import decode
 from tokenstream._values.event_base import AnswerEvent, PartEvent
 from tokenstream.errors import MisuseError
@@ -284,7 +285,7 @@ class Sending:
             return [*held_back, *self._encoder.conclude(ending, error)]
         self._encoder.ending = ending or implied_ending(error)
         # The provider's message may be private; without it, the encoder sends a general one.
-        message = str(error.message) if self._raw else None
+        message = str(error.message) if self._raw else notice_of(error)
         return [*held_back, *self._add_id(self._encoder.failure(error.kind, message))]
 
     # -- within ------------------------------------------------------------------

@@ -29,15 +29,6 @@ def interrupted_read_error() -> StreamInterrupted:
     )
 
 
-def ended_loop_error() -> StreamInterrupted:
-    """Return the error for reading a stream whose event loop has ended, and its source with it."""
-    return StreamInterrupted(
-        "the event loop that the stream was read in is over, and its connection with it; "
-        "read it to its end there: what had arrived is in .partial",
-        retryable=False,
-    )
-
-
 def concurrent_read_error() -> MisuseError:
     return MisuseError(
         "another thread or task is reading this stream, and only one may at a time: give each a reader of "

@@ -14,7 +14,6 @@ from tokenstream._sources.kinds import SourceHolder
 from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source, raise_only
 from tokenstream.stream._reading.wake import shut_down
-from tokenstream.stream._refusals import ended_loop_error
 
 if TYPE_CHECKING:
     from anyio import CancelScope
@@ -111,6 +110,8 @@ class DirectReader(SourceHolder["AsyncSource"]):
     def check_host(self) -> None:
         """Refuse to read in another event loop; if the earlier loop has ended, add an error to the items."""
         if self._host is not None and not self._is_instant and not self._host.check_running():
+            from tokenstream._sources.failures import ended_loop_error
+
             self._put_item(SourceFailed(ended_loop_error()))
 
     async def wait(self, seconds: float | None) -> bool:

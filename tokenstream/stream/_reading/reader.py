@@ -26,7 +26,6 @@ from tokenstream.stream._reading.items import (
     SourceOpened,
 )
 from tokenstream.stream._reading.wake import shut_down
-from tokenstream.stream._refusals import ended_loop_error
 
 if TYPE_CHECKING:
     import asyncio
@@ -162,6 +161,8 @@ class Reader(SourceHolder["AsyncSource"]):
     def check_host(self) -> None:
         """Refuse to read while an earlier loop still runs; if it has ended, add an error to the items."""
         if not self._host.check_running():
+            from tokenstream._sources.failures import ended_loop_error
+
             self.abandon()
             self.has_ended = True
             # An open source can only be closed in its own loop, so it counts as closed.

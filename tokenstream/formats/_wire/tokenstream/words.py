@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from tokenstream import errors as _errors
 from tokenstream import events as _events
 from tokenstream import message as _message
+from tokenstream._basics.error_marks import notice_of
 from tokenstream._basics.untrusted import float_of, int_of, is_dict, is_list, text_of
 from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import (
@@ -107,7 +108,7 @@ def error_fields(error: StreamError, *, raw: bool = False) -> JsonObject:
     """
     # An application's own class is sent as its base class in this library.
     name = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
-    message = str(error.message) if raw else _describe(name, error.kind)
+    message = str(error.message) if raw else notice_of(error) or _describe(name, error.kind)
     record: JsonObject = {"error": name, "kind": error.kind, "message": message, "retryable": error.retryable}
     if error.retry_after is not None:
         record["retry_after"] = error.retry_after
