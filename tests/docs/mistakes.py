@@ -638,7 +638,7 @@ MISTAKES: dict[str, dict[str, Program]] = {
         "the connection inside …": lambda: Stream(GenaiSession()).final(),
     },
     "loops": {
-        "the event loop that": read_after_its_loop,
+        "the event loop in which": read_after_its_loop,
         "the stream is read": lambda: asynchronous(read_in_two_loops),
         "this view was closed:": read_closed_view,
         "the run cannot send": reply_to_nobody,
