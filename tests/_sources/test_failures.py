@@ -171,14 +171,37 @@ def test_an_error_that_cannot_be_formatted_is_reported_by_its_name() -> None:
     assert str(opened).endswith(": Mute")
 
 
-def test_where_a_connection_failed_is_looked_for_beneath() -> None:
-    """A library's general error stands on the one that says what happened."""
-    with pytest.raises(requests.ConnectionError) as caught:
-        requests.post(refusing_url(), timeout=3)
-    found = error_of_opening(caught.value)
+def _refused(port: int) -> httpx.ConnectError:
+    request = httpx.Request("POST", f"http://localhost:{port}/v1/chat/completions")
+    return httpx.ConnectError("[Errno 111] Connection refused", request=request)
 
-    assert isinstance(found, ConnectError)
-    assert ("connect", True) == (found.stage, found.retryable)
+
+@in_one_test(
+    "error, name",
+    [
+        (_refused(11434), "Ollama"),
+        (_refused(1234), "LM Studio"),
+        (_refused(12345), "the server"),
+        (aiohttp.ClientError("[Errno 61] Connect call failed ('::1', 1234, 0, 0)"), "LM Studio"),
+        (urllib3.exceptions.HTTPError("(host='h', port=11434): [WinError 10061] no"), "Ollama"),
+    ],
+)
+def test_a_source_that_asks_when_it_is_read_names_the_server_of_its_port(error: Exception, name: str) -> None:
+    """The stream of Ollama's SDK, for one, sends its request at the first read."""
+    found = error_of_reading(error, begun=False)
+
+    assert f"; nothing listens there: is {name} started?; what had arrived" in str(found)
+
+
+@in_one_test("words", ["Event loop is closed", "Timeout context manager should be used inside a task"])
+def test_a_response_of_an_earlier_event_loop_says_so(words: str) -> None:
+    """An SDK's stream that Django's view has opened is read in another loop under WSGI."""
+    found = error_of_reading(RuntimeError(words), package="aiohttp")
+
+    assert isinstance(found, StreamInterrupted)
+    assert ("network", False) == (found.kind, found.retryable)
+    assert "the event loop in which the answer was opened is over" in found.message
+    assert "open it with `connect`" in found.message
 
 
 def test_a_chain_of_causes_that_bites_its_tail_ends() -> None:
@@ -227,6 +250,21 @@ def test_tls_spoken_to_a_plain_port_is_no_better_next_time(kind: str) -> None:
     assert "does not speak TLS: check the port, or use http://" in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_tls_that_nobody_answers_on_this_machine_is_given_up_soon(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some servers of plain HTTP wait for the end of a head, which never comes."""
+    monkeypatch.setattr("tokenstream._request.client._LOCAL_TLS_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(ConnectError) as caught:
+        _asked(kind, f"https://127.0.0.1:{listener.getsockname()[1]}")
+
+    assert caught.value.retryable
+    assert str(caught.value.message).endswith(
+        "; the server does not answer in TLS: check the port, or use http://"
+    )
+
+
 def _answer_plainly(listener: socket.socket) -> None:
     connection, _ = listener.accept()
     with connection:
@@ -249,6 +287,34 @@ def _openai(url: str) -> None:
 def _anthropic(url: str) -> None:
     with anthropic.Anthropic(base_url=url, api_key="made-up", max_retries=0) as client:
         client.models.list()
+
+
+async def _by_aiohttp(url: str) -> None:
+    async with aiohttp.ClientSession() as session:
+        await session.post(url)
+
+
+@in_one_test(
+    "asking",
+    [
+        lambda url: requests.post(url, timeout=3),
+        lambda url: urllib3.request("POST", url, retries=False),
+        lambda url: httpx.post(url, timeout=3),
+        lambda url: anyio.run(httpx2.AsyncClient().post, url),
+        lambda url: anyio.run(_by_aiohttp, url),
+        _openai,
+        _anthropic,
+    ],
+)
+def test_a_refused_connection_says_that_nothing_listens_there(asking: Any) -> None:
+    """A library's general error stands on the one that says what happened; a server may be started later."""
+    with pytest.raises(Exception, match="onnect") as caught:
+        asking(refusing_url())
+    found = error_of_opening(caught.value)
+
+    assert isinstance(found, ConnectError)
+    assert ("connect", True) == (found.stage, found.retryable)
+    assert found.message.endswith("; nothing listens there: is the server started?")
 
 
 @pytest.mark.parametrize("asking", [_openai, _anthropic], ids=["openai", "anthropic"])
