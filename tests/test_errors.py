@@ -22,6 +22,7 @@ from tokenstream._values.origin import Origin
 from tokenstream.errors import ErrorKind, ProviderError
 from tokenstream.events import Event, MessageStart, TextDelta
 from tokenstream.message import Message, TextPart
+from tokenstream.testing import RecordingInvalid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -34,6 +35,7 @@ ERRORS: list[errors.TokenStreamError] = [
     errors.MisuseError("a", kind="closed"),
     errors.NotExpressible("a", kinds={"citation": 2}),
     relay.JournalError("a", kind="closed"),
+    RecordingInvalid("a", path="a.rec", line=3),
     errors.ConnectError("a", stage="connect"),
     errors.StatusError("a", status=429, code="c", type="t", body="b", kind="rate_limited", retry_after=2.0),
     errors.NotAStream("a", body="<html>"),

@@ -212,15 +212,6 @@ def test_a_chain_of_causes_that_bites_its_tail_ends() -> None:
     assert isinstance(error_of_opening(one), ConnectError)
 
 
-def test_a_certificate_that_is_not_trusted_will_not_be_next_time() -> None:
-    """Asking again is of no use."""
-    error = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
-    found = error_of_opening(error)
-
-    assert isinstance(found, ConnectError)
-    assert not found.retryable
-
-
 @pytest.mark.parametrize(
     ("number", "retryable"),
     [(socket.EAI_NONAME, False), (socket.EAI_AGAIN, True), (11001, False), (11002, True), (8, False)],

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import pickle
 import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -232,12 +230,3 @@ def test_a_closed_websocket_has_the_servers_reason() -> None:
     closed.rcvd = SimpleNamespace(code=1008, reason="bad key")
 
     assert "bad key" == socket_closed_error(closed).provider_message
-
-
-def test_copies_keep_it() -> None:
-    """Queues of tasks and workers send errors on as copies."""
-    error = _refused({"error": {"message": "bad key"}})
-
-    assert ["bad key"] * 2 == [
-        each.provider_message for each in (copy.copy(error), pickle.loads(pickle.dumps(error)))
-    ]

@@ -20,7 +20,6 @@ from tokenstream.errors import (
     MisuseError,
     ProtocolError,
     ProviderError,
-    StreamError,
     StreamInterrupted,
     StreamStalled,
     StreamTruncated,
@@ -259,20 +258,6 @@ def test_an_answer_that_was_streamed_does_not(body: list[bytes], caplog: pytest.
         stream.final()
 
     assert ([], False) == (caplog.records, "not_streamed" in stream.departures.details)
-
-
-def test_every_error_pickles_with_what_had_arrived() -> None:
-    import pickle
-
-    for body in ([*ANSWER[:5], ERROR], ANSWER[:5], [b"<html>"], [sse("{]")]):
-        with pytest.raises(StreamError) as caught:
-            Stream(body).final()
-        copy = pickle.loads(pickle.dumps(caught.value))
-
-        assert type(copy) is type(caught.value)
-        assert str(copy) == str(caught.value)
-        assert copy.partial == caught.value.partial
-        assert copy.__dict__.keys() == caught.value.__dict__.keys()
 
 
 def test_each_tool_call_is_handed_out_once_when_it_is_whole() -> None:

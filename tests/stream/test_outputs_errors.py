@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Annotated, Any
 
 import pytest
@@ -243,17 +242,6 @@ async def test_a_new_loop_over_the_same_items_goes_on_after_a_bad_one(colour: st
 
     told = "; a new loop over the same view goes on after it"
     assert found == [1, f'1: "x"{told}', 2, f"3: {{}}{told}", 3, f"5: null{told}", "end"]
-
-
-def test_errors_pickle() -> None:
-    for text, finish in ((WRONG, "stop"), (BROKEN, "stop"), (TEXT[:60], "length")):
-        error = read("sync", chat(text, finish), VIEWS["result"]).error
-        again = pickle.loads(pickle.dumps(error))
-
-        assert isinstance(error, OutputInvalid | OutputIncomplete)
-        assert (type(error), str(error), error.text) == (type(again), str(again), again.text)
-        assert (error.partial, error.errors) == (again.partial, again.errors)
-        assert error.best == again.best
 
 
 @pytest.mark.parametrize("colour", COLOURS)

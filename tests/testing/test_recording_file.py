@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -333,13 +332,6 @@ def test_any_damage_is_an_error_of_ours_or_none(data: Any, recording: Recording)
         read = "answer" if error.line is not None else "nowhere"
 
     assert "answer" == read
-
-
-def test_the_error_survives_pickling() -> None:
-    """Tests run in several processes, and hand their errors over."""
-    error = pickle.loads(pickle.dumps(RecordingInvalid("it is empty", path="a.rec", line=3)))
-
-    assert ("a.rec, line 3: it is empty", "a.rec", 3) == (str(error), error.path, error.line)
 
 
 @pytest.mark.slow
