@@ -272,7 +272,9 @@ class StreamError(_AnswerError):
         retryable: bool | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message)
+        # Past the constructors of its bases, since a retry makes many errors.
+        Exception.__init__(self, message)
+        self.tool_results = self._origin = self._partial = None
         self.kind: ErrorKind = kind if kind is not None else self.default_kind
         self.retryable = ERROR_KINDS[self.kind].retryable if retryable is None else retryable
         self.retry_after = retry_after
