@@ -103,9 +103,9 @@ class Server:
 
     @property
     def retry(self) -> Retry:
-        """What it is asked for again with."""
+        """What it is asked for again with: it makes no call again, for which one more attempt is left."""
         prefill: Any = "echo" if self._kind == "echoes the prefix" else True
-        return Retry(mode="continue", wait=0, attempts=2 + self._breaks, seam=Seam(prefill=prefill))
+        return Retry(mode="continue", wait=0, attempts=3 + self._breaks, seam=Seam(prefill=prefill))
 
     def open(self, attempt: Attempt) -> list[bytes]:
         self.asked.append(attempt)

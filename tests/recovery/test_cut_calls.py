@@ -14,10 +14,10 @@ from tests.recovery.continuing import last_words
 from tests.recovery.unseen import Harbour, Teller, read
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
-from tokenstream import Message, Retry, Router, Stream, Tags, connect, relay, testing
+from tokenstream import Message, Retry, Router, Seam, Stream, Tags, connect, relay, testing
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamInterrupted
-from tokenstream.events import Resumed, ToolCallDone, ToolCallStart
+from tokenstream.events import Restarted, Resumed, ToolCallDone, ToolCallStart
 
 AUTO = Retry(wait=0)
 TEXT = "I look for the boat with the two red sails. "
@@ -60,7 +60,13 @@ REPLIES: dict[str, Callable[[str], str]] = {
     "the last words, then the call": last_words,
     "the last words and more text, then the call": lambda given: last_words(given) + " " + REST,
 }
-OTHERS: dict[str, Callable[[str], str]] = {**REPLIES, "another text": lambda _: "The boats are all at sea. "}
+NO_CALL: dict[str, Callable[[str], str]] = {
+    "the last words alone": last_words,
+    "prose in place of the call": lambda given: last_words(given) + " It is in the north, at 7 knots.",
+    "nothing": lambda _: "",
+    "another call": last_words,
+}
+OTHERS = {**REPLIES, **NO_CALL, "another text": lambda _: "The boats are all at sea. "}
 """The text before the call in the continuation, by what the model does."""
 
 
@@ -75,10 +81,17 @@ class Caller(Harbour):
     reply: str = "the call at once"
 
     def choose(self, number: int, given: str) -> list[bytes]:
-        """Return the answer, or its continuation."""
-        return (
-            answer(self.format, TEXT) if number == 1 else answer(self.format, OTHERS[self.reply](given), "c2")
-        )
+        """Return the answer, its continuation, or the answer again."""
+        if not given:
+            return answer(self.format, TEXT, f"call_{number}")
+        text = OTHERS[self.reply](given)
+        if self.reply not in NO_CALL:
+            return answer(self.format, text, "c2")
+        script: Any = testing.script().text(text)
+        if self.reply == "another call":
+            script = script.tool_call("list_boats", {}, id="c2")
+        chunks: list[bytes] = script.finish("stop").chunks(self.format)
+        return chunks
 
 
 def cuts(format: str) -> list[int]:
@@ -145,16 +158,18 @@ def calls_in(view: str, items: list[Any]) -> list[Any]:
     return items if view == "run" else [call.arguments for call in items]
 
 
-@in_one_test("reply", REPLIES)
+@in_one_test("reply", [*REPLIES, *NO_CALL])
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_answer_goes_on_after_its_text_and_has_the_call_once(format: str, view: str, reply: str) -> None:
+def test_the_answer_has_the_call_once(format: str, view: str, reply: str) -> None:
+    """A continuation without the call that was cut is refused, and the whole answer asked for."""
+    modes = ("start", "continue", *["restart"] * (reply in NO_CALL))
     for cut in (places := cuts(format)):
         for world in ["sync", "asyncio", "trio"] if cut == places[1] else ["sync"]:
             seen = read(Caller(format, "", cut, reply=reply), AUTO, VIEWS[view], world)
             place = (cut, world, seen.notes)
 
-            assert (None, ("start", "continue")) == (seen.error, seen.modes), place
+            assert (None, modes) == (seen.error, seen.modes), place
             text = TEXT + (REST if "more" in reply else "")
             assert text == seen.message.text, place
             assert [json.loads(CALL)] == [call.arguments for call in seen.message.tool_calls], place
@@ -164,11 +179,11 @@ def test_the_answer_goes_on_after_its_text_and_has_the_call_once(format: str, vi
             elif view != "final":
                 assert [json.loads(CALL)] == calls_in(view, seen.items), place
             if view == "events":
-                (told,) = (event.discarded for event in seen.items if isinstance(event, Resumed))
+                told = [event.discarded for event in seen.items if isinstance(event, Resumed | Restarted)]
+                given_up = [getattr(each, "tool_calls", each) for each in told]
                 begun = [event.id for event in seen.items if isinstance(event, ToolCallStart)]
-                assert [(id, False) for id in begun[:-1]] == [(call.id, call.complete) for call in told], (
-                    place
-                )
+                cut_off = [(call.id, call.complete) for (call,) in filter(None, given_up)]
+                assert [(id, False) for id in begun[:-1]] == cut_off, place
                 assert message_of(seen.items).parts == seen.message.parts, place
 
 
@@ -188,6 +203,19 @@ def test_text_that_does_not_join_is_not_shown() -> None:
     assert isinstance(seen.error, StreamInterrupted)
     assert ("start", "continue", "continue") == seen.modes
     assert [False] == [call.complete for call in seen.message.tool_calls]
+
+
+@pytest.mark.parametrize("reply", NO_CALL)
+@pytest.mark.parametrize("view", VIEWS)
+def test_without_the_call_the_answer_is_no_whole_one(view: str, reply: str) -> None:
+    """No option takes such a continuation."""
+    retry = Retry(wait=0, attempts=2, seam=Seam(least=0))
+    seen = read(Caller("anthropic", "", cuts("anthropic")[2], reply=reply), retry, VIEWS[view])
+
+    assert isinstance(seen.error, StreamInterrupted)
+    assert ("truncated", TEXT) == (seen.message.ending, seen.message.text)
+    assert "the model has not made the call again" in seen.notes
+    assert "least" not in seen.notes
 
 
 @pytest.mark.parametrize("view", ["text", "events"])

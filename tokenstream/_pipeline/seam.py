@@ -68,9 +68,12 @@ class SeamJoiner:
         overlap: Finds the overlap.
         marked: True if the request quoted the answer's last words between markers, such as `<last_words>`.
             The model may copy these markers, so they are removed from its text.
+        missing: The names, or their beginnings, of the calls that were cut and have to be made again.
     """
 
-    def __init__(self, accumulator: Accumulator, overlap: Overlap, *, marked: bool = False) -> None:
+    def __init__(
+        self, accumulator: Accumulator, overlap: Overlap, *, marked: bool = False, missing: Iterable[str] = ()
+    ) -> None:
         message, self._cut_calls = accumulator.message, accumulator.cut_calls
         # The model is asked to make them again.
         parts = message.parts[: len(message.parts) - len(self._cut_calls)]
@@ -89,6 +92,7 @@ class SeamJoiner:
         self._text_before = message.text
         if self._open_part is None:
             overlap.close_text()
+        self._missing = [*missing]
         self._part_before = "" if self._open_part is None else getattr(parts[self._open_part], "text", "")
         """The text of the answer's unfinished part before the continuation."""
         self._known_fields = frozenset(message.provider_data)
@@ -144,15 +148,30 @@ class SeamJoiner:
         return not is_last or any(index != in_answer for index, in_answer in self._indexes.items())
 
     @property
+    def misses_call(self) -> bool:
+        """True if a call that was cut has not begun again, so that the answer is not complete with this."""
+        return bool(self._missing)
+
+    @property
     def known_confidence(self) -> float | None:
-        """Confidence from 0 to 1 that no text is lost or repeated at the seam; None until that is known."""
-        return self._overlap.confidence if self._overlap.decided else None
+        """Confidence from 0 to 1 that no text is lost or repeated; None if that is unknown, or a call missing."""
+        return self._overlap.confidence if self._overlap.decided and not self._missing else None
 
     def look_for_overlap(self, event: Event) -> bool:
-        """Look in the next held-back event for repeated text; return True once all of that is known."""
+        """Look in the next held-back event for repeated text and calls; return True once all are known."""
         if isinstance(event, MessageStart):
             # The answer keeps the head that it began with.
             self.id, self.model = event.id, event.model
+        if isinstance(event, ToolCallStart):
+            # A name may have been cut as well.
+            begun = next((name for name in self._missing if event.name.startswith(name)), None)
+            if begun is not None:
+                self._missing.remove(begun)
+        is_known = self._look_for_text(event)
+        return is_known and (not self._missing or isinstance(event, Finish))
+
+    def _look_for_text(self, event: Event) -> bool:
+        """Look in the next event for repeated text; return True once all of that is known."""
         if isinstance(event, TextDelta):
             return self._search(event.text)
         if isinstance(event, PartStart) and isinstance(event.content, TextPart) and event.content.text:

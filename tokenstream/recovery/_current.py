@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream._answer.usage import NO_USAGE
 from tokenstream.errors import PositionLost, ProviderError, StatusError
-from tokenstream.events import MessageStart, ProviderData
+from tokenstream.events import MessageStart, ProviderData, ToolCallStart
 from tokenstream.message import Message, Usage
 from tokenstream.recovery._estimates import estimate_attempt, is_counted
 from tokenstream.stream._attempts import AttemptReport
@@ -94,6 +94,8 @@ class CurrentAttempt:
         """Number of the answer's tokens, as counted by servers on earlier connections."""
         self.accepted: Hold | None = None
         """The hold of the answer that was found acceptable; None before that."""
+        self._cut_calls: tuple[str, ...] = ()
+        """The calls in which the answer had broken off before this attempt."""
         self._wait = 0.0
         """Seconds of the wait before this attempt."""
         self._begun_at = 0.0
@@ -145,6 +147,7 @@ class CurrentAttempt:
     def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool, kind: RequestKind) -> None:
         """Replace the current attempt with the next one; `Retry.attempts` bounds those that are counted."""
         resumed = (self._counted or self._paid) if attempt.mode == "resume" else NO_USAGE
+        self._cut_calls = self.cut_calls
         self.kind, self.polls = kind, self.polls + 1 if kind == "poll" else 0
         self._frames_before = self.machine.link.connection.format.frames
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
@@ -363,6 +366,17 @@ class CurrentAttempt:
         return self.counted_before + (self.machine.accumulator.own_usage.output_tokens or 0)
 
     # -- the answer ----------------------------------------------------------
+
+    @property
+    def cut_calls(self) -> tuple[str, ...]:
+        """The names of the calls in which the answer has broken off, perhaps before this attempt."""
+        names = tuple(call.name for call in self.machine.accumulator.cut_calls)
+        if not self.hold.released or self._discarded_usage is not None:
+            # Nothing of this attempt is part of the answer.
+            return names or self._cut_calls
+        # The start of a call whose name may go on comes only with the end of the input.
+        left = self.machine.intake.events_left
+        return (*names, *(event.name for event in left if isinstance(event, ToolCallStart)))
 
     @property
     def may_resume(self) -> bool:

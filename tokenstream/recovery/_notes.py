@@ -79,12 +79,12 @@ def note_refused_seams(error: StreamError, reports: Iterable[AttemptReport]) -> 
         return
     tried = "1 continuation was" if len(refused) == 1 else f"{len(refused)} continuations were"
     why = "; ".join(f"{_name_of(report)}: {_words_of(report.error)}" for report in refused)
-    lowest = min(report.confidence or 0.0 for report in refused)
-    add_note_once(
-        error,
-        f"the answer was not continued: {tried} tried and refused ({why}); Seam(least={lowest:g}) takes "
-        "such continuations, in which words may be missing or doubled",
-    )
+    note = f"the answer was not continued: {tried} tried and refused ({why})"
+    # Without the call that was cut, no option takes a continuation.
+    if doubtful := [report.confidence for report in refused if report.confidence is not None]:
+        words = "takes such continuations, in which words may be missing or doubled"
+        note += f"; Seam(least={min(doubtful):g}) {words}"
+    add_note_once(error, note)
 
 
 def _words_of(error: StreamError | None) -> str:

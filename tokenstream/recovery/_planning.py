@@ -24,6 +24,7 @@ from tokenstream.recovery._decision import (
 from tokenstream.recovery._notes import add_note_once
 from tokenstream.recovery._retry import check_returned_wait, count_pauses
 from tokenstream.recovery._rules import (
+    CALL_MISSING,
     NOT_JOINED,
     count_tokens_left,
     has_cut_call,
@@ -95,7 +96,7 @@ class Planner:
             mode=self._retry.mode,
             has_content=current.has_content,
             delivered=self._machine.delivered.extent,
-            is_call_cut=current.has_content and has_cut_call(self._machine),
+            is_call_cut=current.has_content and has_cut_call(current),
             is_whole=current.is_after_pause or (is_refused and current.is_at_limit),
             is_out_of_time=isinstance(error, StreamStalled) and error.limit == "total",
             has_spent_all=current.has_spent_all,
@@ -220,9 +221,13 @@ class Planner:
         """Return the reason why the last attempt has shown that the answer can't be continued; or None."""
         if broken.is_refused:
             return "the server refuses the request to continue it"
+        joining = self._resumption.joining
+        if joining.refusal is None:
+            return None
+        if joining.seam is not None and joining.seam.misses_call:
+            return CALL_MISSING
         # If a reader has a part of the answer, the model may find the seam at the next attempt.
-        is_refused = self._resumption.joining.refusal is not None and broken.delivered != "content"
-        return NOT_JOINED if is_refused else None
+        return NOT_JOINED if broken.delivered != "content" else None
 
     def _find_obstacle(self, index: int, error: StreamError) -> str | None:
         """Return the reason why an opener cannot continue the answer; None if it can."""

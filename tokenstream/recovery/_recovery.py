@@ -28,7 +28,7 @@ from tokenstream.recovery._notes import (
 from tokenstream.recovery._pauses import Pauses
 from tokenstream.recovery._planning import Planner
 from tokenstream.recovery._retry import count_pauses
-from tokenstream.recovery._rules import ending_with, make_seam
+from tokenstream.recovery._rules import CALL_MISSING, ending_with, make_seam
 from tokenstream.recovery._spending import Spending
 from tokenstream.stream._attempts import Attempt, AttemptReport
 from tokenstream.stream._log import warn
@@ -391,8 +391,9 @@ class Recovery:
         machine, current, least = self._machine, self._current, self._retry.seam.least
         announced = seam.make_announcement()
         confidence = announced.confidence
-        if confidence < least:
-            self._joining.refuse(f"the confidence at the seam is {confidence}, and least={least}")
+        if seam.misses_call or confidence < least:
+            doubt = f"the confidence at the seam is {confidence}, and least={least}"
+            self._joining.refuse(CALL_MISSING if seam.misses_call else doubt)
             current.note_discarded(always=True)
             return None
         if confidence < _NOTABLE:

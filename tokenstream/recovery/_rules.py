@@ -11,7 +11,6 @@ from tokenstream._basics.overlap import UNKNOWN, AskedOverlap, Overlap, PrefixOv
 from tokenstream._pipeline.seam import SeamJoiner
 from tokenstream._values.parts import BESIDE
 from tokenstream.errors import ProviderError, StatusError
-from tokenstream.events import ToolCallStart
 from tokenstream.message import TextPart
 from tokenstream.stream._attempts import find_tokens_left
 from tokenstream.stream._continuation import Continuation
@@ -19,7 +18,6 @@ from tokenstream.stream._continuation import Continuation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokenstream._pipeline.machine import Machine
     from tokenstream.errors import StreamError
     from tokenstream.message import Ending, Message, Part
     from tokenstream.recovery._current import CurrentAttempt
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 
 JSON_TEXT = "its text is JSON, which only a prefix can continue"
 NOT_JOINED = "the model has not gone on from its last words"
+CALL_MISSING = "the model has not made the call again that was cut"
 TOO_SHORT = "it is too short to be recognized at the beginning of a continuation"
 JSON_ASKED = "the request asks for JSON, which only a prefix can continue"
 """Reasons not to continue JSON with a user's turn, because a model would answer that with prose."""
@@ -176,14 +175,11 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
     return opener.why_not(messages[0], tokens_left)
 
 
-def has_cut_call(machine: Machine) -> bool:
+def has_cut_call(current: CurrentAttempt) -> bool:
     """Return True if an answer broke off in its first calls, which have closed the text before them."""
-    calls, parts = machine.accumulator.cut_calls, machine.accumulator.message.parts
-    kept = parts[: len(parts) - len(calls)]
-    # The start of a call whose name may go on comes only with the end of the input.
-    is_held_back = any(isinstance(event, ToolCallStart) for event in machine.intake.events_left)
-    is_closed = is_held_back or (bool(calls) and all(part.complete for part in kept))
-    return is_closed and all(part.kind != "tool_call" for part in kept)
+    calls, parts = current.machine.accumulator.cut_calls, current.machine.accumulator.message.parts
+    is_first = all(part.kind != "tool_call" for part in parts[: len(parts) - len(calls)])
+    return is_first and bool(current.cut_calls)
 
 
 def make_continuation(current: CurrentAttempt, opener: SourceOpener) -> Continuation:
@@ -201,7 +197,7 @@ def make_seam(current: CurrentAttempt, continuation: Continuation) -> SeamJoiner
         overlap = PrefixOverlap(before, echoes=prefix.echoes, known=prefix.known)
     # Only the default text of the user's turn has markers.
     marked = prefix is None and continuation.ask is None
-    return SeamJoiner(current.machine.accumulator, overlap, marked=marked)
+    return SeamJoiner(current.machine.accumulator, overlap, marked=marked, missing=current.cut_calls)
 
 
 def count_tokens_left(current: CurrentAttempt, opener: SourceOpener) -> int | None:
