@@ -66,7 +66,11 @@ NO_CALL: dict[str, Callable[[str], str]] = {
     "nothing": lambda _: "",
     "another call": last_words,
 }
-OTHERS = {**REPLIES, **NO_CALL, "another text": lambda _: "The boats are all at sea. "}
+OTHERS: dict[str, Callable[[str], str]] = {
+    **REPLIES,
+    **NO_CALL,
+    "another text": lambda _: "The boats are all at sea. ",
+}
 """The text before the call in the continuation, by what the model does."""
 
 

@@ -154,7 +154,7 @@ class SeamJoiner:
 
     @property
     def known_confidence(self) -> float | None:
-        """Confidence from 0 to 1 that no text is lost or repeated; None if that is unknown, or a call missing."""
+        """Confidence from 0 to 1 that no text is lost or repeated; None if unknown, or without the call."""
         return self._overlap.confidence if self._overlap.decided and not self._missing else None
 
     def look_for_overlap(self, event: Event) -> bool:

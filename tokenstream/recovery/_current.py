@@ -146,7 +146,7 @@ class CurrentAttempt:
 
     def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool, kind: RequestKind) -> None:
         """Replace the current attempt with the next one; `Retry.attempts` bounds those that are counted."""
-        resumed = (self._counted or self._paid) if attempt.mode == "resume" else NO_USAGE
+        resumed = self._counted if attempt.mode == "resume" else NO_USAGE
         self._cut_calls = self.cut_calls
         self.kind, self.polls = kind, self.polls + 1 if kind == "poll" else 0
         self._frames_before = self.machine.link.connection.format.frames
@@ -303,6 +303,9 @@ class CurrentAttempt:
         seam = self.resumption.joining.seam
         head, begun_at, ended_at = self._head, self.begun_at, self._ended_at
         usage = self._counted if self._is_over else self._usage
+        if usage == self._paid:
+            # The reports before have these tokens.
+            usage = NO_USAGE
         return AttemptReport(
             number=self.number,
             mode=self.mode,
@@ -346,17 +349,18 @@ class CurrentAttempt:
     @property
     def _counted(self) -> Usage:
         """The token counts of this attempt, which has ended, with estimates of missing ones."""
-        if self.number not in self.sent:
-            return NO_USAGE
-        usage = self._usage
-        if is_counted(usage, self._error or self.machine.intake.error):
-            return usage
         if not self.hold.released or self.hold.was_dropped:
             size = self.hold.size
         elif self._discarded_usage is not None:
             size = self._discarded_size
         else:
             size = max(0, self.machine.accumulator.size - self._size_before)
+        usage = self._usage
+        if self.number not in self.sent or (self._paid and not (usage or size)):
+            # It has cost nothing, or was to resume an answer and has brought nothing more of it.
+            return self._paid
+        if is_counted(usage, self._error or self.machine.intake.error):
+            return usage
         return estimate_attempt(usage, size, self.opener)
 
     @property

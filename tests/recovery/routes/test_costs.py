@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -82,34 +83,46 @@ class TestABrokenAttempt:
         assert [report.cost for report in stream.attempts] == [None, 27]
         assert stream.cost is None
 
-    @pytest.mark.parametrize("places", [[0.3], [0.9], [0.2, 0.6], [0.2, 0.5, 0.9]])
-    def test_that_is_resumed_is_paid_for_once(self, places: list[float]) -> None:
-        """One request has one bill: the attempts that resume it have what they add to it."""
+    @pytest.mark.parametrize(
+        "places",
+        [[0.3], [0.9], [0.2, 0.6], [0.2, 0.5, 0.9], [0.4, 0.4], [0.4, None, 0.4, 0.6], [0.1, 0.3, 0.3, None]],
+    )
+    @pytest.mark.parametrize("is_whole", [True, False])
+    def test_that_is_resumed_is_paid_for_once(self, places: list[float | None], *, is_whole: bool) -> None:
+        """One request has one bill: what resumes it has what it adds, which may be nothing, or a 503."""
         body = testing.script().text(*["word "] * 40).usage(input_tokens=9, output_tokens=40).finish()
         chunks = body.chunks("openai-responses")
-        cuts, asked = [round(len(chunks) * place) for place in places], list[str]()
+        ends = [None if place is None else round(len(chunks) * place) for place in places]
+        asked, purse = list[str](), Purse(most=1000.0)
 
         def answer(request: httpx.Request) -> httpx.Response:
             asked.append(request.method)
             after = int(request.url.params.get("starting_after", -1))
-            end = cuts[len(asked) - 1] if len(asked) <= len(cuts) else None
-            return streamed(chunks[after + 1 : end])
+            if is_whole and len(asked) > len(ends):
+                return streamed(chunks[after + 1 :])
+            end = ends[min(len(asked), len(ends)) - 1]
+            return httpx.Response(503) if end is None else streamed(chunks[after + 1 : end])
 
         payload = {"model": "gpt-5", "input": "x", "stream": True, "background": True, "store": True}
         route = Route(
             "https://api.test/v1/responses",
-            json=payload,
+            json={**payload, "max_output_tokens": 90},
             price=price,
+            attempts=9,
             client=httpx.Client(transport=httpx.MockTransport(answer)),
         )
-        with connect(route, retry=Retry(attempts=9, wait=0, mode="resume")) as stream:
+        raised = nullcontext() if is_whole else pytest.raises(StreamError)
+        with raised, connect(route, retry=Retry(wait=0, mode="resume", most=purse)) as stream:
             assert stream.final().text == "word " * 40
 
-        assert asked == ["POST", *["GET"] * len(places)]
-        assert stream.attempts[0].cost
-        assert stream.cost == pytest.approx(
-            49, abs=max(0, sum(r.cost or 0 for r in stream.attempts[:-1]) - 49)
-        )
+        *before, last = [report.cost or 0 for report in stream.attempts]
+        assert asked == ["POST", *["GET"] * (len(places) if is_whole else 8)]
+        assert before[0]
+        assert stream.cost == sum(before) + last
+        if is_whole:
+            assert (purse.spent, stream.cost) == (49, max(49, sum(before)))
+        else:
+            assert (purse.spent, last) == (stream.cost, 0)
 
 
 class TestThePricesOfTheTable:
