@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream.errors import MisuseError, PurseUnavailable
 from tokenstream.limits import check_seconds, check_whole
+from tokenstream.recovery._errand import Errand
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
@@ -244,17 +245,19 @@ class Booking(NamedTuple):
         return None, spent
 
     async def make_async(self) -> tuple[Amount | None, Amount]:
-        """Change what was spent, in a thread if that waits."""
-        from anyio import CancelScope, to_thread
+        """Change what was spent, in a thread if that waits.
 
+        If the task is cancelled, what was taken is put back; what an answer has cost is booked all the same.
+        """
         if not self.purse.waits:
             return self.make()
-        # What was taken must be known to the caller, or else nobody puts it back.
-        booked: tuple[Amount | None, Amount] = None, Amount()
-        with CancelScope(shield=True):
-            booked = await to_thread.run_sync(self.make)
-        # Not within the block, which might swallow an exception as far as a type checker knows.
-        return booked  # noqa: RET504
+        errand = Errand(self.make, self._put_back if self.bounded else None)
+        return await errand.run() or (None, Amount())
+
+    def _put_back(self, made: tuple[Amount | None, Amount]) -> None:
+        """Put back what was taken, if anything."""
+        if made[0] is not None:
+            Booking(self.purse, (Amount().minus(made[0]),), bounded=False).make()
 
 
 def _find_error_of(redis: object) -> type[Exception]:

@@ -342,11 +342,13 @@ class AsyncDriver(Driver):
         With `quiet`, an error of closing is logged instead of raised, because the caller did not ask to
         close.
         """
-        error = await self.pump.close(failed=failed)
-        if (cancelling := self.take_cancelling()) is not None:
-            await send(cancelling, self)
-        if (booking := self.take_booking()) is not None:
-            await booking.make_async()
+        try:
+            error = await self.pump.close(failed=failed)
+            if (cancelling := self.take_cancelling()) is not None:
+                await send(cancelling, self)
+        finally:
+            if (booking := self.take_booking()) is not None:
+                await booking.make_async()
         if error is not None:
             if is_of_signal(error) or not (failed or quiet):
                 raise error
@@ -436,13 +438,13 @@ class AsyncDriver(Driver):
         self._booking = booking  # the next read makes it, in a thread
 
     async def _book(self, booking: Any) -> None:  # noqa: ANN401 - a `Booking`
-        """Take more from a purse, unless the stream was stopped."""
-        self._booking = None
+        """Take more from a purse, unless the stream was stopped; after a cancellation, the next read does."""
         with self.pump.hold():
             try:
                 self.note_booked(*await booking.make_async())
             except PurseUnavailable as error:
                 self.fail_booking(error)
+        self._booking = None
 
     async def _replace_ended_source(self, source: LazySource) -> None:
         """Close the source that has ended, and go on with `source`, unless the stream was stopped."""
