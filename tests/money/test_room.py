@@ -23,10 +23,10 @@ WORDS = ["four"] * 200
 
 
 class Words(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body of 200 words, each in a chunk of its own, which notes that it was closed."""
+    """A body of 200 words or fewer, each in a chunk of its own, which notes that it was closed."""
 
-    def __init__(self, **usage: int) -> None:
-        said = testing.script().text(*WORDS)
+    def __init__(self, words: int = 200, **usage: int) -> None:
+        said = testing.script().text(*WORDS[:words])
         self.chunks = (said.usage(**usage) if usage else said).finish("stop").chunks("openai-chat")
         self.closed = False
 

@@ -443,6 +443,7 @@ class AsyncDriver(Driver):
             try:
                 self.note_booked(*await booking.make_async())
             except PurseUnavailable as error:
+                self._booking = None
                 self.fail_booking(error)
         self._booking = None
 
