@@ -67,7 +67,7 @@ class Gate:
         patch.setattr(Redis, "eval", change)
 
 
-async def leave_task(read: Callable[[], Any], stream: AsyncStream, gate: Gate) -> None:
+async def leave_task(read: Callable[[], Any], _: AsyncStream, gate: Gate) -> None:
     """Cancel the task as `asyncio.timeout` and `wait_for` do."""
     task = asyncio.ensure_future(read())
     await at(gate, task.cancel)
@@ -75,7 +75,7 @@ async def leave_task(read: Callable[[], Any], stream: AsyncStream, gate: Gate) -
         await task
 
 
-async def leave_scope(read: Callable[[], Any], stream: AsyncStream, gate: Gate) -> None:
+async def leave_scope(read: Callable[[], Any], _: AsyncStream, gate: Gate) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(read)
         await at(gate, tasks.cancel_scope.cancel)

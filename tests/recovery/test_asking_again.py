@@ -10,8 +10,10 @@ import anyio
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.recovery.unseen import READERS, Teller, read
 from tests.support.either import read_whole
 from tests.support.raised import is_same_error
+from tests.support.tables import in_one_test
 from tests.support.timing import PATIENCE, meanwhile
 from tokenstream import Deadlines, Limits, Retry, aresilient, resilient, testing
 from tokenstream.errors import (
@@ -216,6 +218,43 @@ def test_an_outcome_is_asked_for_again_before_it_shows(world: str, outcome: Any,
     assert isinstance(rejected, AnswerRejected)
     assert rejected.outcome == outcome
     assert play(world, [body], Retry(wait=0)).message.complete
+
+
+LATER: dict[str, Any] = {
+    "empty": testing.script().reasoning("Well. ").finish("stop"),
+    "refusal": testing.script().text("Sure, first ").refusal("I can't").finish("stop"),
+    "content_filter": testing.script().text("Sure, first ").finish("content_filter"),
+    "malformed_call": testing.script()
+    .text("Sure. ")
+    .tool_call("now", ('{"zone": "UTC',))
+    .finish("tool_calls"),
+}
+"""Answers that turn out to be useless once something has arrived, by their outcome."""
+SHOWING = {
+    outcome: frozenset(
+        {"events", "deltas", *(["reasoning"] if outcome == "empty" else ["text", "sentences"])}
+    )
+    for outcome in LATER
+}
+"""The views that have given something by then."""
+
+
+@pytest.mark.parametrize("outcome", LATER)
+@in_one_test("mode", ["auto", "restart", "continue"])
+@in_one_test("view", READERS)
+def test_an_outcome_is_asked_for_again_unless_a_view_has_given_something(
+    outcome: Any, mode: Any, view: str
+) -> None:
+    """Text that has arrived, and that nobody was given, may be replaced."""
+    for world in ["sync", "asyncio", "trio"] if mode == "auto" else ["sync"]:
+        useless = LATER[outcome].chunks("openai-chat")
+        server = Teller(lambda number, _: useless if number == 1 else WHOLE, "openai-chat", 0)  # noqa: B023
+        server.breaks = 0
+        seen = read(server, Retry(wait=0, on=[outcome], mode=mode), READERS[view], world)
+
+        shown = view in SHOWING[outcome]
+        assert (None, 1 if shown else 2) == (seen.error, len(server.requests)), (world, seen.items)
+        assert (seen.message.text == "Hello wonderful world") != shown
 
 
 @in_each_world

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MESSAGES: dict[Outcome, str] = {
     "empty": "the answer is empty",
     "refusal": "the model declined to answer",
-    "content_filter": "the provider's content filter ended the answer before it showed anything",
+    "content_filter": "the provider's content filter ended the answer",
     "malformed_call": "the answer has a tool call whose arguments are not JSON",
 }
 _MALFORMED = frozenset({"MALFORMED_FUNCTION_CALL", "malformed_function_call", "UNEXPECTED_TOOL_CALL"})
@@ -129,7 +129,8 @@ def _as_position_lost(current: CurrentAttempt, error: StreamError) -> StreamErro
 
 def _find_outcome(current: CurrentAttempt) -> StreamError | None:
     """Return the error for a finished but useless answer; None if it is acceptable, or was delivered."""
-    if current.hold.released or current.has_content or not current.retry.outcomes:
+    was_delivered = current.has_content and current.machine.delivered.extent != "nothing"
+    if was_delivered or not current.retry.outcomes:
         return None
     if current.machine.link.connection.format.parts.withheld is not None:
         # The answer is only paused. If it does not go on, it is judged as it is then.
@@ -148,8 +149,10 @@ def is_awaited(current: CurrentAttempt) -> bool:
 
 
 def make_message(current: CurrentAttempt) -> Message:
-    """Return the answer whose events are all held back."""
+    """Return the answer of this attempt, of which all events may be held back."""
     machine, accumulator = current.machine, Accumulator()
+    if current.hold.released or (current.has_content and current.mode != "restart"):
+        return machine.accumulator.message
     accumulator.format, accumulator.route = machine.link.format, machine.accumulator.route
     for event in (*current.hold.held, *machine.intake.events_left):
         accumulator.take(event)
