@@ -47,9 +47,12 @@ class CurrentAttempt:
         silence: Silence,
         *,
         spending: Spending | None,
+        outcomes: frozenset[str],
     ) -> None:
         self.retry, self.resumption, self.machine = retry, resumption, resumption.machine
         self.itinerary, self._silence, self._spending = itinerary, silence, spending
+        self.outcomes = outcomes
+        """The outcomes of a complete answer after which another attempt is made."""
         self.sent = itinerary.openers[0].sent
         """The numbers of the attempts whose requests were sent."""
         self.race: Race | None = None
@@ -147,7 +150,7 @@ class CurrentAttempt:
     def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool, kind: RequestKind) -> None:
         """Replace the current attempt with the next one; `Retry.attempts` bounds those that are counted."""
         resumed = self._counted if attempt.mode == "resume" else NO_USAGE
-        self._cut_calls = self.cut_calls
+        self._cut_calls = self.cut_calls if self.has_content else ()
         self.kind, self.polls = kind, self.polls + 1 if kind == "poll" else 0
         self._frames_before = self.machine.link.connection.format.frames
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
@@ -303,7 +306,7 @@ class CurrentAttempt:
         seam = self.resumption.joining.seam
         head, begun_at, ended_at = self._head, self.begun_at, self._ended_at
         usage = self._counted if self._is_over else self._usage
-        if usage == self._paid:
+        if self.mode == "resume" and usage == self._paid:
             # The reports before have these tokens.
             usage = NO_USAGE
         return AttemptReport(
@@ -349,18 +352,20 @@ class CurrentAttempt:
     @property
     def _counted(self) -> Usage:
         """The token counts of this attempt, which has ended, with estimates of missing ones."""
+        usage = self._usage
+        if self.number not in self.sent:
+            return self._paid
+        if is_counted(usage, self._error or self.machine.intake.error):
+            # The attempts before have the tokens of an answer that this one was to resume.
+            return self._paid if usage.basis == "none" else usage
         if not self.hold.released or self.hold.was_dropped:
             size = self.hold.size
         elif self._discarded_usage is not None:
             size = self._discarded_size
         else:
             size = max(0, self.machine.accumulator.size - self._size_before)
-        usage = self._usage
-        if self.number not in self.sent or (self._paid and not (usage or size)):
-            # It has cost nothing, or was to resume an answer and has brought nothing more of it.
+        if self.mode == "resume" and usage.basis == "none" and not size:
             return self._paid
-        if is_counted(usage, self._error or self.machine.intake.error):
-            return usage
         return estimate_attempt(usage, size, self.opener)
 
     @property

@@ -129,8 +129,7 @@ def _as_position_lost(current: CurrentAttempt, error: StreamError) -> StreamErro
 
 def _find_outcome(current: CurrentAttempt) -> StreamError | None:
     """Return the error for a finished but useless answer; None if it is acceptable, or was delivered."""
-    was_delivered = current.has_content and current.machine.delivered.extent != "nothing"
-    if was_delivered or not current.retry.outcomes:
+    if not current.outcomes or (current.has_content and current.machine.delivered.extent != "nothing"):
         return None
     if current.machine.link.connection.format.parts.withheld is not None:
         # The answer is only paused. If it does not go on, it is judged as it is then.
@@ -138,7 +137,7 @@ def _find_outcome(current: CurrentAttempt) -> StreamError | None:
     if current.accepted is current.hold:
         # The end of the input follows the end of the answer, which was judged already.
         return None
-    error = find_outcome(make_message(current), current.retry.outcomes, current.retry.accept)
+    error = find_outcome(make_message(current), current.outcomes, current.retry.accept)
     current.note_verdict(accepted=error is None)
     return error
 

@@ -67,7 +67,8 @@ class Recovery:
         # The machine, which holds back the first events of the first attempt.
         self._resumption, self._joining = resumption, resumption.joining
         self._machine = machine = resumption.machine
-        self._is_content: Callable[[Event], bool] = make_content_test(retry.outcomes)
+        outcomes = retry.outcomes
+        self._is_content: Callable[[Event], bool] = make_content_test(outcomes)
         """Returns True for an event with content that no outcome can reject; it ends the holding back."""
         hold = Hold(self._is_content, self._announce)
         self._joining.hold_back(hold)
@@ -75,7 +76,9 @@ class Recovery:
         # The parts that observe attempts and decide about them.
         self.spending = None if retry.most is None else Spending(retry.most, machine, self._openers[0])
         """The costs of all attempts; None if they are not limited."""
-        self._current = CurrentAttempt(retry, resumption, hold, itinerary, silence, spending=self.spending)
+        self._current = CurrentAttempt(
+            retry, resumption, hold, itinerary, silence, spending=self.spending, outcomes=outcomes
+        )
         if self.spending is not None:
             for opener in self._openers:
                 self.spending.check(opener)
