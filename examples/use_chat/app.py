@@ -72,7 +72,7 @@ app.add_middleware(
     allow_origins=[PAGE],
     allow_methods=["GET", "POST"],
     allow_headers=["Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Answer-Id"],
-    expose_headers=["X-Answer-Id", "Location", "Retry-After"],
+    expose_headers=["Idempotency-Key", "X-Answer-Id", "Location", "Retry-After"],
 )
 
 

@@ -500,37 +500,70 @@ test("a status says whether to ask again", async () => {
   assert.match((await follow(page.url).done).error.message, /text\/html came/);
 });
 
-const RESTART = JSON.stringify({ error: { type: "shutdown", message: "The server is being restarted.", retryable: true } });
+const refusal = (type, more) => JSON.stringify({ error: { type, message: "No.", retryable: true, ...more } });
+const KEEPS = { "Idempotency-Key": "kept" };
+/** Responses that come in place of an answer. */
+const FAILURES = {
+  shutdown: response => response.writeHead(503, { "Retry-After": "0" }).end(refusal("shutdown", { may_repeat: true })),
+  "a journal that is gone": response => response.writeHead(503).end(refusal("journal_unavailable", { may_repeat: true })),
+  "a 503 of a proxy": response => response.writeHead(503).end("upstream connect error"),
+  "a 502 of a proxy": response => response.writeHead(502, { "Content-Type": "text/html" }).end("<h1>Bad Gateway</h1>"),
+  "a 504 of a proxy": response => response.writeHead(504).end(),
+  "a reset": response => response.destroy(),
+  "a cut before the first event": response => void head(response).write(": hi\n\n", () => response.destroy()),
+  "an interruption": response => response.writeHead(503).end(refusal("shutdown", { may_repeat: false })),
+  "the provider's words": response => response.writeHead(503).end(refusal("overloaded")),
+  "the application's words": response => response.writeHead(503).end('{"detail": "busy"}'),
+};
+const [UNASKED, LOST] = [Object.keys(FAILURES).slice(0, 3), Object.keys(FAILURES).slice(3, 7)];
 
-test("a question that was refused or lost is repeated under its key", async () => {
-  const refusals = {
-    "a refusal of the relay": response => response.writeHead(429, { "Retry-After": "0" }).end(RESTART),
-    "a 502 of a proxy": response => response.writeHead(502, { "Content-Type": "text/html" }).end("<h1>Bad Gateway</h1>"),
-    "a reset": response => response.destroy(),
-  };
-  const first = [];
-  for (const [name, refuse] of Object.entries(refusals)) {
-    const route = serve((_, response, times) => (times < 3 ? refuse(response) : head(response, 200, { "X-Answer-Id": "1" }).end(body())));
+test("a question is repeated, under its key, if no model was asked, or a journal keeps the key", async () => {
+  const first = new Set();
+  for (const name of [...UNASKED, ...LOST]) {
+    const route = serve((request, response) => {
+      const times = route.requests.filter(({ method }) => method === "POST").length;
+      if (request.method === "HEAD") return response.writeHead(200, LOST.includes(name) ? KEEPS : {}).end();
+      return times < 3 ? FAILURES[name](response) : head(response, 200, { "X-Answer-Id": "1" }).end(body());
+    });
     const answer = follow(route.url, { ...QUICK, method: "POST", body: "{}" });
     whole({ message: await answer.done, state: answer.state });
-    const keys = route.requests.map(request => request.headers["idempotency-key"]);
-    assert.deepEqual(keys, [keys[0], keys[0], keys[0]], name);
-    first.push(keys[0]);
+    const [key, ...again] = route.requests.filter(({ method }) => method === "POST").map(({ headers }) => headers["idempotency-key"]);
+    assert.match(key, /^[0-9a-f]+$/);
+    assert.deepEqual(again, [key, key], name);
+    first.add(key);
   }
-  assert.equal(new Set(first).size, 3);
+  assert.equal(first.size, 7);
   const own = serve((_, response) => head(response).end(body()));
   await follow(own.url, { ...QUICK, method: "POST", body: "{}", headers: { "idempotency-key": "mine" } }).done;
   assert.equal(own.requests[0].headers["idempotency-key"], "mine");
 });
 
+test("a page whose question may have reached a model is told at once", async () => {
+  for (const [name, refuse] of Object.entries(FAILURES).slice(3)) {
+    const route = serve((request, response) => (request.method === "HEAD" ? response.writeHead(405).end() : refuse(response)));
+    const answer = follow(route.url, { method: "POST", body: "{}" });
+    const states = new Set();
+    answer.subscribe(() => states.add(answer.state));
+    await answer.done;
+    assert.deepEqual(route.requests.map(({ method }) => method), LOST.includes(name) ? ["POST", "HEAD"] : ["POST"], name);
+    assert.ok(!states.has("waiting"));
+    if (name === "a reset") assert.match(answer.message.error.message, /CORS/);
+  }
+  // As to a server that stays away: the question may be in its journal, but nobody says so.
+  const methods = [];
+  const fetch = async (_, { method }) => methods.push(method) && Promise.reject(new TypeError());
+  const { ending } = await follow(base, { ...QUICK, fetch, method: "POST", body: "{}" }).done;
+  assert.deepEqual([ending, ...methods], ["truncated", "POST", ...Array(4).fill("HEAD")]);
+});
+
 test("a question that stays refused ends with the server's words", async () => {
-  const restarting = serve((_, response) => response.writeHead(503).end(RESTART));
+  const restarting = serve((_, response) => FAILURES.shutdown(response));
   const { ending, error } = await follow(restarting.url, { ...QUICK, method: "POST", body: "{}", attempts: 2 }).done;
-  assert.deepEqual([ending, error.message, error.status, restarting.requests.length], ["failed", "The server is being restarted.", 503, 3]);
-  // The relay says that it does not help to ask again: the provider has refused this server's key.
-  const refused = serve((_, response) => response.writeHead(502).end('{"error":{"type":"authentication","message":"No.","retryable":false}}'));
-  const told = (await follow(refused.url, { ...QUICK, method: "POST", body: "{}" }).done).error;
-  assert.deepEqual([told.kind, told.retryable, refused.requests.length], ["authentication", false, 1]);
+  assert.deepEqual([ending, error.message, error.status, restarting.requests.length], ["failed", "No.", 503, 3]);
+  // A GET may ask a model, too.
+  const busy = serve((_, response) => FAILURES["the provider's words"](response));
+  const told = (await follow(busy.url, QUICK).done).error;
+  assert.deepEqual([told.kind, told.retryable, busy.requests.length], ["overloaded", true, 1]);
 });
 
 test("a POST whose answer has begun asks again after a 503, and waits as long as the server says", async () => {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser]
 
-_EXPOSED = 'expose_headers=["X-Answer-Id", "Location", "Retry-After"]'
+_EXPOSED = 'expose_headers=["Idempotency-Key", "X-Answer-Id", "Location", "Retry-After"]'
 _ASK = (
     f"async url => {{{CUT_FETCH}"
     """

@@ -6,13 +6,15 @@ import json
 import os
 import re
 import subprocess
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Mount, Route
 
 from examples.agent_page import agent
 from tests.browser import example_agent
@@ -21,11 +23,15 @@ from tests.browser.chats import make_app
 from tests.browser.docs_code import block_with
 from tests.support.node import any_node, node_with
 from tests.support.served import by_uvicorn, lifespan_in
-from tokenstream import AsyncStream, Stream, relay, testing
+from tokenstream import AsyncStream, Stream, aconnect, relay, testing
 from tokenstream.errors import StreamError
 from tokenstream.relay import MemoryJournal, follow, respond
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
     from tokenstream.message import Part
 
 pytestmark = pytest.mark.slow
@@ -75,6 +81,72 @@ def test_its_adapters_read_a_relay_as_their_frameworks_do() -> None:
     with by_uvicorn(make_app(), lifespan="on") as url:
         environment = {"TOKENSTREAM_NODE": str(folder), "TOKENSTREAM_RELAY": url.rstrip("/")}
         _passes(node, [_FOLDER / "adapters.mjs"], **environment)
+
+
+_FROM_PROVIDER: dict[str, tuple[int, bytes] | Exception] = {
+    **{str(status): (status, b'{"error": {"message": "No."}}') for status in (401, 429, 503)},
+    "cut": (200, b""),
+    "refused": httpx.ConnectError("private"),
+    "timeout": httpx.ReadTimeout("private"),
+    "none": (200, b"".join(testing.script().text("Hello.").finish().chunks("openai-chat"))),
+}
+_TOLD = {
+    **{(way, why): (1, "POST", "failed") for way in ("plain", "answers/") for why in [*_FROM_PROVIDER][:-1]},
+    **{("plain", f"lost {status}"): (1, "POST HEAD", "failed") for status in (502, 504)},
+    ("plain", "lost 0"): (1, "POST HEAD", "truncated"),
+    ("plain", "lost 503"): (1, "POST wait POST", "complete"),
+    # The page asks if a journal keeps the question's key, unless an earlier response has said so.
+    ("answers/", "lost 0"): (1, "POST HEAD wait POST", "complete"),
+    **{("answers/", f"lost {status}"): (1, "POST POST", "complete") for status in (502, 504)},
+    # The one that has failed at last is told at once.
+    ("closed/", "none"): (0, "POST wait POST wait POST", "failed"),
+}
+"""How often the model is asked, what the page does, and how the answer ends, for each way and cause."""
+
+
+def test_a_model_is_asked_once_whatever_fails_and_the_page_is_told_at_once() -> None:
+    """At a real relay, with and without a journal."""
+    _, node = any_node()
+    journal, closed, asked, cause = MemoryJournal(), MemoryJournal(), list[str](), ["none"]
+
+    def provide(_: httpx.Request) -> httpx.Response:
+        asked.append(cause[0])
+        made = _FROM_PROVIDER[cause[0]]
+        if isinstance(made, Exception):
+            raise made
+        return httpx.Response(made[0], headers={"content-type": "text/event-stream"}, content=made[1])
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(provide))
+
+    def ask(_: object = None) -> AsyncStream:
+        return aconnect("https://provider.example/v1/chat/completions", json={}, client=client)
+
+    def choose(request: Request) -> PlainTextResponse:
+        cause[:] = [request.path_params["cause"]]
+        asked.clear()
+        return PlainTextResponse("")
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with client, journal:
+            async with closed:
+                pass
+            yield
+
+    routes = [
+        Route("/cases", lambda _: JSONResponse([*_TOLD])),
+        Route("/cause/{cause}", choose),
+        Route("/asked", lambda _: PlainTextResponse(str(len(asked)))),
+        Route("/plain", lambda _: respond(ask()), methods=["POST"]),
+        Mount("/answers", relay.endpoints(journal, ask)),
+        Mount("/closed", relay.endpoints(closed, ask)),
+    ]
+    with by_uvicorn(Starlette(routes=routes, lifespan=lifespan), lifespan="on") as url:
+        command = [node, str(_FOLDER / "asked_once.mjs"), _MODULE.as_uri(), url]
+        told = subprocess.run(command, capture_output=True, text=True, check=True, encoding="utf-8").stdout
+
+    seen = {(way, cause): tuple(rest) for way, cause, *rest in map(json.loads, told.splitlines())}
+    assert _TOLD == seen
 
 
 def test_its_readers_show_the_results_and_the_questions_of_an_agent() -> None:

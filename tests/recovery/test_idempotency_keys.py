@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,6 +61,22 @@ def test_the_same_key_is_sent_until_content_has_arrived(headers: Any, is_async: 
     keys = keys_of(answers, Retry(mode="restart", wait=0, attempts=5), headers, is_async=is_async)
 
     assert ["k", "k", "k-2", "k-2", "k-3"] == keys
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
+def test_a_question_to_a_relay_has_a_key_by_itself(is_async: bool) -> None:
+    """Its journal then has the model asked once, even if the first response is lost."""
+    answers = [BUSY, BUSY, WHOLE]
+
+    keys = [
+        keys_of(answers, Retry(mode=mode, wait=0), {}, is_async=is_async)
+        for mode in ("resume", "resume", "auto")
+    ]
+
+    assert [1, 1, 1] == [len(set(each)) for each in keys]
+    assert keys[0] != keys[1]
+    assert all(key is not None and re.fullmatch("[0-9a-f]{32}", key) for key in keys[0])
+    assert keys[2][0] is None
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])

@@ -181,9 +181,8 @@ async def test_a_new_answer_is_refused_and_the_model_is_not_asked() -> None:
     await app(client.scope, client.receive, Server(client, exiting=True).send)
 
     assert (503, "1", []) == (client.status, client.headers["retry-after"], asked)
-    assert {"type": "shutdown", "message": "The server is being restarted.", "retryable": True} == (
-        client.json["error"]
-    )
+    refused = {"type": "shutdown", "message": "The server is being restarted.", "retryable": True}
+    assert {**refused, "may_repeat": True} == client.json["error"]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 from weakref import ref
@@ -59,6 +60,9 @@ def request_again(
     # A function makes the JSON only when an attempt begins, so it cannot be checked now.
     if retry.mode == "continue" and not callable(request_options.get("json")):
         check_continuable(method, request_options, options.format)
+    if method.upper() == "POST" and (retry.mode == "resume" or options.format == "tokenstream"):
+        # A relay's journal has the model asked once, even if its first response is lost.
+        asked = *asked[:-1], _with_key(request_options)
     kind_of_requests: type[_RepeatedRequests] = _AsyncRequests if is_async else _SyncRequests
     first = kind_of_requests(asked, options.format)
     if route is not None:
@@ -304,6 +308,14 @@ class _IdempotencyKey:
             (_bytes(name), _bytes(value)) for name, value in headers_without(options, {"idempotency-key"})
         ]
         return {**options, "headers": [*headers, (b"Idempotency-Key", key)]}
+
+
+def _with_key(options: HTTPOptions) -> HTTPOptions:
+    """Return the options of a request with a random `Idempotency-Key`, unless the caller has sent one."""
+    headers = [(_bytes(name), _bytes(value)) for name, value in headers_without(options, ())]
+    if any(name.lower() == b"idempotency-key" for name, _ in headers):
+        return options
+    return {**options, "headers": [*headers, (b"Idempotency-Key", token_hex(16).encode())]}
 
 
 def _resuming_arguments(attempt: Attempt, asked: RequestTuple) -> RequestTuple:

@@ -103,6 +103,7 @@ async def test_routes_refuse_what_they_cannot_do() -> None:
             (404, await call("POST", f"/{id}/stop", user="bob")),
             (404, await call("GET", f"/{id}/else", user="ann")),
             (405, await call("GET", "/", user="ann")),
+            (405, await call("OPTIONS", "/", user="ann")),
             (405, await call("DELETE", f"/{id}", user="ann")),
             (405, await call("GET", f"/{id}/stop", user="ann")),
             (400, await call("GET", f"/{id}", user="ann", last_event_id="x")),

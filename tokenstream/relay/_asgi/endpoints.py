@@ -28,7 +28,7 @@ from tokenstream.relay._asgi.refusals import (
 )
 from tokenstream.relay._asgi.response import Response
 from tokenstream.relay._asgi.sockets import read_all
-from tokenstream.relay._asgi.start import StartOutlet
+from tokenstream.relay._asgi.start import KEEPS_KEYS, StartOutlet
 from tokenstream.relay._attribution import ServedAnswer, make_answer_id
 from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay.journal._bounds import check_owner
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 _MOUNTED = 'it is an application of its own: write app.mount("/answers", relay.endpoints(…))'
 """The end of the error for a name that FastAPI asks a router for."""
+_NO_CORS = "CORS must allow a page of another origin Idempotency-Key, Last-Event-ID and X-Answer-Id"
+"""The words with which a preflight is refused, which only middleware can answer."""
 AnswerFunction: TypeAlias = "Callable[[Any], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
 """A function that makes an answer from the JSON body of a request."""
 OwnerFunction: TypeAlias = "Callable[[MutableMapping[str, Any]], str | Awaitable[str | None] | None]"
@@ -72,6 +74,7 @@ def endpoints(
                                with `X-Answer-Id`, continues that answer after the position in
                                `Last-Event-ID`; with an `Idempotency-Key` that was sent before,
                                such as by a page that was reloaded, gives the same answer
+    `HEAD /`                   says in `Idempotency-Key` that these keys are kept
     `GET /{id}`                follows an answer after the position in `Last-Event-ID` or
                                `?after=`; 204 if it has ended and the reader has all of it
     `POST /{id}/stop`          stops an answer: 200, `{"state": "stopped"}`, or "ended" if it
@@ -197,6 +200,8 @@ class Endpoints:
 
     async def _dispatch(self, scope: Scope, receive: Receive) -> Response | _JSONResponse:
         """Return the response to a request, according to its path and method."""
+        if scope["method"] == "OPTIONS":
+            raise _refuse(405, "not_allowed", _NO_CORS)
         if sent_cross_site(partial(read_all, scope), self._origins):
             raise _refuse(403, "cross_site", CROSS_SITE)
         path: str = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
@@ -204,6 +209,8 @@ class Endpoints:
         match segments:
             # Without the function `answer`, answers are started elsewhere.
             case [] if self._answer is not None:
+                if method == "HEAD":
+                    return _JSONResponse(200, {}, {**KEEPS_KEYS, "x-answer-id": make_answer_id()})
                 _check_method(method, "POST")
                 return await self._start_answer(scope, receive, self._answer)
             case [id]:

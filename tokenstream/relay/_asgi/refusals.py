@@ -82,7 +82,11 @@ def error_body(
     protocol: str = "tokenstream",
     **more: object,
 ) -> bytes:
-    """Return the JSON body of an error response, with what the API of a protocol has there, for its SDKs."""
+    """Return the JSON body of an error response, with what the API of a protocol has there, for its SDKs.
+
+    Of the relay's own refusals, `may_repeat` says if a page may send the request again unasked: only if it
+    has reached no model.
+    """
     error = {"type": kind, "message": message, "retryable": retryable, **more}
     body = load(protocol).make_error_body(kind, message)
     if body:
@@ -135,7 +139,8 @@ def refuse_journal_error(error: JournalError) -> Refusal:
     from tokenstream.relay.journal._errors import ROWS
 
     row, is_temporary = ROWS[error.kind], error.retry_after is not None
-    body = error_body(row.type, row.message, retryable=is_temporary)
+    more: dict[str, Any] = {"may_repeat": True} if row is ROWS["unavailable"] else {}
+    body = error_body(row.type, row.message, retryable=is_temporary, **more)
     headers = {"retry-after": f"{error.retry_after:.0f}"} if is_temporary else {}
     return Refusal(error.status, body, headers, error)
 

@@ -50,7 +50,7 @@ class AnswerOutlet(Outlet):
     merged, and a faster provider is slowed down by backpressure.
     """
 
-    ends_by_itself = True
+    ends_by_itself, may_repeat = True, False
 
     def __init__(self, source: AnswerSource | AsyncTextView, writer: Sending) -> None:
         self._writer, self.served = writer, writer.served
@@ -173,7 +173,7 @@ class AnswerOutlet(Outlet):
 
     def refuse(self, refusal: Refusal) -> None:
         """Send a refusal; the answer's source is closed unread."""
-        self._refusal = self._refusal or refusal
+        self._refusal, self.may_repeat = self._refusal or refusal, True
 
     def interrupt(self) -> bool:
         if not self.has_ended:

@@ -39,10 +39,16 @@ _LAST_CHUNK_SECONDS = 0.5
 """The seconds allowed for sending the last chunk while the server shuts down."""
 _CLIENT_CLOSED_REQUEST = 499
 """The status for a client that has disconnected, as in the logs of nginx; only middleware sees it."""
-_SHUT_DOWN = Refusal(
-    503, error_body("shutdown", ERROR_KINDS["shutdown"].refusal, retryable=True), {"retry-after": "1"}
+_SHUT_DOWN, _INTERRUPTED = (
+    Refusal(
+        503,
+        error_body("shutdown", ERROR_KINDS["shutdown"].refusal, retryable=True, may_repeat=may_repeat),
+        {"retry-after": "1"},
+    )
+    for may_repeat in (True, False)
 )
-"""The response in place of an answer that has not begun when the server shuts down."""
+"""The responses in place of an answer that has not begun when the server shuts down; the second if the
+request has reached the model, and would reach it again."""
 _MISUSED = Refusal(
     500,
     error_body("server", "This server has made a mistake.", retryable=False),
@@ -260,7 +266,7 @@ class HTTPDelivery(Delivery):
                 if self._head_begun:
                     await self._write(self._outlet.shutdown_chunk(), more=False)
                 else:
-                    await self._send_complete(_SHUT_DOWN)
+                    await self._send_complete(_SHUT_DOWN if self._outlet.may_repeat else _INTERRUPTED)
             stuck = scope.cancelled_caught
         if stuck:
             # The server would wait for a reader that does not read.

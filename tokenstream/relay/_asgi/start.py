@@ -26,6 +26,8 @@ _PATH_SAFE = "/:&=~!$'()*+,;@"
 """Characters of a path that are left as they are."""
 _ADDRESS_SAFE = _PATH_SAFE + "?#%{}[]"
 """Characters of the application's own address that are left as they are."""
+KEEPS_KEYS: HeaderFields = {"idempotency-key": "kept"}
+"""The header that tells a page that it may repeat a question under its key, as the model is asked once."""
 
 
 class StartOutlet(FollowOutlet):
@@ -58,6 +60,8 @@ class StartOutlet(FollowOutlet):
         self._location = location
         self._fingerprint = fingerprint(None, body)
         """The hashes of the request's key and body; None if neither is known."""
+        self._keeps_key = False
+        """True if the journal keeps the request's Idempotency-Key."""
         self._has_key = False
         """True if the request's Idempotency-Key was sent before, so that its answer is the key's."""
         self.exists = False
@@ -74,8 +78,9 @@ class StartOutlet(FollowOutlet):
             self._refusal = await self._choose_answer(asked)
         except JournalError as error:
             self._refusal = refuse_journal_error(error)
+        self.may_repeat = self._keeps_key or self._is_id_given or self.continues
         quoted = quote_id(self.id)
-        headers = {"x-answer-id": quoted}
+        headers = {"x-answer-id": quoted, **(KEEPS_KEYS if self._keeps_key else {})}
         if asked.method in ("POST", "PUT"):
             headers["location"] = self._address_of(asked, quoted)
         return headers
@@ -112,7 +117,7 @@ class StartOutlet(FollowOutlet):
             self.id = asked.id
         elif key is not None:
             claimed = await self.journal.claim_key(key, self.id, owner=self.owner)
-            self._has_key, self.id = claimed != self.id, claimed
+            self._keeps_key, self._has_key, self.id = True, claimed != self.id, claimed
         elif asked.position and not self._is_id_given:
             return refuse("no_answer_id")
         # If the request continues an answer, `_check_existing` finds that no answer has the invalid id.

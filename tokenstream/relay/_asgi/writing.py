@@ -38,6 +38,8 @@ class Outlet(ABC):
     """The chunk with which the body begins, which `open` has read; None if it is still to come."""
     has_ended = False
     """True once no more chunks follow."""
+    may_repeat = True
+    """False if the request, sent again, would ask the model again."""
     ends_by_itself: ClassVar[bool] = False
     """True if the answer may run on while the server shuts down; False for readers of one in a journal."""
 

@@ -45,7 +45,13 @@ const LONGEST_TIMER = 2e9;
 const MOST_SOCKETS = 6;
 /** Events that signal that the page has woken up or the network is back. */
 const WAKERS = ["visibilitychange", "resume", "pageshow", "online"];
-const AGAIN = /408|425|429|50[0234]/;
+/** Statuses after which it may help to ask again; 0 stands for no response. */
+const AGAIN = /^(0|408|425|429|50[0234])$/;
+/** Most failed attempts to find out if a lost question may be repeated. */
+const MOST_PROBES = 3;
+/** @type {Set<string>} Addresses whose responses have said that a journal keeps the keys of questions. */
+const KEEPERS = new Set();
+const NO_ANSWER = "no answer came; a server of another origin must allow Idempotency-Key (CORS)";
 
 /** An answer's connections over HTTP, one after the other: each continues where the one before it broke. */
 export class Connection {
@@ -74,8 +80,9 @@ export class Connection {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #watch;
   #failures = 0;
   /** The `Idempotency-Key` of a request that starts an answer: repeated, it gets the same one. */
-  #key = crypto.getRandomValues(new Uint8Array(16)).join();
+  #key = crypto.getRandomValues(new Uint32Array(4)).reduce((key, part) => key + part.toString(16), "");
   /** @type {Partial<Failure> | undefined} What the server has said instead of an answer. */ #refusal;
+  /** True if the question may have reached the model, and no words say what became of it. */ #lost = false;
   /** True if the connection has brought something. */ #news = false;
   /** True if the next attempt comes at once. */ #hurry = false;
   /** After a sleep, the number of sockets that the browser may still hold for open though they are dead. */ #suspects = 0;
@@ -153,7 +160,7 @@ export class Connection {
   /** True if the request can be repeated without starting another answer. */
   get #resumable() {
     if ((this.#begun && this.position === 0) || this.#listener.isLoose?.()) return false;
-    // A repeated POST would ask for another answer, unless the server keeps this one, or nothing has come yet (see #run).
+    // A repeated POST would ask for another answer, unless the server keeps this one.
     return (this.id !== null && this.kept) || (this.#gets && (!this.#begun || this.#listener.findId !== undefined));
   }
 
@@ -184,24 +191,32 @@ export class Connection {
       // In the background the system may block the network, so failed attempts there mean nothing.
       while (hidden() && this.connections > 0) await this.#pause(null);
       this.#news = this.#hurry = false;
-      this.#refusal = undefined;
       const asked = Math.min(await this.#connect(), LONGEST_WAIT);
       clearTimeout(this.#watch);
       this.#open = null;
       if (this.#ended) return;
-      // A question to which nothing has come is repeated, under its key.
-      if (!this.#resumable && (this.#begun || this.id)) return this.#break("the connection broke");
+      if (!this.#mayRepeat(attempts)) return this.#break(this.#begun ? "the connection broke" : NO_ANSWER);
       if (this.#news) this.#failures = 0;
       if (this.#hurry) continue;
       // The first attempt after a cut comes at once, with some jitter, since all readers of a server may be cut together.
       const seconds = this.#news ? Math.min(0.1, wait) : Math.min(longest, wait * 2 ** this.#failures);
       if (!hidden() && globalThis.navigator?.onLine !== false) this.#failures += 1;
       if (this.#failures > attempts) {
-        if (this.#refusal && !this.#begun) this.#fail(this.#refusal);
-        return this.#break(`no connection after ${attempts} attempts`);
+        return this.#break(`no connection after ${attempts} attempts`, this.#begun ? null : this.#refusal);
       }
       await this.#pause(Math.max(asked, seconds * (0.5 + Math.random() / 2)));
     }
+  }
+
+  /** Return true if the request that has failed can be repeated without asking the model again. @param {number} attempts */
+  #mayRepeat(attempts) {
+    const { status = 0, may_repeat } = this.#refusal ?? {};
+    if (this.#begun || this.id !== null) return this.#resumable && AGAIN.test(`${status}`);
+    if (may_repeat !== undefined) return may_repeat;
+    if (this.#gets) return AGAIN.test(`${status}`);
+    this.#hurry = !this.#lost;
+    this.#lost = true;
+    return [0, 502, 504].includes(status) && (KEEPERS.has(this.#url) || this.#failures < Math.min(attempts, MOST_PROBES));
   }
 
   /** @param {number | null} seconds Longest wait; null waits to be woken. */
@@ -225,6 +240,9 @@ export class Connection {
     this.#become("connecting");
     this.connections += 1;
     const { signal } = (this.#open = new AbortController());
+    // If the model may have been asked, only a journal that keeps the question's key may get it again.
+    const asksFirst = this.#lost && !KEEPERS.has(this.#url);
+    if (!asksFirst) this.#refusal = undefined;
     // The browser may reuse a dead socket for the request. A journal answers at once, so the timeout can be short.
     this.#heard(this.#suspects ? 1 : this.position > 0 ? 2 ** (this.#failures || 1) : Infinity);
     let response;
@@ -235,12 +253,18 @@ export class Connection {
       headers.set("Accept", "text/event-stream");
       // Without it, fetch calls a string plain text, as a form of any other site may.
       if (typeof this.#init.body === "string" && !headers.has("Content-Type")) headers.set("Content-Type", "application/json");
-      if (!this.#gets && !headers.has("Idempotency-Key")) headers.set("Idempotency-Key", this.#key);
+      if (!this.#gets && !asksFirst && !headers.has("Idempotency-Key")) headers.set("Idempotency-Key", this.#key);
       if (this.position > 0) headers.set("Last-Event-ID", String(this.position));
       if (this.id !== null && (this.#exposed || !this.#gets)) headers.set("X-Answer-Id", encodeURIComponent(this.id));
-      response = await this.#fetch(this.#url, { cache: "no-store", ...this.#init, headers, signal });
+      /** @type {RequestInit} */ const init = { cache: "no-store", ...this.#init, headers, signal };
+      response = await this.#fetch(this.#url, asksFirst ? { ...init, method: "HEAD", body: null } : init);
     } catch {
       // A missing network is a TypeError, whose message differs between browsers.
+      return 0;
+    }
+    if (response.headers.has("Idempotency-Key")) KEEPERS.add(this.#url);
+    if (asksFirst) {
+      if (response.status < 500 && !KEEPERS.has(this.#url)) this.#break(NO_ANSWER);
       return 0;
     }
     if (!response.ok || response.status === 204 || !response.body) return this.#refused(response);
@@ -263,7 +287,7 @@ export class Connection {
     this.#exposed ||= named !== null;
     this.#mustName = this.id !== null && named === null && (!this.#gets || !this.#listener.findId);
     this.#unchecked = true;
-    if (named !== null ? !this.#isSame(decoded(named)) : this.#mustName && !this.#listener.findId && this.#lose()) return false;
+    if (named !== null ? !this.#isSame(decoded(named)) : this.#mustName && !this.#listener.findId && this.#mismatch()) return false;
     const location = response.headers.get("Location");
     this.kept ||= location !== null;
     const place = location === null ? null : new URL(location, this.#url);
@@ -317,10 +341,11 @@ export class Connection {
     const said = await response.json().catch(() => null);
     const message = status === 204 ? "there is nothing to follow" : `the server answered with status ${status}`;
     const told = said?.error instanceof Object ? said.error : said ?? {};
+    if (start) return wait;
     const retryable = AGAIN.test(`${status}`);
-    const refusal = (this.#refusal = { retryable, message, ...told, kind: told.kind ?? told.type ?? "status", status, retry_after: wait || null });
-    // Of a question, a relay says whether it helps to repeat it, and some statuses of a proxy do.
-    if (!start && !(this.#resumable ? retryable : told.retryable ?? (status > 501 && retryable))) this.#fail(refusal);
+    // Without words, a 503 comes from a proxy that has reached nobody.
+    const may_repeat = Object.keys(told).length ? false : status === 503 || undefined;
+    this.#refusal = { may_repeat, retryable, message, ...told, kind: told.kind ?? told.type ?? "status", status, retry_after: wait || null };
     return wait;
   }
 
@@ -333,7 +358,7 @@ export class Connection {
 
   /** End a connection on which nothing has come for too long. */
   #giveUp() {
-    if (!this.#ended && !this.#resumable) return;
+    if (!this.#ended && !this.#resumable && !this.#lost) return;
     if (this.#suspects) {
       // Each attempt uses up one dead socket.
       this.#suspects -= 1;
@@ -348,7 +373,7 @@ export class Connection {
       this.#unchecked = false;
       const named = this.#listener.findId(data);
       this.kept ||= typeof named === "string";
-      if (typeof named === "string" ? !this.#isSame(named) : this.#mustName && this.#lose()) return;
+      if (typeof named === "string" ? !this.#isSame(named) : this.#mustName && this.#mismatch()) return;
     }
     const position = own && /^\d{1,15}$/.test(id) ? Number(id) : null;
     if (position !== null) {
@@ -362,18 +387,18 @@ export class Connection {
   /** Check that a connection continues this answer. @param {string} id */
   #isSame(id) {
     this.id ??= id;
-    return this.id === id || !this.#lose();
+    return this.id === id || !this.#mismatch();
   }
 
   /** End the answer, as the server has sent another one: that is never joined to this one. */
-  #lose() {
+  #mismatch() {
     this.#fail({ message: "the server sent another answer", error: "PositionLost" }, "truncated");
     return true;
   }
 
-  /** @param {string} message */
-  #break(message) {
-    this.#fail({ kind: "network", message, error: "StreamInterrupted", retryable: true }, "truncated");
+  /** End an answer that is not asked for again. @param {string} message @param {Partial<Failure> | null} [refusal] */
+  #break(message, refusal = this.#refusal) {
+    this.#fail(refusal ?? { kind: "network", message, error: "StreamInterrupted", retryable: true }, refusal ? "failed" : "truncated");
   }
 
   /** @param {Partial<Failure>} failure @param {Ending} [ending] */

@@ -34,6 +34,7 @@
  * @property {string} kind "network", "protocol", "provider", …
  * @property {string} message A sentence that describes the error.
  * @property {boolean} retryable True if asking again may help.
+ * @property {boolean} [may_repeat] True if a refused request has asked no model, so that it is repeated unasked.
  * @property {number | null} [retry_after] Seconds to wait before that.
  * @property {number} [status] The HTTP status, if the server answered with an error.
  */
@@ -145,6 +146,10 @@ export type Failure = {
      * True if asking again may help.
      */
     retryable: boolean;
+    /**
+     * True if a refused request has asked no model, so that it is repeated unasked.
+     */
+    may_repeat?: boolean;
     /**
      * Seconds to wait before that.
      */
