@@ -12,6 +12,8 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
+from trio.testing import MockClock
 
 from tests.relay.journals import in_memory
 from tests.support.asgi import Client
@@ -20,7 +22,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.events import Event, TextDelta
 from tokenstream.relay import Timing, shut_down
 from tokenstream.relay._asgi import shutdown
-from tokenstream.relay._asgi.shutdown import _find_drain
+from tokenstream.relay._asgi.shutdown import find_drain
 
 pytestmark = pytest.mark.anyio
 
@@ -156,6 +158,36 @@ async def test_a_journals_producers_are_one_line_too(caplog: pytest.LogCaptureFi
     assert [(logging.INFO, "answers that the server's shutdown has ended: 2")] == lines_in(caplog)
 
 
+@pytest.mark.parametrize(
+    ("timing", "config", "seconds"),
+    [
+        (Timing(drain=40), {}, 40.0),
+        (Timing(drain=40), {"graceful_timeout": 5.0}, 40.0),
+        (Timing(), {"graceful_timeout": 8.0}, 7.0),
+        (Timing(), {}, 25.0),
+    ],
+)
+def test_a_journals_answers_run_on_as_long_as_those_without(
+    timing: Timing, config: Any, seconds: float
+) -> None:
+    """One number is set for both; without it, the server's own limit counts."""
+
+    async def leave() -> None:
+        client = Client()
+        async with relay.Journal(in_memory()) as journal:
+            await journal.start(AsyncStream(Source()(), format="pieces"), id="1", open_within=5)
+            follow: Any = relay.follow(journal, "1", timing=timing)
+            async with anyio.create_task_group() as tasks:
+                send = Server(client, exiting=False, **config).send
+                tasks.start_soon(follow, client.scope, client.receive, send)
+                await anyio.wait_all_tasks_blocked()
+                began = anyio.current_time()
+                shut_down()
+        assert seconds == pytest.approx(anyio.current_time() - began, abs=0.1)
+
+    trio.run(leave, clock=MockClock(autojump_threshold=0))
+
+
 class Server:
     """The object of one request, as hypercorn has it: with the worker's context and its configuration."""
 
@@ -271,7 +303,7 @@ async def test_the_last_event_comes_before_the_servers_own_limit() -> None:
         raise NotImplementedError
 
     for server, seconds in known:
-        assert _find_drain(receive, partial(server.send)) == pytest.approx(seconds, abs=0.1)
+        assert find_drain(receive, partial(server.send)) == pytest.approx(seconds, abs=0.1)
 
 
 class Open:

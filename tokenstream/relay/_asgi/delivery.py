@@ -45,8 +45,8 @@ class Timing:
     """Seconds that one send may wait for a reader that does not read, before the reader counts as
     disconnected; None for no limit."""
     drain: float | None = None
-    """Seconds that an answer without a journal may run on once its server shuts down; None for a second less
-    than the server itself waits, or for 25 if that is not known. An answer in a journal needs no reader."""
+    """Seconds that an answer may run on once its server shuts down, one in a journal without its readers;
+    None for a second less than the server itself waits, or for 25 if that is not known."""
 
     def __post_init__(self) -> None:
         for name in ("keep_alive", "send_timeout"):

@@ -124,9 +124,10 @@ def endpoints(
         >>> app = endpoints(MemoryJournal(), lambda q: AsyncStream([q["q"]], format="pieces"))
     """
     check_journal(journal)
+    journal.take_drain(check_timing(timing).drain)
     # Refuses an unknown protocol now, and not at the first request.
     find_protocol(protocol)
-    return Endpoints(journal, answer, owner, protocol, check_timing(timing), max_body, check_origins(origins))
+    return Endpoints(journal, answer, owner, protocol, timing, max_body, check_origins(origins))
 
 
 def refusal(error: StreamError | JournalError) -> StarletteResponse:

@@ -163,8 +163,10 @@ class FollowOutlet(Outlet):
         """Return False, which means that the answer was not stopped: it goes on without this reader."""
         return False
 
+    def take_drain(self, seconds: float | None) -> None:
+        self.journal.take_drain(seconds)
+
     async def run_out(self) -> None:
-        """Wait until this process has produced the answers of the journal, for `drain` seconds at most."""
         await self.journal.run_out()
 
     def shutdown_chunk(self) -> bytes:

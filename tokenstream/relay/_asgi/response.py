@@ -11,7 +11,7 @@ from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.relay._asgi.asking import read_asked
 from tokenstream.relay._asgi.delivery import TIMING, Delivery, check_timing
 from tokenstream.relay._asgi.refusals import Refusal, encode_headers, error_body, quote_id
-from tokenstream.relay._asgi.shutdown import abort_connection
+from tokenstream.relay._asgi.shutdown import abort_connection, find_drain
 from tokenstream.relay._events_in import SLOW_SEND
 
 if TYPE_CHECKING:
@@ -293,6 +293,7 @@ class Response:
         all_headers = {**outlet.headers, **(headers or {})}
         self._outlet: Outlet | None = outlet
         self._timing = check_timing(timing)
+        outlet.take_drain(self._timing.drain)
         # The public attributes have the names of Starlette's.
         self.status_code = 200
         self.raw_headers = encode_headers({name.lower(): value for name, value in all_headers.items()})
@@ -349,6 +350,8 @@ class Response:
             delivery = HTTPDelivery(outlet, make_head, self._timing, receive, send)
             await delivery.run()
             if delivery.shutting_down:
+                if self._timing.drain is None:
+                    outlet.take_drain(find_drain(receive, send))
                 await outlet.run_out()
         if self.background is not None:
             await self.background()

@@ -136,7 +136,7 @@ class _OpenResponse:
         """Set the time at which the response is ended, unless that was done before."""
         if self.ends_at == math.inf:
             seconds = self.response.choose_drain()
-            self.ends_at = since + (_find_drain(*self._callables) if seconds is None else seconds)
+            self.ends_at = since + (find_drain(*self._callables) if seconds is None else seconds)
 
 
 class _Watch:
@@ -266,7 +266,7 @@ def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[]
             return
 
 
-def _find_drain(receive: object, send: object) -> float:
+def find_drain(receive: object, send: object) -> float:
     """Return the seconds that an answer may run on: fewer than its server waits, to send its last event."""
     limits = _find_limits(_find_config(receive, send))
     seconds = min((limit for limit in limits if isinstance(limit, int | float)), default=None)

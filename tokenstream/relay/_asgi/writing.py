@@ -100,6 +100,9 @@ class Outlet(ABC):
         cancelled.
         """
 
+    def take_drain(self, seconds: float | None) -> None:  # noqa: B027 - most answers need their reader
+        """Note how many seconds answers may run on at a shutdown; None if it is not known."""
+
     async def run_out(self) -> None:  # noqa: B027 - most answers need their reader
         """Wait until the answers that need no reader have ended; called when the server shuts down.
 

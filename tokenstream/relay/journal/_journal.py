@@ -47,6 +47,8 @@ StopResult: TypeAlias = Literal["stopped", "ended", "unknown"]
 
 _MAX_EARLY = 64
 """Most records that an answer may have to count as one that failed before its first content."""
+_DRAIN_SECONDS = 25.0
+"""The seconds that producers may run on if neither the application nor a response's server says how many."""
 _CLOSED = "the journal was closed: the server is being shut down"
 
 
@@ -55,7 +57,7 @@ class Journal:
 
     A *producer* is the task that reads an answer's stream and records it; it goes on when the
     request that started it is over. Enter the journal in the application's lifespan. On exit
-    it lets the producers run for `drain` seconds, then interrupts them; readers are notified.
+    it lets the producers run on for a while, then interrupts them; readers are notified.
 
     Journals in several processes or on several machines that share one storage act as
     one journal: each of them can follow and stop the answers of the others.
@@ -64,7 +66,8 @@ class Journal:
         storage: Keeps the records.
         lease: Seconds within which readers learn that a producer is dead. A producer
             sends a heartbeat four times in this period.
-        drain: Seconds that producers may run on when the journal is exited.
+        drain: Seconds that producers may run on when the journal is exited; None for as many as
+            `Timing(drain=)` gives to answers without a journal.
 
     Raises:
         MisuseError: `drain` is negative, or `lease` is not positive.
@@ -81,16 +84,16 @@ class Journal:
         [1, 2, 3, 4, 5, 6]
     """
 
-    def __init__(self, storage: Storage, *, lease: float = 15.0, drain: float = 30.0) -> None:
-        if lease <= 0 or drain < 0:
+    def __init__(self, storage: Storage, *, lease: float = 15.0, drain: float | None = None) -> None:
+        if lease <= 0 or (drain is not None and drain < 0):
             raise MisuseError("lease must be more than 0 seconds, and drain not negative")
         self.lease = lease
         """Seconds within which readers learn that a producer is dead."""
         self._storage = storage
         self._name = f"{secrets.token_hex(8)}/{socket.gethostname()}:{os.getpid()}"
         """The beginning of the producers' tokens: a random name, then the server and its process."""
-        self._drain = drain
-        self._drained_at: float | None = None  # the end of `drain` seconds; None before a shutdown
+        self._drain, self._follows_timing = _DRAIN_SECONDS if drain is None else drain, drain is None
+        self._drained_at: float | None = None  # the end of these seconds; None before a shutdown
         self._tasks: TaskGroup | None = None
         self._timer = WriteTimer()
         self._is_closing = False
@@ -127,7 +130,7 @@ class Journal:
         try:
             # After an error in the block, the producers get no time to finish: they are cancelled below.
             if error is None:
-                # The producers run for `drain` seconds; then each is interrupted, and writes its last record.
+                # The producers run on; then each is interrupted, and writes its last record.
                 await self.run_out()
                 report_ended(sum([producer.shut_down() for producer in list(self._producers.values())]))
                 with move_on_after(self.lease):
@@ -440,8 +443,13 @@ class Journal:
             # This feed no longer reads, so the next follower needs a new one.
             del self._feeds[feed.id]
 
+    def take_drain(self, seconds: float | None) -> None:
+        """Let producers run on at a shutdown for the seconds of a response's timing, if they are known."""
+        if self._follows_timing and seconds is not None:
+            self._drain = seconds
+
     async def run_out(self) -> None:
-        """Wait for the producers here at a shutdown, until `drain` seconds after the first such call."""
+        """Wait for the producers here at a shutdown, for a number of seconds after the first such call."""
         import anyio
 
         if self._drained_at is None:

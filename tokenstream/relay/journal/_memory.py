@@ -314,7 +314,8 @@ class MemoryJournal(Journal):
             more than an equal share makes room by its own answers first.
         expire: Seconds for which an answer is kept after its end.
         lease: Seconds within which readers learn that a producer is dead.
-        drain: Seconds that producers may run on when the journal is exited.
+        drain: Seconds that producers may run on when the journal is exited; None for as many as
+            `Timing(drain=)` gives to answers without a journal.
 
     Raises:
         MisuseError: A limit is too small or negative.
@@ -333,7 +334,7 @@ class MemoryJournal(Journal):
         per_owner: Bounds | None = BOUNDS,
         expire: float = 3600.0,
         lease: float = 15.0,
-        drain: float = 30.0,
+        drain: float | None = None,
     ) -> None:
         storage = MemoryStorage(
             max_answers=max_answers,

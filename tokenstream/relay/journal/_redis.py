@@ -285,7 +285,8 @@ class RedisJournal(Journal):
             have ended.
         expire: Seconds for which an answer is kept after its end.
         lease: Seconds within which readers learn that a producer is dead.
-        drain: Seconds that producers may run on when the journal is exited.
+        drain: Seconds that producers may run on when the journal is exited; None for as many as
+            `Timing(drain=)` gives to answers without a journal.
 
     Raises:
         MisuseError: The client is not an asyncio client of redis-py, or a limit is too small or negative.
@@ -305,7 +306,7 @@ class RedisJournal(Journal):
         per_owner: Bounds | None = BOUNDS,
         expire: float = 3600.0,
         lease: float = 15.0,
-        drain: float = 30.0,
+        drain: float | None = None,
     ) -> None:
         storage = RedisStorage(client, prefix=prefix, max_bytes=max_bytes, per_owner=per_owner, expire=expire)
         super().__init__(storage, lease=lease, drain=drain)
