@@ -1,11 +1,14 @@
-"""The code of docs/guides/browser.md, block by block."""
+"""The code for the browser's reader in the docs, block by block."""
 
 from __future__ import annotations
 
 from tests.docs.pages import blocks
 from tests.project import ROOT
 
-_BLOCKS = [block.code for block in blocks((ROOT / "docs" / "guides" / "browser.md").read_text("utf-8"), "js")]
+_PAGES = ("guides/browser.md", "guides/relay/details.md")
+_BLOCKS = [
+    block.code for page in _PAGES for block in blocks((ROOT / "docs" / page).read_text("utf-8"), "js")
+]
 
 
 def block_with(text: str) -> str:
