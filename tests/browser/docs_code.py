@@ -6,9 +6,7 @@ from tests.docs.pages import blocks
 from tests.project import ROOT
 
 _PAGES = ("guides/browser.md", "guides/relay/details.md")
-_BLOCKS = [
-    block.code for page in _PAGES for block in blocks((ROOT / "docs" / page).read_text("utf-8"), "js")
-]
+_BLOCKS = [block.code for page in _PAGES for block in blocks((ROOT / "docs" / page).read_text("utf-8"), "js")]
 
 
 def block_with(text: str) -> str:

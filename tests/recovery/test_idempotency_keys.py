@@ -65,7 +65,7 @@ def test_the_same_key_is_sent_until_content_has_arrived(headers: Any, is_async: 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
 def test_a_question_to_a_relay_has_a_key_by_itself(is_async: bool) -> None:
-    """Its journal then has the model asked once, even if the first response is lost."""
+    """A journal then has the model asked once, even if the first response is lost."""
     answers = [BUSY, BUSY, WHOLE]
 
     keys = [

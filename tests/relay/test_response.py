@@ -16,9 +16,9 @@ from tests.support.asgi import Client, response_to
 from tests.support.timing import PATIENCE
 from tokenstream.errors import MisuseError
 from tokenstream.relay import Timing, shut_down
+from tokenstream.relay._asgi.delivery import Outlet
 from tokenstream.relay._asgi.refusals import Refusal
 from tokenstream.relay._asgi.response import Response, make_response
-from tokenstream.relay._asgi.writing import Outlet
 
 pytestmark = pytest.mark.anyio
 

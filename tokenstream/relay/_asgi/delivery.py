@@ -1,19 +1,28 @@
-"""Delivery of answers to one reader over a connection, which may be lost at any time."""
+"""Delivery of an outlet's chunks to one reader over a connection, which may be lost at any time."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.shutdown import abort_connection, watch_shutdown
+from tokenstream.relay._attribution import ServedAnswer, make_answer_id
 from tokenstream.stream._reading.reader import raise_only, run_until_cancelled
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import Self
+
     from anyio import CancelScope
     from anyio.abc import TaskGroup
+
+    from tokenstream.relay._asgi.asking import AskedPosition
+    from tokenstream.relay._asgi.refusals import Refusal
+    from tokenstream.relay._protocols import HeaderFields
 
 STOP_SECONDS = 1.0
 """The seconds that a stopped answer has to end by itself before it is cancelled."""
@@ -67,6 +76,109 @@ def check_timing(timing: Any) -> Timing:  # noqa: ANN401 - as callers give it
     if not isinstance(timing, Timing):
         raise MisuseError(f"timing= takes a relay.Timing, such as relay.Timing(grace=30), not {timing!r}")
     return timing
+
+
+class Outlet(ABC):
+    """Supplies the chunks of one response to the sending task, which enters it.
+
+    The task passes what `next` has awaited to `encode`, and an exception of either to `encode_end`, until
+    `has_ended`. No coroutine is between the task and the source, since each token would pay for it.
+    Each chunk consists of whole events, so that a heartbeat may be sent between any two. Everything that
+    arrives while a chunk is being sent forms the next one.
+    """
+
+    headers: HeaderFields
+    """The headers of the response, in the order in which they are sent."""
+    heartbeat: bytes = b""
+    """The heartbeat, which may be sent between any two chunks; empty if the protocol has none."""
+    is_behind = False
+    """True if sending the last chunk took long, so that more may have arrived; set by whoever sends."""
+    first_chunk: bytes | None = None
+    """The chunk with which the body begins, which `open` has read; None if it is still to come."""
+    has_ended = False
+    """True once no more chunks follow."""
+    may_repeat = True
+    """False if the request, sent again, would ask the model again."""
+    ends_by_itself: ClassVar[bool] = False
+    """True if the answer may run on while the server shuts down; False for readers of one in a journal."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    @cached_property
+    def served(self) -> ServedAnswer:
+        """The record of the answer, with the id that a refused reader gets."""
+        return ServedAnswer(make_answer_id())
+
+    @property
+    def answer_id(self) -> str | None:
+        """The id of the answer in the head of the response; None for none."""
+        return None
+
+    @abstractmethod
+    async def __aexit__(self, *error: object) -> None:
+        """Close the source of the chunks."""
+
+    async def prepare(self, asked: AskedPosition) -> HeaderFields:
+        """Prepare for a request, before all other methods; return headers that replace `headers`."""
+        return {}
+
+    async def open(self) -> Refusal | None:
+        """Wait until the answer has begun; return a refusal if the answer failed before it began."""
+        return None
+
+    async def open_head(self) -> Refusal | None:
+        """Prepare for a HEAD request, which gets a head without a body; the answer is not read.
+
+        The result is the refusal whose head is sent in place of the answer's.
+        """
+        self.stop("only its head was asked for")
+        return None
+
+    @abstractmethod
+    def next(self) -> Awaitable[Any]:
+        """Return an awaitable for what arrives next."""
+
+    @abstractmethod
+    def encode(self, arrived: Any) -> bytes | None:  # noqa: ANN401 - the outlet's own
+        """Return the chunk for what has arrived; None if nothing is to be sent for it."""
+
+    @abstractmethod
+    def encode_end(self, error: Exception) -> bytes | None:
+        """Return the last chunk or None; raise an error that is not the answer's."""
+
+    @abstractmethod
+    def encode_refusal(self, refusal: Refusal) -> bytes:
+        """Return a refusal as the error event that ends a response whose head was sent already."""
+
+    @abstractmethod
+    def stop(self, reason: str) -> bool:
+        """Ask the answer to end, since its reader has disconnected; return without waiting.
+
+        If the result is False, the chunks do not end by themselves: the task that reads them is
+        cancelled.
+        """
+
+    def take_drain(self, seconds: float | None) -> None:  # noqa: B027 - most answers need their reader
+        """Note how many seconds answers may run on at a shutdown; None if it is not known."""
+
+    async def run_out(self) -> None:  # noqa: B027 - most answers need their reader
+        """Wait until the answers that need no reader have ended; called when the server shuts down.
+
+        The reader has got its last chunk. A server ends the application's lifespan only when its responses
+        are over, so what the answers use, such as an HTTP client, stays open until then.
+        """
+
+    def refuse(self, refusal: Refusal) -> None:  # noqa: B027 - only an answer of its own is refused
+        """Send a refusal in place of an answer that has not begun; called before all but `prepare`."""
+
+    def interrupt(self) -> bool:
+        """End the answer because the server shuts down; return True if that cuts off an answer."""
+        return False
+
+    def shutdown_chunk(self) -> bytes:
+        """Return the chunk to send when the server shuts down; empty if the protocol has no event for it."""
+        return b""
 
 
 class Delivery(ABC):

@@ -11,11 +11,10 @@ from anyio.lowlevel import checkpoint
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
+from tokenstream.relay._asgi.delivery import TIMING, Outlet, Timing, check_timing
 from tokenstream.relay._asgi.refusals import Refusal, quote_id, refuse_journal_error
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
-from tokenstream.relay._asgi.writing import Outlet
 from tokenstream.relay._attribution import ServedAnswer, make_answer_id
 from tokenstream.relay._encoders.tokenstream import error_record
 from tokenstream.relay._sending import Sending

@@ -8,10 +8,9 @@ from urllib.parse import unquote
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import make_source, refuse
-from tokenstream.relay._asgi.delivery import TIMING, Timing
+from tokenstream.relay._asgi.delivery import TIMING, Outlet, Timing
 from tokenstream.relay._asgi.refusals import quote_id, refuse_failed, refuse_journal_error
 from tokenstream.relay._asgi.response import make_response
-from tokenstream.relay._asgi.writing import Outlet
 from tokenstream.relay._attribution import interrupt_source
 from tokenstream.relay._events_in import EventsIn
 from tokenstream.relay._sending import Sending

@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
     from anyio import Event
 
-    from tokenstream.relay._asgi.delivery import Timing
+    from tokenstream.relay._asgi.delivery import Outlet, Timing
     from tokenstream.relay._asgi.refusals import RawHeaders
     from tokenstream.relay._asgi.response_type import StarletteResponse
-    from tokenstream.relay._asgi.writing import Outlet
     from tokenstream.relay._protocols import HeaderFields
 
 Scope: TypeAlias = "MutableMapping[str, Any]"

@@ -8,9 +8,14 @@ from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, pass_over
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, TIMING, Timing, check_timing
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
-from tokenstream.relay._asgi.socket_delivery import MessageRefused, SocketDelivery, parse_message
-from tokenstream.relay._asgi.sockets import Disconnection, wrap_socket
-from tokenstream.relay._asgi.writing import MessageWriter
+from tokenstream.relay._asgi.sockets import (
+    Disconnection,
+    MessageRefused,
+    MessageWriter,
+    SocketDelivery,
+    parse_message,
+    wrap_socket,
+)
 from tokenstream.relay._events_in import EventsIn
 from tokenstream.session import AsyncSession
 
