@@ -70,7 +70,7 @@ app = FastAPI(lifespan=lifespan, dependencies=[Depends(refuse_other_sites)])
 app.add_middleware(
     CORSMiddleware,
     allow_origins=[PAGE],
-    allow_methods=["GET", "POST"],
+    allow_methods=["GET", "HEAD", "POST"],
     allow_headers=["Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Answer-Id"],
     expose_headers=["Idempotency-Key", "X-Answer-Id", "Location", "Retry-After"],
 )

@@ -58,14 +58,14 @@ class AskedPosition:
 
 
 def read_asked(scope: Mapping[str, Any]) -> AskedPosition:
-    id, path = read_header(scope, b"x-answer-id"), _whole_path(scope)
+    id, path = read_header(scope, "x-answer-id"), _whole_path(scope)
     sent = (scope.get("raw_path") or b"").decode("latin-1")
     return AskedPosition(
         method=scope["method"],
         path=path,
-        position=read_header(scope, b"last-event-id"),
+        position=read_header(scope, "last-event-id"),
         id=unquote(id) if id else None,
-        key=read_header(scope, b"idempotency-key") or None,
+        key=read_header(scope, "idempotency-key") or None,
         # A server may send only a part of the path.
         sent_path=sent if unquote(sent) == path else "",
     )
@@ -81,13 +81,14 @@ def _whole_path(scope: Mapping[str, Any]) -> str:
     return sent if len(sent) > len(path) and sent.rstrip("/").endswith(path.rstrip("/")) else path
 
 
-def read_header(scope: Mapping[str, Any], name: bytes) -> str:
-    """Return a request's header, named in lower case; "" if it is absent."""
-    for key, value in scope["headers"]:
-        if key.lower() == name:
-            text: str = value.decode("latin-1")
-            return text
-    return ""
+def read_header(scope: Mapping[str, Any], name: str) -> str:
+    """Return a header, named in lower case, of an ASGI request; "" if it is absent.
+
+    Several headers with this name are joined, so that together they equal no single one.
+    """
+    key = name.encode()
+    values = [value for each, value in scope.get("headers", ()) if each.lower() == key]
+    return b", ".join(values).decode("latin-1")
 
 
 def fingerprint(key: str | None, body: object) -> str | None:

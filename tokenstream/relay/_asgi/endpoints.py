@@ -27,7 +27,6 @@ from tokenstream.relay._asgi.refusals import (
     refuse_journal_error,
 )
 from tokenstream.relay._asgi.response import Response
-from tokenstream.relay._asgi.sockets import read_all
 from tokenstream.relay._asgi.start import KEEPS_KEYS, StartOutlet
 from tokenstream.relay._attribution import ServedAnswer, make_answer_id
 from tokenstream.relay._protocols import find_protocol
@@ -203,7 +202,7 @@ class Endpoints:
         """Return the response to a request, according to its path and method."""
         if scope["method"] == "OPTIONS":
             raise _refuse(405, "not_allowed", _NO_CORS)
-        if sent_cross_site(partial(read_all, scope), self._origins):
+        if sent_cross_site(partial(read_header, scope), self._origins):
             raise _refuse(403, "cross_site", CROSS_SITE)
         path: str = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
         segments, method = path.split("/") if path else [], scope["method"]
@@ -218,7 +217,7 @@ class Endpoints:
                 _check_method(method, "GET", "HEAD")
                 # Some readers cannot set a header.
                 query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-                last_event_id = read_header(scope, b"last-event-id") or query.get("after", [""])[0]
+                last_event_id = read_header(scope, "last-event-id") or query.get("after", [""])[0]
                 owner = await self._find_owner(scope)
                 return follow(
                     self._journal,
@@ -242,7 +241,7 @@ class Endpoints:
     ) -> Response | _JSONResponse:
         """Start an answer; return a response with its id or with the answer."""
         owner = await self._find_owner(scope)
-        kind = read_header(scope, b"content-type").partition(";")[0].strip().lower()
+        kind = read_header(scope, "content-type").partition(";")[0].strip().lower()
         # A page of another site may send any body without a type.
         if kind != "application/json" and not kind.endswith("+json"):
             raise _refuse(415, "unsupported_type", "the body must be application/json")
@@ -252,7 +251,7 @@ class Endpoints:
         # Made in any case: it chooses the id, and knows the protocol's content type.
         outlet = StartOutlet(make, self._journal, None, protocol=self._protocol, owner=owner, body=request)
         asked = read_asked(scope)
-        accepts_answer = outlet.headers["content-type"].partition(";")[0] in read_header(scope, b"accept")
+        accepts_answer = outlet.headers["content-type"].partition(";")[0] in read_header(scope, "accept")
         if accepts_answer or asked.continues:
             # The client wants the answer in this response, not only its id.
             return Response(outlet, timing=self._timing)

@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._asgi.sockets import read_all, wrap_socket
+from tokenstream.relay._asgi.asking import read_header
+from tokenstream.relay._asgi.sockets import wrap_socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -83,7 +84,7 @@ def _reader_of(request: Any) -> Callable[[str], str]:  # noqa: ANN401 - one of s
     scope: Any = getattr(request, "scope", None)
     if scope is None and not isinstance(request, dict):
         return wrap_socket(request).read_header
-    return partial(read_all, request if scope is None else scope)
+    return partial(read_header, request if scope is None else scope)
 
 
 def _normalize(origin: str) -> str:

@@ -13,6 +13,7 @@ from tokenstream._basics.error_marks import mark_reported
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, ProtocolError, StreamError
+from tokenstream.relay._asgi.asking import read_header
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
 from tokenstream.relay._attribution import interrupt_source
 from tokenstream.relay._events_in import SLOW_SEND
@@ -20,7 +21,7 @@ from tokenstream.relay._sending import AWS_EVENT_STREAM, Sending
 from tokenstream.stream._log import INFO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.relay._asgi.delivery import Timing
@@ -99,7 +100,7 @@ class _ASGISocket(ServerSocket):
     """A WebSocket of Starlette, FastAPI or Litestar."""
 
     def read_header(self, name: str) -> str:
-        return read_all(self._framework_socket.scope, name)
+        return read_header(self._framework_socket.scope, name)
 
     async def _open(self) -> None:
         state = getattr(self._framework_socket, "application_state", None)
@@ -150,17 +151,6 @@ def wrap_socket(websocket: object) -> ServerSocket:
         return _WebsocketsSocket(websocket)
     raise MisuseError(
         f"this is not a WebSocket of Starlette, FastAPI, Litestar or websockets: {type(websocket).__name__}"
-    )
-
-
-def read_all(scope: Mapping[str, Any], name: str) -> str:
-    """Return a header, named in lower case, of an ASGI request; "" if it is absent.
-
-    Several headers with this name are joined, so that together they equal no single one.
-    """
-    key = name.encode()
-    return b", ".join([value for each, value in scope.get("headers", ()) if each.lower() == key]).decode(
-        "latin-1"
     )
 
 

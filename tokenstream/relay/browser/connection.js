@@ -251,9 +251,12 @@ export class Connection {
     try {
       const headers = await this.#headers();
       headers.set("Accept", "text/event-stream");
-      // Without it, fetch calls a string plain text, as a form of any other site may.
-      if (typeof this.#init.body === "string" && !headers.has("Content-Type")) headers.set("Content-Type", "application/json");
-      if (!this.#gets && !asksFirst && !headers.has("Idempotency-Key")) headers.set("Idempotency-Key", this.#key);
+      // A HEAD without these is no matter of CORS.
+      if (!asksFirst) {
+        // Without it, fetch calls a string plain text, as a form of any other site may.
+        if (typeof this.#init.body === "string" && !headers.has("Content-Type")) headers.set("Content-Type", "application/json");
+        if (!this.#gets && !headers.has("Idempotency-Key")) headers.set("Idempotency-Key", this.#key);
+      }
       if (this.position > 0) headers.set("Last-Event-ID", String(this.position));
       if (this.id !== null && (this.#exposed || !this.#gets)) headers.set("X-Answer-Id", encodeURIComponent(this.id));
       /** @type {RequestInit} */ const init = { cache: "no-store", ...this.#init, headers, signal };
