@@ -162,6 +162,7 @@ class _RepeatedRequests(SourceOpener):
             options = continued.build_options(attempt)
         elif attempt.mode == "pause":
             options = with_other_body(options, attempt.request(options["json"]))
+        self.sent_request = url, options.get("json")
         asked = method, url, client, deadlines, options
         if attempt.mode == "resume":
             asked = _resuming_arguments(attempt, asked)

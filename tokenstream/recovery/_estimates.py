@@ -12,6 +12,7 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import ConnectError, NotAStream, StatusError
 
 if TYPE_CHECKING:
+    from tokenstream._basics.request_facts import RequestPair
     from tokenstream.errors import StreamError
     from tokenstream.message import Usage
     from tokenstream.recovery._open import SourceOpener
@@ -47,9 +48,9 @@ class RequestSize(NamedTuple):
         return math.ceil(self.bytes / bytes_per_token) + self.media_tokens
 
 
-def measure_request(opener: SourceOpener) -> RequestSize:
-    """Return the size of the JSON that an opener sends; nothing if that is not known."""
-    payload = None if opener.asked is None else opener.asked[1]
+def measure_request(asked: RequestPair | None) -> RequestSize:
+    """Return the size of the JSON of a request; nothing if that is not known."""
+    payload = None if asked is None else asked[1]
     if payload is None or callable(payload):
         return RequestSize()
     size, tokens, left = len(to_json_bytes(payload)), 0, [payload]
@@ -102,5 +103,5 @@ def estimate_attempt(
     usage = estimate_from(usage, size)
     if usage.input_tokens is not None or opener.asked is None:
         return usage
-    tokens = (request or measure_request(opener)).count_tokens(BYTES_PER_TOKEN)
+    tokens = (request or measure_request(opener.sent_request or opener.asked)).count_tokens(BYTES_PER_TOKEN)
     return usage.model_copy(update={"input_tokens": tokens, "basis": "estimated"})

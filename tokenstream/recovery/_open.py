@@ -64,6 +64,8 @@ class SourceOpener(ABC):
     """Imports the modules that opening needs, before the timing starts."""
     asked: RequestPair | None = None
     """The URL and the JSON of the last request; None if the library does not make the request."""
+    sent_request: RequestPair | None = None
+    """The same with what a continuation has added to the JSON; None before there is another request."""
     route: Route | None = None
     """The caller's route whose request this opener sends; None for the first request, and for a function."""
     attempts = 1

@@ -113,7 +113,7 @@ class Spending:
     def find_excess(self, usage: Usage, size: int) -> str | None:
         """Count what has arrived; return the reason to stop the answer, or None if it may go on."""
         if usage.input_tokens is None and self._request is None:
-            self._request = measure_request(self._opener)
+            self._request = measure_request(self._opener.sent_request or self._opener.asked)
         usage = estimate_attempt(usage, size, self._opener, self._request)
         self._now, self._tokens_now = self._opener.price.of(usage) or 0.0, self._count_tokens(usage)
         purse, cost = self.purse, self.spent + self._now
@@ -186,7 +186,7 @@ class Spending:
                 "a Purse takes out what an answer may cost, for which its request needs an output limit: "
                 "set it in the payload, such as max_tokens"
             )
-        size, media = measure_request(opener)
+        size, media = measure_request(opener.asked)
         size += size_of(attempt.message.text) if attempt.asked else 0
         tokens = RequestSize(size, media).count_tokens(_LEAST_BYTES_PER_TOKEN)
         cost = opener.price.of(Usage(input_tokens=tokens, output_tokens=limit, basis="estimated"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -59,6 +60,16 @@ class TestABrokenAttempt:
         assert broken.usage.input_tokens is not None
         assert broken.cost == price(broken.usage)
         assert (whole.usage.basis, whole.cost) == ("reported", 27)
+
+    @in_each_world
+    def test_that_goes_on_has_the_tokens_of_what_is_sent_back(self, world: str) -> None:
+        """A continuation's request is longer by the text so far, which is paid for again."""
+        provider = Provider("openai-chat", CUT, Behaviour("early_end", 2), Behaviour("early_end", 1))
+        found = ask(world, provider, Retry(attempts=3, wait=0, mode="continue"), price=price)
+
+        assert [math.ceil(len(request.content) / 4) for request in provider.requests] == [
+            report.usage.input_tokens for report in found.reports
+        ]
 
     @in_each_world
     @pytest.mark.parametrize("fault", ["status", "refused", "html", "connect"])
