@@ -6,15 +6,19 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tokenstream import Message
+
 TEXT = (
     "The tide comes in twice a day — it lifts the boats, turns them round, and lays them down again.\n\n"
     "- the moon pulls\n- the sea follows\n\n„Wohin?“ fragt das Kind, und 潮 heißt Flut. Then it is quiet."
 )
+JSON = '{"tide": "high", "metres": 4, "boats": ["Anna", "Ebbe"], "quiet": true}'
 THOUGHTS = "The child asks about tides, so I begin with the moon."
 CALLS: dict[str, dict[str, Any]] = {"moor": {"boat": "Anna", "ropes": 4}, "signal": {"light": "green"}}
 FORMATS = ("openai-chat", "anthropic", "gemini", "openai-responses", "ollama")
 KINDS: dict[str, tuple[str, ...]] = {
     "text": ("text",),
+    "JSON": ("text",),
     "thoughts": ("thoughts", "text"),
     "call": ("moor",),
     "text and call": ("text", "moor"),
@@ -50,7 +54,7 @@ class Fault:
 class Plan:
     """A route: its API, its attempts, and what goes wrong with each of its responses."""
 
-    format: str
+    format: Any
     attempts: int
     faults: tuple[Fault, ...]
     delay: int
@@ -70,8 +74,8 @@ class Leave:
     how: str
     """By `break`, `close`, `stop`, by an exception ("raise"), or by the end of a "task" or of a "scope"."""
     gate: str
-    """What is counted: "item", "wire" for each step of a connection, "purse" for each time that one is asked,
-    or "turn" of the event loop."""
+    """Each "item" that is read, each step on the "wire", each of a "purse" in a file or in Redis, or each
+    "turn" of the event loop."""
     count: int
 
     @classmethod
@@ -108,6 +112,10 @@ class Draw:
     or writes "prose"."""
     is_background: bool
     """True if Responses are kept by their provider, which can be asked for the rest."""
+    is_judged: bool
+    """True if `accept` asks for the whole answer, so that nothing is given before it is there."""
+    skipped: int | None
+    """The number of the attempt that `on_retry` skips; None if it skips none."""
     leave: Leave | None
     returns: bool
     """True if another process asks again after an error or a leave, with the same store."""
@@ -133,7 +141,9 @@ class Draw:
             view=chance.choice(VIEWS),
             model=chance.choice(["calls again", "calls again", "stops", "prose"]),
             is_background=chance.random() < 0.4,
-            leave=Leave.draw(chance, world, has_purse=purse not in (None, "bound")),
+            is_judged=chance.random() < 0.15,
+            skipped=chance.choice([None, None, None, 2, 3]),
+            leave=Leave.draw(chance, world, has_purse=purse in ("file", "redis")),
             returns=chance.random() < 0.5,
             piece=chance.choice([3, 11, 40]),
         )
@@ -148,7 +158,11 @@ class Draw:
         """The calls of the whole answer, by tool and arguments."""
         return [(name, CALLS[name]) for name in KINDS[self.kind] if name in CALLS]
 
+    def accepts(self, message: Message) -> bool:
+        """Return True for the whole answer."""
+        return message.text == self.text and len(message.tool_calls) == len(self.calls)
+
     @property
     def text(self) -> str:
         """The text of the whole answer."""
-        return TEXT if "text" in KINDS[self.kind] else ""
+        return "" if "text" not in KINDS[self.kind] else JSON if self.kind == "JSON" else TEXT

@@ -12,21 +12,25 @@ from tests.recovery.law.reading import Places, Seen
 from tests.support.timing import AT_ONCE
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
 
-
 MOST_OF_INPUT = 0.005
 """More than the input of a first request costs."""
 
 
 def find_breaches(seen: Seen, places: Places) -> list[str]:
     """Return what is against a law."""
-    found = [*_judge_error(seen), *_judge_words(seen), *_judge_calls(seen, places), *_judge_rest(seen)]
-    return found + [*_judge_money(seen)]
+    calls, rest, money = _judge_calls(seen, places), _judge_rest(seen), _judge_money(seen)
+    return [*_judge_error(seen), *_judge_words(seen), *calls, *rest, *money]
 
 
 def _judge_error(seen: Seen) -> Iterator[str]:
-    """An error is one of the library's, and only a bound of money, or a reader who leaves, gives no answer."""
+    """Without an error, an answer is complete, but for a bound of money and a reader who leaves."""
     error, message = seen.error, seen.message
-    if isinstance(error, MisuseError) and error.kind == "consumed" and seen.has_left and not seen.providers.open:
+    if (
+        isinstance(error, MisuseError)
+        and error.kind == "consumed"
+        and seen.has_left
+        and not seen.providers.open
+    ):
         # A loop that begins after `stop` is refused.
         return
     if error is not None and not isinstance(error, (StreamError, OutputIncomplete, Left)):
@@ -35,25 +39,31 @@ def _judge_error(seen: Seen) -> Iterator[str]:
         yield f"error: without a bound, {error!r}"
     if isinstance(error, StreamError) and not isinstance(error, OutputIncomplete) and message.complete:
         yield f"error: of a complete answer, {error!r}"
-    if error is None and not seen.has_left and not message.complete:
-        if not (seen.draw.purse and message.ending == "stopped"):
-            yield f"error: none, and the answer is {message.ending}"
+    may_stop = seen.has_left or (seen.draw.purse and message.ending == "stopped")
+    if error is None and not may_stop and not message.complete:
+        yield f"error: none, and the answer is {message.ending}"
 
 
 def _judge_words(seen: Seen) -> Iterator[str]:
     """The text is that of a perfect connection, or its beginning."""
     whole, message = seen.draw.text, seen.message
     partial = getattr(seen.error, "partial", None)
-    for name, text in (("view", seen.text), ("message", message.text), ("error", partial.text if partial else "")):
+    for name, text in (
+        ("view", seen.text),
+        ("message", message.text),
+        ("error", partial.text if partial else ""),
+    ):
         if not whole.startswith(text):
             yield f"words: of the {name}, {text[-60:]!r}"
+    if seen.draw.is_judged and seen.error is not None and not message.complete and seen.text:
+        yield f"words: {seen.text[-40:]!r} was given before it was accepted"
     if not message.complete:
         return
     if message.text != whole:
         yield f"words: a complete answer ends with {message.text[-40:]!r}"
-    if seen.error is None and not seen.has_left and seen.draw.view in ("text", "sentences", "events", "final"):
-        if seen.text != whole:
-            yield f"words: a complete answer was shown to {seen.text[-40:]!r}"
+    given_all = seen.draw.view in ("text", "sentences", "events", "final")
+    if given_all and seen.error is None and not seen.has_left and seen.text != whole:
+        yield f"words: a complete answer was shown to {seen.text[-40:]!r}"
 
 
 def _judge_calls(seen: Seen, places: Places) -> Iterator[str]:
@@ -80,6 +90,13 @@ def _judge_rest(seen: Seen) -> Iterator[str]:
         yield f"open: {seen.tasks_left} tasks"
     yield from (f"asked: {wrong}" for wrong in providers.wrong)
     reports = seen.stream.attempts
+    for number, plan in enumerate(seen.draw.routes):
+        requests = [bill for bill in providers.bills if bill.route == number and bill.resumes is None]
+        if len(requests) > plan.attempts:
+            yield f"asked: route {number}, {len(requests)} times"
+    waits = {report.wait for report in reports if report.mode != "hedge"}
+    if waits - {0.0}:
+        yield f"reports: waits of {waits}"
     unsent = len(reports) - len(providers.bills)
     hedges = sum(report.mode == "hedge" for report in reports)
     if not 0 <= unsent <= hedges + seen.has_left:
@@ -97,7 +114,9 @@ def _judge_money(seen: Seen) -> Iterator[str]:
     if stream.cost is None:
         yield "money: nobody knows the cost"
         return
-    reports = [(report.mode, report.route, report.usage.output_tokens, report.cost) for report in stream.attempts]
+    reports = [
+        (report.mode, report.route, report.usage.output_tokens, report.cost) for report in stream.attempts
+    ]
     told = f"{stream.cost:.4f} in {reports}"
     if not isclose(stream.cost, sum(report.cost or 0.0 for report in stream.attempts), abs_tol=1e-6):
         yield f"money: the sum is not {told}"

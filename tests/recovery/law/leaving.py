@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import anyio
+import pytest
+from redis import Redis
 
 from tests.recovery.law.draws import Leave
-from tokenstream import Purse
+
+fcntl = pytest.importorskip("fcntl")
 
 
-class Left(Exception):  # noqa: N818 - no error
+class Left(Exception):
     """Raised in the reader's loop by a reader who leaves so."""
 
 
@@ -28,13 +33,11 @@ class Leaver:
         self.has_left = False
         self.go: Callable[[], object] = lambda: None
         """Leaves in the drawn way."""
-        self.is_armed = False
-        """True once the reader is there."""
         self._passed = 0
 
     def waits_at(self, gate: str) -> bool:
-        """Return True if the reader is there, and has yet to leave at this gate."""
-        return self.leave is not None and gate == self.leave.gate and self.is_armed and not self.has_left
+        """Return True if the reader has yet to leave at this gate."""
+        return self.leave is not None and gate == self.leave.gate and not self.has_left
 
     def passes(self, gate: str) -> None:
         """Count a step; leave if it is the one."""
@@ -52,24 +55,29 @@ class Leaver:
             self.passes("turn")
 
 
-class WatchedPurse(Purse):
-    """A purse at which a reader may leave, before it is changed and after that.
+@contextmanager
+def watch_purses(leaver: Leaver) -> Generator[None]:
+    """Have a reader leave before a purse in a file or in Redis is changed, or after that.
 
     While a thread changes it, the event loop comes to know of the leave before it knows of the change.
     """
+    home, flock, eval_script = threading.current_thread(), fcntl.flock, Redis.eval
 
-    leaver: Leaver
-    home: threading.Thread
-    """The thread of the reader."""
+    def pass_gate() -> None:
+        if threading.current_thread() is home:
+            leaver.passes("purse")
+        elif leaver.waits_at("purse"):
+            anyio.from_thread.run_sync(leaver.passes, "purse")
 
-    def add(self, *args: Any, **options: Any) -> Any:
-        self._pass_gate()
-        changed = super().add(*args, **options)
-        self._pass_gate()
+    def lock(*arguments: Any) -> None:
+        pass_gate()
+        flock(*arguments)
+
+    def change(*arguments: Any) -> Any:
+        pass_gate()
+        changed = eval_script(*arguments)
+        pass_gate()
         return changed
 
-    def _pass_gate(self) -> None:
-        if threading.current_thread() is self.home:
-            self.leaver.passes("purse")
-        elif self.leaver.waits_at("purse"):
-            anyio.from_thread.run_sync(self.leaver.passes, "purse")
+    with patch.object(fcntl, "flock", lock), patch.object(Redis, "eval", change):
+        yield

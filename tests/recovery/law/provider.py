@@ -14,7 +14,7 @@ import anyio
 import httpx
 
 from tests.recovery.continuing import last_words
-from tests.recovery.law.draws import CALLS, CUTS, KINDS, TEXT, THOUGHTS, Draw, Fault
+from tests.recovery.law.draws import CALLS, CUTS, KINDS, THOUGHTS, Draw, Fault
 from tests.recovery.law.leaving import Leaver
 from tests.recovery.unseen import text_sent_back
 from tokenstream import Stream, testing
@@ -45,7 +45,8 @@ def payload_of(format: str, *, is_background: bool) -> dict[str, Any]:
         kept = {"background": True, "store": True} if is_background else {}
         return {**payload, "input": asked, "max_output_tokens": LIMIT, **kept}
     payload["messages"] = [{"role": "user", "content": asked}]
-    return {**payload, **({"options": {"num_predict": LIMIT}} if format == "ollama" else {"max_tokens": LIMIT})}
+    limit: Any = {"options": {"num_predict": LIMIT}} if format == "ollama" else {"max_tokens": LIMIT}
+    return {**payload, **limit}
 
 
 @dataclass
@@ -77,7 +78,8 @@ class Bill:
         if self.resumes is not None:
             return 0.0, 0.0
         price = OUTPUT_PRICES[self.route]
-        written = self.output if self.pulled >= len(self.chunks) else size_of(self.chunks[: self.pulled], self.format) / 4
+        is_whole = self.pulled >= len(self.chunks)
+        written = self.output if is_whole else size_of(self.chunks[: self.pulled], self.format) / 4
         most = self.output if self.is_kept else written
         # An estimate rounds each part, and the last chunk may be in pieces.
         slack = 14 if self.chunks else 0
@@ -106,7 +108,7 @@ def size_of(chunks: list[bytes], format: str) -> int:
 
 
 @cache
-def write(format: str, kind: str, text: str, piece: int, number: int, input: int) -> tuple[list[bytes], int]:
+def write(format: str, kind: str, text: str, piece: int, number: int, asked: int) -> tuple[list[bytes], int]:
     """Return the chunks of an answer, and the tokens that its provider counts in it."""
     script, size = testing.script(id=f"answer-{number}"), 0
     for part in KINDS[kind]:
@@ -124,10 +126,10 @@ def write(format: str, kind: str, text: str, piece: int, number: int, input: int
             script = script.tool_call(part, pieces, id=f"call-{number}-{part}")
             size += len(arguments)
     output = math.ceil(size / 4)
-    chunks = script.usage(input_tokens=input, output_tokens=output).finish().chunks(format)
+    chunks = script.usage(input_tokens=asked, output_tokens=output).finish().chunks(format)
     if format == "anthropic":
         # Its first event has the count of the request, as the provider's own has.
-        chunks[0] = chunks[0].replace(b'"input_tokens":0', b'"input_tokens":%d' % input)
+        chunks[0] = chunks[0].replace(b'"input_tokens":0', b'"input_tokens":%d' % asked)
     return chunks, output
 
 
@@ -199,11 +201,11 @@ class Providers:
     def _write(self, bill: Bill, payload: Any) -> None:
         """Write the answer to a request: the whole one, or the rest of it behind what is sent back."""
         draw, given = self.draw, text_sent_back(payload)
-        text, kind = TEXT, draw.kind
+        text, kind = draw.text, draw.kind
         if given:
-            if not TEXT.startswith(given.rstrip()):
+            if not draw.text.startswith(given.rstrip()):
                 self.wrong.append(f"another text was sent back: {given[-40:]!r}")
-            rest = TEXT[len(given.rstrip()) :]
+            rest = draw.text[len(given.rstrip()) :]
             turns: Any = payload.get("contents") or payload.get("messages") or payload.get("input")
             text = rest if turns[-1]["role"] in ("assistant", "model") else last_words(given) + rest
             kind = kind.replace("thoughts", "text")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,10 +12,10 @@ from typing import Any
 import anyio
 
 from tests.recovery.law.draws import CALLS, Draw
-from tests.recovery.law.leaving import Leaver, Left, WatchedPurse
+from tests.recovery.law.leaving import Leaver, Left, watch_purses
 from tests.recovery.law.provider import INPUT_PRICE, OUTPUT_PRICES, PATHS, Providers, payload_of
-from tests.support.either import Each, connect_in, got, inside, run_in
-from tokenstream import Message, Retry, Route, Routes, Usage
+from tests.support.either import Each, connect_in, got, run_in
+from tokenstream import Message, Purse, Retry, Route, Routes, Usage
 from tokenstream.call_store import AsyncRedisCallStore, MemoryCallStore, RedisCallStore
 from tokenstream.events import Restarted, TextDelta, ToolCallDone
 
@@ -32,14 +31,12 @@ class Places:
     runs: Counter[str] = field(default_factory=Counter[str])
     """How often each tool has run."""
 
-    def make_purse(self, draw: Draw, leaver: Leaver) -> WatchedPurse | None:
+    def make_purse(self, draw: Draw) -> Purse | None:
         if draw.purse in (None, "bound"):
             return None
         file = self.folder / f"purse-{draw.seed}" if draw.purse == "file" else None
         redis = self.redis if draw.purse == "redis" else None
-        purse = WatchedPurse(most=draw.most, file=file, redis=redis)
-        purse.leaver, purse.home = leaver, threading.current_thread()
-        return purse
+        return Purse(most=draw.most, file=file, redis=redis)
 
     def make_store(self, draw: Draw) -> Any:
         """Return the store of calls; on trio, no client of Redis can be waited for."""
@@ -59,7 +56,7 @@ class Seen:
 
     draw: Draw
     providers: Providers
-    purse: WatchedPurse | None
+    purse: Purse | None
     spent_before: float = 0.0
     text: str = ""
     calls: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
@@ -78,12 +75,11 @@ def run(draw: Draw, places: Places) -> Seen:
     """Run a program as drawn, and return what it had."""
     leaver = Leaver(draw.leave)
     providers = Providers(draw, leaver)
-    purse = places.make_purse(draw, leaver)
+    purse = places.make_purse(draw)
     seen = Seen(draw, providers, purse)
     seen.spent_before = 0.0 if purse is None else purse.spent
-    leaver.is_armed = True
-    run_in(draw.world, _live, seen, leaver, places)
-    leaver.is_armed = False
+    with watch_purses(leaver):
+        run_in(draw.world, _live, seen, leaver, places)
     return seen
 
 
@@ -105,8 +101,11 @@ def _ask(seen: Seen) -> Any:
         for number, plan in enumerate(draw.routes)
     ]
     most: Any = draw.most if draw.purse == "bound" else seen.purse
+    judges: Any = {"accept": draw.accepts} if draw.is_judged else {}
+    if draw.skipped is not None:
+        judges["on_retry"] = lambda attempt: attempt.skip() if attempt.number == draw.skipped else None
     hedge: Any = {} if draw.hedge_after is None else {"hedge_after": draw.hedge_after}
-    retry = Retry(routes=Routes(*others, **hedge), wait=0, mode=draw.mode, most=most)
+    retry = Retry(routes=Routes(*others, **hedge), wait=0, mode=draw.mode, most=most, **judges)
     return connect_in(draw.world)(first, retry=retry, answer_id="the tide")
 
 
@@ -184,7 +183,8 @@ class _Reader:
                 if how == "raise":
                     raise Left
                 if how == "close":
-                    await got((self._stream.close if self._seen.draw.world == "sync" else self._stream.aclose)())
+                    stream = self._stream
+                    await got(stream.close() if self._seen.draw.world == "sync" else stream.aclose())
                 if how in ("close", "break"):
                     break
 
