@@ -55,7 +55,7 @@ def _judge_words(seen: Seen) -> Iterator[str]:
     ):
         if not whole.startswith(text):
             yield f"words: of the {name}, {text[-60:]!r}"
-    if seen.draw.is_judged and seen.error is not None and not message.complete and seen.text:
+    if seen.draw.is_judged and not (seen.has_left or message.complete) and seen.text:
         yield f"words: {seen.text[-40:]!r} was given before it was accepted"
     if not message.complete:
         return

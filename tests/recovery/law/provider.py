@@ -162,12 +162,13 @@ class Providers:
         route = int(request.url.host[5])
         # A request on its way may reach the model, though nobody waits for the answer.
         bill = Bill(route, "left", self.draw.routes[route].format, math.ceil(len(request.content) / 4))
-        if request.method == "POST":
+        is_paid = request.method == "POST" and not request.url.path.endswith("/cancel")
+        if is_paid:
             self.bills.append(bill)
         self.leaver.passes("wire")
         for _ in range(self.draw.routes[route].delay + 1):
             await anyio.lowlevel.checkpoint()
-        if request.method == "POST":
+        if is_paid:
             self.bills.remove(bill)
         return self._answer(request)
 
