@@ -11,15 +11,21 @@ from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._attribution import ending_of
 from tokenstream.relay._sending import Sending
-from tokenstream.steps._events import RunEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-    from typing import Self, Unpack
+    from typing import Protocol, Self, Unpack
 
     from tokenstream.events import Event
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
+
+    class EitherLoopEvents(Protocol):
+        """Events for a loop of either kind, such as those of a run."""
+
+        def __iter__(self) -> Iterator[Event]: ...
+        def __aiter__(self) -> AsyncIterator[Event]: ...
+
 
 PieceT = TypeVar("PieceT")
 
@@ -144,7 +150,7 @@ class EncodedRun(EncodedAnswer[PieceT], AsyncEncodedAnswer[PieceT]):
 
 @overload
 def encode(
-    stream: RunEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
+    stream: EitherLoopEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> EncodedRun[bytes]: ...
 @overload
 def encode(
@@ -196,7 +202,7 @@ def encode(
 
 @overload
 def payloads(
-    stream: RunEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
+    stream: EitherLoopEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
 ) -> EncodedRun[dict[str, Any]]: ...
 @overload
 def payloads(
@@ -240,11 +246,11 @@ def payloads(
 
 def _make_iterator(source: object, sending: Sending, *, joins: bool) -> object:
     """Return the iterator, sync or async like the source, over encoded events; `joins` joins each one's."""
-    if isinstance(source, RunEvents):
-        # The events of a run can be read in a loop of either kind.
-        return EncodedRun[Any](source, sending, joins=joins)
-    if hasattr(source, "__aiter__"):
-        return AsyncEncodedAnswer[Any](source, sending, joins=joins)
-    if hasattr(source, "__iter__"):
-        return EncodedAnswer[Any](source, sending, joins=joins)
+    kinds = {
+        (True, True): EncodedRun[Any],
+        (False, True): AsyncEncodedAnswer[Any],
+        (True, False): EncodedAnswer[Any],
+    }
+    if make := kinds.get((hasattr(source, "__iter__"), hasattr(source, "__aiter__"))):
+        return make(source, sending, joins=joins)
     raise MisuseError(f"{type(source).__qualname__} is not iterable: pass a stream, or an iterable of events")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast, overload
+from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, pass_over
@@ -17,10 +17,10 @@ from tokenstream.relay._asgi.sockets import (
     wrap_socket,
 )
 from tokenstream.relay._events_in import EventsIn
-from tokenstream.session import AsyncSession
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+    from typing import Protocol
 
     from anyio import CancelScope
 
@@ -30,7 +30,19 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
     from tokenstream.router import Router
-    from tokenstream.session import AsyncAnswer
+
+    class InterruptibleAnswer(Protocol):
+        """An answer that can be stopped, or interrupted where the user has heard enough."""
+
+        def __aiter__(self) -> AsyncIterator[Event]: ...
+        def stop(self, reason: str | None = None) -> None: ...
+        async def interrupt(self, *, played_ms: float | None = None) -> None: ...
+
+    class AsksInTurn(Protocol):
+        """An open conversation, such as an `AsyncSession`."""
+
+        def ask(self, content: str, *, router: Router | None = None) -> InterruptibleAnswer: ...
+
 
 _MAX_QUESTION = 1_048_576
 """The maximum size of a client's message, in characters or bytes; a question may hold a whole document."""
@@ -47,19 +59,19 @@ class SessionDelivery(SocketDelivery):
     def __init__(
         self,
         socket: ServerSocket,
-        session: AsyncSession,
+        session: AsksInTurn,
         router: Router | None,
         make_writer: Callable[[], MessageWriter],
         timing: Timing,
     ) -> None:
         from anyio import Event, create_memory_object_stream
 
-        if not isinstance(cast("object", session), AsyncSession):
+        if not (hasattr(session, "ask") and hasattr(session, "__aenter__")):
             raise MisuseError(f"session= is an AsyncSession, and not {type(session).__name__}")
         super().__init__(socket, make_writer, timing)
         self._session = session
         self._router = router
-        self._answer: AsyncAnswer | None = None
+        self._answer: InterruptibleAnswer | None = None
         """The latest answer; None before the first question."""
         self._scope: CancelScope | None = None
         """The scope in which the answer is read; None once its end is being sent, or if there is none."""
@@ -248,7 +260,7 @@ async def websocket(
 async def websocket(
     ws: object,
     *,
-    session: AsyncSession,
+    session: AsksInTurn,
     router: Router | None = None,
     protocol: ProtocolName = "tokenstream",
     shape: Shape | None = None,
@@ -262,7 +274,7 @@ async def websocket(
     ws: object,
     stream: AsyncIterable[Event] | None = None,
     *,
-    session: AsyncSession | None = None,
+    session: AsksInTurn | None = None,
     router: Router | None = None,
     protocol: ProtocolName = "tokenstream",
     shape: Shape | None = None,
@@ -287,8 +299,8 @@ async def websocket(
     Args:
         ws: A WebSocket of Starlette, FastAPI or Litestar, or a server's connection of `websockets`.
         stream: The answer; None with `session=`.
-        session: The session to ask, which the application has entered, and which nobody else asks; None
-            with `stream`.
+        session: The `AsyncSession` to ask, which the application has entered, and which nobody else asks;
+            None with `stream`.
         router: Runs the tools that the session's answers call; None to end an answer with its calls.
         protocol: The name of the protocol in which to send the answers.
         shape: Transforms the text of each text part: a function that takes a text view and returns a
@@ -307,7 +319,7 @@ async def websocket(
         MisuseError: Somebody else reads an answer of the session, or it was closed; see `MisuseError.kind`.
 
     Example:
-        >>> from tokenstream import aconnect
+        >>> from tokenstream import AsyncSession, aconnect
         >>> async def endpoint(ws: object, payloads: AsyncIterable[object]) -> None:
         ...     async for payload in payloads:
         ...         await websocket(ws, aconnect("https://api.example/v1/chat", json=payload))
