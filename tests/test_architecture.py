@@ -16,6 +16,7 @@ from pathlib import Path
 import grimp
 import pytest
 
+from tests.house.rooms import settled
 from tests.project import PACKAGE, PYPROJECT, ROOT, parsed, parsed_with, source_of
 from tests.support import registry
 from tests.support.tables import in_one_test
@@ -92,6 +93,25 @@ def test_what_runs_imports_nothing_from_above() -> None:
     upward = graph.find_illegal_dependencies_for_layers(layers)
 
     assert {("tokenstream.recovery", "tokenstream._request")} == {(up.importer, up.imported) for up in upward}
+
+
+def test_the_contracts_have_each_room_in_one_ring() -> None:
+    """A room that no contract knows might be imported by all, and would count as a guest."""
+    outside = sorted(_CONTRACTS["relay"]["forbidden_modules"])
+    for ring in ("relay", "recovery", "answer"):
+        assert outside == sorted(_CONTRACTS[ring]["forbidden_modules"])
+        outside = sorted([*outside, *_CONTRACTS[ring]["source_modules"]])
+
+    assert outside == sorted(f"tokenstream.{room}" for room in _rooms(PACKAGE))
+
+
+def test_architecture_has_the_sums_of_the_rings() -> None:
+    """Somebody who must judge the library sees how much of it an answer needs."""
+    page = (ROOT / ".github" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \*\*(\w+)\*\* \|.*\| (\d+),000 \|$", page, re.MULTILINE)
+
+    rings = {ring: has["lines"] for ring, has in settled("rings").items() if has["lines"]}
+    assert dict(rows) == {ring: f"{lines / 1000:.0f}" for ring, lines in rings.items()}
 
 
 def test_below_the_formats_only_a_message_imports_by_name() -> None:

@@ -124,6 +124,7 @@ class Checks:
             ),
             Lane("CONTRIBUTING", self._contributing, ["README: tests"]),
             Lane("evidence", main("python -m tests.evidence --check"), ["npm packages"], processes=2),
+            Lane("core alone", main("python -m tests.ci.core_alone"), ["environment"]),
             Lane("shaken tests", self._shake, ["environment"]),
             # CONTRIBUTING's commands have these checks; each alone is for who waits for one of them.
             # mypy checks all tests. What a user of pyright sees is in the programs of tests/typing.

@@ -2,8 +2,9 @@
 
 python -m tests.house [--settle]
 
-Its budget with lines by kind; what somebody has to learn; names that mean several things; foreign writes, and
-methods that only assign, of each room; and the calls of the walks that a reader of the code takes first.
+Its budget, also by ring, with lines by kind; what README's first program loads; what somebody has to learn;
+names that mean several things; foreign writes, and methods that only assign, of each room; and the calls of
+the walks that a reader of the code takes first.
 With --settle, the counts of lines and the sizes of the rooms become those that the next batch of issues
 begins with, and nothing else is printed.
 """
@@ -14,9 +15,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.house import budget
-from tests.house.counts import lines_by_kind, lines_of_tests, modules, nodes, shared_names, writes
+from tests.house.counts import lines_by_kind, modules, shared_names, writes
+from tests.house.rings import COUNTS, ceilings, sizes_of_rings
 from tests.house.rooms import bounds, bounds_of_all, settle, sizes, total
-from tests.project import PACKAGE, ROOT
+from tests.project import PACKAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +32,7 @@ def main() -> None:
     """Print the counts, each as soon as it is known: the walks take a minute."""
     package = modules(PACKAGE)
     if "--settle" in sys.argv[1:]:
-        settle(sizes(package), _of_all(package))
+        settle(sizes(package), sizes_of_rings(package))
         return
     for row in _rows(package):
         sys.stdout.write(f"{row}\n")
@@ -39,24 +41,36 @@ def main() -> None:
 
 def _rows(package: list[Module]) -> Iterator[str]:
     yield from _budget(package)
+    yield from _first_program()
     yield from _interface()
     yield from _classes(package)
     yield from _walks()
 
 
-def _of_all(package: list[Module]) -> dict[str, int]:
-    return {"nodes": nodes(package), "lines of tests": lines_of_tests(ROOT)}
-
-
 def _budget(package: list[Module]) -> Iterator[str]:
+    rings = sizes_of_rings(package)
     yield f"{'the budget':24} {'is':>7} {'was':>8} {'at most':>8}"
-    counts = {**total(sizes(package)), **_of_all(package)}
+    counts = total(sizes(package)) | total(rings)
     for name, bound in (bounds() | bounds_of_all()).items():
         yield f"    {name:20} {counts[name]:7,} {bound:8,} {budget.ceiling(bound):8,}"
-    most = f"{budget.ceiling(budget.NO_EVIDENCE):,} ({budget.NO_EVIDENCE_SHARE:.1%})"
-    yield f"    statements without evidence, by `python -m tests.evidence`: at most {most}"
+    share = f"{budget.ceiling(budget.NO_EVIDENCE):,} ({budget.NO_EVIDENCE_SHARE:.1%})"
+    yield f"    statements without evidence, by `python -m tests.evidence`: at most {share}"
+    most = {name: ceilings(name) for name in COUNTS}
+    yield "the rings of the core, from the inside out; around them, the guests, and the tests of no room"
+    for ring, has in rings.items():
+        cells = (f"{count:9,} {name} of {most[name][ring]:,}" for name, count in has.items())
+        yield f"    {ring:10} {'; '.join(cells)}"
     yield "lines by kind"
     yield from (f"    {kind:20} {count:7,}" for kind, count in lines_by_kind(package).most_common())
+
+
+def _first_program() -> Iterator[str]:
+    # It starts a server.
+    from tests.house.first_program import measure
+
+    yield f"{'the first program of README':40} {'is':>7} {'at most':>8}"
+    for name, count in measure().items():
+        yield f"    {name:36} {count:7,} {budget.ceiling(budget.FIRST_PROGRAM[name]):8,}"
 
 
 def _interface() -> Iterator[str]:

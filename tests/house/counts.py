@@ -58,9 +58,14 @@ def nodes(of: Iterable[Module]) -> int:
     return sum(1 for module in of for _ in ast.walk(module.tree))
 
 
-def lines_of_tests(root: Path) -> int:
-    paths = (path for folder in ("tests", "examples") for path in (root / folder).rglob("*.py"))
-    return sum(path.read_bytes().count(b"\n") for path in paths if "node_modules" not in path.parts)
+def lines_of_tests(root: Path) -> Counter[str]:
+    """Return the lines of tests and examples, by the first folder below `tests`; "" for those in none."""
+    counts = Counter[str]()
+    for path in (path for folder in ("tests", "examples") for path in (root / folder).rglob("*.py")):
+        top, *folders, _ = path.relative_to(root).parts
+        if "node_modules" not in folders:
+            counts[folders[0] if top == "tests" and folders else ""] += path.read_bytes().count(b"\n")
+    return counts
 
 
 # No possessive group: CPython before 3.11.5 matches one wrongly where its subpattern backtracks.

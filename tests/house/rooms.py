@@ -6,25 +6,25 @@ import json
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tests.house import budget
 from tests.house.counts import lines_by_kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from tests.house.counts import Module
 
 SETTLED = Path(__file__).with_name("rooms.json")
-"""The sizes of all rooms when the last batch of issues ended."""
+"""The sizes of all rings and rooms when the last batch of issues ended."""
 _BUDGET = Path(budget.__file__)
 _CONSTANTS = {"lines": "LINES", "lines of code": "CODE", "modules": "MODULES"}
 _CONSTANTS_OF_ALL = {"nodes": "NODES", "lines of tests": "TESTS"}
 _MOST_SHOWN = 5
 
 Sizes: TypeAlias = "dict[str, Counter[str]]"
-"""The lines, the lines of code and the modules of each room."""
+"""The lines, the lines of code and the modules of each room, or the counts of each ring by their names."""
 
 
 def sizes(of: Iterable[Module]) -> Sizes:
@@ -35,10 +35,10 @@ def sizes(of: Iterable[Module]) -> Sizes:
     return dict(rooms)
 
 
-def settled() -> Sizes:
+def settled(kind: Literal["rings", "rooms"] = "rooms") -> Sizes:
     """Return the sizes when the last batch of issues ended."""
-    rooms: dict[str, dict[str, int]] = json.loads(SETTLED.read_text(encoding="utf-8"))
-    return {room: Counter(counts) for room, counts in rooms.items()}
+    kept: dict[str, dict[str, dict[str, int]]] = json.loads(SETTLED.read_text(encoding="utf-8"))
+    return {name: Counter(counts) for name, counts in kept[kind].items()}
 
 
 def total(rooms: Sizes) -> Counter[str]:
@@ -72,17 +72,25 @@ def bounds_of_all() -> dict[str, int]:
     return {name: getattr(budget, constant) for name, constant in _CONSTANTS_OF_ALL.items()}
 
 
-def settle(now: Sizes, of_all: Mapping[str, int]) -> None:
-    """Lower the counts of the budget to those of the rooms and of all, and keep the sizes of the rooms.
+def settle(now: Sizes, rings: Sizes) -> None:
+    """Lower the counts of the budget to those that there are, and keep the sizes of the rings and rooms.
 
     Args:
-        of_all: The counts of `bounds_of_all`, as they are.
+        now: The sizes of the rooms.
+        rings: The counts of the rings; who moves lines from one to another first deletes both rows.
     """
     text = _BUDGET.read_text(encoding="utf-8")
-    counts = {**total(now), **of_all}
+    counts = {**total(rings), **total(now)}
     for name, constant in (_CONSTANTS | _CONSTANTS_OF_ALL).items():
         lowest = min(getattr(budget, constant), counts[name])
         text = re.sub(rf"^{constant} = \S+$", f"{constant} = {lowest:_}", text, flags=re.MULTILINE)
     _BUDGET.write_text(text, encoding="utf-8")
-    rows = [f"  {json.dumps(room)}: {json.dumps(now[room])}" for room in sorted(now)]
-    SETTLED.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
+    before = settled("rings")
+    least = {ring: has & before.get(ring, has) for ring, has in rings.items()}
+    kept = {"rings": least, "rooms": dict(sorted(now.items()))}
+    tables = [f'  "{kind}": {{\n{_rows(each)}\n  }}' for kind, each in kept.items()]
+    SETTLED.write_text("{\n" + ",\n".join(tables) + "\n}\n", encoding="utf-8")
+
+
+def _rows(sizes: Sizes) -> str:
+    return ",\n".join(f"    {json.dumps(name)}: {json.dumps(counts)}" for name, counts in sizes.items())
