@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
+from misuse import HOLE, find_misuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
 
 ERRORS = "reference/errors-index"
 """The page whose tables quote messages, in their first column. It is found by them alone."""
-MISUSE: dict[str, list[str]] = json.loads(
-    (Path(__file__).parent / "misuse_messages.json").read_text(encoding="utf-8")
-)
+MISUSE = find_misuse(Path(__file__).parents[2] / "tokenstream")
 """The messages of misuse, by the page that each leads to."""
 
 _SECTIONS = "search_sections.js"
@@ -56,7 +55,6 @@ _DETAILS = 0.85
 _WORD = re.compile(r"\w+")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 """A part of a name such as `StreamTruncated` or `proxy_buffering`."""
-_HOLE = "…"
 _OF_INDEX = "What it is not"
 """The section of the first page that is ranked: all others lead to pages, as the index of errors does."""
 _LINKS = {"where to go deeper", "next"}
@@ -124,7 +122,7 @@ def write_sections(app: Sphinx, error: Exception | None) -> None:
     if ERRORS in app.env.found_docs:
         messages += [_describe(message) for message in _messages(app.env.get_doctree(ERRORS))]
     for name, quotes in MISUSE.items():
-        messages += [[quote.split(_HOLE), "", "MisuseError", name] for quote in quotes]
+        messages += [[quote.split(HOLE), "", "MisuseError", name] for quote in quotes]
     written = {
         "pages": pages,
         "words": list(vocabulary),
@@ -158,7 +156,7 @@ def _describe(message: nodes.literal) -> list[Any]:
     node: nodes.Node = message
     while not isinstance(node, nodes.section):
         node = node.parent
-    return [message.astext().split(_HOLE), f"#{message['ids'][0]}", node[0].astext(), ERRORS]
+    return [message.astext().split(HOLE), f"#{message['ids'][0]}", node[0].astext(), ERRORS]
 
 
 def _own_text(section: nodes.section) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.docs.pages import SITE
-from tests.docs.test_errors_index import MISUSE
+from tests.docs.test_errors_index import messages_of_misuse
 from tests.project import ROOT
 from tests.support.node import node_with
 
@@ -105,7 +105,7 @@ def test_the_index_of_errors_is_found_by_messages_only(site: Path) -> None:
 def test_each_message_of_misuse_leads_to_its_guide(site: Path) -> None:
     pasted = {
         f"tokenstream.errors.MisuseError: {text.replace('…', 'x1')} and so on": [name]
-        for name, texts in MISUSE.items()
+        for name, texts in messages_of_misuse().items()
         for text in texts
     }
 

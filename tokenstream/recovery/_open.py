@@ -42,7 +42,7 @@ _POSITIONAL = (
     inspect.Parameter.VAR_POSITIONAL,
 )
 """Kinds of parameters that an argument without a name can go to."""
-_OTHER_ANSWER = "the server sent another answer than the one it was asked to go on with"
+_OTHER_ANSWER = "the server sends another answer than the one it was to go on with"
 _REREADABLE = frozenset({bytes, str, list, tuple, dict})
 """Types of sources that can be read any number of times."""
 
