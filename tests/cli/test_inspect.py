@@ -114,8 +114,7 @@ def test_a_long_piece_is_cut_in_its_line_and_whole_in_the_message(shown: Shown) 
     assert 1 == text.count(piece)
 
 
-@pytest.mark.parametrize("options", [[], ["--json"]])
-def test_events_of_answers_that_go_on_have_their_lines(options: list[str], shown: Shown) -> None:
+def test_events_of_answers_that_go_on_have_their_lines(shown: Shown) -> None:
     given_up = Message(parts=(TextPart(text="Half an"),))
     error = StreamTruncated("the input ended")
     events: list[Event] = [
@@ -124,14 +123,14 @@ def test_events_of_answers_that_go_on_have_their_lines(options: list[str], shown
         TextDelta("An"),
         Resumed(dropped=3),
     ]
-    status, text = shown(*options, b"".join(relay.encode([*events, Finish("stop")])))
+    status, text = shown(b"".join(relay.encode([*events, Finish("stop")])))
     (restarted,) = [line for line in text.splitlines() if "Restarted" in line]
     (resumed,) = [line for line in text.splitlines() if "Resumed" in line]
 
     assert 0 == status
     assert '"text":"Half an"' in restarted
     assert "the answer ended before it was whole" in restarted
-    assert "dropped=3" in resumed.replace('"dropped":', "dropped=")
+    assert "dropped=3" in resumed
 
 
 @pytest.mark.parametrize("protocol", ["tokenstream", "ui-message", "ag-ui"])
@@ -164,7 +163,7 @@ def test_a_recording_has_the_times_of_its_chunks(tmp_path: Path, inspected: Told
     named_otherwise = tmp_path / "answer.txt"
     named_otherwise.write_bytes(path.read_bytes())
 
-    assert (3, [0.5, 40.25]) == (status, [line["t"] for line in lines if line.get("event") == "TextDelta"])
+    assert (3, 40.25) == (status, lines[-1]["t"])
     assert lines[-1]["metrics"]["gap_max"] == 39.75
     assert inspected(named_otherwise) == (status, lines)
     path.write_text("tokenstream-recording 1\nnonsense\n")

@@ -86,12 +86,13 @@ def test_a_recorded_process_has_its_times_and_its_exit_code(tmp_path: Path, show
 
 
 def test_programs_get_the_run_as_json(inspected: Told) -> None:
-    status, (*events, last) = inspected(PARTIAL)
-    text = "".join(event["text"] for event in events if event["event"] == "TextDelta")
+    status, (*events, end, last) = inspected(PARTIAL)
+    text = "".join(event["text"] for event in events if event["type"] == "text_delta")
 
     assert 0 == status
     assert "I will run two commands.It said hello." == text
-    assert {"1", "2", "3"} == {event["step"] for event in events}
+    assert {"1", "2", "3"} == {event.get("step") or event["id"] for event in events}
+    assert {"type": "end", "ending": "complete"} == end
     assert ("claude-code", "complete", None) == (last["agent"], last["ending"], last["error"])
     (turn,) = last["turns"]
     assert ("done", "It said hello.", 400) == (turn["state"], turn["result"], turn["usage"]["input_tokens"])

@@ -11,7 +11,7 @@ from tests.cli.commands import CUT, RECORDINGS, SHORT, chat, run
 from tests.project import ROOT
 from tests.support.sampling import sampled
 from tests.support.wire import sse
-from tokenstream import Message, Stream
+from tokenstream import Message, Stream, relay
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,22 +28,31 @@ _AUDIO = chat({"audio": {"id": "a", "data": "+//7AA==", "transcript": "hum"}}) +
 @pytest.mark.parametrize(
     "path", sampled(_WHOLE, one_in=4), ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
-def test_json_holds_the_librarys_own_message(path: Path, inspected: Told) -> None:
-    status, (*events, last) = inspected(path)
+def test_json_is_what_a_relay_sends_and_the_message(path: Path, inspected: Told) -> None:
+    status, (*lines, last) = inspected(path)
     with Stream([path.read_bytes()]) as stream:
-        expected = [(type(event).__name__, event.choice, event.part) for event in stream]
+        sent = [*relay.payloads(stream, "ndjson")]
 
     assert (0, "complete") == (status, last["ending"])
-    assert expected == [(event["event"], event["choice"], event["part"]) for event in events]
+    assert sent == lines
     assert stream.message == Message.model_validate_json(json.dumps(last["message"]))
-    assert stream.message.text == "".join(
-        event["text"] for event in events if (event["event"], event["choice"]) == ("TextDelta", 0)
-    )
     assert (stream.format, None) == (last["format"], last["error"])
     assert stream.departures.details == {
         name: count for each in last["departures"].values() for name, count in each["details"].items()
     }
     assert stream.metrics.output_tokens == last["metrics"]["output_tokens"]
+
+
+@pytest.mark.parametrize("name", ["text.sse", "openai-chat-cut.sse"])
+def test_json_can_be_read_again(shown: Shown, name: str) -> None:
+    """What was printed is an answer like the one that was read, also if it broke off."""
+    status, printed = shown("--json", RECORDINGS / name)
+    status_again, printed_again = shown("--json", printed.encode())
+    (*lines, last), (*again, last_again) = printed.splitlines(), printed_again.splitlines()
+
+    assert (status, lines) == (status_again, again)
+    assert json.loads(last)["message"]["parts"] == json.loads(last_again)["message"]["parts"]
+    assert {} == json.loads(last_again)["departures"]
 
 
 @pytest.mark.slow
@@ -59,7 +68,7 @@ def test_json_is_ascii_and_survives_whatever_a_server_sends() -> None:
     assert "m" == lines[0]["raw"]["model"]
 
 
-def test_bytes_are_base64_as_in_the_messages_own_json(inspected: Told) -> None:
+def test_bytes_are_base64(inspected: Told) -> None:
     _, lines = inspected(_AUDIO)
     (part,) = [
         part
@@ -68,7 +77,7 @@ def test_bytes_are_base64_as_in_the_messages_own_json(inspected: Told) -> None:
     ]
 
     assert b"\xfb\xff\xfb\x00" == part.data
-    assert "-__7AA==" in [line.get("data") for line in lines]
+    assert "+//7AA==" in [line.get("data") for line in lines]
 
 
 def test_bytes_are_counted_where_people_read(shown: Shown) -> None:

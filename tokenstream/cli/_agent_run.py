@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.visible import one_line
@@ -19,6 +19,7 @@ from tokenstream.cli._lines import (
 )
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import StepWaiting
+from tokenstream.relay._sending import Sending
 from tokenstream.steps import Steps
 
 if TYPE_CHECKING:
@@ -33,42 +34,38 @@ if TYPE_CHECKING:
 
 
 class JSONLines:
-    """Prints each event as an object, and the result as the last object.
+    """Prints the lines that `relay.encode(…, "ndjson")` writes, in ASCII, and the result as the last object.
 
     Args:
-        raw: True to include the payload in an event's object.
+        raw: True to include the provider's own ids, payloads, error messages and fields.
     """
 
     def __init__(self, *, raw: bool) -> None:
-        self._raw = raw
+        self._sending = Sending("ndjson", raw=raw, as_payloads=True)
 
     def print_event(self, seconds: float, event: Event) -> None:
         """Print an event as a JSON object."""
-        line: JsonObject = {
-            "t": round(seconds, 6),
-            "event": type(event).__name__,
-            "choice": event.choice,
-            "part": event.part,
-        }
-        # The payload can be long, and is printed only with --raw.
-        if event.step is not None:
-            line["step"] = event.step
-        names = [field.name for field in fields(event) if field.name not in {*line, "raw"}]
-        line |= {name: getattr(event, name) for name in names}
-        if self._raw:
-            line["raw"] = event.raw
-        print_object(line)
+        for line in self._sending.encode_event(event):
+            print_object(line)
 
     def print_error(self, seconds: float, error: StreamError) -> None:
-        """Print nothing, because `print_summary` includes the error in the last line."""
+        """Print nothing, because the last two lines include the error."""
+
+    def print_end(self, error: StreamError | None, ending: Ending | None = None) -> None:
+        """Print the end of the answer as a JSON object, by default with the ending that its events imply."""
+        sending = self._sending
+        for line in sending.encode_end(ending) if error is None else sending.encode_error(error, ending):
+            print_object(line)
 
     def print_summary(self, seconds: float, report: StreamReport) -> None:
-        """Print the last line: the messages, the error, the metrics and the head of the response."""
+        """Print the end, and as the last line the messages, the error, the metrics and the head."""
         stream, error = report.stream, report.error
+        self.print_end(error, stream.message.ending)
         first, *others = report.messages
         head = stream.response
         print_object(
             {
+                "type": "result",
                 "t": round(seconds, 6),
                 "format": stream.format,
                 "ending": report.ending,
@@ -131,8 +128,10 @@ def follow_agent(
     if error is not None:
         printer.print_error(seconds, error)
     if isinstance(printer, JSONLines):
+        printer.print_end(error)
         print_object(
             {
+                "type": "result",
                 "t": round(seconds, 6),
                 "ending": ending,
                 **_write_run(run),

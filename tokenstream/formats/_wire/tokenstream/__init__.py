@@ -262,6 +262,11 @@ class TokenStream(Format):
         self._latest = None
         self._note_position(payload)
 
+    def after_end(self, frame: Frame) -> None:
+        """Count a frame after the end, but for the result that `inspect --json` prints there."""
+        if self._object_in(frame)[0].get("type") != "result":
+            super().after_end(frame)
+
     def prepare_to_continue(self) -> None:
         """Prepare for another connection, which continues after `position`; drop repeated events."""
         super().prepare_to_continue()
