@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from itertools import product
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from tests.session.servers import Chatty, LiveServer, RealtimeServer, ResponsesServer, Server, serving
 from tests.session.talks import COLOURS, Answered, talking
 from tests.support.effort import trials
-from tests.support.timing import wait_for
+from tests.support.timing import own_threads, wait_for
 from tokenstream import Retry, Router, StreamInterrupted, StreamTruncated
 
 SERVERS = {"responses": ResponsesServer, "realtime": RealtimeServer, "live": LiveServer}
@@ -101,13 +100,11 @@ def play(kind: str, colour: str, seed: int) -> None:
 @pytest.mark.parametrize(("kind", "colour"), [*product(SERVERS, COLOURS)])
 def test_a_conversation_survives_whatever_happens_to_its_connections(kind: str, colour: str) -> None:
     """Closures at any message with any code, interruptions, goAway and tools change no text and no call."""
-    threads = threading.active_count()
+    threads = own_threads()
     for seed in (0, 1, 2, 611, 612):
         play(kind, colour, seed)
 
-    if colour != "trio":
-        # Trio keeps the threads that have looked up an address for ten seconds.
-        wait_for(lambda: threading.active_count() <= threads)
+    wait_for(lambda: own_threads() <= threads)
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ from tests.support.loopback import (
     until_close,
 )
 from tests.support.packages import needed
-from tests.support.timing import TooLate, tried_again
+from tests.support.timing import TooLate, own_threads, tried_again
 from tests.support.wire import DONE
 from tokenstream import Deadlines, Retry, Stream, aconnect, connect
 from tokenstream.errors import StreamStalled
@@ -275,14 +275,10 @@ def test_deadlines_of_a_running_answer_cost_no_thread(deadlines: Deadlines | Non
     gate = threading.Event()
     body: Script = [chunked_head(), *map(http_chunk, BEGUN), gate, http_chunk(DONE), LAST_CHUNK]
 
-    def ours() -> set[str]:
-        names = {thread.name for thread in threading.enumerate() if "tokenstream" in thread.name}
-        return names - {"tokenstream-timers"}
-
     with Loopback(body) as server, connect(server.url, deadlines=deadlines) as stream:
         texts = iter(stream.text)
         next(texts)
-        assert ours() == set()
+        assert not own_threads()
         gate.set()
         stream.final()
 

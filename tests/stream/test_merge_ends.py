@@ -17,17 +17,13 @@ from tests.stream.bodies import AsyncSource, AsyncStubborn, Source, Stubborn, ch
 from tests.stream.merging import AsyncFeed, every_kind, saying
 from tests.support.either import Each, connect_in, got, in_each_loop, inside, run_in, stream_in
 from tests.support.loopback import OPEN, Loopback, chunked_head, http_chunk
-from tests.support.timing import PATIENCE
+from tests.support.timing import PATIENCE, own_threads
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Message, Retry, aresilient, connect, merge, resilient
 from tokenstream.errors import StreamInterrupted
 
 BEGUN = http_chunk(chunk({"content": "Hel"}))
 REST = http_chunk(chunk({"content": "lo"}, "stop") + DONE)
-
-
-def readers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "tokenstream reader"]
 
 
 def silent_servers(stack: ExitStack, count: int = 3) -> list[Loopback]:
@@ -43,7 +39,7 @@ def test_requests_are_read_to_their_ends() -> None:
 
     assert {0, 1, 2} == labels
     assert ["Hello"] * 3 == [message.text for message in merged.messages.values()]
-    assert not readers()
+    assert not own_threads()
 
 
 @every_kind
@@ -59,7 +55,7 @@ def test_threads_and_tasks_are_gone_when_the_block_is_left(kind: str) -> None:
             begun = time.monotonic()
 
         assert time.monotonic() - begun < PATIENCE
-        assert not readers()
+        assert not own_threads()
         assert all(stream.closed for stream in streams.values())
 
     with ExitStack() as stack:
@@ -178,7 +174,7 @@ def test_no_request_goes_out_once_another_stream_has_failed(kind: str) -> None:
     time.sleep(0.5)
 
     assert ["again"] == asked
-    assert not readers()
+    assert not own_threads()
 
 
 class Answers:
@@ -218,4 +214,4 @@ def test_answers_of_one_connection_are_merged_with_others_and_left(kind: str) ->
     first, second = answers.seen
 
     assert ("stopped", "complete", "The sky") == (first.ending, second.ending, second.text)
-    assert not readers()
+    assert not own_threads()

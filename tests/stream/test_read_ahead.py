@@ -13,7 +13,7 @@ from tests._sources.sockets import answer
 from tests.stream.blocked import BEGUN, PATIENCE, TEXT, Loop, alone, every_opener, opened
 from tests.stream.bodies import chunk
 from tests.support.loopback import OPEN, Act, Loopback, Script, chunked_head, http_chunk
-from tests.support.timing import settled
+from tests.support.timing import own_threads, settled
 from tests.support.wire import DONE
 from tokenstream import Deadlines, Retry, Stream, resilient
 from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
@@ -21,10 +21,6 @@ from tokenstream.stream._reading.items import MAX_AHEAD
 
 SOME = 0.3
 """Seconds in which nothing comes."""
-
-
-def readers() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "tokenstream reader"]
 
 
 def said_and_silent(seconds: float = SOME) -> Iterator[str]:
@@ -39,19 +35,19 @@ def test_what_is_held_comes_in_time_while_the_source_is_silent() -> None:
     for timer, expected in ((True, ["The", " sky", " is blue."]), (False, ["The", " sky is blue."])):
         with Stream(said_and_silent(), format="pieces") as stream:
             assert list(stream.text.throttle(hz=20, timer=timer)) == expected
-    assert not readers()
+    assert not own_threads()
 
 
 @pytest.mark.slow
 def test_the_thread_starts_with_the_first_piece_that_is_held() -> None:
     with Stream(said_and_silent(), format="pieces") as stream:
         text = stream.text.throttle(hz=20, timer=True)
-        before = (next(text), readers())
-        after = (next(text), len(readers()))
+        before = (next(text), own_threads())
+        after = (next(text), len(own_threads()))
 
-        assert (before, after) == (("The", []), (" sky", 1))
+        assert (before, after) == (("The", set()), (" sky", 1))
         list(text)
-    assert not readers()
+    assert not own_threads()
 
 
 def test_other_views_and_the_message_go_on_after_the_thread() -> None:
@@ -76,7 +72,7 @@ def test_a_silent_server_is_waited_for_no_longer_than_the_pace_says(opener: Any)
         assert time.monotonic() - begun < PATIENCE
         stream.close()
         assert stream.closed
-    assert not readers()
+    assert not own_threads()
 
 
 def test_a_source_that_nothing_wakes_ends_its_thread_with_its_next_item() -> None:
@@ -105,9 +101,9 @@ def test_a_source_that_nothing_wakes_ends_its_thread_with_its_next_item() -> Non
     assert not closed.is_set()
     go_on.set()
     assert closed.wait(PATIENCE)
-    for thread in readers():
+    for thread in own_threads():
         thread.join(PATIENCE)
-    assert not readers()
+    assert not own_threads()
 
 
 @pytest.mark.slow
@@ -146,7 +142,7 @@ def test_an_error_of_the_source_comes_after_what_it_gave() -> None:
         assert seen == ["The", " sky"]
         assert isinstance(caught.value.__cause__, ConnectionResetError)
         assert caught.value.partial.text == "The sky"
-    assert not readers()
+    assert not own_threads()
 
 
 @pytest.mark.slow
@@ -203,7 +199,7 @@ def test_an_answer_that_comes_in_time_needs_no_thread() -> None:
 
         with httpx.stream("POST", server.url) as response, Stream(response) as stream:
             assert list(stream.text.throttle(hz=20, timer=True)) == ["a"]
-            assert not readers()
+            assert not own_threads()
 
 
 @pytest.mark.slow
@@ -231,7 +227,7 @@ def test_what_ends_a_program_ends_the_loop_as_it_does_without_the_thread(kind: t
 
     with Stream(source(), format="openai-chat") as stream, pytest.raises(kind):
         list(stream.text.throttle(hz=20, timer=True))
-    assert not readers()
+    assert not own_threads()
 
 
 @pytest.mark.slow
@@ -254,7 +250,7 @@ def test_answers_of_one_connection_are_left_in_the_middle(leave: str) -> None:
                 seen.append(piece)
                 if len(seen) % 2 == 0:
                     getattr(response, leave)()
-            assert len(readers()) == 1
+            assert len(own_threads()) == 1
 
     assert seen == ["The", " sky is blue."] * 2
-    assert not readers()
+    assert not own_threads()

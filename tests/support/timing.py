@@ -29,6 +29,12 @@ _WAITING = frozenset(
 """Names of the functions, of Python's library and of clients, in which a thread waits."""
 
 
+def own_threads() -> set[threading.Thread]:
+    """Return the threads that the library runs, but for the one that a process keeps for all timers."""
+    names = ("tokenstream ", "replay-")
+    return {thread for thread in threading.enumerate() if thread.name.startswith(names)}
+
+
 class TooLate(AssertionError):
     """Something happened too late: the library is slow, or the machine is busy."""
 

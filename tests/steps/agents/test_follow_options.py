@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.steps.processes import KINDS, run_with_process
-from tests.support.timing import PATIENCE
+from tests.support.timing import PATIENCE, own_threads, wait_for
 from tokenstream import Deadlines, Steps
 from tokenstream.errors import (
     LimitExceeded,
@@ -78,17 +78,16 @@ def read(run: Any, source: Any, **options: Any) -> StreamError | None:
 @pytest.mark.slow
 def test_a_silent_pipe_ends_with_the_partial_run_and_without_a_thread() -> None:
     """The process stays the caller's; its pipe can be closed at once."""
-    before = threading.active_count()
+    before = own_threads()
     with process_of(CUT, "time.sleep(600)") as process, Steps() as run:
         error = read(run, process.stdout, deadlines=Deadlines(idle_bytes=0.3), stderr=None)
-        threads = threading.active_count()
+        threads = own_threads()
         process.stdout.close()
         assert process.poll() is None
 
     assert isinstance(error, StreamStalled)
     assert (error.limit, error.partial.text) == ("idle_bytes", "Done.")
     assert [turn.state for turn in run.turns] == ["failed"]
-    # Threads of other tests may have ended meanwhile.
     assert threads <= before
 
 
@@ -108,13 +107,12 @@ def test_each_deadline_has_its_own_silence(then: str, limit: str) -> None:
     With the error, no thread reads any further.
     """
     with process_of([], then) as process, Steps() as run:
-        before = threading.active_count()
+        before = own_threads()
         error = read(run, process.stdout, deadlines=Deadlines(**{limit: 0.4}))
-        threads = threading.active_count()
+        threads = own_threads()
 
     assert isinstance(error, StreamStalled)
     assert error.limit == limit
-    # Threads of other tests may have ended meanwhile.
     assert threads <= before
 
 
@@ -239,19 +237,13 @@ def test_a_loop_can_end_with_an_item() -> None:
 
 @pytest.mark.slow
 def test_a_loop_that_is_left_leaves_no_thread() -> None:
-    before = threading.active_count()
+    before = own_threads()
     with process_of(CUT, "time.sleep(600)", stderr=subprocess.PIPE) as process, Steps() as run:
         for _ in run.follow(process.stdout, stderr=process.stderr):
             break
         with run.follow(process.stdout, stderr=process.stderr, agent="codex") as lines:
             del lines
-        limit = time.monotonic() + 30
-        while threading.active_count() > before and time.monotonic() < limit:
-            time.sleep(0.01)
-        threads = threading.active_count()
-
-    # Threads of other tests may have ended meanwhile.
-    assert threads <= before
+        wait_for(lambda: own_threads() <= before)
 
 
 def test_a_line_that_is_nested_too_deeply_is_an_error_in_its_place() -> None:
