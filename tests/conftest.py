@@ -6,6 +6,7 @@ import faulthandler
 import gc
 import logging
 import os
+import re
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -56,56 +57,7 @@ PROFILES = {"quick": "quick", "slow": "full", "slow or hypothesis": "full"}
 """How often laws are tried with a choice of tests."""
 _SLOW_SECONDS = 900
 
-NOT_QUICK = (
-    "tests/_pipeline/test_checkpoints.py::test_the_checkpoint_of_an_error_is_before_what_the_error_closed",
-    "tests/_sources/test_boto3",
-    "tests/_sources/test_cohere",
-    "tests/_sources/test_google_genai",
-    "tests/_sources/test_huggingface_hub",
-    "tests/_sources/test_mistralai",
-    "tests/_sources/test_ollama",
-    "tests/_sources/test_openai",
-    "tests/_sources/test_realtime",
-    "tests/_sources/websockets/test_closing",
-    "tests/browser/",
-    "tests/cli/",
-    "tests/compare/",
-    "tests/cookbook/",
-    "tests/detection/test_labels.py::test_no_payload_is_claimed_by_two_formats",
-    "tests/docs/test_departures_doc",
-    "tests/docs/test_first_mistakes.py::test_what_cannot_be_sent_is_named_by_its_place",
-    "tests/docs/test_markdown_page",
-    "tests/docs/test_testing_examples",
-    "tests/faults/test_life_cycle",
-    "tests/framing/test_bounds.py::test_a_long_payload_takes_three_times_its_size_at_most",
-    "tests/partial_json/test_patch.py::test_patches_lead_to_each_draft",
-    "tests/properties/test_patterns",
-    "tests/reasoning_tags/test_laws.py::test_sync_and_async_are_the_same_at_every_cut",
-    "tests/recovery/test_overlap_laws.py::test_every_chunking_of_a_reply_is_joined_alike",
-    "tests/relay/test_memory_",
-    "tests/relay/test_redis",
-    "tests/relay/test_shutdown",
-    "tests/site/",
-    "tests/stages/markdown/inline/test_laws.py::test_previews_of_recorded_answers_are_right",
-    "tests/stages/markdown/test_law",
-    "tests/stages/markdown/test_previews.py::test_previews_of_recorded_answers_are_right",
-    "tests/stages/test_redact.py::test_patterns_of_all_kinds_keep_the_law",
-    "tests/stream/responses/test_of_openai",
-    "tests/stream/test_deadlines",
-    "tests/stream/test_first_call",
-    "tests/stream/test_interrupted",
-    "tests/stream/test_read_ahead",
-    "tests/stream/test_session_silence",
-    "tests/stream/test_shaping.py::test_an_asynchronous_loop_is_given_in_time_what_is_held",
-    "tests/terminal/test_document.py::test_recorded_answers_are_what_they_are_at_once",
-    "tests/terminal/test_resize",
-    "tests/test_architecture",
-    "tests/testing/sessions/test_any_input",
-    "tests/testing/test_pytest_entry",
-    "tests/testing/test_secrets.py::test_beginnings_of_keys_without_end_are_looked_through_quickly",
-    "tests/turns/test_recorded_turns.py::test_responses_gets_every_item_back_as_it_sent_it",
-)
-"""Tests that start programs, import SDKs, wait for clocks, read the whole package, or just take long."""
+_NOT_QUICK = re.compile(r"^pytestmark = (?:\[[^\]]*?|.*)\bnot_quick\b", re.MULTILINE)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -127,23 +79,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """With `-m quick`, do not even import modules without a quick test."""
-    if config.getoption("markexpr") != "quick" or not collection_path.is_relative_to(config.rootpath):
+    """With `-m quick`, do not even import a module that is marked `not_quick`, or a folder by its conftest."""
+    path = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
+    if config.getoption("markexpr") != "quick" or path.suffix != ".py" or not path.is_file():
         return None
-    path = collection_path.relative_to(config.rootpath).as_posix()
-    return f"{path}/".startswith(NOT_QUICK) or None
+    return bool(_NOT_QUICK.search(path.read_text(encoding="utf-8"))) or None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark quick tests and those of the cookbook, and give slow ones their own limit.
 
-    Quick are the first row of each test's table, and what is marked so by hand, outside of `NOT_QUICK`.
+    Quick are the first row of each test's table, and what is marked so by hand, unless it is `not_quick`.
     """
     seen = set[str]()
     for item in items:
         test = item.nodeid.partition("[")[0]
         slow = item.get_closest_marker("slow") or item.get_closest_marker("browser")
-        if test not in seen and not slow and not test.startswith(NOT_QUICK):
+        if test not in seen and not slow and not item.get_closest_marker("not_quick"):
             item.add_marker(pytest.mark.quick)
             seen.add(test)
         runs_recipe = test.startswith("tests/cookbook/") and not test.startswith("tests/cookbook/test_pages")

@@ -22,6 +22,8 @@ from tests.support import registry
 from tests.support.tables import in_one_test
 from tokenstream.message import _TURNS, Message
 
+pytestmark = pytest.mark.not_quick
+
 _CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
 _LAYERS = [[name.strip("( )") for name in layer.split(":")] for layer in _CONTRACTS["layers"]["layers"]]
 _MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -63,6 +63,7 @@ def test_another_stream_gives_what_was_still_to_come(answer: Answer) -> None:
             assert whole._replace(events=whole.events[count:]) == came
 
 
+@pytest.mark.not_quick
 @pytest.mark.slow_rows("everything", "steps")
 @pytest.mark.parametrize("answer", [*SCRIPTED, *_OURS], ids=_id)
 def test_the_checkpoint_of_an_error_is_before_what_the_error_closed(answer: Answer) -> None:

@@ -20,6 +20,8 @@ from tests.support.recordings import OURS
 from tokenstream import AsyncStream, Stream, tap
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError, StatusError, StreamTruncated
 
+pytestmark = pytest.mark.not_quick
+
 boto3 = needed("boto3")
 botocore_config = needed("botocore.config")
 

@@ -20,7 +20,7 @@ from tokenstream.errors import ProviderError
 cohere = needed("cohere")
 
 # Importing the SDK takes seconds on a busy machine.
-pytestmark = [pytest.mark.anyio]
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 
 USAGE = {

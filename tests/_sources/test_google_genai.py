@@ -34,6 +34,7 @@ proto = needed("proto")
 
 # Importing the SDK takes seconds on a busy machine.
 pytestmark = [
+    pytest.mark.not_quick,
     pytest.mark.anyio,
     # The SDK inherits from a class of aiohttp's that warns of it.
     pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning"),

@@ -19,7 +19,7 @@ from tokenstream.errors import ProviderError, StatusError, StreamInterrupted, St
 
 hub = needed("huggingface_hub")
 
-pytestmark = [pytest.mark.anyio]
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 ASKED: list[dict[str, str]] = [{"role": "user", "content": "Weather?"}]
 TEXTS = ["Let ", "me ", "see – 🌊."]

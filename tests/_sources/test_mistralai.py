@@ -16,7 +16,7 @@ from tests.support.wire import DONE
 client_module = needed("mistralai.client")
 
 # Importing the SDK takes seconds on a busy machine.
-pytestmark = [pytest.mark.anyio]
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 CALL = {"id": "a1b2c3d4e", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}, "index": 0}
 CHAT = Body(

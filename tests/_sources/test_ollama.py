@@ -16,7 +16,7 @@ from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamTr
 
 ollama = needed("ollama")
 
-pytestmark = [pytest.mark.anyio]
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 NDJSON = "application/x-ndjson"
 

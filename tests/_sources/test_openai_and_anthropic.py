@@ -35,7 +35,7 @@ from tokenstream.errors import (
 
 openai, anthropic = needed("openai"), needed("anthropic")
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}]}
 

@@ -20,6 +20,7 @@ from tokenstream.errors import ProviderError
 openai = needed("openai")
 
 pytestmark = [
+    pytest.mark.not_quick,
     pytest.mark.anyio,
     # On trio, the SDK leaves its generators to the collector.
     pytest.mark.filterwarnings("ignore:Async generator '(openai|httpx2|httpcore2)[.]:ResourceWarning"),

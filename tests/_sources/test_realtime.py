@@ -22,6 +22,7 @@ openai: Any = needed("openai")
 genai: Any = needed("google.genai")
 
 pytestmark = [
+    pytest.mark.not_quick,
     # The openai SDK opens its connection outside a block.
     pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning"),
     pytest.mark.anyio,

@@ -14,6 +14,8 @@ from tests.support.served import by_python
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.not_quick
+
 __all__ = ["chromium", "context", "page", "url"]
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from tests.cli.commands import Shown, Told
 
+pytestmark = pytest.mark.not_quick
+
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from tests.support.chromium import chromium, context, page
 
+pytestmark = pytest.mark.not_quick
+
 pytest.register_assert_rewrite("tests.cookbook.chat_laws", "tests.cookbook.relay_laws")
 
 __all__ = ["chromium", "context", "page"]

@@ -80,6 +80,7 @@ def _first_objects(body: bytes, most: int) -> list[tuple[dict[str, Any], str]]:
     return found
 
 
+@pytest.mark.not_quick
 def test_no_payload_is_claimed_by_two_formats() -> None:
     """The order in which formats are asked does not matter, and the commonest may be asked first."""
     claimed = {

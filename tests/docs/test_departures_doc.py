@@ -20,6 +20,8 @@ from tokenstream.events import Event, ReasoningDelta, TextDelta
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.not_quick
+
 _PAGE = (ROOT / "docs" / "reports" / "departures.md").read_text(encoding="utf-8")
 _NAMES = re.findall(r"^\| (\w+) \| `(\w+)` \| (.+?) \| (.+?) \|$", _PAGE, re.MULTILINE)
 _DETAILS: list[str] = re.findall(r"^\| `(\w+)` \| .+? \| .+? \|$", _PAGE, re.MULTILINE)

@@ -272,6 +272,7 @@ _CIRCLE: dict[str, Any] = {}
 _CIRCLE["again"] = [_CIRCLE]
 
 
+@pytest.mark.not_quick
 @in_one_test(
     ("options", "words"),
     [

@@ -12,6 +12,8 @@ import pytest
 
 from tests.docs.examples import EXAMPLES, printed_by
 
+pytestmark = pytest.mark.not_quick
+
 _EXAMPLE = runpy.run_path(str(EXAMPLES / "markdown_page.py"))
 
 

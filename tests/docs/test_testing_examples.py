@@ -20,6 +20,8 @@ from tokenstream.testing import faults
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.not_quick
+
 _FOLDER = ROOT / "examples" / "testing"
 _FILES = sorted(_FOLDER.glob("*.py"))
 _PAIRS = {

@@ -23,7 +23,7 @@ from tests.stream.async_sources import (
 from tokenstream import aconnect
 from tokenstream.errors import StreamInterrupted
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 
 async def test_f77_stop_in_another_task_ends_a_read_without_a_block() -> None:

@@ -28,6 +28,8 @@ from tokenstream.errors import StreamInterrupted, StreamStalled
 from tokenstream.limits import Deadlines
 from tokenstream.testing import VirtualClock
 
+pytestmark = pytest.mark.not_quick
+
 
 @tried_again
 def test_f77_a_stop_from_another_thread_while_the_loop_waits_for_tls() -> None:

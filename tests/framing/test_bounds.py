@@ -240,6 +240,7 @@ def peak_of(parser: Parser, chunks: Iterable[bytes]) -> tuple[int, list[Any]]:
         tracemalloc.stop()
 
 
+@pytest.mark.not_quick
 @pytest.mark.slow_rows("7")
 @pytest.mark.parametrize("size", [7, 4_096, MIB])
 @pytest.mark.parametrize(

@@ -94,6 +94,7 @@ def _spoil(value: Any) -> None:
         value.clear()
 
 
+@pytest.mark.not_quick
 @given(seed=st.integers(0, 10**9))
 @examples(300)
 def test_patches_lead_to_each_draft(seed: int) -> None:

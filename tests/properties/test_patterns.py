@@ -29,6 +29,8 @@ from tokenstream.stages._markdown import inline
 from tokenstream.stages._markdown.leaf import OpenTag
 from tokenstream.stages._text.scanning import TextSearch
 
+pytestmark = pytest.mark.not_quick
+
 _SIZES = 16, 128, 1_024, 8_192
 _SLOW = 0.004
 """Seconds of the processor's own time within which a text of the largest size is read, by far."""

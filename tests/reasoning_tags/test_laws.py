@@ -83,6 +83,7 @@ def test_recordings_of_real_servers_keep_the_same_law(recorded: Recorded) -> Non
     _holds(recorded, [whole(recorded.body), seeded(recorded.body, recorded.name)])
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("recorded", _TAGGED, ids=lambda recorded: recorded.name)
 def test_sync_and_async_are_the_same_at_every_cut(recorded: Recorded) -> None:
     expected = read(per_event(recorded.body), tags=Tags(reasoning=True))

@@ -220,6 +220,7 @@ OVERLAPS: dict[str, Callable[[str], Overlap]] = {
 }
 
 
+@pytest.mark.not_quick
 @pytest.mark.parametrize("kind", OVERLAPS)
 @examples(150)
 @example(("Once upon a time ", "", []))

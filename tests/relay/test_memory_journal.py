@@ -21,7 +21,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta
 from tokenstream.relay.journal import Entry, Journal, MemoryJournal, Page, Storage
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 
 class TestMemoryJournal(JournalLaws):

@@ -15,7 +15,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.relay.journal import JournalError, Storage
 from tokenstream.relay.journal._stored import AnswerGroup, StoredAnswer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 
 @asynccontextmanager

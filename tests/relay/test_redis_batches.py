@@ -19,7 +19,7 @@ from tokenstream.relay.journal import JournalError, Storage
 
 __all__ = ["anyio_backend", "server"]
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 
 class _CountingRedis(Redis):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["anyio_backend", "server"]
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 LEASE = 0.6
 

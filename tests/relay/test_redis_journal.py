@@ -22,7 +22,7 @@ from tokenstream.relay.journal import Bounds, Entry, JournalError
 
 __all__ = ["anyio_backend", "server"]
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 
 async def test_an_event_reaches_another_process_at_once(server: RedisServer) -> None:

@@ -16,7 +16,7 @@ from tokenstream.relay.journal import Storage
 
 __all__ = ["anyio_backend", "server"]
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 
 @pytest.fixture

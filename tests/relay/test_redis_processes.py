@@ -29,7 +29,7 @@ from tokenstream.framing import SSEParser
 
 __all__ = ["anyio_backend"]
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 
 class Processes:

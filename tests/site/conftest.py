@@ -16,6 +16,8 @@ from tests.support.packages import needed
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.not_quick
+
 __all__ = ["build", "chromium", "context", "page", "site"]
 
 

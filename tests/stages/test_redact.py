@@ -128,6 +128,7 @@ _ANY = {
 }
 
 
+@pytest.mark.not_quick
 @given(**_ANY)
 @examples(60, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 def test_patterns_of_all_kinds_keep_the_law(pattern: str, flags: int, pieces: list[str]) -> None:

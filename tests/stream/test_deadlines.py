@@ -29,7 +29,7 @@ from tests.support.timing import TooLate, tried_again
 from tokenstream import AsyncStream, Deadlines, aconnect
 from tokenstream.errors import StreamStalled
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 in_and_out = pytest.mark.parametrize("block", [False, True])
 """Inside `async with` and without: on trio the one has a task that reads, the other not."""
 BEATS: list[Any] = [step for _ in range(40) for step in (0.03, b": beat\n\n")]

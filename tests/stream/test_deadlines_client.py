@@ -21,6 +21,8 @@ from tokenstream.stream._reading import wake
 from tokenstream.stream._reading.wake import TimerThread
 from tokenstream.testing import script
 
+pytestmark = pytest.mark.not_quick
+
 PHASES = ("connect", "read", "write", "pool")
 URL = "http://api.test/v1/chat/completions"
 BODY = script().text("Hi").finish("stop").chunks("openai-chat")

@@ -44,6 +44,8 @@ from tokenstream import Deadlines, Retry, Stream, aconnect, connect
 from tokenstream.errors import StreamStalled
 from tokenstream.stages import Budget
 
+pytestmark = pytest.mark.not_quick
+
 GENEROUS = 30.0
 """Seconds within which a closed connection must be seen by its server, on a busy machine, too."""
 WHOLE = [*BEGUN, chunk({}, "stop"), DONE]

@@ -13,6 +13,8 @@ from tests.support.loopback import Loopback, chunked
 from tests.support.wire import DONE
 from tokenstream import testing
 
+pytestmark = pytest.mark.not_quick
+
 SLOW_SECONDS = 0.25
 START = """
 import importlib.abc, ssl, sys, time

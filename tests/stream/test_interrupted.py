@@ -25,6 +25,8 @@ from tests.support.timing import at_rest, tried_again
 from tokenstream import connect
 from tokenstream.errors import StreamInterrupted
 
+pytestmark = pytest.mark.not_quick
+
 
 def press_ctrl_c() -> None:
     """Send the signal once the main thread waits, from a thread that is gone soon after."""

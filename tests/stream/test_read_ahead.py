@@ -19,6 +19,8 @@ from tokenstream import Deadlines, Retry, Stream, resilient
 from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
 from tokenstream.stream._reading.items import MAX_AHEAD
 
+pytestmark = pytest.mark.not_quick
+
 SOME = 0.3
 """Seconds in which nothing comes."""
 

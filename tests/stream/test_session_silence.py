@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
 
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 SESSION = event("session.created", session={"model": "gpt-realtime"})
 LIMITS = event("rate_limits.updated", rate_limits=[{"name": "tokens"}])

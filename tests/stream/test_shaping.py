@@ -254,6 +254,7 @@ async def said_and_silent(seconds: float) -> AsyncIterator[str]:
     yield " is blue."
 
 
+@pytest.mark.not_quick
 async def test_an_asynchronous_loop_is_given_in_time_what_is_held() -> None:
     seen: list[str] = []
     given = anyio.Event()

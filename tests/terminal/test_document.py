@@ -69,6 +69,7 @@ def test_nothing_is_too_deep_to_be_shown(deep: int, columns: int) -> None:
         assert shown.replace(" ", "").replace("▌", "").endswith(last)
 
 
+@pytest.mark.not_quick
 @needs_recordings
 @pytest.mark.parametrize("share", sampled(range(5), one_in=5))
 def test_recorded_answers_are_what_they_are_at_once(share: int) -> None:

@@ -11,6 +11,8 @@ from tests.support.terminals import Terminal, TerminalConsole, by_wcwidth, narro
 from tests.terminal.blocks import ANSWER, Written, blocks_of
 from tokenstream.terminal import MarkdownPrinter
 
+pytestmark = pytest.mark.not_quick
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reflows", [True, False], ids=["reflows", "does not reflow"])

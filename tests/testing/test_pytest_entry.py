@@ -15,6 +15,8 @@ from tests.testing.projects import ENTRY, HELLO, PLUGIN, Project, put
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.not_quick
+
 
 _PLAIN = """
 import pytest

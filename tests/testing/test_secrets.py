@@ -171,6 +171,7 @@ def test_a_long_body_is_looked_through_quickly(tmp_path: Path) -> None:
     assert time.process_time() - begun < 6
 
 
+@pytest.mark.not_quick
 @pytest.mark.few_rows(3)
 @pytest.mark.parametrize(
     "text",

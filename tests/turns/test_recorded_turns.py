@@ -233,6 +233,7 @@ def _sendable(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return whole
 
 
+@pytest.mark.not_quick
 def test_responses_gets_every_item_back_as_it_sent_it() -> None:
     """Ids, phases, encrypted reasoning, calls and hosted tools are those of the answer's end."""
 

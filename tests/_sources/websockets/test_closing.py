@@ -19,6 +19,8 @@ from tokenstream import AsyncStream, Stream
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
 
+pytestmark = pytest.mark.not_quick
+
 
 def silent(connection: ServerConnection) -> None:
     """Begin an answer, and say nothing more."""

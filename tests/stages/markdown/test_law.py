@@ -48,6 +48,8 @@ from tokenstream.stages import MarkdownBlocks
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+pytestmark = pytest.mark.not_quick
+
 _NEWLINES = re.compile(r"\n+")
 
 BY_HAND = [

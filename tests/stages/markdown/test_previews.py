@@ -144,6 +144,7 @@ def _judge(size: int, *, one_in: int = 1) -> tuple[int, list[object], list[int]]
     return count, wrong, sorted(late)
 
 
+@pytest.mark.not_quick
 @needs_recordings
 def test_previews_of_recorded_answers_are_right() -> None:
     """Of 10,000 one may be wrong; of a hundred, 95 are at most two visible characters late."""

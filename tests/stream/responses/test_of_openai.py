@@ -21,7 +21,7 @@ from tokenstream.events import Unknown
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 ERROR = {
     "type": "error",
     "status": 400,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from tokenstream.testing._serve.sessions.session import ServedSession
 
+pytestmark = pytest.mark.not_quick
+
 FORMATS = pytest.mark.parametrize("format", list(PATHS))
 ANSWER = testing.script().text("Hel").silence(5).text("lo").tool_call("now", {}).finish()
 

@@ -128,6 +128,7 @@ def test_settled_text_never_changes(text: str, options: dict[str, Any]) -> None:
     assert text.startswith(settled)
 
 
+@pytest.mark.not_quick
 @needs_recordings
 @pytest.mark.parametrize("share", sampled(range(6), one_in=6))
 def test_previews_of_recorded_answers_are_right(share: int) -> None:
