@@ -79,7 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """With `-m quick`, do not even import a module that is marked `not_quick`, or a folder by its conftest."""
+    """With `-m quick`, import no module that is marked `not_quick`, nor a folder by its conftest."""
     path = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
     if config.getoption("markexpr") != "quick" or path.suffix != ".py" or not path.is_file():
         return None

@@ -272,11 +272,11 @@ class Router:
         check_result_of(result)
         if name is not None and not isinstance(name, str):
             # `@router.tool` without parentheses: the argument is the function.
-            return self._add_tool(name, _name_of(name), arguments=None, lenient=lenient, result=result)
+            return self._add_tool(name, _find_tool_name(name), arguments=None, lenient=lenient, result=result)
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
             """Add a function as a tool, and return it unchanged."""
-            tool_name = _name_of(function) if name is None else name
+            tool_name = _find_tool_name(function) if name is None else name
             return self._add_tool(function, tool_name, arguments, lenient, result=result)
 
         return add
@@ -292,7 +292,7 @@ class Router:
             raise MisuseError(f"the handler for {entry.purpose} must be a function, not {entry.function!r}")
         # A function whose own signature is the schema takes any number of arguments, by keyword.
         has_own_schema = entry.checked_by is entry.function
-        if not has_own_schema and not _accepts(entry.function, 2 if entry.takes_call else 1):
+        if not has_own_schema and not _takes_count(entry.function, 2 if entry.takes_call else 1):
             raise MisuseError(f"the handler {entry.name!r} for {entry.purpose} must take one argument")
         self._entries.append(entry)
         return entry.function
@@ -317,7 +317,7 @@ class Router:
             )
         checked_by = function if arguments is None else arguments
         # A function that cannot be called with the arguments alone gets the call, too.
-        takes_call = arguments is not None and not _accepts(function, 1)
+        takes_call = arguments is not None and not _takes_count(function, 1)
         if made is None and arguments is None:
             # The annotations of a function inside another one may name local types, which are gone later.
             made = make_local_tool(function, name)
@@ -336,7 +336,7 @@ class Router:
         return function
 
 
-def _name_of(function: object) -> str:
+def _find_tool_name(function: object) -> str:
     """Return a function's name for the model; raise `MisuseError` if it has none, such as a lambda."""
     # The name of a lambda begins with "<"; so does the stand-in for a missing name.
     name = getattr(function, "__name__", "<")
@@ -345,7 +345,7 @@ def _name_of(function: object) -> str:
     return str(name)
 
 
-def _accepts(function: Callable[..., object], count: int) -> bool:
+def _takes_count(function: Callable[..., object], count: int) -> bool:
     try:
         signature(function).bind(*range(count))
     except TypeError:

@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.house import budget
-from tests.house.counts import lines_by_kind, modules, shared_names, writes
+from tests.house.counts import lines_by_kind, modules, shared_functions, shared_names, writes
 from tests.house.rings import COUNTS, ceilings, sizes_of_rings
 from tests.house.rooms import bounds, bounds_of_all, settle, sizes, total
 from tests.project import PACKAGE
@@ -87,6 +87,12 @@ def _classes(package: list[Module]) -> Iterator[str]:
     names = shared_names(package)
     yield f"{len(names)} names of several classes or aliases"
     yield from (f"    {name:24} {', '.join(places)}" for name, places in names.items())
+    functions = shared_functions(package)
+    count = sum(map(len, functions.values()))
+    most = budget.SHARED_FUNCTIONS
+    yield f"{len(functions)} names of functions of several modules, in {count} places (at most {most})"
+    worst = sorted(functions.items(), key=lambda item: -len(item[1]))[:_MOST_ROOMS]
+    yield from (f"    {name:24} {len(where)}" for name, where in worst)
     yield "foreign writes for each 1,000 functions, and methods that only assign"
     by_room = sorted(writes(package).items(), key=lambda item: -item[1].per_thousand)
     rows = [

@@ -112,6 +112,16 @@ def shared_names(of: list[Module]) -> dict[str, list[str]]:
     return {name: where for name, where in type_names(of).items() if len(where) > 1}
 
 
+def shared_functions(of: list[Module]) -> dict[str, set[str]]:
+    """Return the names of functions of modules, without underscores, that several modules define."""
+    places = defaultdict[str, set[str]](set)
+    for module in of:
+        for node in module.tree.body:
+            if isinstance(node, _FUNCTIONS):
+                places[node.name.strip("_")].add(module.name)
+    return {name: where for name, where in sorted(places.items()) if len(where) > 1}
+
+
 def stale_names(of: list[Module]) -> set[str]:
     """Return the private names that the text has in backticks, and nothing in the package defines."""
     text = "\n".join(module.text for module in of)

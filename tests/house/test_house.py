@@ -16,6 +16,7 @@ from tests.house.counts import (
     lines_by_kind,
     modules,
     participles,
+    shared_functions,
     shared_names,
     stale_names,
     type_names,
@@ -107,6 +108,14 @@ def test_only_writes_to_objects_of_others_are_foreign() -> None:
 def test_each_name_means_one_thing(package: list[Module]) -> None:
     """No class or alias has the name of another one, with or without an underscore."""
     assert {} == shared_names(package)
+
+
+@pytest.mark.slow
+def test_few_functions_share_a_name(package: list[Module]) -> None:
+    """A search for a function's name finds one function; a new one takes no name that another has."""
+    assert sum(map(len, shared_functions(package).values())) <= budget.SHARED_FUNCTIONS
+    samples = [Module(f"{name}.py", "(top)", f"def {name}(): ...") for name in ("_x", "x", "y")]
+    assert {"x": {"_x.py", "x.py"}} == shared_functions(samples)
 
 
 def test_private_names_in_backticks_are_found(package: list[Module]) -> None:

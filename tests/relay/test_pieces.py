@@ -32,7 +32,7 @@ from tokenstream.events import (
 )
 from tokenstream.message import Message, ServerToolCall, ToolCall, Usage
 from tokenstream.relay._encoders.encoder import WholeCalls
-from tokenstream.relay._encoders.tokenstream import payload_of, record, to_strict_json
+from tokenstream.relay._encoders.tokenstream import record, to_strict_json, write_fields
 from tokenstream.testing import all_formats
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def test_records_of_pieces_are_the_same_bytes(
     for event in (_piece(id, part, choice, text), signed):
         if step is not None:
             event.step = step
-        assert to_strict_json(payload_of(event) or {}) == record(event)
+        assert to_strict_json(write_fields(event) or {}) == record(event)
 
 
 def _made(format: str, events: Sequence[Event]) -> int:

@@ -40,7 +40,7 @@ class GrowingUsage:
         if usage.basis == "estimated":
             counts.pop("output_tokens", None)
         self.counts.update(counts)
-        self.report = _merge(self.report, usage.provider_data)
+        self.report = _merge_reports(self.report, usage.provider_data)
 
     def merged(self, usage: Usage) -> GrowingUsage:
         merged = GrowingUsage()
@@ -66,12 +66,12 @@ class GrowingUsage:
         return usage if choices is None else estimate(usage, choices)
 
 
-def _merge(earlier: JsonObject, later: JsonObject, depth: int = 0) -> JsonObject:
+def _merge_reports(earlier: JsonObject, later: JsonObject, depth: int = 0) -> JsonObject:
     """Return a report with the fields of a later one, also within its fields; null replaces nothing."""
     merged = {**earlier}
     for key, value in later.items():
         if value.__class__ is dict and depth < _DEEPEST and is_dict(known := merged.get(key)):
-            merged[key] = _merge(known, value, depth + 1)
+            merged[key] = _merge_reports(known, value, depth + 1)
         elif value is not None or key not in merged:
             merged[key] = value
     return merged

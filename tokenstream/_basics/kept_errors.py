@@ -159,7 +159,7 @@ def _copied(error: BaseException, known: dict[int, BaseException]) -> BaseExcept
     members = () if group is None else (group.message, _without_frames([*group.exceptions], known))
     copy: Any = builtin.__new__(type(error), *members)
     known[id(error)] = copy
-    for field in _fields_of(classes):
+    for field in _list_kept_fields(classes):
         value = field.__get__(error)
         # A file name of None would be shown with the error.
         if value is not None and group is None:
@@ -171,7 +171,7 @@ def _copied(error: BaseException, known: dict[int, BaseException]) -> BaseExcept
     return equal
 
 
-def _fields_of(classes: tuple[Any, ...]) -> list[Any]:
+def _list_kept_fields(classes: tuple[Any, ...]) -> list[Any]:
     """Return the fields that Python's own classes of errors keep, such as `errno` of an OSError."""
     own: list[Any] = [each.__dict__ for each in classes if each.__module__ == "builtins"]
     fields = [field for namespace in own for field in namespace.values()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
-from tokenstream._basics.url import place_of, split_url
+from tokenstream._basics.url import find_address, split_url
 from tokenstream._basics.visible import SecretMask, str_of
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class AskedRequest(tuple[str, object]):  # noqa: SLOT001 - a tuple cannot have s
         """Return the credentials of the request: in its address, headers, cookies, parameters and `auth=`."""
         url, parts = self[0], split_url(self[0])
         # In a malformed address, nothing tells where a password ends.
-        words = [parts.username, parts.password] if place_of(url).host else re.split(r"[/?#:@&=]", url)
+        words = [parts.username, parts.password] if find_address(url).host else re.split(r"[/?#:@&=]", url)
         texts = [("key", unquote(word)) for word in words if word] + parse_qsl(parts.query)
         options, client = self._sent
         for name in ("headers", "params", "cookies", "auth"):

@@ -76,15 +76,15 @@ class PublicAddress(NamedTuple):
     """The path, in which "…" stands for what may be a key."""
 
 
-def place_of(url: str, model: str | None = None) -> PublicAddress:
+def find_address(url: str, model: str | None = None) -> PublicAddress:
     """Return the address of a request without user, password, query and whatever else may be a secret.
 
     The name of the model is none.
 
     Example:
-        >>> place_of("https://me:secret@example.com:8443/v1/0123456789abcdef0123/chat?key=secret")
+        >>> find_address("https://me:secret@example.com:8443/v1/0123456789abcdef0123/chat?key=secret")
         PublicAddress(host='example.com', port=8443, path='/v1/…/chat')
-        >>> place_of("https://example.com/deployments/gpt-5-chat-production/chat").path
+        >>> find_address("https://example.com/deployments/gpt-5-chat-production/chat").path
         '/deployments/gpt-5-chat-production/chat'
     """
     parts = split_url(url)

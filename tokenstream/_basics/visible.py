@@ -25,7 +25,7 @@ _ESCAPED_IN_LINES = re.compile(f"[{_HIDDEN}\t\n\u200c\u200d\U000e0000-\U000e007f
 _ESCAPED_IN_TEXTS = re.compile(f"[{_HIDDEN}]")
 
 
-def _escape(found: re.Match[str]) -> str:
+def _escape_found(found: re.Match[str]) -> str:
     r"""Return the JSON escape of the character that was found, such as `\u001b`."""
     return json.dumps(found[0])[1:-1]
 
@@ -37,7 +37,7 @@ def one_line(text: str) -> str:
         >>> print(one_line("a\x1b[31m\nb"))
         a\u001b[31m\nb
     """
-    return _ESCAPED_IN_LINES.sub(_escape, text)
+    return _ESCAPED_IN_LINES.sub(_escape_found, text)
 
 
 def several_lines(text: str) -> str:
@@ -48,7 +48,7 @@ def several_lines(text: str) -> str:
         a\u001b[31m
         b
     """
-    return _ESCAPED_IN_TEXTS.sub(_escape, text)
+    return _ESCAPED_IN_TEXTS.sub(_escape_found, text)
 
 
 _MEDIA = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg", b"GIF8": "image/gif", b"OggS": "audio/ogg"}

@@ -36,7 +36,7 @@ def words_for_model(name: str, text: str, offset: int | None, errors: _ErrorList
     if offset is not None:
         where = _describe_position(text, offset, _WORDS_FOR_ARGUMENTS)
         return f"The arguments of {name} are no valid JSON: {where}. Call {name} again with one JSON object."
-    lines = _make_lines(errors, _decode(text), "the arguments")
+    lines = _make_lines(errors, _decode_or_none(text), "the arguments")
     again = f"Call {name} again with all of its arguments, corrected."
     return "\n".join([f"The arguments of {name} are not valid:", *lines, again])
 
@@ -50,7 +50,7 @@ def words_for_output(
         return f"The output is no valid JSON{where}. Write it again as one JSON document, and nothing else."
     if not errors:
         return "The output is not the JSON that was asked for. Write that, and nothing else."
-    value = _decode(text)
+    value = _decode_or_none(text)
     lines = _make_lines(errors, repaired if value is None else value, "the output", path)
     return "\n".join(["The output is not valid:", *lines, "Write all of it again, corrected."])
 
@@ -69,7 +69,7 @@ def _describe_position(text: str, offset: int, words: tuple[str, str, str]) -> s
     return f"{it_goes} wrong at character {offset:,}, near {_show_value(around)}"
 
 
-def _decode(text: str) -> Json:
+def _decode_or_none(text: str) -> Json:
     """Return the value of a JSON text; None if it is invalid."""
     try:
         return json.loads(text)

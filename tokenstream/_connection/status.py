@@ -118,7 +118,7 @@ def make_status_error(
     reported, payload = _find_error(body, limits)
     words = _words_of(text) if reported is None else ""
     kind, retryable = _classify(head, reported, expected)
-    retry_after = _find_wait(head, reported, payload)
+    retry_after = _find_asked_wait(head, reported, payload)
     advice = _advice(head.status, kind, retry_after, retryable=retryable)
     error = StatusError(
         f"the server answered with {f'status {head.status} {head.reason}'.rstrip()}"
@@ -171,7 +171,7 @@ def _classify(
     return kind, _SHOULD_RETRY.get(head.headers.get("x-should-retry", ""), retryable)
 
 
-def _find_wait(head: ResponseHead, reported: ProviderError | None, payload: JsonObject) -> float | None:
+def _find_asked_wait(head: ResponseHead, reported: ProviderError | None, payload: JsonObject) -> float | None:
     """Return the seconds to wait that a server asks for in its headers or body; None if it does not ask."""
     wait = retry_after_of(head.headers, head.received_at)
     if wait is None and reported is not None:

@@ -86,7 +86,7 @@ class AskedFacts:
     ) -> Origin:
         """Return the origin of an answer of which so many events were read until now; an error has its id."""
         # Imported with the first origin: most answers need none.
-        from tokenstream._basics.url import place_of
+        from tokenstream._basics.url import find_address
         from tokenstream._values.origin import Origin
         from tokenstream.formats._registry import format_of_request
 
@@ -96,7 +96,7 @@ class AskedFacts:
         request_id = (None if head is None else head.request_id) if error is None else error.request_id
         number, most, route = _ONLY if self.find_attempt is None else self.find_attempt()
         model = (None if format is None else format.parts.model) or self._model
-        host, port, path = place_of(url, model)
+        host, port, path = find_address(url, model)
         source_id = self._given_id or _clean(link.named_id)
         self._random_id = self._random_id or os.urandom(_ID_BYTES).hex()
         answer_id = self._reported_id or source_id or self._random_id

@@ -8,7 +8,7 @@ from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._pipeline.machine import Machine
-from tokenstream._sources.payloads import payload_of
+from tokenstream._sources.payloads import to_payload
 from tokenstream.formats._endings import ANSWERED, CLOSED
 from tokenstream.formats._kit.errors import is_vague
 
@@ -95,7 +95,7 @@ class Decoder(ErrorKeeper):
                 # Unless the answer simply continues, more events or an error follow this one.
                 return [event] if intake.state == "reading" else [event, *self._drain()]
         else:
-            payload = payload_of(data)
+            payload = to_payload(data)
             if payload is None and chunk is not None:
                 # A helper of an SDK has added the object to those of the server.
                 return []

@@ -180,7 +180,7 @@ class SeamJoiner:
             return False
         # Something other than text follows.
         self._end_search()
-        if isinstance(event, RefusalDelta) or _kind_of(event) == "refusal":
+        if isinstance(event, RefusalDelta) or _find_kind(event) == "refusal":
             self._overlap.doubt()
         elif isinstance(event, Finish) and not self._text_searched and event.reason not in _NATURAL_ENDS:
             # Nothing was written, and the model does not say that nothing was left to write.
@@ -302,7 +302,7 @@ class SeamJoiner:
             self._left_out = {
                 each.part
                 for each in events
-                if each.choice == 0 and (isinstance(each, ReasoningDelta) or _kind_of(each) == "reasoning")
+                if each.choice == 0 and (isinstance(each, ReasoningDelta) or _find_kind(each) == "reasoning")
             }
         new: list[Event] = []
         for event in events:
@@ -459,7 +459,7 @@ def _find_open_part(parts: tuple[Part, ...]) -> int | None:
     return None
 
 
-def _kind_of(event: Event) -> str | None:
+def _find_kind(event: Event) -> str | None:
     """Return the kind of the part that an event starts or ends; None if the event contains no part."""
     content = event.content if isinstance(event, PartStart | PartDone) else None
     return None if content is None else content.kind
@@ -477,7 +477,7 @@ def _clean_part(event: AnyEvent) -> AnyEvent:
 
 def _may_precede_text(event: Event) -> bool:
     """Return True if, after this event, the continuation can still add to the answer's unfinished text."""
-    kind = _kind_of(event)
+    kind = _find_kind(event)
     return _is_beside_text(event, _NOT_CLOSING) if kind is None else kind in _NOT_CLOSING_KINDS
 
 
@@ -488,4 +488,4 @@ def _is_beside_text(event: AnyEvent, classes: tuple[type[Any], ...]) -> bool:
 
 def _needs_reasoning(event: Event) -> bool:
     """Return True if an event begins a call, which later requests must send together with its reasoning."""
-    return isinstance(event, ToolCallStart) or _kind_of(event) in _WITH_ID
+    return isinstance(event, ToolCallStart) or _find_kind(event) in _WITH_ID

@@ -51,11 +51,11 @@ def from_aiohttp(response: AiohttpResponse) -> AsyncSource:
         head,
         _coding_of(response),
         socket=lambda: _socket_of(response),
-        patience=_find_patience(response),
+        patience=_find_read_timeout(response),
     )
 
 
-def _find_patience(response: AiohttpResponse) -> float | None:
+def _find_read_timeout(response: AiohttpResponse) -> float | None:
     """Return the read timeout of a response; None for none, 0 if it is not known.
 
     A timeout for the whole answer does not count here, because aiohttp itself ends the answer.

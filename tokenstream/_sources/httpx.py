@@ -47,8 +47,8 @@ def from_response(response: FromHTTPX, close: Action | None = None) -> SyncSourc
         close or response.close,
         head,
         head.content_coding,
-        socket=_find_socket(response),
-        patience=_find_patience(response),
+        socket=_find_socket_reader(response),
+        patience=_find_request_timeout(response),
         keep_limit=_find_limiter(response),
     )
 
@@ -67,8 +67,8 @@ def from_async_response(response: FromHTTPX) -> AsyncSource:
         response.aclose,
         head,
         head.content_coding,
-        socket=_find_socket(response),
-        patience=_find_patience(response),
+        socket=_find_socket_reader(response),
+        patience=_find_request_timeout(response),
     )
 
 
@@ -77,7 +77,7 @@ def _was_read(response: FromHTTPX) -> bool:
     return bool(response.is_stream_consumed) and hasattr(response, "_content")
 
 
-def _find_patience(response: FromHTTPX) -> float | None:
+def _find_request_timeout(response: FromHTTPX) -> float | None:
     """Return the read timeout that the client or the request has; None for none, 0 if it is not known."""
     request: FromHTTPX = getattr(response, "_request", None)
     timeouts: dict[str, Any] = {} if request is None else request.extensions.get("timeout") or {}
@@ -85,7 +85,7 @@ def _find_patience(response: FromHTTPX) -> float | None:
     return read
 
 
-def _find_socket(response: FromHTTPX) -> Callable[[], object] | None:
+def _find_socket_reader(response: FromHTTPX) -> Callable[[], object] | None:
     """Return the function that returns an open response's socket; None if it has none for itself."""
     stream = response.extensions.get("network_stream")
     if stream is None or not response.extensions.get("http_version", b"").startswith(b"HTTP/1"):

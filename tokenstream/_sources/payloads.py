@@ -103,7 +103,7 @@ def is_whole(source: object) -> bool:
     return callable(getattr(kind, "model_dump", None)) or callable(getattr(kind, "to_dict", None))
 
 
-def payload_of(item: object) -> Any:  # noqa: ANN401 - anything that a source gives
+def to_payload(item: object) -> Any:  # noqa: ANN401 - anything that a source gives
     """Convert an item of a source to bytes, text, or a payload as a dict.
 
     An SDK object becomes the payload from which the SDK has created it; an event that the server has not
@@ -111,7 +111,7 @@ def payload_of(item: object) -> Any:  # noqa: ANN401 - anything that a source gi
     unchanged.
 
     Example:
-        >>> payload_of(b"data: a"), payload_of({"choices": []})
+        >>> to_payload(b"data: a"), to_payload({"choices": []})
         (b'data: a', {'choices': []})
     """
     if type(item) in _UNCHANGED_TYPES or item is None:
@@ -128,7 +128,7 @@ def payload_of(item: object) -> Any:  # noqa: ANN401 - anything that a source gi
     # This library's own events are dataclasses, too, but not payloads.
     is_own = type(item).__module__.startswith("tokenstream.")
     if is_dataclass(item) and not isinstance(item, type) and not is_own:
-        return payload_of(model_event_of(item)) if is_run_event(item) else _convert_attributes(item)
+        return to_payload(model_event_of(item)) if is_run_event(item) else _convert_attributes(item)
     return _convert_attributes(item) if _is_bare(item) else item
 
 
@@ -146,7 +146,7 @@ def as_received(items: object, item: object) -> object:
     )
     if not lacks_reason:
         return item
-    payload = payload_of(item)
+    payload = to_payload(item)
     choices = payload.get("choices") if is_dict(payload) else None
     for choice in choices if is_list(choices) else ():
         if is_dict(choice):
@@ -189,7 +189,7 @@ def _convert_attributes(value: object) -> object:
     elif is_dataclass(value) and not isinstance(value, type):
         named = {each.name: getattr(value, each.name) for each in fields_of(value)}
     elif is_object(value) or isinstance(value, _SCALARS) or not hasattr(value, _ATTRIBUTES):
-        return payload_of(value)
+        return to_payload(value)
     else:
         named = {name: inner for name, inner in vars(value).items() if name[:1] != "_"}
     return {name: _convert_attributes(inner) for name, inner in named.items() if inner is not None}
@@ -203,7 +203,7 @@ def _convert_object(item: Any) -> object:  # noqa: ANN401 - an SDK's object
         kind: object = getattr(item, "type", None)
         if kind == "chunk" and hasattr(item, "chunk"):
             # The helper of openai wraps each chunk of the server.
-            return payload_of(item.chunk)
+            return to_payload(item.chunk)
         if kind in _ADDED_EVENTS:
             return None
         excluded = {*_FIELDS_ADDED_ANYWHERE, *_FIELDS_ADDED_BY_TYPE.get(str(kind), ())}
@@ -269,7 +269,7 @@ class Converter:
         """
         if item.__class__ is str:
             return item
-        payload = payload_of(as_received(self._items, item))
+        payload = to_payload(as_received(self._items, item))
         if payload is None and item is not None:
             # A helper of the SDK has added the event.
             return SKIPPED

@@ -70,7 +70,7 @@ class Origin:
         return self.host is not None or self.request_id is not None
 
     def __str__(self) -> str:
-        model = None if self.model is None else _shorten(self.model, _MAX_ID)
+        model = None if self.model is None else _bound_text(self.model, _MAX_ID)
         named = {"proxy": self.proxy, "model": model, "answer": self.answer_id, "source id": self.source_id}
         ids = [f"{name} {id}" for name, id in named.items() if id is not None]
         return _SEPARATOR.join(filter(None, (self._place, *ids)))
@@ -80,9 +80,9 @@ class Origin:
         """The beginning of the line: the address, and what was asked for there."""
         # Without a name of its own, a route has that of its host.
         route = None if self.route == self.host else self.route
-        tail = [_shorten(each, _MAX_NAME) for each in (self.format, route) if each]
+        tail = [_bound_text(each, _MAX_NAME) for each in (self.format, route) if each]
         if self.request_id is not None:
-            tail.append(_shorten(self.request_id, _MAX_ID))
+            tail.append(_bound_text(self.request_id, _MAX_ID))
         if self.attempts > 1 or self.attempt > 1:
             tail.append(f"attempt {self.attempt} of {max(self.attempt, self.attempts)}")
         if tail or self.host is not None:
@@ -91,8 +91,8 @@ class Origin:
             return _SEPARATOR.join(tail)
         room = _MAX_LINE - sum(map(len, tail)) - len(_SEPARATOR) * len(tail)
         place = self.host if self.port is None else f"{self.host}:{self.port}"
-        line = _SEPARATOR.join([_shorten(place + self.path, max(room, _MIN_PLACE)), *tail])
-        return _shorten(line, _MAX_LINE)
+        line = _SEPARATOR.join([_bound_text(place + self.path, max(room, _MIN_PLACE)), *tail])
+        return _bound_text(line, _MAX_LINE)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -104,5 +104,5 @@ class Origin:
         return fields
 
 
-def _shorten(text: str, most: int) -> str:
+def _bound_text(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -210,10 +210,10 @@ def list_plans_and_questions(run: Steps, waits: dict[str, StepWaiting]) -> list[
 
 
 def _write_known(**values: str | float | None) -> str:
-    return write_pairs({name: _write_value(value) for name, value in values.items() if value is not None})
+    return write_pairs({name: _write_fact(value) for name, value in values.items() if value is not None})
 
 
-def _write_value(value: str | float) -> str:
+def _write_fact(value: str | float) -> str:
     return quote_text(value) if isinstance(value, str) else f"{value:.6g}"
 
 

@@ -285,7 +285,7 @@ def _parse_header(argument: str) -> tuple[str, str]:
         # The argument may be an API key: it is quoted only if it is a single word of letters.
         quoted_argument = repr(argument) if argument.isalpha() else "this"
         raise argparse.ArgumentTypeError(f"{quoted_argument} is not a header: write 'Name: value'")
-    return _check_name(name), value.strip()
+    return _check_header(name), value.strip()
 
 
 def _parse_env_header(argument: str) -> tuple[str, str]:
@@ -294,10 +294,10 @@ def _parse_env_header(argument: str) -> tuple[str, str]:
     if not equals or not name.strip() or not variable.strip():
         # The argument may be the secret itself, so the message does not quote it.
         raise argparse.ArgumentTypeError("this is not a header with its variable: write NAME=VARIABLE")
-    return _check_name(name), variable.strip()
+    return _check_header(name), variable.strip()
 
 
-def _check_name(name: str) -> str:
+def _check_header(name: str) -> str:
     """Return a header's name without the spaces around it; raise if it has invalid characters."""
     if not _NAME.fullmatch(name.strip()):
         msg = f"{name.strip()!r} is not a header's name: use ASCII letters, digits and hyphens"

@@ -101,7 +101,7 @@ def quote_text(text: str) -> str:
     return one_line(json.dumps(text, ensure_ascii=False))
 
 
-def _to_json(value: object) -> object:
+def _replace_unknown(value: object) -> object:
     """Return a value that JSON lacks as another: a dict for a model, base64 for bytes, else its `str`."""
     if isinstance(value, BaseModel):
         return value.model_dump()
@@ -112,7 +112,7 @@ def _to_json(value: object) -> object:
 
 def to_compact_json(value: object, *, ascii_only: bool = False) -> str:
     r"""Return `value` as JSON on one line, in which at least what is unsafe on a terminal is escaped."""
-    text = json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), default=_to_json)
+    text = json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":"), default=_replace_unknown)
     return text if ascii_only else one_line(text)
 
 
@@ -155,7 +155,7 @@ class TextLines:
         if head is not None:
             facts = {"status": str(head.status)}
             if head.request_id:
-                facts["request_id"] = _shorten(head.request_id)
+                facts["request_id"] = _write_short(head.request_id)
             print_row("response", write_pairs(facts))
         for name, noted in stream.departures.items():
             seen = f"{noted.affects},{write_pairs(noted.details)}, first in frame {noted.first_event}"
@@ -192,7 +192,7 @@ def describe_fields(event: Event) -> dict[str, str]:
         named = (event.data | event.lists).items()
         return {n if n.isidentifier() else to_compact_json(n): to_compact_json(each) for n, each in named}
     # The content of an unknown event may be missing from the message, so all of it is returned.
-    write = to_compact_json if isinstance(event, Unknown) else _shorten
+    write = to_compact_json if isinstance(event, Unknown) else _write_short
     pairs: dict[str, str] = {}
     for field in fields(event):
         value = getattr(event, field.name)
@@ -272,7 +272,7 @@ def list_error_rows(error: StreamError, origin: InputOrigin) -> list[tuple[str, 
     return rows
 
 
-def _shorten(value: object) -> str:
+def _write_short(value: object) -> str:
     """Return the value of a field as text, cut short if it is long."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 from tokenstream._basics.json import check_bounds, decode_tolerantly
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._basics.untrusted import is_dict, kind_of, text_of
-from tokenstream._basics.url import place_of
+from tokenstream._basics.url import find_address
 from tokenstream._providers.hosts import gives_reasons
 from tokenstream.departures import Departures
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
@@ -818,7 +818,7 @@ class Format(ErrorKeeper, Resuming, ABC):
         needs_answer = self.closes_parts or self.assumed
         is_cut = parts.breaks_off_in_call or (needs_answer and not parts.has_answer)
         if not (is_cut or any(choice.finish for choice in parts.choices.values())):
-            is_cut = gives_reasons(place_of(parts.url).host)
+            is_cut = gives_reasons(find_address(parts.url).host)
         return self.cut_short() if is_cut or (self.closes_parts and parts.has_open) else None
 
     def _read_object(self, payload: JsonObject, event: str) -> None:

@@ -160,10 +160,10 @@ def _load_installed(name: str) -> type[Format] | None:
         cause = type(error).__name__
         msg = f"{description} cannot be imported from {point.value!r}: {cause}; mend or remove it"
         raise MisuseError(msg) from error
-    return _check(loaded, name, description)
+    return _check_loaded(loaded, name, description)
 
 
-def _check(loaded: object, name: str, description: str) -> type[Format]:
+def _check_loaded(loaded: object, name: str, description: str) -> type[Format]:
     """Check that a loaded object is a usable format of the right name, and return it."""
     from tokenstream.formats._base import Format
 

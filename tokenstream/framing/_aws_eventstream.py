@@ -382,7 +382,7 @@ def read_headers(data: bytes) -> dict[str, Any]:
         key = str(name, "utf-8", "replace")
         if key in headers:
             raise ValueError("a name comes twice")
-        (kind,), position = _read_bytes(data, position, size=1)
+        (kind,), position = _take_bytes(data, position, size=1)
         headers[key], position = _read_value(kind, data, position)
     return headers
 
@@ -392,10 +392,10 @@ def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
     if kind in _CONSTANTS:
         return _CONSTANTS[kind], position
     if kind in _INTEGERS:
-        value, position = _read_bytes(data, position, _INTEGERS[kind])
+        value, position = _take_bytes(data, position, _INTEGERS[kind])
         return int.from_bytes(value, "big", signed=True), position
     if kind == _UUID:
-        return _read_bytes(data, position, _UUID_SIZE)
+        return _take_bytes(data, position, _UUID_SIZE)
     if kind not in (_BYTES, _STRING):
         raise ValueError(f"type {kind} does not exist")
     # Bytes and text come after their length, which takes two bytes.
@@ -405,11 +405,11 @@ def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
 
 def _read_sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
     """Return bytes that follow their own length, written in `size` bytes, and the position after them."""
-    length, position = _read_bytes(data, position, size)
-    return _read_bytes(data, position, int.from_bytes(length, "big"))
+    length, position = _take_bytes(data, position, size)
+    return _take_bytes(data, position, int.from_bytes(length, "big"))
 
 
-def _read_bytes(data: bytes, position: int, size: int) -> tuple[bytes, int]:
+def _take_bytes(data: bytes, position: int, size: int) -> tuple[bytes, int]:
     """Return the next `size` bytes, and the position after them."""
     end = position + size
     if end > len(data):

@@ -188,7 +188,7 @@ class JSONArrayParser(LineFraming[bytes]):
 
     def _read_opening(self, text: bytes, position: int, frames: list[bytes]) -> int:
         """Read the opening bracket of the array; return the position after it."""
-        position = _find_end(_SPACE, text, position)
+        position = _find_match_end(_SPACE, text, position)
         if position == len(text):
             return position
         if text[position : position + 1] != b"[":
@@ -198,7 +198,7 @@ class JSONArrayParser(LineFraming[bytes]):
 
     def _read_first(self, text: bytes, position: int, frames: list[bytes]) -> int:
         """Read the first element, or the end of an empty array; return the position after it."""
-        position = _find_end(_SPACE, text, position)
+        position = _find_match_end(_SPACE, text, position)
         if text[position : position + 1] == b"]":
             self._step = self._read_end
             return position + 1
@@ -209,7 +209,7 @@ class JSONArrayParser(LineFraming[bytes]):
 
         The element is read as a whole if all of it is in the text, and its nesting is shallow.
         """
-        position = _find_end(_SPACE, text, position)
+        position = _find_match_end(_SPACE, text, position)
         if position == len(text):
             return position
         mark = text[position : position + 1]
@@ -222,7 +222,7 @@ class JSONArrayParser(LineFraming[bytes]):
         if mark == b'"':
             self._in_string, self._step = True, self._read_nested
             return self._read_nested(text, position + 1, frames, start=position)
-        if _find_end(_SCALAR, text, position) > position:
+        if _find_match_end(_SCALAR, text, position) > position:
             self._step = self._read_scalar
             return self._read_scalar(text, position, frames)
         return self._refuse("an element of a JSON array is expected", position)
@@ -244,7 +244,7 @@ class JSONArrayParser(LineFraming[bytes]):
 
     def _skip_to_mark(self, text: bytes, position: int) -> int:
         """Skip to the next bracket or quote, and track the depth; return the position after it."""
-        position = _find_end(_TO_MARK, text, position)
+        position = _find_match_end(_TO_MARK, text, position)
         mark = text[position : position + 1]
         if mark == b'"':
             self._in_string = True
@@ -258,7 +258,7 @@ class JSONArrayParser(LineFraming[bytes]):
         if self._escaped:
             self._escaped = False
             return position + 1
-        position = _find_end(_STRING, text, position)
+        position = _find_match_end(_STRING, text, position)
         mark = text[position : position + 1]
         if mark == b'"':
             self._in_string = False
@@ -269,7 +269,7 @@ class JSONArrayParser(LineFraming[bytes]):
 
     def _read_scalar(self, text: bytes, position: int, frames: list[bytes]) -> int:
         """Continue a number or literal; return the position of the first character that is not part of it."""
-        end = _find_end(_SCALAR, text, position)
+        end = _find_match_end(_SCALAR, text, position)
         if end < len(text):
             return self._complete(text, position, end, frames)
         self._hold(text, position)
@@ -277,7 +277,7 @@ class JSONArrayParser(LineFraming[bytes]):
 
     def _read_separator(self, text: bytes, position: int, frames: list[bytes]) -> int:
         """Read a comma, or the closing bracket of the array; return the position after it."""
-        position = _find_end(_SPACE, text, position)
+        position = _find_match_end(_SPACE, text, position)
         mark = text[position : position + 1]
         if mark == b",":
             self._step = self._read_element
@@ -290,7 +290,7 @@ class JSONArrayParser(LineFraming[bytes]):
 
     def _read_end(self, text: bytes, position: int, frames: list[bytes]) -> int:
         """Read white space after the array; return the position after it."""
-        position = _find_end(_SPACE, text, position)
+        position = _find_match_end(_SPACE, text, position)
         if position < len(text):
             return self._refuse("nothing may follow the end of a JSON array", position)
         return position
@@ -324,7 +324,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return position
 
 
-def _find_end(pattern: re.Pattern[bytes], text: bytes, position: int) -> int:
+def _find_match_end(pattern: re.Pattern[bytes], text: bytes, position: int) -> int:
     """Return the end of a pattern's match at a position; the position itself if there is no match."""
     match = pattern.match(text, position)
     return match.end() if match else position

@@ -161,7 +161,7 @@ def find_last(attempts: Sequence[AttemptReport]) -> AttemptReport | None:
 
     If two attempts ran side by side, the other one was closed before this one ended.
     """
-    return max(attempts, key=lambda each: math.inf if each.seconds is None else _end_of(each), default=None)
+    return max(attempts, key=lambda each: math.inf if each.seconds is None else _find_end(each), default=None)
 
 
 def report_attempt(
@@ -183,7 +183,7 @@ def report_attempt(
     return SpanReport(
         name="attempt" if model is None else f"attempt {model}",
         started_ns=min(began_ns, operation.ended_ns),
-        ended_ns=_find_end(attempt, operation),
+        ended_ns=_find_end_time(attempt, operation),
         shared_attributes={
             "gen_ai.provider.name": provider or provider_of(attempt.host, attempt.format),
             **drop_unknown({"gen_ai.request.model": model, "gen_ai.response.model": attempt.model}),
@@ -212,7 +212,7 @@ def list_failures(attempts: Sequence[AttemptReport], operation: SpanReport) -> l
     """Return, for each failed attempt, the time at which it ended, in nanoseconds, and its attributes."""
     return [
         (
-            _find_end(attempt, operation),
+            _find_end_time(attempt, operation),
             {
                 "number": attempt.number,
                 "mode": attempt.mode,
@@ -225,13 +225,13 @@ def list_failures(attempts: Sequence[AttemptReport], operation: SpanReport) -> l
     ]
 
 
-def _find_end(attempt: AttemptReport, operation: SpanReport) -> int:
+def _find_end_time(attempt: AttemptReport, operation: SpanReport) -> int:
     """Return the time at which an attempt ended; that of the operation, if the attempt did not end before."""
     if attempt.seconds is None:
         return operation.ended_ns
-    return min(operation.started_ns + round(_end_of(attempt) * NS_PER_SECOND), operation.ended_ns)
+    return min(operation.started_ns + round(_find_end(attempt) * NS_PER_SECOND), operation.ended_ns)
 
 
-def _end_of(attempt: AttemptReport) -> float:
+def _find_end(attempt: AttemptReport) -> float:
     """Return the seconds from the first request to the end of an attempt that has ended."""
     return attempt.began + (attempt.seconds or 0.0)

@@ -232,8 +232,8 @@ class Pattern:
 
     def __init__(self, at: At) -> None:
         self._at = at
-        # `_check_key` raises an error for an item of a tuple that is not a key; `_compile` splits text.
-        self._allowed = tuple(map(_check_key, at)) if isinstance(at, tuple) else _compile(at)
+        # `_check_key` raises an error for an item of a tuple that is not a key; `_split_path` splits text.
+        self._allowed = tuple(map(_check_key, at)) if isinstance(at, tuple) else _split_path(at)
         """The keys that match at each position; None if any key matches."""
 
     def __len__(self) -> int:
@@ -329,7 +329,7 @@ class PathMatcher:
         return depth - 1 - self._length
 
 
-def _compile(at: object) -> tuple[frozenset[str | int] | None, ...]:
+def _split_path(at: object) -> tuple[frozenset[str | int] | None, ...]:
     """Return the keys that match at each position of a path; None at a position where any key matches."""
     if not isinstance(at, str):
         raise MisuseError(

@@ -218,7 +218,7 @@ def plan(broken: Failure, opener: OpenerFacts, choice: ModeChoice | None = None)
     at_once = opener.is_other or broken.prefix_refused or (is_first_fetch and kind == "document")
     # The server has sent a reconnection time (`retry:`) in its event stream.
     reconnects = mode == "resume" and kind is None and broken.reconnect_after is not None
-    wait = 0.0 if at_once else _find_wait(broken, reconnects=reconnects)
+    wait = 0.0 if at_once else _find_next_wait(broken, reconnects=reconnects)
     if wait is None:
         return NoPlan()
     # The result of a function for the wait is only known with the planned attempt.
@@ -252,7 +252,7 @@ def _is_retried(broken: Failure, mode: AttemptMode) -> bool:
     return broken.error.retryable or (isinstance(broken.error, PositionLost) and asks_anew)
 
 
-def _find_wait(broken: Failure, *, reconnects: bool) -> float | None:
+def _find_next_wait(broken: Failure, *, reconnects: bool) -> float | None:
     """Return the seconds to wait before another request to this server; None if it wants too long a wait."""
     if reconnects and broken.error.retry_after is None:
         return clamp_reconnect(broken.reconnect_after)

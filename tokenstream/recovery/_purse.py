@@ -195,9 +195,9 @@ class Purse:
             with os.fdopen(os.open(self._file, _FLAGS, 0o600), "r+b", buffering=0) as file:
                 _lock(file.fileno())
                 try:
-                    added, spent = self._find_sum(_read(file, self._file), change, bounded=bounded)
+                    added, spent = self._find_sum(_read_spent(file, self._file), change, bounded=bounded)
                     if added and any(change):
-                        _write(file, spent)
+                        _write_spent(file, spent)
                 finally:
                     # Closing alone would keep the lock if a child process has a copy of the file.
                     _unlock(file.fileno())
@@ -272,7 +272,7 @@ def _find_error_of(redis: object) -> type[Exception]:
     return RedisError
 
 
-def _read(file: FileIO, path: str) -> Amount:
+def _read_spent(file: FileIO, path: str) -> Amount:
     """Return what a purse's file says was spent; nothing for a new file."""
     text = file.read(_SIZE + 1)
     if not text:
@@ -284,7 +284,7 @@ def _read(file: FileIO, path: str) -> Amount:
     return Amount(int(digits), int(counted))
 
 
-def _write(file: FileIO, spent: Amount) -> None:
+def _write_spent(file: FileIO, spent: Amount) -> None:
     """Write what was spent in place, with one call, which a kill does not divide."""
     whole, rest = divmod(spent.money, _UNITS)
     text = f"{whole:011d}.{rest:09d} {spent.tokens:020d}\n"

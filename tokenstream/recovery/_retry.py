@@ -43,7 +43,7 @@ def find_fault(message: Message, accept: Accept) -> AnswerRejected | None:
     """Return the error for a whole answer that the caller's rule refuses; None if the rule accepts it."""
     whole = message.model_copy(update={"ending": "complete"})
     cause: OutputInvalid | OutputIncomplete | None = None
-    if _is_type(accept):
+    if _is_readable_type(accept):
         cause = _find_mismatch(whole, accept)
         is_accepted, words = cause is None, "it does not match the type of accept="
     else:
@@ -56,7 +56,7 @@ def find_fault(message: Message, accept: Accept) -> AnswerRejected | None:
     return error
 
 
-def _is_type(accept: object) -> bool:
+def _is_readable_type(accept: object) -> bool:
     """Return True for a class, a generic type such as `list[int]`, or a `TypeAdapter`."""
     return isinstance(accept, type) or get_origin(accept) is not None or hasattr(accept, "validate_python")
 
@@ -358,7 +358,7 @@ def to_routes(routes: Routes | Iterable[AnyRoute] | AnyRoute) -> Routes:
 def _check_choice(retry: Retry) -> None:
     """Refuse invalid options for choosing among answers."""
     accept: Any = retry.accept
-    if accept is not None and not (callable(accept) or _is_type(accept)):
+    if accept is not None and not (callable(accept) or _is_readable_type(accept)):
         raise MisuseError(f"accept= is a type, or a function that takes the message, and not {accept!r}")
     if inspect.iscoroutinefunction(accept):
         raise MisuseError("accept= is an async def, whose result is not awaited: use a plain def")

@@ -198,7 +198,7 @@ class Route:
         """The markup in this route's texts; None for that of the stream."""
         self.make_stage = make_stage_factory(tags)
         """Creates the stage that splits this route's texts; None for that of the stream, or to split none."""
-        self.name = _check_name(name) or str(split_url(self.url).hostname)
+        self.name = _check_route_name(name) or str(split_url(self.url).hostname)
         """Name in reports and in `message.route`."""
         if price is not None and not callable(price):
             raise MisuseError(f"price= is a function that takes a Usage and returns a number, not {price!r}")
@@ -241,7 +241,7 @@ def _check_url(url: object) -> str:
     return text
 
 
-def _check_name(name: object) -> str | None:
+def _check_route_name(name: object) -> str | None:
     if name is not None and (not isinstance(name, str) or not name):
         raise MisuseError(f"name= is a text, and not {name!r}")
     return name

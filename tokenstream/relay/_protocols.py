@@ -174,7 +174,7 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
     openai_failed = failed.model_copy(update={"id": "ws_1"})
     answers: dict[str, tuple[Event, ...]] = {}
     for reason in get_args(FinishReason):
-        events = _call("{}") if reason == "tool_calls" else [TextDelta("Hi")]
+        events = _try_call("{}") if reason == "tool_calls" else [TextDelta("Hi")]
         answers[f"finish_reason {reason}"] = _answer(*events, reason=reason)
     answers["finish_reason without a call"] = _answer(TextDelta("Hi"), reason="tool_calls")
     signed_end = PartDone(ReasoningPart(text="Hm", signature="c2ln", complete=True))
@@ -188,16 +188,16 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
         "signature that comes last": _answer(PartStart(ReasoningPart()), ReasoningDelta("Hm"), signed_end),
         "encrypted_reasoning": _answer(PartStart(ReasoningPart(redacted="ZW5j")), PartDone()),
         "refusal": _answer(RefusalDelta("No")),
-        "tool_call": _answer(*_call('{"a":1}'), reason="tool_calls"),
-        "custom_tool_call": _answer(*_call("words", "custom"), reason="tool_calls"),
-        "invalid_tool_call": _answer(*_call("[1]"), reason="tool_calls"),
-        "invalid_tool_call that is no JSON": _answer(*_call('{"a', is_json=False), reason="tool_calls"),
-        "tool_call_end": _answer(*_call('{"a":1}'), reason="length"),
+        "tool_call": _answer(*_try_call('{"a":1}'), reason="tool_calls"),
+        "custom_tool_call": _answer(*_try_call("words", "custom"), reason="tool_calls"),
+        "invalid_tool_call": _answer(*_try_call("[1]"), reason="tool_calls"),
+        "invalid_tool_call that is no JSON": _answer(*_try_call('{"a', is_json=False), reason="tool_calls"),
+        "tool_call_end": _answer(*_try_call('{"a":1}'), reason="length"),
         "server_tool_call": _answer(PartStart(ServerToolCall(id="s", name="search")), PartDone()),
-        "server_tool_result": _answer(*_server_call(result)),
-        "server_tool_result of code": _answer(*_server_call(code_result)),
-        "server_tool_result that failed": _answer(*_server_call(failed)),
-        "server_tool_result of OpenAI that failed": _answer(*_server_call(openai_failed, "web_search")),
+        "server_tool_result": _answer(*_serve_call(result)),
+        "server_tool_result of code": _answer(*_serve_call(code_result)),
+        "server_tool_result that failed": _answer(*_serve_call(failed)),
+        "server_tool_result of OpenAI that failed": _answer(*_serve_call(openai_failed, "web_search")),
         "server_tool_result without a call": _answer(*_result(result)),
         "citation": _cited(url="https://a.test", title="A"),
         "unlinked_citation": _cited(text="cited"),
@@ -212,10 +212,10 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
         "transcript": _medium("audio/pcm", transcript="words"),
         "opaque": _answer(PartStart(OpaquePart(type="x", data={"a": 1})), PartDone()),
         "choice": _answer(TextDelta("Hi"), TextDelta("Ho", choice=1), Finish("stop", choice=1)),
-        "usage": _answer(UsageUpdate(Usage(**_counts()))),
-        "tool_result": _answer(*_call("{}"), ToolResult("c", 1)),
+        "usage": _answer(UsageUpdate(Usage(**_try_counts()))),
+        "tool_result": _answer(*_try_call("{}"), ToolResult("c", 1)),
         "tool_result without a call": _answer(TextDelta("Hi"), ToolResult("c", 1)),
-        "tool_result that failed": _answer(*_call("{}"), ToolResult("c", "rows", "cut")),
+        "tool_result that failed": _answer(*_try_call("{}"), ToolResult("c", "rows", "cut")),
         "step": _answer(
             StepStart("1", "search"),
             StepDelta("1", "found"),
@@ -227,7 +227,7 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
     }
 
 
-def _counts() -> JsonObject:
+def _try_counts() -> JsonObject:
     """Return a number for each token count; the total may differ from their sum."""
     totals = {"input_tokens": 1_000, "output_tokens": 500, "total_tokens": 1_600}
     return {**{name: 10 + at for at, name in enumerate(COUNTS)}, **totals}
@@ -237,14 +237,14 @@ def _answer(*events: Event, reason: FinishReason = "stop") -> tuple[Event, ...]:
     return (*events, Finish(reason))
 
 
-def _call(arguments: str, tool_type: str = "function", *, is_json: bool = True) -> list[Event]:
+def _try_call(arguments: str, tool_type: str = "function", *, is_json: bool = True) -> list[Event]:
     """Return the events of a call of a tool that has ended; it is whole if its arguments are JSON."""
     call = ToolCall(id="c", name="f", arguments_text=arguments, complete=is_json, type=tool_type)
     end = ToolCallDone(call) if is_json else PartDone(call)
     return [ToolCallStart("c", "f", type=tool_type), ToolCallDelta("c", arguments), end]
 
 
-def _server_call(result: ServerToolResult, name: str = "search") -> list[Event]:
+def _serve_call(result: ServerToolResult, name: str = "search") -> list[Event]:
     call = ServerToolCall(id=result.id, name=name, arguments_text="{}", complete=True)
     return [PartStart(call), PartDone(call), *_result(result)]
 

@@ -168,7 +168,7 @@ def _describe_function(signature: Signature) -> SchemaDescription:
     properties = schema.setdefault("properties", {})
     # The schema is that of a TypedDict, which has no defaults.
     for name, parameter in parameters.items():
-        default = _to_json(parameter.default)
+        default = _write_default(parameter.default)
         if default is not None and name in properties:
             properties[name].setdefault("default", default)
     return SchemaDescription("", _add_definitions(schema, schema.pop("$defs", {})))
@@ -207,7 +207,7 @@ def _find_unsupported_field(type_: object) -> str:
     return next((name for name, each in fields.items() if not _has_schema(each)), "")
 
 
-def _to_json(default: object) -> Json:
+def _write_default(default: object) -> Json:
     """Return a parameter's default as a JSON value; None if there is none, or if JSON cannot express it."""
     if default is EMPTY or default is None:
         return None

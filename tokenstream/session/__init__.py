@@ -1,4 +1,4 @@
-"""Conversations over one WebSocket: OpenAI Responses, Realtime and Live, and Gemini Live."""
+"""Conversations over one WebSocket: OpenAI Responses and Realtime, and Gemini Live."""
 
 from __future__ import annotations
 

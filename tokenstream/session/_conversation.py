@@ -1,6 +1,6 @@
 """A conversation over one connection after the other: asks, reads, interrupts and rotates.
 
-All methods that need the connection are generators of steps, which a session takes; see `_lines`.
+All methods that need the connection are generators of steps, which a session takes; see `Flow`.
 """
 
 from __future__ import annotations

@@ -61,14 +61,14 @@ class Question:
         self.results: ToolResults | None = content if isinstance(content, ToolResults) else None
         self.items: tuple[JsonObject, ...] = ()
         if self.text is None and self.results is None:
-            self.items = _items_of(content)
+            self.items = _find_own_items(content)
 
     def write_turns(self, method: str) -> list[JsonObject]:
         """Return the turns of the question, made by a method of `Message` in the form of one API."""
         if self.results is not None:
             return _write_results(self.results, method)
         if self.text is not None:
-            return [_write_text(self.text, method)]
+            return [_write_text_turn(self.text, method)]
         return [dict(item) for item in self.items]
 
     def answers_all(self, message: Message) -> bool:
@@ -91,10 +91,10 @@ def _write_results(results: ToolResults, method: str) -> list[JsonObject]:
     turns = getattr(keep_results(results, own), method)()
     markup = MARKUPS.get(dialect_of(in_text[0]) or "")
     text = write_in_text(keep_results(results, in_text), markup)
-    return [*turns, _write_text(text, method)] if text else turns
+    return [*turns, _write_text_turn(text, method)] if text else turns
 
 
-def _items_of(content: Any) -> tuple[JsonObject, ...]:  # noqa: ANN401 - whatever the caller passes
+def _find_own_items(content: Any) -> tuple[JsonObject, ...]:  # noqa: ANN401 - whatever the caller passes
     """Return the items of a question that the caller has written in the form of the API."""
     kind = type(content).__name__
     given: list[Any] = [content] if is_dict(content) else []
@@ -114,7 +114,7 @@ def _items_of(content: Any) -> tuple[JsonObject, ...]:  # noqa: ANN401 - whateve
     )
 
 
-def _write_text(text: str, method: str) -> JsonObject:
+def _write_text_turn(text: str, method: str) -> JsonObject:
     """Return the user's turn with a text; that of the Responses API is written out, as an item."""
     if method == "to_openai_responses":
         return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}

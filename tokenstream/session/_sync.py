@@ -273,7 +273,7 @@ class SyncLine(Line):
                     self.opening_failure = error
                     raise
             case Close():
-                _close(current)
+                _close_connection(current)
             case RunTools():
                 try:
                     return _run_tools(step)
@@ -285,11 +285,11 @@ class SyncLine(Line):
         """Open a connection, and return the facts about it."""
         self.check_open()
         given: Any = self._opens()
-        socket, stack = _find_socket(given), ExitStack()
+        socket, stack = _find_websocket(given), ExitStack()
         try:
             if socket is None and hasattr(given.__class__, "__enter__"):
                 given = stack.enter_context(given)
-                socket = _find_socket(given)
+                socket = _find_websocket(given)
             if socket is None or socket.is_async:
                 raise not_a_socket_error(given, is_async=False)
         except BaseException:
@@ -305,7 +305,7 @@ class SyncLine(Line):
     def disconnect(self) -> None:
         with self._lock:
             current, self._current = self._current, None
-        _close(current)
+        _close_connection(current)
 
     def close(self) -> None:
         """Close the connection, if there is one, and open no other one."""
@@ -319,7 +319,7 @@ def _find_open(current: _CurrentConnection | None) -> OpenWebSocket:
     return current.socket
 
 
-def _close(current: _CurrentConnection | None) -> None:
+def _close_connection(current: _CurrentConnection | None) -> None:
     """Close a connection, if there is one, without waiting long for the other end."""
     if current is None:
         return
@@ -355,7 +355,7 @@ class Messages:
         return message
 
 
-def _find_socket(opened: Any) -> OpenWebSocket | None:  # noqa: ANN401 - whatever the caller's function returned
+def _find_websocket(opened: Any) -> OpenWebSocket | None:  # noqa: ANN401 - whatever the caller's function returned
     """Return the WebSocket that an object is or wraps; None for any other object."""
     socket = socket_of(opened)
     if socket is not None:

@@ -13,7 +13,7 @@ from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream._basics.waits import wait_before
 from tokenstream._sources.causes import is_connection
-from tokenstream._sources.payloads import payload_of
+from tokenstream._sources.payloads import to_payload
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.formats._wire.a2a import FINISH_REASONS, state_of, unwrap
 
@@ -105,7 +105,7 @@ class _Attachment(Generic[EventT]):
 
     def _admit(self, event: object) -> bool:
         """Note an event; return False if the caller has seen it before."""
-        payload: Any = payload_of(event)
+        payload: Any = to_payload(event)
         if not is_dict(payload):
             return True
         kind = text_of(payload, "type") or ""

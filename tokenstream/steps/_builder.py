@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._sources.kinds import class_name_of
-from tokenstream._sources.payloads import payload_of
+from tokenstream._sources.payloads import to_payload
 from tokenstream.errors import (
     LimitExceeded,
     MisuseError,
@@ -356,7 +356,7 @@ class Follower:
         if self._has_ended:
             return
         if isinstance(item, bytes | str):
-            item = _object_in(item)
+            item = _find_line_object(item)
         if self._reader is None and self._agent.reader is None:
             self._reader = (
                 PydanticAIRun(self._run)
@@ -444,7 +444,7 @@ class Follower:
             raise failure from None
 
 
-def _object_in(line: bytes | str) -> object:
+def _find_line_object(line: bytes | str) -> object:
     """Return the object of an agent's line; the line itself if it has none."""
     text = line.strip()
     if text[:1] not in (b"{", "{"):
@@ -475,7 +475,7 @@ def _refuse_stranger(item: object) -> None:
 
 def _is_answer_piece(item: object) -> bool:
     """Return True if an item is a piece of a model's answer, as bytes, text or a payload of a format."""
-    payload: object = item if is_dict(item) else payload_of(item)
+    payload: object = item if is_dict(item) else to_payload(item)
     if is_dict(payload):
         name, may_be_known = registry.detect(payload, "")
         return name is not None or may_be_known

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import is_dict, text_of
-from tokenstream._sources.payloads import is_run_event, model_event_of, payload_of
+from tokenstream._sources.payloads import is_run_event, model_event_of, to_payload
 from tokenstream.errors import OutputInvalid, ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.stages._tools.generators import ToolFailed
@@ -188,7 +188,7 @@ def _as_chat_response(event: Any, delta: str) -> JsonObject:  # noqa: ANN401 - a
         }
         for call in event.tool_calls
     ]
-    raw: Any = payload_of(event.raw)
+    raw: Any = to_payload(event.raw)
     thinking = getattr(event, "thinking_delta", None)
     return {
         "delta": delta,
@@ -219,7 +219,7 @@ class AgentsRun(RunOfAgents):
         elif event.type == "run_item_stream_event":
             self._read_item(event.item)
         else:
-            self._read_model(payload_of(model_event_of(event)))
+            self._read_model(to_payload(model_event_of(event)))
 
     # -- within ------------------------------------------------------------
 
@@ -239,7 +239,7 @@ class AgentsRun(RunOfAgents):
 
     def _read_item(self, item: object) -> None:
         """Begin the step of a tool that was called, or end the step of a tool that has returned."""
-        raw: object = payload_of(getattr(item, "raw_item", None))
+        raw: object = to_payload(getattr(item, "raw_item", None))
         id = text_of(raw, "call_id") if is_dict(raw) else None
         kind = getattr(item, "type", None)
         if is_dict(raw) and id is not None and kind == "tool_call_item":

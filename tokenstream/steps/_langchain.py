@@ -180,7 +180,7 @@ class GraphMessages(RunOfAGraph):
 
     def read_event(self, event: object) -> None:
         """Add a message to the step of its node, or begin and end the step of a tool."""
-        pair, (mode, data) = message_in(event), _part_of(event)
+        pair, (mode, data) = message_in(event), _find_stream_mode(event)
         if pair is not None:
             self._has_messages = True
             self._read_message(*pair)
@@ -244,7 +244,7 @@ def find_run_of_langchain(event: object, run: Steps) -> RunOfAFramework | None:
             return LangChainRun(run)
         has_news = INTERRUPT in event or any(any(_messages_in(change)) for change in event.values())
         return GraphMessages(run) if has_news else None
-    is_of_graph = message_in(event) is not None or _part_of(event)[0] in ("updates", "values")
+    is_of_graph = message_in(event) is not None or _find_stream_mode(event)[0] in ("updates", "values")
     return GraphMessages(run) if is_of_graph else None
 
 
@@ -263,7 +263,7 @@ def message_in(event: object) -> tuple[Any, JsonObject] | None:
     return None
 
 
-def _part_of(event: object) -> tuple[str | None, object]:
+def _find_stream_mode(event: object) -> tuple[str | None, object]:
     """Return the mode of an item that a graph streams, None if there is only one, and what it has."""
     item = _as_tuple(event)
     if not is_tuple(item) or not item:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
-from tokenstream._sources.payloads import payload_of
+from tokenstream._sources.payloads import to_payload
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import (
     Finish,
@@ -76,7 +76,7 @@ class ModelAnswer:
 
     def read_piece(self, item: object) -> None:
         """Read a piece of the answer; after the end of its step, ignore it."""
-        payload: Any = item if item.__class__ is dict else payload_of(item)
+        payload: Any = item if item.__class__ is dict else to_payload(item)
         if payload.__class__ is not dict or self.step.ended is not None:
             return
         event = None if self._read_like_last is None else self._read_like_last(payload)

@@ -130,7 +130,7 @@ class RunNode:
 
     def _note_error(self, error: BaseException) -> None:
         self._outcome = "failed" if isinstance(error, Exception) else "stopped"
-        self.error, self.error_type = _describe_error(error), type(error).__name__
+        self.error, self.error_type = _describe_stored(error), type(error).__name__
 
     def _find_usages(self, *, counts_all: bool = False) -> Iterator[Usage]:
         """Yield the token counts of all sub-steps; with `counts_all`, only those that their agents count.
@@ -675,7 +675,7 @@ def _sum_usage(usages: Iterable[Usage]) -> Usage:
     return sum(filter(None, usages), start=Usage())
 
 
-def _describe_error(error: BaseException) -> str:
+def _describe_stored(error: BaseException) -> str:
     """Return an error's message, mostly after the name of its class, to store as a step's `error`."""
     name, message_text = type(error).__name__, message_of(error)
     if isinstance(error, ToolFailed | LeftOpenStep | ToolStopped) and message_text:

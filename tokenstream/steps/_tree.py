@@ -68,8 +68,8 @@ def draw_arguments(call: ToolCall) -> str:
         with suppress(ProtocolError):
             arguments = decode(text)
     if not is_dict(arguments):
-        return _shorten(text)
-    return _shorten(
+        return _fit_row(text)
+    return _fit_row(
         " ".join(f"{name}={dumps(value, ensure_ascii=False)}" for name, value in arguments.items())
     )
 
@@ -77,14 +77,14 @@ def draw_arguments(call: ToolCall) -> str:
 def _describe_progress(output: object) -> str:
     """Return a value that a tool has shown in one line; a value that is no JSON is the name of its class."""
     if isinstance(output, str):
-        return _shorten(output)
+        return _fit_row(output)
     try:
-        return _shorten(dumps(output, ensure_ascii=False, default=lambda value: type(value).__name__))
+        return _fit_row(dumps(output, ensure_ascii=False, default=lambda value: type(value).__name__))
     except (ValueError, TypeError, RecursionError):
         return type(output).__name__
 
 
-def _shorten(text: str) -> str:
+def _fit_row(text: str) -> str:
     """Return a text in one line, of at most 60 characters."""
     line = one_line(text[: 2 * _LONGEST])
     return line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"

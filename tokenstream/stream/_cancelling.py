@@ -55,7 +55,7 @@ def send_now(cancelling: LazySource, of: HasOrigin | None = None) -> None:
     """Open and close a source, to send the request that cancels the answer `of`; a failure is only logged."""
     try:
         source = cancelling.open()
-        _check(source, of)
+        _log_refused(source, of)
         source.close()
     except StreamError as error:
         _report(type(error).__name__, of)
@@ -65,13 +65,13 @@ async def send(cancelling: LazySource, of: HasOrigin | None = None) -> None:
     """Open and close an asynchronous source, as `send_now` does."""
     try:
         source = await cancelling.open()
-        _check(source, of)
+        _log_refused(source, of)
         await source.close()
     except StreamError as error:
         _report(type(error).__name__, of)
 
 
-def _check(source: SyncSource | AsyncSource, of: HasOrigin | None) -> None:
+def _log_refused(source: SyncSource | AsyncSource, of: HasOrigin | None) -> None:
     """Log that an answer was not cancelled, if the server has refused to."""
     if source.head is not None and source.head.refuses:
         _report(f"status {source.head.status}", of)

@@ -126,7 +126,7 @@ class PausedAnswer:
 
     def _add_token(self, pause: PauseRecord, field: str, payload: JsonObject) -> JsonObject:
         """Return the request with the token, and with the answer that it is from in place of the input."""
-        name = next((key for key in payload if _is_same(key, field)), field)
+        name = next((key for key in payload if _is_same_name(key, field)), field)
         written = {**payload, name: self._find_token(field)}
         if pause.parent is not None and _needs_parent(pause, payload):
             written.pop("input", None)
@@ -161,6 +161,6 @@ def _needs_parent(pause: PauseRecord, payload: object) -> bool:
     return pause.parent is not None and is_dict(payload) and payload.get("store") is not False
 
 
-def _is_same(key: str, name: str) -> bool:
+def _is_same_name(key: str, name: str) -> bool:
     """Return True for the same name: Google accepts camel case as well as underscores."""
     return key.replace("_", "").lower() == name.replace("_", "").lower()

@@ -351,7 +351,7 @@ def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
         failure: BaseException | None = None
         following: list[Work] | None = []
         try:
-            value = _call(driver, run, work)
+            value = _call_handler(driver, run, work)
         except ToolStopped as stopped:
             # A handler of its progress has failed, or the stream was stopped: the tool has no result.
             failure = stopped.error
@@ -378,7 +378,7 @@ def _note_delivery(driver: SyncDriver | AsyncDriver, work: Work) -> None:
     driver.machine.delivered.readings["content" if work.is_tool else "everything"] = True
 
 
-def _call(driver: SyncDriver, run: HandlerRun, work: Work) -> object:
+def _call_handler(driver: SyncDriver, run: HandlerRun, work: Work) -> object:
     """Call a handler; a tool runs inside the context manager of its step or of an observer, if it has one."""
     if not work.is_tool:
         return _refuse_awaitable(work, work.call())

@@ -45,7 +45,7 @@ class _Result(NamedTuple):
     @property
     def text(self) -> str:
         """The result as text for the model: a str unchanged, or else JSON; an error is never blank."""
-        text = self.value if isinstance(self.value, str) else _to_json(self.call, self.value)
+        text = self.value if isinstance(self.value, str) else _dump_json(self.call, self.value)
         # Anthropic refuses an error without text.
         return text if text.strip() or not self.failed else f"{self.call.name} failed"
 
@@ -423,7 +423,7 @@ def _turn_of(message: Message, call: ToolCall, method: str) -> object:
         return None
 
 
-def _to_json(call: ToolCall, value: object, nan: Literal["constants", "strings"] = "constants") -> str:
+def _dump_json(call: ToolCall, value: object, nan: Literal["constants", "strings"] = "constants") -> str:
     """Return a tool's return value as JSON, with NaN and infinities as Python's constants or as strings."""
     from pydantic_core import PydanticSerializationError, to_json
 
@@ -441,4 +441,4 @@ def _to_plain(result: _Result) -> Json:
     """Return a result as plain JSON data; NaN and infinities become strings."""
     from pydantic_core import from_json
 
-    return from_json(_to_json(result.call, result.value, "strings"))
+    return from_json(_dump_json(result.call, result.value, "strings"))

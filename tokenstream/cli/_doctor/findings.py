@@ -110,7 +110,7 @@ def judge(probes: Sequence[ProbedAnswer]) -> Diagnosis:
         *_find_held_back(first, hops),
         *_judge_head(first),
         *_find_silence(first),
-        *_find_call(first),
+        *_find_left_call(first),
     ]
     for other in others:
         findings += _compare_compressed(other, hops)
@@ -140,7 +140,7 @@ def _write_count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _find_call(probe: ProbedAnswer) -> Iterator[Finding]:
+def _find_left_call(probe: ProbedAnswer) -> Iterator[Finding]:
     """Yield a finding if the server has left a tool call in the text."""
     dialect = probe.call_in_text
     if dialect:

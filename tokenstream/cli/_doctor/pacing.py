@@ -116,7 +116,7 @@ def pace_of(arrivals: Sequence[TimedChunk]) -> EventPace:
         return EventPace(verdict="unclear")
     buffer = _find_buffer(moments)
     return EventPace(
-        verdict=_judge(with_events, moments, buffer),
+        verdict=_rate(with_events, moments, buffer),
         events=sum(moment.events for moment in moments),
         moments=len(moments),
         first=with_events[0].at,
@@ -125,7 +125,7 @@ def pace_of(arrivals: Sequence[TimedChunk]) -> EventPace:
     )
 
 
-def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: int | None) -> PacingVerdict:
+def _rate(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: int | None) -> PacingVerdict:
     """Return the verdict on an answer's pace: do its events arrive one by one, in bursts, or all at once?"""
     first, span = arrivals[0].at, arrivals[-1].at - arrivals[0].at
     events = sum(moment.events for moment in moments)

@@ -191,7 +191,7 @@ def provider_error(payload: JsonObject, event: str = "", *, ours: str = "") -> P
         type=kind_word,
         kind=kind,
         retryable=retryable,
-        retry_after=_find_wait(details, listed),
+        retry_after=_find_error_wait(details, listed),
     )
     error.request_id = _first_text(payload, "request_id")
     error.provider_message = message
@@ -268,7 +268,7 @@ def read_repeated_headers(details: JsonObject) -> dict[str, str]:
     }
 
 
-def _find_wait(details: JsonObject, listed: list[JsonObject]) -> float | None:
+def _find_error_wait(details: JsonObject, listed: list[JsonObject]) -> float | None:
     """Return the wait in seconds that an error asks for; None if it asks for none.
 
     Google's APIs send the wait in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto).

@@ -225,7 +225,7 @@ class EventLog:
         if key is None:
             # The event follows the last one with an id, which the server was asked to go on after.
             tail = self._index_after_last_key()
-            return tail if tail < end and _is_same(entry, self._entries[tail]) else end
+            return tail if tail < end and _is_same_event(entry, self._entries[tail]) else end
         index = self._index.get(key)
         if index is not None:
             return index
@@ -265,7 +265,7 @@ class EventLog:
                 return True
             self._refuse_gap(event)
             return False
-        is_expected = _is_same(event.entry, self._entries[expected])
+        is_expected = _is_same_event(event.entry, self._entries[expected])
         index = expected if is_expected else self._find_before(event.entry, expected)
         self._next = index + 1
         return True
@@ -277,7 +277,7 @@ class EventLog:
         event.
         """
         index = None if entry.key is None else self._index.get(entry.key)
-        if index is None or index >= expected or not _is_same(entry, self._entries[index]):
+        if index is None or index >= expected or not _is_same_event(entry, self._entries[index]):
             raise _replay_error(entry, self._entries[expected])
         return index
 
@@ -292,7 +292,7 @@ class EventLog:
         may_lack_id = not event.is_numbered and key == self._entries[-1].key
         if may_lack_id and self._shares_keys:
             return False
-        if any(entry.key == key and _is_same(event.entry, entry) for entry in self._entries[index:]):
+        if any(entry.key == key and _is_same_event(event.entry, entry) for entry in self._entries[index:]):
             return True
         if may_lack_id:
             return False
@@ -395,7 +395,7 @@ class EventLog:
         return provider_error(payload, name) is not None and not is_tolerated
 
 
-def _is_same(entry: LoggedEvent, known: LoggedEvent) -> bool:
+def _is_same_event(entry: LoggedEvent, known: LoggedEvent) -> bool:
     """Return True if an event equals an event of the log, apart from a number or id that it may lack."""
     if known.digest == _UNKNOWN:
         return entry.key == known.key

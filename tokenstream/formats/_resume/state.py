@@ -80,7 +80,7 @@ class StateWriter:
         if kind is set:
             return {"set": [self.write(each) for each in value]}
         if is_dict(value):
-            if _is_json(value):
+            if _is_plain_json(value):
                 # Copied, because the value may grow after it was saved.
                 return {"json": deepcopy(value)}
             return {"map": [[self.write(key), self.write(inner)] for key, inner in value.items()]}
@@ -193,14 +193,14 @@ class StateReader:
             setattr(thing, name, self.read(saved))
 
 
-def _is_json(value: Any) -> bool:  # noqa: ANN401 - any value
+def _is_plain_json(value: Any) -> bool:  # noqa: ANN401 - any value
     """Return True if a value is JSON at every level, without half of a surrogate pair in any text."""
     kind = value.__class__
     if kind is dict:
         has_text_keys = all(key.__class__ is str and is_encodable(key) for key in value)
-        return has_text_keys and all(map(_is_json, value.values()))
+        return has_text_keys and all(map(_is_plain_json, value.values()))
     if kind is list:
-        return all(map(_is_json, value))
+        return all(map(_is_plain_json, value))
     return kind in _SCALARS or (kind is str and is_encodable(value))
 
 

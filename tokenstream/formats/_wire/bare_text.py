@@ -164,7 +164,7 @@ class Text(Format):
             self.error = provider_error(_decode_object(payload) or {"error": {"message": text}}, event)
         elif event not in ("", "message"):
             self.parts.unknown(event, text)
-        elif (error := _find_error(payload)) is not None:
+        elif (error := _read_server_error(payload)) is not None:
             self.note("error_unmarked")
             self.error = error
         else:
@@ -213,7 +213,7 @@ def _decode_object(payload: bytes) -> JsonObject:
     return value if is_dict(value) else {}
 
 
-def _find_error(payload: bytes) -> ProviderError | None:
+def _read_server_error(payload: bytes) -> ProviderError | None:
     """Return the server's error if a payload is one; None if it is a piece of text."""
     if not payload.startswith(b"{") or b'"error"' not in payload:
         return None

@@ -290,14 +290,14 @@ class _UnionChoice(TagChoice):
 # -- layers around a structure -----------------------------------------------------
 
 
-def _unwrap(layered: LayeredSchema) -> LayeredSchema:
+def _unwrap_schema(layered: LayeredSchema) -> LayeredSchema:
     """Return the schema inside a wrapper that does not change the values read inside it."""
     return layered.inside(layered.schema["schema"])
 
 
 def _unwrap_default(layered: LayeredSchema) -> LayeredSchema | None:
     """Return the schema inside a default; None if the default may replace an invalid value."""
-    return _unwrap(layered) if is_plain_default(layered.schema) else None
+    return _unwrap_schema(layered) if is_plain_default(layered.schema) else None
 
 
 def _unwrap_json(layered: LayeredSchema) -> LayeredSchema:
@@ -310,7 +310,7 @@ def _unwrap_after(layered: LayeredSchema) -> LayeredSchema:
     return layered.inside(layered.schema["schema"], make_layer_validator(layered.schema, layered.config))
 
 
-def _unwrap_root(layered: LayeredSchema) -> LayeredSchema | None:
+def _unwrap_root_schema(layered: LayeredSchema) -> LayeredSchema | None:
     """Return the schema of the value in a root model; None for another model, or one with a constructor."""
     schema = layered.schema
     if not schema.get("root_model") or schema.get("custom_init"):
@@ -325,8 +325,8 @@ _UNWRAPPERS: dict[str, Callable[[LayeredSchema], LayeredSchema | None]] = {
     "default": _unwrap_default,
     "function-after": _unwrap_after,
     "json-or-python": _unwrap_json,
-    "model": _unwrap_root,
-    "nullable": _unwrap,
+    "model": _unwrap_root_schema,
+    "nullable": _unwrap_schema,
 }
 
 
@@ -434,12 +434,12 @@ _MAKERS: dict[tuple[str, str], StructureMaker] = {
 def make_root_slot(adapter: TypeAdapter[Any]) -> Slot:
     """Return the slot that reads whole documents of an adapter's type."""
     schema: Any = adapter.core_schema
-    slot = PydanticSlot(PydanticSlots(), schema, _find_config(adapter), adapter.validator)
+    slot = PydanticSlot(PydanticSlots(), schema, _find_adapter_config(adapter), adapter.validator)
     slot.serializer = adapter.serializer
     return slot
 
 
-def _find_config(adapter: TypeAdapter[Any]) -> Config:
+def _find_adapter_config(adapter: TypeAdapter[Any]) -> Config:
     """Return the config of an adapter in the form that pydantic_core accepts."""
     config = vars(adapter).get("_config")
     if config is None:

@@ -86,7 +86,7 @@ class Schema(Generic[T]):
             return _build_class_schema(candidate)
         # Of the objects that are left, only aliases such as `list[int]` have a key.
         key = _find_key(candidate)
-        return _find_schema(candidate) if key is None else _build_alias_schema(key, candidate)
+        return _find_type_schema(candidate) if key is None else _build_alias_schema(key, candidate)
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -186,7 +186,7 @@ def _find_value_key(value: object) -> Hashable | None:
     return (type(value), value) if isinstance(value, str | bytes | int | None) else None
 
 
-def _find_schema(candidate: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
+def _find_type_schema(candidate: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
     """Return the schema of a type or a TypeAdapter, but not of an alias such as `list[int]`.
 
     The schema of a TypeAdapter is cached until the adapter is rebuilt.
@@ -290,7 +290,7 @@ def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collec
     location = _describe_location(first, type_words)
     where = f"at {location}: " if location else ""
     hint = f", and {more:,} more in `errors`" if more else ""
-    return f"{where}{_describe_error(first)}{hint}"
+    return f"{where}{_describe_safely(first)}{hint}"
 
 
 def describe_invalid(
@@ -331,7 +331,7 @@ def _describe_location(error: Mapping[str, Any], type_words: Collection[KeyOrInd
     return ".".join(keys)
 
 
-def _describe_error(error: Mapping[str, Any]) -> str:
+def _describe_safely(error: Mapping[str, Any]) -> str:
     """Return the message of an error, or only its type if the message may quote the value."""
     kind, message = str(error["type"]), str(error["msg"])
     # The keys of `ctx` name what the message contains; those in `_QUOTING_KEYS` come from the value.

@@ -46,7 +46,7 @@ def is_cross_site(request: object, *, origins: Iterable[str] = ()) -> bool:
         >>> is_cross_site(scope), is_cross_site(scope, origins=["https://a.example"])
         (True, False)
     """
-    return sent_cross_site(_reader_of(request), check_origins(origins))
+    return sent_cross_site(_make_header_reader(request), check_origins(origins))
 
 
 def check_origins(origins: Iterable[str]) -> frozenset[str]:
@@ -79,7 +79,7 @@ def sent_cross_site(read: Callable[[str], str], origins: frozenset[str]) -> bool
     return bool(origin) and not (host and host == _without_port(scheme, read("host").lower()))
 
 
-def _reader_of(request: Any) -> Callable[[str], str]:  # noqa: ANN401 - one of several frameworks' types
+def _make_header_reader(request: Any) -> Callable[[str], str]:  # noqa: ANN401 - one of several frameworks' types
     """Return the function that returns a header of a request; "" for an absent header."""
     scope: Any = getattr(request, "scope", None)
     if scope is None and not isinstance(request, dict):

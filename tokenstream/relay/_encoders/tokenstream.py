@@ -84,7 +84,7 @@ def record(event: Event, *, raw: bool = False) -> bytes:
     piece = None if raw else record_piece(event)
     if piece is not None:
         return piece
-    payload = payload_of(event, raw=raw)
+    payload = write_fields(event, raw=raw)
     return b"" if payload is None else to_strict_json(payload)
 
 
@@ -123,10 +123,10 @@ def _surroundings(cls: Any, id: str, choice: int, part: int, step: str | None) -
     piece = cls(*([id] if cls is ToolCallDelta else ()), PROBE, choice=choice, part=part)
     if step is not None:
         piece.step = step
-    return to_strict_json(payload_of(piece)).split(string(PROBE))
+    return to_strict_json(write_fields(piece)).split(string(PROBE))
 
 
-def payload_of(event: Event, *, raw: bool = False) -> JsonObject | None:
+def write_fields(event: Event, *, raw: bool = False) -> JsonObject | None:
     """Return the JSON value of an event's record; None if the event is not sent.
 
     With `raw`, it includes the provider's ids, payloads and unknown fields.
@@ -152,7 +152,7 @@ def payload_of(event: Event, *, raw: bool = False) -> JsonObject | None:
         value = getattr(event, field)
         if value is not default and value != default:
             convert = _GIVEN.get((cls, field))
-            payload[key] = _to_plain(value, raw=raw) if convert is None else convert(value)
+            payload[key] = _write_field_json(value, raw=raw) if convert is None else convert(value)
     if isinstance(event, StepDone) and event.error and not raw:
         payload["error"] = keep_class_name(event.error)
     if event.step is not None:
@@ -235,7 +235,7 @@ def _list_fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 
 _FIELDS = {cls: _list_fields(cls) for cls in _TYPES}
 
 
-def _to_plain(value: Any, *, raw: bool) -> Json:  # noqa: ANN401 - a field of an event
+def _write_field_json(value: Any, *, raw: bool) -> Json:  # noqa: ANN401 - a field of an event
     """Return the value of an event's field as JSON: a pydantic model without its defaults."""
     if value.__class__ is str:
         return value
@@ -246,9 +246,9 @@ def _to_plain(value: Any, *, raw: bool) -> Json:  # noqa: ANN401 - a field of an
     if isinstance(value, StreamError):
         return error_fields(value, raw=raw)
     if is_dict(value):
-        return {key: _to_plain(inner, raw=raw) for key, inner in value.items()}
+        return {key: _write_field_json(inner, raw=raw) for key, inner in value.items()}
     if value.__class__ in (list, tuple):
-        return [_to_plain(inner, raw=raw) for inner in value]
+        return [_write_field_json(inner, raw=raw) for inner in value]
     return value
 
 
@@ -266,7 +266,7 @@ def _model_to_plain(value: BaseModel, *, raw: bool) -> JsonObject:
             # The reader computes it from the fields that are sent.
             default = default.get_default(call_default_factory=True, validated_data=plain)  # noqa: PLW2901
         if inner != default:
-            plain[name] = _to_plain(inner, raw=raw)
+            plain[name] = _write_field_json(inner, raw=raw)
     return plain
 
 

@@ -255,7 +255,7 @@ class Vocabulary:
         return True
 
     def _kind_of(self, event: Event) -> Loss | None:
-        kind = _kind_of(event)
+        kind = _find_part_kind(event)
         return "text" if kind == "refusal" and self._says_refusals else kind
 
     def _omit_details(self, event: AnyEvent) -> None:
@@ -276,7 +276,7 @@ class Vocabulary:
         another id do not fit. The method also records the call's end. Events of other parts always fit.
         """
         # A call may be of a custom tool, which only the start of the call shows.
-        own_kind = _kind_of(event)
+        own_kind = _find_part_kind(event)
         is_of_kind = own_kind is None or own_kind == kind or {own_kind, kind} <= CALLS
         if own_kind is not None and not is_of_kind and self._kind_of(event) != kind:
             self.omit(
@@ -311,7 +311,7 @@ class Vocabulary:
         return arguments
 
 
-def _kind_of(event: Event) -> Loss | None:
+def _find_part_kind(event: Event) -> Loss | None:
     """Return the kind of the part that an event belongs to; None if the event does not show it."""
     if isinstance(event, PartStart):
         return event.content.kind

@@ -140,7 +140,7 @@ class RedisStorage(Storage):
             return None
         # Left out are the reason of a requested stop, and the size.
         begin, end, over, alive, records, owner, _, asked, _, token = reply
-        state = State(_text(owner), begin, end, bool(over), bool(alive), _text(asked), _text(token))
+        state = State(_as_str(owner), begin, end, bool(over), bool(alive), _as_str(asked), _as_str(token))
         # `after + 1` is the position of the first record.
         return Page(state, after + 1, tuple(records))
 
@@ -231,7 +231,7 @@ class RedisStorage(Storage):
         size, found = "", None
         if reply is not None:
             _, _, over, alive, _, found_bytes, _, _, held, _ = reply
-            found, size = _text(found_bytes), held.decode()
+            found, size = _as_str(found_bytes), held.decode()
             if alive and not over and owner == found:
                 return
         owner = found if owner is None else owner
@@ -254,7 +254,7 @@ class RedisStorage(Storage):
 
     def _key(self, id: str, what: str) -> str:
         """Return the key under which a kind of data (`what`) of an answer is stored."""
-        return _key_of(self._prefix, id, what)
+        return _make_redis_key(self._prefix, id, what)
 
     def _keep_ms(self, lease: float) -> int:
         """Return the milliseconds for which an answer is kept after its producer's last write."""
@@ -320,13 +320,13 @@ class RedisJournal(Journal):
 
 
 @lru_cache(maxsize=4_096)
-def _key_of(prefix: str, id: str, what: str) -> str:
+def _make_redis_key(prefix: str, id: str, what: str) -> str:
     # The id is quoted, because a brace in it would end the hash tag, which keeps all keys of an answer on
     # one node of a cluster.
     return f"{prefix}{{{quote(id, safe='')}}}:{what}"
 
 
-def _text(value: bytes | None) -> str | None:
+def _as_str(value: bytes | None) -> str | None:
     return None if value is None else value.decode()
 
 

@@ -179,11 +179,11 @@ class Subscriptions:
 
     def _handle_message(self, message: JsonObject) -> None:
         """Handle a message: news for a subscription, or Redis's confirmation of a subscription."""
-        subscription = self._subscriptions.get(_decode(message["channel"]))
+        subscription = self._subscriptions.get(_decode_reply(message["channel"]))
         if subscription is None:
             return
         if message["type"] == "message":
-            subscription.wake(_decode(message["data"]))
+            subscription.wake(_decode_reply(message["data"]))
         elif message["type"] == "subscribe":
             if subscription.confirmed.is_set():
                 # The second confirmation of a channel means that the client has reconnected: messages
@@ -192,5 +192,5 @@ class Subscriptions:
             subscription.confirmed.set()
 
 
-def _decode(value: object) -> str:
+def _decode_reply(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)

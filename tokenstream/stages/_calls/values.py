@@ -128,16 +128,16 @@ def write_value(text: str, types: frozenset[str]) -> tuple[str, tuple[RepairName
     """Return the JSON of a parameter's value, and the repairs if its text was not JSON."""
     stripped, repairs = mend_json(text.strip())
     if is_one_value(stripped):
-        kind = _kind_of(stripped)
+        kind = _find_json_kind(stripped)
         is_string = "string" in types and (kind == "string" or not _allows(types, kind))
         return (to_json(text), ()) if is_string else (stripped, repairs)
     literal = json_of_literal(stripped)
-    if literal is not None and _allows(types - STRING, _kind_of(literal)):
+    if literal is not None and _allows(types - STRING, _find_json_kind(literal)):
         return literal, ("python_literal",)
     return to_json(text), ()
 
 
-def _kind_of(text: str) -> str:
+def _find_json_kind(text: str) -> str:
     return _TYPES[type(json.loads(text))]
 
 

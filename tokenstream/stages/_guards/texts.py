@@ -77,7 +77,7 @@ class Match(TextStage):
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
-        surroundings = _find_surroundings(pattern)
+        surroundings = _find_context_size(pattern)
         self._ahead = surroundings.ahead
         """The number of characters after a match that must be known, because they may undo it."""
         self._behind = surroundings.behind
@@ -191,7 +191,7 @@ class _Surroundings(NamedTuple):
     is_sure: bool
 
 
-def _find_surroundings(pattern: re.Pattern[str]) -> _Surroundings:
+def _find_context_size(pattern: re.Pattern[str]) -> _Surroundings:
     """Return on how much text before and after a match it depends if this is a match of the pattern."""
     source = pattern.pattern
     try:

@@ -168,7 +168,7 @@ class DefinitionReader:
 
     def _read_label(self, line: str, position: int) -> None:
         """Read on in the label from a position; if the label ends here, read the target."""
-        end = _find_end(_LABEL, line, position)
+        end = _find_label_end(_LABEL, line, position)
         if end == len(line):
             # The label continues on the next line.
             return
@@ -216,7 +216,7 @@ class DefinitionReader:
 
     def _read_title(self, line: str, position: int) -> None:
         """Read on in the title from a position; finish the definition if the title ends the line."""
-        end = _find_end(_TITLES[self._title_mark], line, position)
+        end = _find_label_end(_TITLES[self._title_mark], line, position)
         if end == len(line):
             # The title continues on the next line.
             return
@@ -227,7 +227,7 @@ class DefinitionReader:
         self._finish_definition(len(self._lines))
 
 
-def _find_end(pattern: re.Pattern[str], line: str, position: int) -> int:
+def _find_label_end(pattern: re.Pattern[str], line: str, position: int) -> int:
     """Return the end of a label or title in a line; a backslash at the end of the line escapes nothing."""
     match = pattern.match(line, position)
     end = match.end() if match else position

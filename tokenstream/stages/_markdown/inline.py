@@ -234,7 +234,7 @@ class InlineCompleter:
             start = self._breaks.pop()[0] if follows_break else position
             self._breaks.append((start, end))
         elif self._math == "brackets" and text[end] in "([":
-            return _to_result(find_formula_end(text, position, text[position : end + 1]), otherwise=end + 1)
+            return _end_span(find_formula_end(text, position, text[position : end + 1]), otherwise=end + 1)
         return end + 1
 
     def _scan_ticks(self, text: str, position: int, end: int) -> int:
@@ -333,7 +333,7 @@ class InlineCompleter:
 
     def _scan_tag(self, text: str, position: int, end: int) -> int:
         """Read `<`: return the end of the tag or autolink, or of a `<` that is text; _WAIT if undecided."""
-        return _to_result(find_tag_end(text, position), end)
+        return _end_span(find_tag_end(text, position), end)
 
     def _scan_entity(self, text: str, position: int, end: int) -> int:
         """Read `&`: return the position after it, or _WAIT if it begins an entity that is unfinished."""
@@ -346,7 +346,7 @@ class InlineCompleter:
         if end - position > 2:
             # Three or more dollars are text.
             return end
-        return _to_result(find_formula_end(text, position, text[position:end]), end)
+        return _end_span(find_formula_end(text, position, text[position:end]), end)
 
     _steps: ClassVar[dict[str, Callable[[InlineCompleter, str, int, int], int]]] = {
         "\\": _scan_escape,
@@ -416,7 +416,7 @@ class InlineCompleter:
         return end
 
 
-def _to_result(end: int | None, otherwise: int) -> int:
+def _end_span(end: int | None, otherwise: int) -> int:
     """Return the `end` of a span; `_WAIT` if it is UNFINISHED, `otherwise` if it is None (no span)."""
     if end is None:
         return otherwise

@@ -295,7 +295,7 @@ def find_dest_end(text: str, position: int, state: list[int]) -> int | None:
         (3, -1, None)
     """
     size = len(text)
-    position = _skip_blanks(text, position)
+    position = _skip_span_blanks(text, position)
     if position == size:
         return UNFINISHED
     if text[position] == "<":
@@ -310,7 +310,7 @@ def find_dest_end(text: str, position: int, state: list[int]) -> int | None:
 
 def _find_link_end(text: str, position: int) -> int | None:
     """Return the position after a link's `)`; UNFINISHED if it may still arrive, None if it cannot."""
-    start = _skip_blanks(text, position)
+    start = _skip_span_blanks(text, position)
     # White space must precede a title.
     title = _TITLES.get(text[start : start + 1]) if start > position else None
     if title is not None:
@@ -318,7 +318,7 @@ def _find_link_end(text: str, position: int) -> int | None:
         # The group is the closing quote or parenthesis, which may still arrive.
         if match is None or not match[1]:
             return _unfinished_or_none(text, start, match)
-        start = _skip_blanks(text, match.end())
+        start = _skip_span_blanks(text, match.end())
     if start == len(text):
         return UNFINISHED
     return start + 1 if text[start] == ")" else None
@@ -360,7 +360,7 @@ def _find_bare_end(text: str, position: int, state: list[int]) -> int | None:
     return UNFINISHED
 
 
-def _skip_blanks(text: str, position: int) -> int:
+def _skip_span_blanks(text: str, position: int) -> int:
     """Return the position after the blanks that begin at a position; the same one if there are none."""
     match = _BLANKS.match(text, position)
     return match.end() if match else position

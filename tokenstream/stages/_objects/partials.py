@@ -380,19 +380,19 @@ def validate_output(
             # The stage below reports the place of the fault, and keeps the rest of the document.
             pass
     try:
-        return _read_output(type, text, lenient=lenient, document=document)
+        return _read_whole_output(type, text, lenient=lenient, document=document)
     except InvalidJSON as error:
         if not lenient or document is not None:
             raise
         refusal = error
     # The type may decide between several documents.
     try:
-        return _read_output(type, text, lenient=lenient, document="matching")
+        return _read_whole_output(type, text, lenient=lenient, document="matching")
     except (OutputInvalid, OutputIncomplete, LimitExceeded):
         raise refusal from None
 
 
-def _read_output(
+def _read_whole_output(
     type: type[T] | TypeAdapter[T],  # noqa: A002 - the usual name
     text: str,
     *,

@@ -149,11 +149,11 @@ def _markup_of(names: tuple[str, ...]) -> _Markup:
     tags = tuple([row.openings[0] for row in chosen if _is_tag(row)])
     chosen += [UNMARKED] * (HARMONY in names)
     heads = [head for row in chosen if not _is_tag(row) for head in (*row.openings, *row.closes)]
-    rows = {mark: row for row in chosen for mark in _marks_of(row)}
+    rows = {mark: row for row in chosen for mark in _list_tag_marks(row)}
     return _Markup(rows, openings, tags, (*tags, *heads), ends)
 
 
-def _marks_of(row: Dialect) -> tuple[str, ...]:
+def _list_tag_marks(row: Dialect) -> tuple[str, ...]:
     return (*row.openings, *row.ends, *row.closes)
 
 
@@ -266,7 +266,7 @@ class TagScanner:
     @property
     def firsts(self) -> frozenset[str]:
         """Characters of which a text with a tag has one, after its start."""
-        return _search_for_marks(self.markup.ends if self.row is None else _marks_of(self.row)).firsts
+        return _search_for_marks(self.markup.ends if self.row is None else _list_tag_marks(self.row)).firsts
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without a tag, and with nothing held back."""
@@ -310,7 +310,7 @@ class TagScanner:
         """Read up to the next mark; return the position after it, or the end of the text."""
         if self.drops_space:
             position = end_of_space(text, position)
-            heads = _search_for_marks(() if self.head is None else _marks_of(self.head))
+            heads = _search_for_marks(() if self.head is None else _list_tag_marks(self.head))
             if heads.may_begin(text, position):
                 self.held = text[position:]
                 return len(text)
@@ -403,7 +403,7 @@ class TagScanner:
         self.drops_space = _is_tag(row) or not row.closes
         if not is_tag:
             # Of special tokens, each ends what comes before it.
-            self.row, self.search = row, _search_for_marks(_marks_of(row))
+            self.row, self.search = row, _search_for_marks(_list_tag_marks(row))
         elif self.inside:
             self.search = _search_for_marks(row.ends)
         else:
@@ -433,7 +433,7 @@ class TagScanner:
 _LAST = tuple([mark for row in THOUGHTS.values() if not _is_tag(row) for mark in row.closes])
 """Marks at the end of a text, which a server has left there."""
 _find_mark = _search_for_marks(
-    tuple({mark[:4] for row in THOUGHTS.values() for mark in _marks_of(row)})
+    tuple({mark[:4] for row in THOUGHTS.values() for mark in _list_tag_marks(row)})
 ).pattern.search
 """Finds where a mark may begin, in a quarter of the time of a search for whole ones."""
 

@@ -191,7 +191,7 @@ def make_tool(tool: Any, name: str | None = None) -> Tool:  # noqa: ANN401 - wha
     if name is None and isinstance(tool, TypeTool | FunctionTool):
         return tool
     if _is_type(tool):
-        return TypeTool(name or _name_of(tool), tool)
+        return TypeTool(name or _name_tool(tool), tool)
     if any(isinstance(tool, kind) for kind in (list, tuple, set, frozenset)):
         raise MisuseError(
             f"a {type(tool).__qualname__} is no tool: pass each of its tools by itself, as in "
@@ -199,7 +199,7 @@ def make_tool(tool: Any, name: str | None = None) -> Tool:  # noqa: ANN401 - wha
         )
     if not callable(tool):
         raise MisuseError(f"{type(tool).__qualname__} is no tool; give a type, a TypeAdapter or a function")
-    return FunctionTool(name or _name_of(tool), tool)
+    return FunctionTool(name or _name_tool(tool), tool)
 
 
 def make_local_tool(function: Any, name: str) -> FunctionTool | None:  # noqa: ANN401 - whatever is given
@@ -222,7 +222,7 @@ def _is_type(tool: object) -> bool:
     return isinstance(tool, type | TypeAdapter) or get_origin(tool) is not None
 
 
-def _name_of(tool: Callable[..., Any]) -> str:
+def _name_tool(tool: Callable[..., Any]) -> str:
     while isinstance(tool, functools.partial):
         tool = tool.func
     name: str = getattr(tool, "__name__", "")

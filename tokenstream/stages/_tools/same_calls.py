@@ -56,11 +56,11 @@ def describe_arguments(schema: Schema[Any], text: str) -> str | None:
     if serializer is None or _has_factory(schema.core, is_in_model=False):
         return None
     try:
-        described = _describe(serializer, schema.validate_text(text))
+        described = _name_serialized(serializer, schema.validate_text(text))
         value = schema.validate_text(text)
         # Reading the text again must give an equal value, or else the text does not say all.
         copy = schema.validate_text(serializer.to_json(value, by_alias=True).decode())
-        is_faithful = bool(copy == value) and described == _describe(serializer, value)
+        is_faithful = bool(copy == value) and described == _name_serialized(serializer, value)
         # A default may tell one object of a union from the other, such as `kind: Literal["cat"] = "cat"`.
         classes = to_canonical(_name_classes(value)) if _has_union(schema.core) else ""
     except _FAILURES:
@@ -72,12 +72,12 @@ def show_arguments(schema: Schema[Any], value: object) -> str | None:
     """Return validated arguments as JSON, without what their type hides; None if they cannot be written."""
     serializer: Any = getattr(schema.slot, "serializer", None)
     try:
-        return None if serializer is None else _describe(serializer, value, exclude_defaults=False)
+        return None if serializer is None else _name_serialized(serializer, value, exclude_defaults=False)
     except _FAILURES:
         return None
 
 
-def _describe(serializer: Any, value: object, *, exclude_defaults: bool = True) -> str:  # noqa: ANN401 - of pydantic_core
+def _name_serialized(serializer: Any, value: object, *, exclude_defaults: bool = True) -> str:  # noqa: ANN401 - of pydantic_core
     # A field that is left out may have a default that differs from time to time.
     written = serializer.to_python(
         value, by_alias=True, exclude_unset=True, exclude_defaults=exclude_defaults
@@ -200,7 +200,7 @@ class SameCalls:
             )
         before = entries[:number]
         firsts = [*before, first, *(yield from self._read_entries(calls, number + 1, first))]
-        both = _read_calls(firsts), _read_calls(entries)
+        both = _load_stored_calls(firsts), _load_stored_calls(entries)
         names = " and then ".join(
             ", ".join(call.partition("(")[0] for call in each) or "no tool" for each in both
         )
@@ -253,6 +253,6 @@ def _make_entry(text: str) -> str:
     return json.dumps(text)
 
 
-def _read_calls(entries: list[str]) -> list[str]:
+def _load_stored_calls(entries: list[str]) -> list[str]:
     """Return the calls that entries stand for, without the end of the list."""
     return [json.loads(entry) for entry in entries if entry != _END]

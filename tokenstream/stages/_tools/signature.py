@@ -191,7 +191,7 @@ class _OnlyParameter:
         if len(parameters) != 1:
             return None
         ((name, parameter),) = parameters.items()
-        fields = _fields_of(types[name])
+        fields = _list_json_keys(types[name])
         if fields is None or parameter.kind in (_VAR_ARGS, _VAR_KWARGS):
             return None
         return cls(name, types[name], fields)
@@ -331,7 +331,7 @@ def _local_names(function: object) -> dict[str, Any]:
     return names
 
 
-def _fields_of(type_: object) -> set[str] | None:
+def _list_json_keys(type_: object) -> set[str] | None:
     """Return the keys that values of a type have in JSON; None if the values are not objects in JSON."""
     while get_origin(type_) is Annotated:
         type_ = get_args(type_)[0]
@@ -340,7 +340,7 @@ def _fields_of(type_: object) -> set[str] | None:
         # The JSON is that of the root, which may not be an object.
         root = type_.model_fields["root"].annotation
         origin = get_origin(root) or root
-        return set() if isinstance(origin, type) and issubclass(origin, Mapping) else _fields_of(root)
+        return set() if isinstance(origin, type) and issubclass(origin, Mapping) else _list_json_keys(root)
     if isinstance(type_, type) and issubclass(type_, BaseModel):
         model_fields = type_.model_fields
         return {*model_fields, *[field.alias for field in model_fields.values() if field.alias]}

@@ -216,7 +216,7 @@ class _ACPSession(ConversationReader):
         if self._turn is None:
             return
         reason = text_of(result, "stopReason")
-        self._end_answer("error" if error else _REASONS.get(reason or "", "unknown"), _usage_in(result))
+        self._end_answer("error" if error else _REASONS.get(reason or "", "unknown"), _to_usage(result))
         self._own_ids = RecentIds(REMEMBERED)
         if self._cost is not None:
             self._run.ledger.keep(self.id, self._cost)
@@ -304,7 +304,7 @@ class _ACPSession(ConversationReader):
                 self._turn.cost = self._run.ledger.subtract(self.id, self._cost)["cost"]
 
 
-def _usage_in(result: JsonObject) -> Usage | None:
+def _to_usage(result: JsonObject) -> Usage | None:
     """Return the counts of a turn; None if the answer has none."""
     usage = counts_in(dict_of(result, "usage"), _COUNTS)
     if usage is None:

@@ -48,12 +48,12 @@ _RESULTS = (
 """Fields for the result of a tool; the first that is there has it."""
 
 
-def _counts_in(usage: JsonObject) -> dict[str, int]:
+def _read_codex_counts(usage: JsonObject) -> dict[str, int]:
     """Return token counts by our names."""
     return {ours: n for theirs, ours in _COUNTS.items() if (n := int_of(usage, theirs)) is not None}
 
 
-def _describe(kind: str, item: JsonObject) -> tuple[str, Json]:
+def _name_item(kind: str, item: JsonObject) -> tuple[str, Json]:
     """Return the name of the tool that an item stands for, and its arguments."""
     if kind in ("command_execution", "commandExecution"):
         return "shell", {"command": item.get("command")}
@@ -66,12 +66,12 @@ def _describe(kind: str, item: JsonObject) -> tuple[str, Json]:
     return kind or "item", {name: item[name] for name in _ARGUMENTS if name in item}
 
 
-def _result_of(item: JsonObject) -> Json:
+def _result_in(item: JsonObject) -> Json:
     """Return the result of a tool: its output, or the item's own field for it; None if there is none."""
     return next((item[name] for name in _RESULTS if item.get(name) is not None), None)
 
 
-def _failure_of(item: JsonObject, *, declined: str) -> str | None:
+def _say_failed(item: JsonObject, *, declined: str) -> str | None:
     """Return a description of a tool's failure; None if it has succeeded."""
     error, exit_code = item.get("error"), int_of(item, "exit_code", "exitCode")
     if is_dict(error):
@@ -146,7 +146,7 @@ class Codex(TextAgentReader):
             return
         if id not in self._tools:
             self._end_answer("tool_calls")
-        name, arguments = _describe(kind, item)
+        name, arguments = _name_item(kind, item)
         if arguments is None:
             arguments = {}
         step = self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
@@ -160,7 +160,7 @@ class Codex(TextAgentReader):
                 # The end of the turn repeats the last plan.
                 turn.update(plan)
         if is_done:
-            self._end_tool(id, _result_of(item), failure=_failure_of(item, declined="it failed"))
+            self._end_tool(id, _result_in(item), failure=_say_failed(item, declined="it failed"))
 
     def _add_item(self, id: str, kind: str, text: str) -> None:
         """Add the text of an item, or what has been added to it since it was sent last."""
@@ -176,7 +176,7 @@ class Codex(TextAgentReader):
         """Return the counts of the turn: those of the thread so far, less those of the turns before."""
         if not is_dict(counts):
             return Usage()
-        own: dict[str, Any] = self._run.ledger.take(self._run.session or "", _counts_in(counts))
+        own: dict[str, Any] = self._run.ledger.take(self._run.session or "", _read_codex_counts(counts))
         return Usage(**own)
 
 
@@ -376,7 +376,7 @@ class _Thread(ConversationReader):
     def _count(self, usage: JsonObject) -> None:
         """Note the thread's tokens so far, and how full the model's context is."""
         last = dict_of(usage, "last")
-        total, counts_of_last = _counts_in(dict_of(usage, "total")), _counts_in(last)
+        total, counts_of_last = _read_codex_counts(dict_of(usage, "total")), _read_codex_counts(last)
         if not (self._total or self._run.ledger.knows(self.id)):
             # The first counts of a thread that an earlier process began have its earlier turns as well.
             earlier = {name: n - counts_of_last.get(name, n) for name, n in total.items()}
@@ -436,13 +436,13 @@ class _Thread(ConversationReader):
         if f"done {id}" in self._ids:
             return
         self._end_answer("tool_calls")
-        name, arguments = _describe(kind, item)
+        name, arguments = _name_item(kind, item)
         step = self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
         receivers: Json = item.get("receiverThreadIds")
         for receiver in receivers if is_list(receivers) else ():
             self._owner.note_starter(receiver, step)
         if is_done:
-            self._end_tool(id, _result_of(item), failure=_failure_of(item, declined="it was declined"))
+            self._end_tool(id, _result_in(item), failure=_say_failed(item, declined="it was declined"))
 
     def _complete_text(self, kind: str, id: str, item: JsonObject) -> None:
         """Add what the deltas of an item lack: some providers send none."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
 from tokenstream._basics.untrusted import is_dict, text_of
-from tokenstream._sources.payloads import payload_of
+from tokenstream._sources.payloads import to_payload
 from tokenstream.errors import MisuseError, NotAStream
 from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.adk import ADK
@@ -116,7 +116,7 @@ class AgentRun:
         """Build the run further from a line, or from an object that stands for one; pass other items by."""
         line: Any = item
         if item.__class__ is not dict:
-            line = line_of(item) or payload_of(item)
+            line = line_of(item) or to_payload(item)
             if not is_dict(line) or isinstance(item, SimpleNamespace):
                 # No SDK of an agent has such objects.
                 return

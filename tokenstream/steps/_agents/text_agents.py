@@ -134,7 +134,7 @@ class CursorCLI(TextAgentReader):
             result = call.get("result")
             # All that it says, unless something is under `success`.
             value = result.get("success", result) if is_dict(result) else result
-            self._end_tool(id, value, failure=_failure_of(result))
+            self._end_tool(id, value, failure=_find_tool_failure(result))
 
     def _read_result(self, line: JsonObject) -> None:
         turn = self._open_turn_of_session(text_of(line, "session_id"))
@@ -146,7 +146,7 @@ class CursorCLI(TextAgentReader):
         self._end_turn(self._failure(turn.result or text_of(line, "subtype")) if has_failed else None)
 
 
-def _failure_of(result: Json) -> str | None:
+def _find_tool_failure(result: Json) -> str | None:
     """Return a description of a tool's failure; None if it has succeeded."""
     if not is_dict(result):
         return None

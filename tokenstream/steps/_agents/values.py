@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, text_of
-from tokenstream._sources.payloads import payload_of
+from tokenstream._sources.payloads import to_payload
 from tokenstream.errors import ProtocolError
 from tokenstream.framing._json_frames import DATA
 from tokenstream.message import Usage
@@ -56,7 +56,7 @@ def line_of(item: object) -> JsonObject | None:
         dumped: Any = event.model_dump(mode="json", exclude_none=True)
         return dumped if is_dict(dumped) else None
     if kind.__name__.startswith(_HOSTED.get(package, ())):
-        payload: object = payload_of(item)
+        payload: object = to_payload(item)
         return payload if is_dict(payload) else None
     return None
 

@@ -345,7 +345,7 @@ class ResultCursor(Generic[T]):
         self._lenient: Lenient = lenient
         self._document: DocumentChoice | None = document
         self._outcomes = outcomes
-        self._key = (answer.choice, answer.tool, lenient, document, _key_of(type))
+        self._key = (answer.choice, answer.tool, lenient, document, _make_type_key(type))
 
     def ready(self) -> T | None:
         """Return None: the result needs the whole answer."""
@@ -415,7 +415,7 @@ class ResultCursor(Generic[T]):
         return Partials(self._type, lenient=self._lenient, document=self._document)
 
 
-def _key_of(type: object) -> Hashable:  # noqa: A002
+def _make_type_key(type: object) -> Hashable:  # noqa: A002
     """Return a key that distinguishes types, even equal unions that list their members in another order."""
     try:
         hash(type)

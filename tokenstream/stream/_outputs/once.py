@@ -201,7 +201,7 @@ class OnceView(View[ItemT]):
         if item is None:
             self._once.do(self._once.end(self._driver.accumulator))
             raise StopIteration
-        call = _find_call(item)
+        call = _find_ended_call(item)
         if call is not None:
             run = self._run = self._run or self._once.make_run(call)
             # `call.enter` returns the steps to take at the store: to look the call up, or to begin it.
@@ -250,7 +250,7 @@ class AsyncOnceView(AsyncView[ItemT]):
         if item is None:
             await self._once.do(self._once.end(self._driver.accumulator))
             raise StopAsyncIteration
-        call = _find_call(item)
+        call = _find_ended_call(item)
         if call is not None:
             run = self._run = self._run or self._once.make_run(call)
             # `call.enter` returns the steps to take at the store: to look the call up, or to begin it.
@@ -272,7 +272,7 @@ class AsyncOnceCallView(AsyncOnceView[CallT], AsyncToolCallView[CallT]):
         return AsyncOnceCallView(self._driver, cursor.make_waiting(), self._instead, self._once)
 
 
-def _find_call(item: Any) -> Any:  # noqa: ANN401 - a call or a draft
+def _find_ended_call(item: Any) -> Any:  # noqa: ANN401 - a call or a draft
     """Return the call that has ended with an item; None for a draft before that, or if it cannot be run."""
     call = getattr(item, "call", item)
     # A call with an error cannot be run, so the store need not know it.

@@ -61,7 +61,7 @@ class ReadLimit:
         last_arrival = (driver.machine.meter.chunks, driver.machine.intake.now)
         if last_arrival != self._last_arrival:
             # A new read: a read may wait several times, for bytes that do not make up a chunk.
-            self._last_arrival, self._until = last_arrival, _find_end(driver, now)
+            self._last_arrival, self._until = last_arrival, _find_due_time(driver, now)
         left = math.inf if self._until is None else max(self._until - now, 0.0) + LEAST_SECONDS
         self._applies = left < (_MOST_SECONDS if own is None else own)
         return left if self._applies else own
@@ -90,7 +90,7 @@ class ReadLimit:
         return left
 
 
-def _find_end(driver: Driver, now: float) -> float | None:
+def _find_due_time(driver: Driver, now: float) -> float | None:
     """Return when a read that begins now must end, and its source and answer with it; None for never."""
     machine, silence = driver.machine, driver.silence
     if driver.is_after_end:

@@ -118,7 +118,7 @@ class Responses(_ResponsesBase[StreamT]):
         find_stream, driver, lane = current
         had_ended = self._session.has_ended
         try:
-            _find_reader(find_stream, driver, self._make_stream).final()
+            _make_shared_reader(find_stream, driver, self._make_stream).final()
         except StreamError:
             if self._is_last_error(lane, had_ended=had_ended):
                 raise
@@ -154,7 +154,7 @@ class AsyncResponses(_ResponsesBase[StreamT]):
             find_stream, driver, lane = current
             had_ended = self._session.has_ended
             try:
-                await _find_reader(find_stream, driver, self._make_stream).final()
+                await _make_shared_reader(find_stream, driver, self._make_stream).final()
             except StreamError:
                 if self._is_last_error(lane, had_ended=had_ended):
                     self._current = None
@@ -163,7 +163,7 @@ class AsyncResponses(_ResponsesBase[StreamT]):
         self._current = None
 
 
-def _find_reader(
+def _make_shared_reader(
     find_stream: Callable[[], Any], driver: SyncDriver | AsyncDriver, make_stream: Callable[[Any], Any]
 ) -> Any:  # noqa: ANN401 - a stream, or a reader of one
     """Return an object that reads an answer for all its readers: its own stream, or another one."""

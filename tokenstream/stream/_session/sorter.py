@@ -51,10 +51,10 @@ class WaitingBytes:
 
     def add(self, message: object) -> None:
         """Count a message that waits from now on."""
-        self.size += _size_of(message)
+        self.size += _measure_message(message)
 
     def remove(self, message: object) -> None:
-        self.size -= _size_of(message)
+        self.size -= _measure_message(message)
 
 
 class AnswerLane:
@@ -438,7 +438,7 @@ class SortedFormat(Format):
         return []
 
 
-def _size_of(message: object) -> int:
+def _measure_message(message: object) -> int:
     """Return the size of a message in bytes; for a decoded payload, a fixed estimate."""
     return len(message) if isinstance(message, bytes) else _PAYLOAD_SIZE
 

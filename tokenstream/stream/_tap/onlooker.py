@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.failures import opening_error, reading_error
-from tokenstream._sources.payloads import payload_of
+from tokenstream._sources.payloads import to_payload
 from tokenstream.errors import MisuseError, NotAStream, StreamError, StreamInterrupted
 from tokenstream.stream._options import current_clock
 
@@ -129,7 +129,7 @@ class Onlooker:
         if self.has_ended:
             return
         try:
-            payload = payload_of(item)
+            payload = to_payload(item)
             # A dict is copied, because its owner may change it later. The payload of a pydantic model is
             # already a copy.
             if payload.__class__ is dict and not hasattr(item, "model_dump"):
@@ -146,7 +146,7 @@ class Onlooker:
     def is_first(self, item: object) -> bool:
         """Return True if an item has the payload of the first item, which shows that a loop started over."""
         try:
-            return self._first is not None and bool(payload_of(item) == self._first)
+            return self._first is not None and bool(to_payload(item) == self._first)
         except Exception:  # noqa: BLE001 - an item of another library may raise anything
             return False
 

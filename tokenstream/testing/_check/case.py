@@ -331,7 +331,7 @@ class Case:
 
     def violation(self, description: str, **replay: object) -> Violation:
         """Return a violation that was found in a replay of the recording, with code to reproduce it."""
-        arguments = [f"{name}={_write_value(value)}" for name, value in replay.items()]
+        arguments = [f"{name}={_write_literal(value)}" for name, value in replay.items()]
         if arguments:
             description = f"{', '.join(arguments)}: {description}"
         call = f"recording.stream({', '.join([f'format={self.format_in_code}', *arguments])})"
@@ -351,7 +351,7 @@ class Case:
         return [(fault, read(self.recording, self.make(), fault=fault)) for fault in faults]
 
 
-def _write_value(value: object) -> str:
+def _write_literal(value: object) -> str:
     """Return a value as it is written in a program; a fault as a call such as `faults.cut(at=17)`."""
     return f"faults.{value!r}" if isinstance(value, Fault) else repr(value)
 

@@ -54,7 +54,7 @@ _PLACEHOLDER = "{}"
 def find_silence(case: Case) -> Iterator[Violation]:
     """Find an answer for which the format returns no event."""
     if not case.whole_reading.events:
-        yield case.violation(f"it gives no event, but {_describe_failure(case.whole_reading)}")
+        yield case.violation(f"it gives no event, but {_describe_reading(case.whole_reading)}")
 
 
 def find_unexpected_message(case: Case) -> Iterator[Violation]:
@@ -116,7 +116,7 @@ def find_false_completeness(case: Case) -> Iterator[Violation]:
             whole = _find_choice(case.whole_reading, message.choice)
             # After the finish reason, a call without arguments may still have waited for them.
             waiting = [index for index, call in enumerate(message.tool_calls) if _waits(call)]
-            if message.complete and _content_of(message, waiting) != _content_of(whole, waiting):
+            if message.complete and _list_comparable(message, waiting) != _list_comparable(whole, waiting):
                 yield case.violation("a cut answer is reported complete", fault=fault)
 
 
@@ -187,7 +187,7 @@ def _compare_readings(first: FormatReading, second: FormatReading) -> list[str]:
         ([event.raw for event in first.events], [event.raw for event in second.events]),
         (first.messages, second.messages),
         (first.departures, second.departures),
-        (_describe_failure(first), _describe_failure(second)),
+        (_describe_reading(first), _describe_reading(second)),
     )
     for left, right in pairs:
         lines = differences(left, right, names=_NAMES)
@@ -196,7 +196,7 @@ def _compare_readings(first: FormatReading, second: FormatReading) -> list[str]:
     return []
 
 
-def _describe_failure(reading: FormatReading) -> str:
+def _describe_reading(reading: FormatReading) -> str:
     error = reading.crash or reading.error
     return "no error" if error is None else f"{type(error).__name__}: {message_of(error)}"
 
@@ -289,7 +289,7 @@ def _waits(call: ToolCall) -> bool:
     return not call.complete and call.arguments_text.strip() in ("", "{}")
 
 
-def _content_of(message: Message, waiting: Sequence[int] = ()) -> tuple[object, ...]:
+def _list_comparable(message: Message, waiting: Sequence[int] = ()) -> tuple[object, ...]:
     """Return a message's content, without id, usage, provider data, and the calls at `waiting` positions."""
     calls = [call for index, call in enumerate(message.tool_calls) if index not in waiting]
     return message.text, message.reasoning, message.refusal, calls, message.finish_reason

@@ -358,7 +358,7 @@ def heartbeat(
     if seconds is not None and not seconds > 0:
         raise MisuseError(f"seconds={seconds!r} is invalid: a heartbeat comes after more than 0 seconds")
     comment_event = b": %b\n\n" % comment.encode()
-    boundaries = _find_boundaries(recording)
+    boundaries = _list_comment_places(recording)
     if seconds is None:
         edits = [Edit(boundary, boundary, comment_event) for boundary in boundaries if boundary]
         return splice(recording, edits)
@@ -390,7 +390,7 @@ def _add_timed_comments(
     return arrivals
 
 
-def _find_boundaries(recording: Recording) -> list[int]:
+def _list_comment_places(recording: Recording) -> list[int]:
     """Return the offsets at which a comment may be inserted: 0, and the end of each complete event."""
     boundaries = [0]
     for frame in frames_of(recording):

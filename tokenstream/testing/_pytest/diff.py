@@ -163,7 +163,7 @@ class _Report:
 
     def _add_values(self, path: str, left: object, right: object) -> None:
         """Report two values: in one line, or in a line each if one of them is long."""
-        left_text, right_text = _shorten(left), _shorten(right)
+        left_text, right_text = _write_excerpt(left), _write_excerpt(right)
         if max(len(left_text), len(right_text)) > _MAX_IN_LINE:
             lines = [f"{self._left_margin}{left_text}", f"{self._right_margin}{right_text}"]
             self.lines += [f"{_write_path(path)}:", *lines]
@@ -180,7 +180,7 @@ class _Report:
 
     def _add_single(self, path: str, value: object, side: int) -> None:
         """Report a value that only the left side (0) or the right side (1) has."""
-        self.lines.append(f"{_write_path(path)}: only {self._names[side]} has {_shorten(value)}")
+        self.lines.append(f"{_write_path(path)}: only {self._names[side]} has {_write_excerpt(value)}")
 
     _compare_functions: ClassVar[tuple[tuple[Any, Callable[..., None]], ...]] = (
         (str, _compare_texts),
@@ -228,7 +228,7 @@ def _write_path(path: str) -> str:
     return path or "the value"
 
 
-def _shorten(value: object) -> str:
+def _write_excerpt(value: object) -> str:
     text = repr(value)
     if len(text) <= _MAX_VALUE:
         return text

@@ -22,7 +22,7 @@ Replacements: TypeAlias = "Mapping[TextPattern, str | bytes]"
 
 
 def compile_replacements(replace: Replacements | None) -> list[tuple[re.Pattern[bytes], bytes]]:
-    return [(_compile_pattern(pattern), _as_bytes(text)) for pattern, text in (replace or {}).items()]
+    return [(_compile_pattern(pattern), _encode_filter(text)) for pattern, text in (replace or {}).items()]
 
 
 def _compile_pattern(pattern: TextPattern) -> re.Pattern[bytes]:
@@ -32,12 +32,12 @@ def _compile_pattern(pattern: TextPattern) -> re.Pattern[bytes]:
         # Every pattern of text has this flag, and patterns of bytes must not have it.
         source, flags = pattern.pattern, pattern.flags & ~re.UNICODE
     try:
-        return re.compile(_as_bytes(source), flags)
+        return re.compile(_encode_filter(source), flags)
     except re.error as error:
         raise MisuseError(f"a pattern of replace= is not a valid regular expression: {error}") from None
 
 
-def _as_bytes(text: object) -> bytes:
+def _encode_filter(text: object) -> bytes:
     """Return text or bytes as bytes; raise `MisuseError` for any other value."""
     if isinstance(text, bytes):
         return text

@@ -129,7 +129,7 @@ def stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., An
 
 def note_loop(source: object, notes: Notes) -> object:
     """Return an object that behaves like an iterable, and adds the bytes that it yields to `notes`."""
-    name, is_response = class_name_of(source), _is_response(source)
+    name, is_response = class_name_of(source), _is_other_response(source)
     if _is_complete(source) and not is_response:
         raise MisuseError(
             f"{name} is complete already: Recording.load(path) reads a file, and "
@@ -147,7 +147,7 @@ def note_loop(source: object, notes: Notes) -> object:
     )
 
 
-def _is_response(source: object) -> bool:
+def _is_other_response(source: object) -> bool:
     """Return True for a response of another library than httpx, which a loop may read in several ways."""
     stream = boto3_stream_of(source)
     is_of = (is_requests, is_urllib3, is_http_client, is_aiohttp)

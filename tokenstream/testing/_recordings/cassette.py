@@ -179,7 +179,7 @@ def pick_streamed(data: bytes, path: Path) -> Recording | None:
     candidates = answers if len(answers) == 1 else streamed
     if len(candidates) == 1:
         return candidates[0].replaced(name=path.stem)
-    listing = "".join(f"\n  [{number}] {_describe(answer)}" for number, answer in enumerate(answers))
+    listing = "".join(f"\n  [{number}] {_list_answer(answer)}" for number, answer in enumerate(answers))
     raise RecordingInvalid(
         f"it holds {len(answers)} answers, of which {len(streamed)} were streamed: take the one "
         f"that is meant out of testing.load_cassette(path){listing}",
@@ -187,7 +187,7 @@ def pick_streamed(data: bytes, path: Path) -> Recording | None:
     )
 
 
-def _describe(answer: Recording) -> str:
+def _list_answer(answer: Recording) -> str:
     """Return a line that describes an answer: its request, status, content type and size."""
     content_type = answer.content_type or "no content type"
     return f"{answer.request or 'no request'}: {answer.status}, {content_type}, {len(answer.body):,} bytes"
@@ -228,8 +228,8 @@ def _build_recording(interaction: object, path: Path, number: int) -> Recording:
     response: object = interaction.get("response") if is_dict(interaction) else None
     if not is_dict(interaction) or not is_dict(response):
         raise RecordingInvalid(f"interaction {number} has no response", path=path)
-    headers = _read_headers(response.get("headers"))
-    body = _read_body(response, path, number)
+    headers = _read_cassette_headers(response.get("headers"))
+    body = _read_cassette_body(response, path, number)
     content_coding = headers.get("content-encoding", "")
     if content_coding:
         body = _undo_coding(body, content_coding, path, number)
@@ -246,7 +246,7 @@ def _build_recording(interaction: object, path: Path, number: int) -> Recording:
     )
 
 
-def _read_headers(value: object) -> dict[str, str]:
+def _read_cassette_headers(value: object) -> dict[str, str]:
     """Return headers by lower-case name; in a cassette, each header has a list of values."""
     if not is_dict(value):
         return {}
@@ -267,7 +267,7 @@ def _read_status(response: JsonObject, path: Path, number: int) -> int:
     return code
 
 
-def _read_body(response: JsonObject, path: Path, number: int) -> bytes:
+def _read_cassette_body(response: JsonObject, path: Path, number: int) -> bytes:
     """Return the body of a response, which versions of VCR store in several ways."""
     value: object = response.get("body", response.get("content"))
     if is_dict(value):

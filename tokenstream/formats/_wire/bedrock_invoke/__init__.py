@@ -325,11 +325,11 @@ class BedrockInvoke(Format):
     def _choose_format(self, payload: JsonObject) -> Format | None:
         """Choose the model's format by its first payload, and share its `parts`; None if no format fits."""
         # Some events of Cohere fit the table of `PlainModel`, too, so these formats are tried before it.
-        name = _find_format(_TRIED_FIRST, payload)
+        name = _find_recognised(_TRIED_FIRST, payload)
         if name is None and PlainModel.recognises(payload, ""):
             chosen: Format = PlainModel(limits=self.limits)
         else:
-            name = name or _find_format(_TRIED_LAST, payload)
+            name = name or _find_recognised(_TRIED_LAST, payload)
             if name is None:
                 return None
             chosen = registry.create(name, limits=self.limits)
@@ -376,7 +376,7 @@ def rename_fields(payload: JsonObject) -> JsonObject:
     }
 
 
-def _find_format(names: tuple[str, ...], payload: JsonObject) -> str | None:
+def _find_recognised(names: tuple[str, ...], payload: JsonObject) -> str | None:
     """Return the first name in `names` whose format recognises a payload; None if no format does."""
     registered = registry.names()
     for name in names:

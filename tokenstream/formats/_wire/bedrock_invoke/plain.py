@@ -134,12 +134,12 @@ COUNT_FIELDS = frozenset(
 
 def shape_of(payload: JsonObject) -> ModelShape | None:
     for shape in SHAPES:
-        if shape.marking_field in payload and _fits(shape, payload):
+        if shape.marking_field in payload and _has_shape(shape, payload):
             return shape
     return None
 
 
-def _fits(shape: ModelShape, payload: JsonObject) -> bool:
+def _has_shape(shape: ModelShape, payload: JsonObject) -> bool:
     """Return whether a payload has its text at the place that a shape describes."""
     if shape.items:
         items = dicts_of(payload[shape.items])

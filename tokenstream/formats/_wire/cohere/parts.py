@@ -79,7 +79,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
     def start_block(self, index: int | None, content: JsonObject) -> None:
         key = self._block_key(index, new=True)
         self._free(key)
-        self._open_block(key, _type_of(content), content)
+        self._open_block(key, _find_block_type(content), content)
 
     def add_to_block(self, index: int | None, content: JsonObject) -> None:
         """Add a delta to a block (None: the newest); its fields other than text are reported as `Unknown`."""
@@ -293,7 +293,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self._waiting.clear()
 
 
-def _type_of(content: JsonObject) -> str:
+def _find_block_type(content: JsonObject) -> str:
     """Return the type of a content block: its `type`, or else the key of its text; "" if it has neither."""
     return text_of(content, "type") or next((key for key in TEXT_KEYS if key in content), "")
 

@@ -208,7 +208,7 @@ class Gemini(Format):
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool | None:  # noqa: ARG003 - events have no names
         """Return whether a first payload is of this format; None if the payload contains only usage."""
-        payload = to_camel_case(_unwrap(payload))
+        payload = to_camel_case(_unwrap_response(payload))
         if payload.keys() & _FIELDS_OF_OTHERS or payload.keys() & _FIELDS_OF_GEMINI_LIVE:
             return False
         if is_list(payload.get("candidates")):
@@ -236,7 +236,7 @@ class Gemini(Format):
         return self._gemini_parts.late_usage()
 
     def read(self, payload: JsonObject, event: str) -> None:
-        chunk = to_camel_case(_unwrap(payload))
+        chunk = to_camel_case(_unwrap_response(payload))
         if chunk is payload and _is_plain_delta(chunk):
             # `feed` reports the counts of this payload later. It finds them only in a payload that needed
             # neither unwrapping nor renaming, as the condition says.
@@ -306,7 +306,7 @@ class Gemini(Format):
             self.parts.field("logprobsResult", further, choice)
 
 
-def _unwrap(payload: JsonObject) -> JsonObject:
+def _unwrap_response(payload: JsonObject) -> JsonObject:
     """Return the chunk that Google's tools put in a field `response`, with the fields beside it."""
     response = payload.get("response")
     if not is_dict(response) or "candidates" in payload or not response.keys() & _WRAPPED_FIELDS:

@@ -65,7 +65,7 @@ class Sources:
     def cite_without_support(self) -> Iterator[Citation]:
         """Yield a citation for each source in the last list of chunks that supports no passage."""
         for chunk in self._chunks:
-            source = _source_of(chunk)
+            source = _find_grounding_source(chunk)
             if (text_of(source, *_URLS), text_of(source, "title")) not in self._cited_sources:
                 yield from self._cite_chunk(chunk, segment={}, support=None)
 
@@ -83,7 +83,7 @@ class Sources:
         self, chunk: JsonObject, segment: JsonObject, support: JsonObject | None
     ) -> Iterator[Citation]:
         """Yield a citation of a grounding chunk with a URL or title, unless the passage has it already."""
-        source = _source_of(chunk)
+        source = _find_grounding_source(chunk)
         url, title = text_of(source, *_URLS), text_of(source, "title")
         start, end = _span_of(segment)
         if url is None and title is None:
@@ -109,7 +109,7 @@ class Sources:
 _URLS = ("uri", "sourceUri", "imageUri")
 
 
-def _source_of(chunk: JsonObject) -> JsonObject:
+def _find_grounding_source(chunk: JsonObject) -> JsonObject:
     """Return the object in a grounding chunk that describes its source; empty for an unknown kind."""
     for kind in _SOURCE_FIELDS:
         source = dict_of(chunk, kind)

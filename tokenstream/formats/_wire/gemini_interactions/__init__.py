@@ -258,7 +258,7 @@ class GeminiInteractions(Format):
 
     def _finish_by_status(self) -> None:
         """Finish with the last status, if it is final; the event that describes a failure is missing."""
-        for reason, word in _marks_in(self._status):
+        for reason, word in _list_marks(self._status):
             self.parts.finish(0, reason, word)
             if reason == "error":
                 self._set_error([])
@@ -325,7 +325,7 @@ class GeminiInteractions(Format):
 
     def _read_ended_interaction(self, interaction: JsonObject) -> None:
         # The last status that an earlier event has reported, if any, is a mark of the end, too.
-        own_marks, marks = _marks_in(text_of(interaction, "status")), _marks_in(self._status)
+        own_marks, marks = (_list_marks(text_of(interaction, "status")), _list_marks(self._status))
         self._read_interaction_fields(interaction)
         self._steps.add_steps(_steps_of(interaction))
         self._report_position()
@@ -388,6 +388,6 @@ def _steps_of(interaction: JsonObject) -> list[JsonObject]:
     return [step for step in dicts_of(steps) if step.get("type") != "user_input"]
 
 
-def _marks_in(status: str | None) -> list[Mark]:
+def _list_marks(status: str | None) -> list[Mark]:
     """Return a status as a mark of the end; none for one of an interaction that goes on."""
     return [] if status in UNFINISHED else marks_in(FINISH_REASONS, status, other="unknown")

@@ -57,9 +57,9 @@ class LangChainCalls:
                 self._parts.note("call_nameless")
                 self._parts.whole(0, OpaquePart(type="tool_call", data=chunk))
                 if index is not None and arguments is not None:
-                    self._nameless.setdefault(index, []).append(_text_of_arguments(arguments))
+                    self._nameless.setdefault(index, []).append(_write_langchain_arguments(arguments))
             return
-        text = _text_of_arguments(arguments)
+        text = _write_langchain_arguments(arguments)
         if arguments is None:
             self._parts.note_unread(call, chunk, "id", "index", "name", "error")
         if arguments is None or not text:
@@ -108,7 +108,7 @@ class LangChainCalls:
             self._parts.close_call(last)
 
 
-def _text_of_arguments(arguments: object) -> str:
+def _write_langchain_arguments(arguments: object) -> str:
     """Return a call's arguments as text: LangChain sends text, or the JSON value that it has parsed."""
     if isinstance(arguments, str):
         return arguments

@@ -177,7 +177,7 @@ class ProtocolBlocks:
         """Begin a block; a text, reasoning or a call with a name becomes a part, with what the start has."""
         self._close_ended_calls()
         self._close_last_call()
-        index, content = int_of(event, "index") or 0, _content_of(event)
+        index, content = int_of(event, "index") or 0, _find_event_block(event)
         before = self._blocks.get(index)
         if before is not None and not _is_ended(before):
             self._parts.note("part_repeated")
@@ -202,7 +202,7 @@ class ProtocolBlocks:
     def add(self, event: JsonObject) -> bool:
         """Add a piece to a block; return False for a piece of an unknown kind."""
         self._close_ended_calls()
-        index, delta = int_of(event, "index") or 0, _delta_of(event)
+        index, delta = int_of(event, "index") or 0, _find_event_piece(event)
         reader = self._DELTAS.get(text_of(delta, "type") or "")
         if reader is None:
             return False
@@ -228,7 +228,7 @@ class ProtocolBlocks:
 
     def end(self, event: JsonObject) -> None:
         """End a block: add what its pieces lack, or all of it if it had none."""
-        index, content = int_of(event, "index") or 0, _content_of(event)
+        index, content = int_of(event, "index") or 0, _find_event_block(event)
         kind = text_of(content, "type") or ""
         block = self._blocks.get(index)
         if block is None:
@@ -301,7 +301,7 @@ class ProtocolBlocks:
                 self._parts.add_arguments(block.part, arguments[len(before) :])
                 return True
             return False
-        signature = _signature_of(fields)
+        signature = _find_block_signature(fields)
         if signature and block.part.kind == "reasoning" and block.part is not NO_PART:
             self._parts.add_signature(block.part, signature)
             return True
@@ -311,7 +311,7 @@ class ProtocolBlocks:
         """Compare a text with its pieces, add what they lack, and close its part; reasoning may be signed."""
         if block.part is NO_PART:
             block.part = self._parts.open(0, _GROWING[kind]())
-        signature = _signature_of(content) if kind == "reasoning" else None
+        signature = _find_block_signature(content) if kind == "reasoning" else None
         if signature and block.part.signature != signature:
             self._parts.add_signature(block.part, signature)
         whole = text_of(content, kind)
@@ -360,23 +360,23 @@ def _is_ended(block: _ContentBlock) -> bool:
     return block.part.closed and block.part is not NO_PART
 
 
-def _content_of(event: JsonObject) -> JsonObject:
+def _find_event_block(event: JsonObject) -> JsonObject:
     """Return the block in an event; before version 1.4, LangChain called it `content_block`."""
     return dict_of(event, "content") or dict_of(event, "content_block")
 
 
-def _delta_of(event: JsonObject) -> JsonObject:
+def _find_event_piece(event: JsonObject) -> JsonObject:
     """Return the piece in an event; an older server sends a block, whose text is the piece."""
     delta = event.get("delta")
     if is_dict(delta):
         return delta
     # Quirk (langgraph-api 0.16.7, 2026-11): the pieces of a tool's message are blocks.
-    block = _content_of(event)
+    block = _find_event_block(event)
     kind = text_of(block, "type") or ""
     if kind in (_CALL_CHUNK, _SERVER_CALL_CHUNK):
         kind = "tool-call"
     return {**block, "type": f"{kind}-delta"}
 
 
-def _signature_of(content: JsonObject) -> str | None:
+def _find_block_signature(content: JsonObject) -> str | None:
     return text_of(content, "signature") or text_of(dict_of(content, "extras"), "signature")

@@ -332,14 +332,14 @@ _READING_ORDER = {
 }
 
 
-def _rank_of(key: str) -> int:
+def _find_reading_rank(key: str) -> int:
     """Return the rank of a key in the order of reading; keys without a reader come last."""
     return _READING_ORDER.get(key, len(_READING_ORDER))
 
 
 def _plan_choice(layout: Layout) -> _FieldReaders:
     """Return each key of a choice with its reader, in order, but not those that `read` reads itself."""
-    keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_rank_of)
+    keys = sorted((key for key in layout if key not in _CHOICE_SKIPPED), key=_find_reading_rank)
     return tuple((key, ChoiceReader.CHOICE_READERS.get(key, ChoiceReader.read_field)) for key in keys)
 
 
@@ -353,7 +353,7 @@ def _plan_delta(layout: Layout) -> _DeltaPlan:
     3. True if the delta has both `tool_calls` and `function_call`;
     4. True if the delta has a channel.
     """
-    keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_rank_of)
+    keys = sorted((key for key in layout if key not in _DELTA_SKIPPED), key=_find_reading_rank)
     reasoning_keys = tuple(key for key in keys if key in _REASONING_NAMES)
     field_readers = tuple(
         (key, ChoiceReader.DELTA_READERS.get(key, ChoiceReader.read_delta_field))

@@ -127,7 +127,7 @@ class MessageReader:
                 # Deltas have sent this content, or an earlier message has sent it whole.
                 self._content.parts.note("text_twice")
                 if kind == "calls" and not was_in_messages:
-                    self._whole_calls = _items_of({name: value})
+                    self._whole_calls = _list_message_calls({name: value})
                 continue
             self._message_fields.add(name)
             fields[name] = value
@@ -211,13 +211,13 @@ class MessageReader:
 
     def _match_calls(self, fields: JsonObject) -> list[tuple[_MessageCall | None, Fragment]]:
         """Return the items of `tool_calls` and `function_call`, each with the call it repeats, or None."""
-        items = _items_of(fields)
+        items = _list_message_calls(fields)
         matched: list[tuple[_MessageCall | None, Fragment]] = []
         free = [*self._calls]
         for position, item in enumerate(items):
             fragment = Fragment(item, None)
             at_position = self._calls[position] if position < len(self._calls) else None
-            call = _find_call(fragment, free, at_position)
+            call = _find_repeated_call(fragment, free, at_position)
             if call is not None and call in free:
                 free.remove(call)
             matched.append((call, fragment))
@@ -288,7 +288,7 @@ _CALL = "tool_calls["
 _CALL_FIELDS = ("tool_calls", "function_call")
 
 
-def _items_of(fields: JsonObject) -> list[JsonObject]:
+def _list_message_calls(fields: JsonObject) -> list[JsonObject]:
     """Return the calls in the fields of a message, with a `function_call` in the form of an item."""
     items = dicts_of(fields.get("tool_calls"))
     legacy = fields.get("function_call")
@@ -306,7 +306,7 @@ def _text_of(item: object) -> str | None:
     return item if isinstance(item, str) else None
 
 
-def _find_call(
+def _find_repeated_call(
     fragment: Fragment, free: list[_MessageCall], at_position: _MessageCall | None
 ) -> _MessageCall | None:
     """Return the known call that an item of a message repeats; None if the item begins a call."""

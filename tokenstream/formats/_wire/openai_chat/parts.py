@@ -192,7 +192,7 @@ class ChatContent:
         url = image if isinstance(image, str) else text_of(dict_of(item, "image_url"), "url")
         if url is None:
             self.read_opaque(item)
-        elif (media := _media_of(url, item)) is None:
+        elif (media := _decode_media(url, item)) is None:
             self.parts.add_undecodable_media(self.choice, text_of(item, "type") or "", item)
         else:
             self.parts.whole(self.choice, media)
@@ -327,7 +327,7 @@ class ChatContent:
     }
 
 
-def _media_of(url: str, item: JsonObject) -> MediaPart | None:
+def _decode_media(url: str, item: JsonObject) -> MediaPart | None:
     """Return the media at a URL, or in a data URL; None if a data URL's content is not base64."""
     head, comma, text = url.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):

@@ -150,7 +150,7 @@ class ChatReasoning:
 
         Where a block begins, a signature is about the text of its detail: the plain text is then carried.
         """
-        own_texts = [_text_in(item) for item in details if "data" not in item]
+        own_texts = [_find_detail_text(item) for item in details if "data" not in item]
         if text and any(own_texts):
             self._parts.note("reasoning_twice")
         is_sum = text == "".join(own_texts)
@@ -165,7 +165,7 @@ class ChatReasoning:
             if encrypted is not None:
                 self._content.read_encrypted(item, encrypted)
                 continue
-            own_text = _text_in(item)
+            own_text = _find_detail_text(item)
             # If the texts differ, the first readable detail gets all of the plain text, and others nothing.
             added_text = own_text if is_sum or not text else unread_text
             unread_text = ""
@@ -185,7 +185,7 @@ class ChatReasoning:
         if (signature, text) in self._signed:
             self._parts.note("reasoning_twice")
             return
-        part = self._current if self._key == _key_of(item) else None
+        part = self._current if self._key == _find_block_key(item) else None
         if part is not None and part.signature and part.signature != signature:
             if not signature and self._is_whole(text):
                 # The block is sent again.
@@ -216,12 +216,12 @@ class ChatReasoning:
             self._parts.note("reasoning_twice")
         elif text:
             self._append(part, text)
-            self._is_mixed = self._is_mixed or _text_in(item) not in ("", text)
+            self._is_mixed = self._is_mixed or _find_detail_text(item) not in ("", text)
         self._sign(part, item, signature)
 
     def _sign(self, part: OpenPart, item: JsonObject, signature: str) -> None:
         """Add a signature to a block, unless it is that of another text."""
-        if not self._is_mixed or self._is_whole(_text_in(item)):
+        if not self._is_mixed or self._is_whole(_find_detail_text(item)):
             self._parts.add_signature(part, signature)
         elif signature:
             # The next request would be refused with it.
@@ -235,7 +235,7 @@ class ChatReasoning:
         self._content.end_current_part()
         part = self._parts.open(self._content.choice, ReasoningPart(provider_data=fields or None))
         self._content.state.current_part = part
-        self._part, self._key = part, _key_of(item)
+        self._part, self._key = part, _find_block_key(item)
         self._fields, self._text = fields, TextLog()
         return part
 
@@ -289,12 +289,12 @@ class ChatReasoning:
             self._parts.field("extra_content", unread, self._content.choice)
 
 
-def _key_of(item: JsonObject) -> tuple[object, object]:
+def _find_block_key(item: JsonObject) -> tuple[object, object]:
     """Return the type and the index of a detail, by which those of one block are known."""
     return item.get("type"), scalar_or_none(item.get("index"))
 
 
-def _text_in(item: JsonObject) -> str:
+def _find_detail_text(item: JsonObject) -> str:
     return text_of(item, *_DETAIL_TEXT_FIELDS) or ""
 
 

@@ -160,7 +160,7 @@ def _add_text(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     item = items.find_or_start_item(payload, target.item_type)
     if not isinstance(text, str) or not isinstance(item, TextItem):
         return False
-    key = _key_of(items, payload, target.index_field, item)
+    key = _find_text_key(items, payload, target.index_field, item)
     section = item.add_text(key, {"type": target.content_type}, text)
     if section is not None:
         item.report_logprobs(section, payload.get("logprobs"))
@@ -169,7 +169,7 @@ def _add_text(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     return section is not None
 
 
-def _end_text(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
+def _read_text_end(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     """Read the end of a text: the event repeats the whole text. Return False if the event fits no text."""
     target = _TEXT_TARGETS[kind.removesuffix(".done")]
     content: JsonObject = {"type": target.content_type}
@@ -177,14 +177,14 @@ def _end_text(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     item = items.find_or_start_item(payload, target.item_type, {"content": [content]})
     if not isinstance(item, TextItem):
         return False
-    return item.read_whole_text(_key_of(items, payload, target.index_field, item, content), content)
+    return item.read_whole_text(_find_text_key(items, payload, target.index_field, item, content), content)
 
 
 def _begin_part(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     index_field, content, item = _find_content(items, payload, kind)
     if not content or not isinstance(item, TextItem):
         return False
-    item.start_text(_key_of(items, payload, index_field, item, {}), content)
+    item.start_text(_find_text_key(items, payload, index_field, item, {}), content)
     return True
 
 
@@ -192,7 +192,7 @@ def _end_part(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     index_field, content, item = _find_content(items, payload, kind)
     if not isinstance(item, TextItem):
         return False
-    return item.read_whole_text(_key_of(items, payload, index_field, item, content), content)
+    return item.read_whole_text(_find_text_key(items, payload, index_field, item, content), content)
 
 
 def _find_content(
@@ -218,14 +218,14 @@ def _add_annotation(items: ResponseItems, payload: JsonObject, _kind: str) -> bo
     item = items.find_or_start_item(payload, "message")
     if not annotation or not isinstance(item, TextItem):
         return False
-    key = _key_of(items, payload, "content_index", item)
+    key = _find_text_key(items, payload, "content_index", item)
     # `expected=False` counts a departure: another event should have opened the text.
     section = item.sections.get(key) or item.start_text(key, {"type": "output_text"}, expected=False)
     item.cite(section, annotation, number_of(payload, "annotation_index"))
     return True
 
 
-def _key_of(
+def _find_text_key(
     items: ResponseItems,
     payload: JsonObject,
     index_field: str,
@@ -287,7 +287,7 @@ READERS: dict[str, _ItemEventReader] = {
     "response.audio.transcript.delta": _add_audio,
     "response.audio.transcript.done": _ignore_repetition,
     **dict.fromkeys(TEXT_DELTAS, _add_text),
-    **dict.fromkeys([f"{name}.done" for name in _TEXT_TARGETS], _end_text),
+    **dict.fromkeys([f"{name}.done" for name in _TEXT_TARGETS], _read_text_end),
     **dict.fromkeys([f"{name}.delta" for name in _INPUTS], _add_input),
     **dict.fromkeys([f"{name}.done" for name in _INPUTS], _end_input),
     **dict.fromkeys(_PROGRESS_EVENTS, _report_progress),

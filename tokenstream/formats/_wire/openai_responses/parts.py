@@ -234,7 +234,7 @@ class ResponseItems(SessionParts):
             elif item_type is not None:
                 item = self._find_by_order(item_type, whole)
             if item is not None and (
-                not _fits(item, item_type)
+                not _may_be_about(item, item_type)
                 or (item.is_named and item_id is not None and item_id not in self._items)
                 or (index is not None and _is_other(item, whole or {}))
             ):
@@ -257,7 +257,7 @@ class ResponseItems(SessionParts):
     def _find_by_order(self, item_type: str, whole: JsonObject | None) -> ResponseItem | None:
         """Return the open last item of a type, or the one that is most like what the event repeats."""
         self.note("part_index_missing")
-        recent = [item for item in self._all_items[-_MOST_COMPARED:] if _fits(item, item_type)]
+        recent = [item for item in self._all_items[-_MOST_COMPARED:] if _may_be_about(item, item_type)]
         recent = [item for item in recent if item.type == item_type] or recent
         # In this order, of two that are alike, an open one counts, and then the first.
         ranked = [(0 if whole is None else item.likeness(whole), item) for item in recent]
@@ -423,7 +423,7 @@ def sequence_number_of(payload: JsonObject) -> int | None:
     return number if in_range else None
 
 
-def _fits(item: ResponseItem, item_type: str | None) -> bool:
+def _may_be_about(item: ResponseItem, item_type: str | None) -> bool:
     """Return whether an event may be about the item that its index or the order names.
 
     If the event or the item is about texts, as in a message or in reasoning, the types must be equal. Other

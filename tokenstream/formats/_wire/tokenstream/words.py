@@ -108,7 +108,7 @@ def error_fields(error: StreamError, *, raw: bool = False) -> JsonObject:
     """
     # An application's own class is sent as its base class in this library.
     name = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
-    message = str(error.message) if raw else notice_of(error) or _describe(name, error.kind)
+    message = str(error.message) if raw else notice_of(error) or _say_error(name, error.kind)
     record: JsonObject = {"error": name, "kind": error.kind, "message": message, "retryable": error.retryable}
     if error.retry_after is not None:
         record["retry_after"] = error.retry_after
@@ -117,7 +117,7 @@ def error_fields(error: StreamError, *, raw: bool = False) -> JsonObject:
     return {**record, **{key: value for key, value in known.items() if raw or _is_public(value)}}
 
 
-def _describe(name: str, kind: str) -> str:
+def _say_error(name: str, kind: str) -> str:
     """Return our message for an error of a class and a kind; a shutdown is not the provider's fault."""
     failure = ERROR_KINDS[kind].failure
     return failure if kind == "shutdown" else _MESSAGES_BY_CLASS.get(name, failure)
@@ -144,7 +144,7 @@ def error_of(payload: JsonObject) -> StreamError:
     kind = kind if isinstance(kind, str) and kind in _KINDS else None
     name = text_of(payload, "error") or ""
     cls = _ERRORS.get(name, StreamError)
-    message = text_of(payload, "message") or _describe(name, kind or cls.default_kind)
+    message = text_of(payload, "message") or _say_error(name, kind or cls.default_kind)
     error = _create_error(cls, mend_surrogates(message[:_MAX_MESSAGE]), payload)
     error.kind = kind or error.kind
     wait = float_of(payload, "retry_after")

@@ -94,7 +94,7 @@ class AWSEncoder(Encoder):
         """
         kind = "exception" if is_exception(name) else "event"
         data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
-        return pack(_headers(kind, name), data)
+        return pack(_make_event_headers(kind, name), data)
 
     def make_template_bytes(self, name: str, payload: object) -> bytes:
         """Return the bytes from which the template for the later pieces of a part is made.
@@ -113,7 +113,7 @@ class AWSEncoder(Encoder):
         return lambda text: pack(headers, self.wrap_payload(text_template(text)))
 
     def headers_of(self, name: str) -> bytes:
-        return _headers("event", name)
+        return _make_event_headers("event", name)
 
     def wrap_payload(self, payload: bytes) -> bytes:
         """Return the body of the AWS message that carries a payload; here, the payload itself."""
@@ -175,7 +175,7 @@ def _header(name: str, value: str) -> bytes:
     return struct.pack(f">B{len(encoded)}sBH", len(encoded), encoded, _STRING_TYPE, len(data)) + data
 
 
-def _headers(kind: str, name: str) -> bytes:
+def _make_event_headers(kind: str, name: str) -> bytes:
     content = {":content-type": "application/json", ":message-type": kind}
     return b"".join(_header(name, value) for name, value in {f":{kind}-type": name, **content}.items())
 

@@ -126,7 +126,7 @@ class GeminiEncoder(PartEncoder):
 
     def _call_part(self, call: ServerToolCall) -> JsonObject:
         """Return the part for a call of a tool that the provider runs: code, or a call with arguments."""
-        arguments, id = _input_of(call), {"id": call.id} if call.id else {}
+        arguments, id = _read_call_input(call), {"id": call.id} if call.id else {}
         if call.name == _CODE or call.name.startswith(CODE_TOOL):
             self._code_calls.add(call.id)
             return {_CODE: {"language": "PYTHON", **arguments, **id}}
@@ -141,7 +141,7 @@ class GeminiEncoder(PartEncoder):
             outcome = "OUTCOME_OK" if error is None else "OUTCOME_FAILED"
             texts = [text_of_result(content)] if error is None else failure_texts(error, content)
             return {_CODE_RESULT: {"outcome": outcome, "output": "\n".join(texts), **id}}
-        return {"toolResponse": {"toolType": result.name, "response": _response_of(content, error), **id}}
+        return {"toolResponse": {"toolType": result.name, "response": _to_response(content, error), **id}}
 
     def _last_candidate(self, choice: int) -> JsonObject:
         last = {
@@ -162,13 +162,13 @@ class GeminiEncoder(PartEncoder):
         }
 
 
-def _input_of(call: ServerToolCall) -> JsonObject:
+def _read_call_input(call: ServerToolCall) -> JsonObject:
     """Return the input of a call as an object; text that is no JSON object is its field `input`."""
     given = parse_object(complete_input(call))
     return {"input": call.arguments_text} if given is None else given
 
 
-def _response_of(content: Json, error: str | None) -> JsonObject:
+def _to_response(content: Json, error: str | None) -> JsonObject:
     """Return a result's content, and a failed tool's error, as an object with Google's documented fields."""
     if is_dict(content) and failure_of_code({"response": content}) == error:
         return content
@@ -179,10 +179,10 @@ def _response_of(content: Json, error: str | None) -> JsonObject:
 
 def _escape_like_google(line: bytes) -> str:
     """Return JSON as text in which the same characters are escaped as by Google's servers."""
-    return _ESCAPED.sub(_escape, line.decode())
+    return _ESCAPED.sub(_escape_match, line.decode())
 
 
-def _escape(match: re.Match[str]) -> str:
+def _escape_match(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
 
 

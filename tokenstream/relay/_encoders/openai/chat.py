@@ -135,7 +135,7 @@ class OpenAIChatEncoder(ChunkEncoder):
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return a delta with audio; an image is sent when it is complete."""
         medium = self._media.find(event)
-        kind = _kind_of(medium)
+        kind = _find_medium_kind(medium)
         if kind == "image":
             medium.pieces.append(event.data)
             return ()
@@ -193,7 +193,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         return self.make_chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
 
 
-def _kind_of(medium: Medium) -> str:
+def _find_medium_kind(medium: Medium) -> str:
     """Return the kind of a medium: audio, as without a type, image, or the first half of another type."""
     return (medium.mime_type or "audio").partition("/")[0]
 

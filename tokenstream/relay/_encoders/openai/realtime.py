@@ -141,7 +141,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         yield self._event("conversation.item.added", previous_item_id=_previous_item_id(item), item=item_json)
         if item.kind not in CALLS:
             yield self._item_event(
-                item, "response.content_part.added", content_index=0, part=_content_json(item, "")
+                item, "response.content_part.added", content_index=0, part=_write_realtime_content(item, "")
             )
 
     def encode_piece(self, item: OutputItem, text: str) -> Payloads:
@@ -175,7 +175,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
                 item, "response.output_audio_transcript.done", content_index=0, transcript=text
             )
         yield self._item_event(
-            item, "response.content_part.done", content_index=0, part=_content_json(item, text)
+            item, "response.content_part.done", content_index=0, part=_write_realtime_content(item, text)
         )
 
     def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> JsonObject:
@@ -184,7 +184,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         common = {"id": item.id, "object": "realtime.item", "type": type_, "status": status}
         if item.kind in CALLS:
             return {**common, **item.fields, "arguments": text or ""}
-        content = [] if text is None else [_content_json(item, text, "output_")]
+        content = [] if text is None else [_write_realtime_content(item, text, "output_")]
         return {**common, "role": "assistant", "content": content}
 
     def _item_event(self, item: OutputItem, kind: str, **fields: Json) -> Payload:
@@ -202,7 +202,7 @@ def _previous_item_id(item: OutputItem) -> str | None:
     return f"item_{item.index}" if item.index else None
 
 
-def _content_json(item: OutputItem, text: str, prefix: str = "") -> JsonObject:
+def _write_realtime_content(item: OutputItem, text: str, prefix: str = "") -> JsonObject:
     """Return a message's content, a text or a transcript; in a response's items, its type has a prefix."""
     if item.kind == "text":
         return {"type": f"{prefix}text", "text": text}

@@ -274,7 +274,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
     def encode_begin(self, item: OutputItem) -> Payloads:
         """Return the start of an item; for a text, also the start of its content part."""
-        type_ = _type_of(item)
+        type_ = _find_item_type(item)
         item.id = f"{PREFIXES.get(type_, 'tool')}_{item.index + 1}"
         if item.kind == SERVER_CALL:
             # Readers take the id of the item as that of the call.
@@ -322,7 +322,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
     def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> JsonObject:
         """Return an item's JSON, without a text until the item is complete."""
-        type_ = _type_of(item)
+        type_ = _find_item_type(item)
         fields: JsonObject = {"id": item.id, "type": type_}
         if item.kind == _RESULT:
             return {**fields, "status": status, **item.fields}
@@ -374,7 +374,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return None if url_citation is None else {"type": "url_citation", **url_citation}
 
 
-def _type_of(item: OutputItem) -> str:
+def _find_item_type(item: OutputItem) -> str:
     if item.kind in TEXTS:
         return TEXTS[item.kind].item_type
     if item.kind in CALL_NAMES:

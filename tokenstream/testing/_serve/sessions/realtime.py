@@ -77,7 +77,7 @@ class RealtimeSession(ServedSession):
             action(request)
 
     def _update(self, request: SessionPayload) -> None:
-        self._session = _merge(self._session, dict_of(request, "session"))
+        self._session = _update_object(self._session, dict_of(request, "session"))
         self._say("session.updated", session=self._session)
 
     def _create(self, request: SessionPayload) -> None:
@@ -210,12 +210,12 @@ def _audio_size(delta: object) -> int:
         return 0
 
 
-def _merge(old: SessionPayload, update: SessionPayload) -> SessionPayload:
+def _update_object(old: SessionPayload, update: SessionPayload) -> SessionPayload:
     """Return an object with the fields of an update, which are merged at every depth."""
     merged = dict(old)
     for name, value in update.items():
         before = merged.get(name)
-        merged[name] = _merge(before, value) if is_dict(before) and is_dict(value) else value
+        merged[name] = _update_object(before, value) if is_dict(before) and is_dict(value) else value
     return merged
 
 
@@ -238,7 +238,7 @@ class GeminiLiveSession(ServedSession):
 
     def handle(self, request: SessionPayload) -> None:
         """Act on a message of the client, whose fields may be in camelCase or in snake_case."""
-        request = _to_camel_case(request)
+        request = _write_camel_case(request)
         setup = request.get("setup")
         if not self._is_set_up:
             if is_dict(setup):
@@ -351,8 +351,8 @@ def _has_content(data: bytes) -> bool:
     return not _CONTENT.isdisjoint(dict_of(message, "serverContent"))
 
 
-def _to_camel_case(value: Any, depth: int = 3) -> Any:  # noqa: ANN401 - JSON
+def _write_camel_case(value: Any, depth: int = 3) -> Any:  # noqa: ANN401 - JSON
     """Return a message with the names of its fields in camelCase, down to a depth."""
     if not is_dict(value) or not depth:
         return value
-    return {camel_case(name): _to_camel_case(item, depth - 1) for name, item in value.items()}
+    return {camel_case(name): _write_camel_case(item, depth - 1) for name, item in value.items()}
