@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shlex
 import shutil
@@ -14,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.ci.bare import BareMachine
+from tests.ci.changed import concerned_since
 from tests.ci.lanes import Failed, Lane
 from tests.ci.machine import AGENTS, install_debian
-from tests.shake.changed import concerned_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +40,8 @@ SLOW = (
     " --processes 3 --durations=20"
 )
 """What has these marks runs in the lanes that have what it needs."""
+_SHAKEN = 12
+"""As many modules run in another order."""
 _CLOCKS = "some compare real clocks, while other lanes keep the cores busy"
 _OTHERS = "Chromium, frameworks and agents have clocks of their own, which run out beside other lanes"
 _BROWSER = "pytest -n 0 tests/browser -m 'browser or not slow'"
@@ -125,7 +128,7 @@ class Checks:
             Lane("CONTRIBUTING", self._contributing, ["README: tests"]),
             Lane("evidence", main("python -m tests.evidence --check"), ["npm packages"], processes=2),
             Lane("core alone", main("python -m tests.ci.core_alone"), ["environment"]),
-            Lane("shaken tests", self._shake, ["environment"]),
+            Lane("shaken tests", self._shake, ["wheel"]),
             # CONTRIBUTING's commands have these checks; each alone is for who waits for one of them.
             # mypy checks all tests. What a user of pyright sees is in the programs of tests/typing.
             *(
@@ -322,11 +325,12 @@ class Checks:
         return ""
 
     def _shake(self, shell: Shell) -> None:
-        """Run what waits and has changed in other orders, while other lanes keep the cores busy."""
+        """Run some of what waits and has changed in another order, while other lanes keep the cores busy."""
         # The copy has no history.
         if paths := concerned_since():
-            command = f"python -m tests.shake --rounds 2 --minutes 0.75 --busy 0 {shlex.join(paths)}"
-            self._in_main(f"{command} -- --processes 2")(shell)
+            some = shlex.join(random.sample(paths, min(len(paths), _SHAKEN)))
+            extras = ["test,test-sdks", "pytest-randomly"]
+            self._of_wheel(extras, some, python=self._newest, TOKENSTREAM_LEFTOVERS="1")(shell)
 
     def _recordings(self, shell: Shell) -> None:
         """Run the tests that a newcomer runs without what lies beside the checkout."""

@@ -10,7 +10,7 @@ it warns, and the warning fails the test as any other, unless the test expects i
 
 A test that leaves something on purpose is marked `leaves_behind`, with the reason. Those of browsers,
 programs and frameworks, which keep connections and threads for later, may leave something, unless
-TOKENSTREAM_LEFTOVERS is set, as `python -m tests.shake` does.
+TOKENSTREAM_LEFTOVERS is set, as the lane of shaken tests does.
 """
 
 from __future__ import annotations

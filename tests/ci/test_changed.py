@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.ci import changed
+from tests.ci.changed import WAITING, concerned, concerned_since, modules_that_wait
 from tests.project import ROOT
-from tests.shake import changed
-from tests.shake.changed import WAITING, concerned, concerned_since, modules_that_wait
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,9 @@ def test_without_a_history_all_that_waits_is_concerned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A copy of the files may have none."""
+    everything = modules_that_wait()
     monkeypatch.setattr(changed, "ROOT", tmp_path)
+    monkeypatch.setattr(changed, "modules_that_wait", lambda: everything)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
 
-    assert concerned_since() == [*WAITING]
+    assert concerned_since() == everything

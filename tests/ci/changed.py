@@ -39,15 +39,10 @@ _IMPORT = re.compile(r"^\s*(?:from (tests[\w.]*) import (\([^)]*\)|.*)|import (t
 """An import of a module of the tests: parsing all of them would take seconds."""
 
 
-def concerned_since(base: str = "") -> list[str]:
-    """Return the tests that wait and that the changes since a revision concern.
-
-    Args:
-        base: The revision; without one, that with which the present work began. All that waits is concerned
-            if the history does not tell it.
-    """
-    base = base or begun_at()
-    return concerned(changed_since(base)) if base else [*WAITING]
+def concerned_since() -> list[str]:
+    """Return the modules of tests that wait and that the present work concerns: all if nothing tells."""
+    base = begun_at()
+    return concerned(changed_since(base)) if base else modules_that_wait()
 
 
 def begun_at() -> str:

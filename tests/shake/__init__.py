@@ -1,1 +1,0 @@
-"""Finds tests that are green only on an idle machine: see `python -m tests.shake --help`."""
