@@ -21,7 +21,6 @@ from tokenstream import Router, Stream
 
 def ask(*words):
     return Stream(words, format="pieces")
-
 words = {WORDS}
 print(*ask(*words).text, sep="")
 assert ask(*words).final().text == "".join(words)
@@ -39,13 +38,10 @@ def ask(kind=AsyncStream):
     return kind({WORDS}, format="pieces")
 
 first = [{{"type": "websocket.connect"}}]
-
 async def receive():
     return first.pop() if first else await asyncio.sleep(60)
-
 async def send(message):
     print(message.get("body") or message.get("text"))
-
 async def main():
     scope = {{"path": "/", "headers": [], "query_string": b"", "subprotocols": []}}
     await relay.websocket(WebSocket(scope | {{"type": "websocket"}}, receive, send), ask())
@@ -53,7 +49,6 @@ async def main():
     async with relay.MemoryJournal() as journal:
         id = await journal.start(ask(), owner="ann")
         assert len([entry async for entry in journal.follow(id, owner="ann")]) > len({WORDS})
-
 assert [*relay.payloads(ask(Stream), "ui-message")]
 assert b"".join(relay.encode(ask(Stream), "ui-message"))
 asyncio.run(main())

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from math import ceil
 
-LINES = 147_977
+LINES = 147_974
 """Lines of all kinds."""
-CODE = 84_911
+CODE = 84_899
 """Lines of code, without imports, docstrings, comments and blank lines."""
 MODULES = 592
 """Modules."""
 NODES = 854_718
 """Nodes of the syntax trees of all modules, which no layout makes fewer."""
-TESTS = 204_519
+TESTS = 204_517
 """Lines of tests and examples."""
 NO_EVIDENCE = 16_460
 """Statements inside functions that no recording and no documented program reaches."""
@@ -52,14 +52,10 @@ ROWS = {"departures": 24, "protocols": 13}
 MORE_ROWS = 2
 """How many rows changes from outside may add to a table before a batch of issues ends."""
 
-SHARED_FUNCTIONS = 303
+SHARED_FUNCTIONS = 301
 """Places where functions of modules have the name of one of another module."""
-FIRST_PROGRAM = {
-    "lines loaded": 39_172,
-    "modules loaded": 170,
-    "lines of modules in which nothing runs": 13_930,
-}
-"""What README's first program costs, as `ceiling` bounds it."""
+FIRST_PROGRAM = {"lines loaded": 39_172, "modules loaded": 170, "idle lines": 13_930}
+"""What README's first program costs, as `ceiling` bounds it; idle are lines of modules where nothing runs."""
 
 BYTECODES = {
     "a text delta": 334,

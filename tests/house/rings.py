@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from tests.house import budget
-from tests.house.counts import lines_of_tests, nodes
+from tests.house.counts import lines_by_kind, lines_of_tests, nodes
 from tests.house.rooms import bounds, bounds_of_all, settled
 from tests.project import PYPROJECT, ROOT
 
@@ -29,10 +29,6 @@ def ring_of(path: str) -> str:
     return _RINGS.get(path.partition("/")[0].removesuffix(".py"), "guests")
 
 
-def _lines(of: list[Module]) -> int:
-    return sum(module.text.count("\n") for module in of)
-
-
 def _by_ring(of: list[Module], count: Callable[[list[Module]], int]) -> Counter[str]:
     members: defaultdict[str, list[Module]] = defaultdict(list)
     for module in of:
@@ -48,7 +44,7 @@ def _tests(of: list[Module]) -> Counter[str]:
 
 
 COUNTS: dict[str, Callable[[list[Module]], Counter[str]]] = {
-    "lines": lambda of: _by_ring(of, _lines),
+    "lines": lambda of: _by_ring(of, lambda each: lines_by_kind(each).total()),
     "nodes": lambda of: _by_ring(of, nodes),
     "lines of tests": _tests,
 }

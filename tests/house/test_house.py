@@ -48,10 +48,9 @@ _SHORT_CALLS = {"Stream of a short answer": 522, "connect": 560}
 """Calls of the package's own for a short answer, of which two thirds are its start and its end."""
 _RETRY_CALLS = (111, 418)
 """Calls of the package's own that `retry=` adds to an answer: if it comes at once, and after a 503."""
-_SMALLEST = {"answer": 200, "relay": 140, "guests": 150}
-"""Lines of a small format with its tables, of its encoder, and of an agent's reader."""
 _SAMPLE = '''"""A module."""
 
+import re
 
 TEXT = """
 # No comment.
@@ -140,9 +139,8 @@ def test_the_package_stays_within_its_budget(package: list[Module]) -> None:
         pytest.fail("\n".join(beyond), pytrace=False)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "nodes" else ()) for name in rings.COUNTS]
-)
+@pytest.mark.slow_rows("nodes")
+@pytest.mark.parametrize("name", rings.COUNTS)
 def test_each_ring_stays_within_its_own_budget(package: list[Module], name: str) -> None:
     """An agent's reader takes no room of the core; and lines can be packed, their syntax cannot."""
     assert [] == rings.beyond(name, package)
@@ -169,7 +167,8 @@ def test_a_package_beyond_its_budget_names_the_rooms_that_grew() -> None:
 def test_a_format_has_room() -> None:
     """A class of a hundred lines with its encoder, and an agent's reader, before a batch of issues ends."""
     room = budget.ceiling(budget.LINES) - budget.LINES
-    assert [1, 1, 1] == [round(room * budget.SHARES[ring]) // lines for ring, lines in _SMALLEST.items()]
+    for ring, lines in {"answer": 200, "relay": 140, "guests": 150}.items():
+        assert room * budget.SHARES[ring] >= lines
     assert budget.ceiling(budget.CODE) - budget.CODE >= 400
     assert budget.ceiling(budget.MODULES) - budget.MODULES >= 2
     assert budget.MORE_ROWS >= 2

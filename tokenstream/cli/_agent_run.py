@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from tokenstream.steps import RunEvents, Step
 
 
+_OF_HEAD = ("status", "content_type", "request_id")
+
+
 class JSONLines:
     """Prints the lines that `relay.encode(…, "ndjson")` writes, in ASCII, and the result as the last object.
 
@@ -51,38 +54,28 @@ class JSONLines:
     def print_error(self, seconds: float, error: StreamError) -> None:
         """Print nothing, because the last two lines include the error."""
 
-    def print_end(self, error: StreamError | None, ending: Ending | None = None) -> None:
-        """Print the end of the answer as a JSON object, by default with the ending that its events imply."""
+    def print_result(self, error: StreamError | None, ending: Ending | None, result: JsonObject) -> None:
+        """Print the end of the answer, and its result; without an ending, the events imply one."""
         sending = self._sending
         for line in sending.encode_end(ending) if error is None else sending.encode_error(error, ending):
             print_object(line)
+        print_object({"type": "result", **result, "error": None if error is None else write_error(error)})
 
     def print_summary(self, seconds: float, report: StreamReport) -> None:
         """Print the end, and as the last line the messages, the error, the metrics and the head."""
-        stream, error = report.stream, report.error
-        self.print_end(error, stream.message.ending)
+        stream, head = report.stream, report.stream.response
         first, *others = report.messages
-        head = stream.response
-        print_object(
-            {
-                "type": "result",
-                "t": round(seconds, 6),
-                "format": stream.format,
-                "ending": report.ending,
-                "message": first,
-                "other_choices": others,
-                "error": None if error is None else write_error(error),
-                "metrics": metrics_of(report),
-                "departures": {name: asdict(noted) for name, noted in stream.departures.items()},
-                "response": None
-                if head is None
-                else {
-                    "status": head.status,
-                    "content_type": head.content_type,
-                    "request_id": head.request_id,
-                },
-            }
-        )
+        result = {
+            "t": round(seconds, 6),
+            "format": stream.format,
+            "ending": report.ending,
+            "message": first,
+            "other_choices": others,
+            "metrics": metrics_of(report),
+            "departures": {name: asdict(noted) for name, noted in stream.departures.items()},
+            "response": head and {name: getattr(head, name) for name in _OF_HEAD},
+        }
+        self.print_result(report.error, stream.message.ending, result)
 
 
 def write_error(error: StreamError) -> JsonObject:
@@ -128,18 +121,14 @@ def follow_agent(
     if error is not None:
         printer.print_error(seconds, error)
     if isinstance(printer, JSONLines):
-        printer.print_end(error)
-        print_object(
-            {
-                "type": "result",
-                "t": round(seconds, 6),
-                "ending": ending,
-                **_write_run(run),
-                "waits": [asdict(event) for event in waits.values()],
-                "other_lines": lines.plain_lines,
-                "error": None if error is None else write_error(error),
-            }
-        )
+        result = {
+            "t": round(seconds, 6),
+            "ending": ending,
+            **_write_run(run),
+            "waits": [asdict(event) for event in waits.values()],
+            "other_lines": lines.plain_lines,
+        }
+        printer.print_result(error, None, result)
         return STATUS_OF[ending]
     _print_run(run, waits)
     if lines.plain_lines:

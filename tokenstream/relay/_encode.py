@@ -246,11 +246,9 @@ def payloads(
 
 def _make_iterator(source: object, sending: Sending, *, joins: bool) -> object:
     """Return the iterator, sync or async like the source, over encoded events; `joins` joins each one's."""
-    kinds = {
-        (True, True): EncodedRun[Any],
-        (False, True): AsyncEncodedAnswer[Any],
-        (True, False): EncodedAnswer[Any],
-    }
-    if make := kinds.get((hasattr(source, "__iter__"), hasattr(source, "__aiter__"))):
-        return make(source, sending, joins=joins)
+    is_sync, is_async = hasattr(source, "__iter__"), hasattr(source, "__aiter__")
+    if is_sync or is_async:
+        # The events of a run can be read in a loop of either kind.
+        kind: Any = AsyncEncodedAnswer if not is_sync else EncodedRun if is_async else EncodedAnswer
+        return kind(source, sending, joins=joins)
     raise MisuseError(f"{type(source).__qualname__} is not iterable: pass a stream, or an iterable of events")

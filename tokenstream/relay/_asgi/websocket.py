@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
@@ -326,11 +327,7 @@ async def websocket(
         >>> async def chat(ws: object, session: AsyncSession) -> None:
         ...     await websocket(ws, session=session)
     """
-
-    def make_writer() -> MessageWriter:
-        """Return the encoder of one answer."""
-        return MessageWriter(protocol, shape=shape)
-
+    make_writer = partial(MessageWriter, protocol, shape=shape)
     check_timing(timing)
     allowed, socket = check_origins(origins), wrap_socket(ws)
     if session is not None and stream is None:

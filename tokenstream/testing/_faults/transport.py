@@ -20,7 +20,7 @@ from tokenstream.testing._recordings.places import (
     splice,
     with_boundaries,
 )
-from tokenstream.testing._recordings.recording import Arrival
+from tokenstream.testing._recordings.recording import Arrival, refuse_messages
 from tokenstream.testing._script_steps import check_number
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def split_utf8(recording: Recording) -> Recording:
         >>> Recording.of(["data: é\n\n".encode()]).with_fault(faults.split_utf8()).chunks()
         [b'data: \xc3', b'\xa9\n\n']
     """
-    _refuse_messages(recording, "they cannot be split")
+    refuse_messages(recording, "they cannot be split")
     boundaries = [(match.start() + match.end()) // 2 for match in _SEVERAL_BYTES.finditer(recording.body)]
     if not boundaries:
         raise MisuseError(
@@ -216,7 +216,7 @@ def gzipped(recording: Recording) -> Recording:
     Raises:
         MisuseError: On replay, if the body is compressed already or consists of messages.
     """
-    _refuse_messages(recording, "they cannot be compressed")
+    refuse_messages(recording, "they cannot be compressed")
     if "content-encoding" in recording.headers:
         raise MisuseError(f"the body of {recording.name!r} is compressed already")
     deflate = zlib.compressobj(wbits=_GZIP_WINDOW_BITS)
@@ -247,12 +247,6 @@ def _make_close_frame(code: int | None, reason: str) -> tuple[int, str] | None:
     if len(reason.encode()) > _MAX_REASON:
         raise MisuseError(f"the reason has more than {_MAX_REASON} bytes, which a closing frame cannot hold")
     return code, reason
-
-
-def _refuse_messages(recording: Recording, why: str) -> None:
-    """Raise `MisuseError` if a recording consists of the messages of a WebSocket."""
-    if recording.messages:
-        raise MisuseError(f"{recording.name!r} consists of the messages of a WebSocket: {why}")
 
 
 @fault

@@ -6,8 +6,8 @@ import asyncio
 import io
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from tokenstream.errors import MisuseError
 from tokenstream.testing._recordings.clock import VirtualClock
+from tokenstream.testing._recordings.recording import refuse_messages
 from tokenstream.testing._recordings.replay import AsyncReplay, Chunks
 
 if TYPE_CHECKING:
@@ -186,17 +186,11 @@ class ReplayedReader(asyncio.StreamReader):
 
 
 def play_process(recording: Recording, clock: ReplayClock) -> ReplayedProcess:
-    _refuse_messages(recording)
+    refuse_messages(recording, "no process prints it")
     return ReplayedProcess(_RawOutput(recording, clock), recording.exit_code or 0)
 
 
 def play_async_process(recording: Recording, clock: ReplayClock) -> AsyncReplayedProcess:
     """Return a process that prints a recording, for an event loop."""
-    _refuse_messages(recording)
+    refuse_messages(recording, "no process prints it")
     return AsyncReplayedProcess(ReplayedReader(AsyncReplay(recording, clock)), recording.exit_code or 0)
-
-
-def _refuse_messages(recording: Recording) -> None:
-    """Raise `MisuseError` if a recording consists of the messages of a WebSocket."""
-    if recording.messages:
-        raise MisuseError(f"{recording.name!r} consists of the messages of a WebSocket: no process prints it")

@@ -350,3 +350,9 @@ class RecordingFields(TypedDict, total=False):
 
 class AllRecordingFields(RecordingFields, total=False):
     arrivals: tuple[Arrival, ...]
+
+
+def refuse_messages(recording: Recording, why: str) -> None:
+    """Raise `MisuseError` if a recording consists of the messages of a WebSocket."""
+    if recording.messages:
+        raise MisuseError(f"{recording.name!r} consists of the messages of a WebSocket: {why}")
