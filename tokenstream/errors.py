@@ -33,11 +33,14 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from typing_extensions import override
+
 from tokenstream._basics.lazy import load_public, make_lazy_loader
-from tokenstream._values.error_kinds import ERROR_KINDS, ErrorKind, find_kind, is_final
+from tokenstream._values.error_kinds import ERROR_KINDS, ErrorKind, clause_for, find_kind, is_final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+    from types import FrameType
 
     from tokenstream._values.origin import Origin
     from tokenstream.message import Checkpoint, Message
@@ -80,6 +83,9 @@ MisuseKind: TypeAlias = Literal["closed", "consumed", "concurrent", "secret"]
 
 _STATUS = re.compile(r"\bstatus ([1-5]\d\d)\b", re.ASCII)
 """Matches the status in the message of a `StatusError`."""
+_QUOTED = re.compile(r"(?<!\w)(['\"]).*\1", re.DOTALL)
+"""Matches what a message quotes."""
+_KEPT = "; what had arrived is in .partial"
 _FIXED = frozenset({"depth", "digits"})
 """Limits that cannot be raised, because the JSON decoder has them, too."""
 
@@ -100,6 +106,18 @@ def _rebuild(cls: type[TokenStreamError], args: tuple[Any, ...], state: dict[str
     error.args = args
     error.__dict__.update(state)
     return error
+
+
+def is_raised_outside(error: BaseException) -> bool:
+    """Return True for an exception that code outside this library has raised."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    return place is not None and not is_own_frame(place.tb_frame)
+
+
+def is_own_frame(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith("tokenstream.")
 
 
 class TokenStreamError(Exception):
@@ -124,6 +142,19 @@ class TokenStreamError(Exception):
         does, reports the line, too.
         """
         return super().__str__()
+
+    @property
+    def sentence(self) -> str:
+        """The library's own words for what failed, without advice, for a log: they quote nobody.
+
+        The message of an error that the application has raised is the application's, and so is left out.
+        """
+        noted: str | None = getattr(self, "_sentence", None)
+        if noted is not None:
+            return noted
+        is_given = getattr(self, "_is_given", False) or is_raised_outside(self)
+        message = self.message.removesuffix(getattr(self, "_code_hint", "")).removesuffix(_KEPT)
+        return "" if is_given else _QUOTED.sub("…", message).rstrip(".")
 
     def __reduce__(
         self,
@@ -288,6 +319,11 @@ class StreamError(_AnswerError):
         self.stderr = ""
 
     @property
+    @override
+    def sentence(self) -> str:
+        return super().sentence or clause_for(type(self).__name__, self.kind)
+
+    @property
     def checkpoint(self) -> Checkpoint:
         """The position of the failure: `partial`, and the data that a server needs to resume after it."""
         if self._checkpoint is None:
@@ -356,6 +392,7 @@ class StatusError(StreamError):
             kind = find_kind(self.status, message)
             retryable = False if retryable is None and is_final(self.status) else retryable
         super().__init__(message, kind=kind, retryable=retryable, retry_after=retry_after)
+        self._sentence = f"the server answered with status {self.status}"
         self.code = code
         self.type = type
         self.body = body
@@ -481,6 +518,7 @@ class ProviderError(StreamError):
         data: Any = None,  # noqa: ANN401 - JSON
     ) -> None:
         super().__init__(message, kind=kind, retryable=retryable, retry_after=retry_after)
+        self._sentence = "the provider reports an error"
         self.code = code
         self.type = type
         self.data = data
@@ -524,6 +562,7 @@ class _OutputError(_AnswerError):
         path: Sequence[str | int] = (),
     ) -> None:
         super().__init__(message)
+        self._sentence = "the model's output is not what was asked for"
         self.text = text
         """The output as the model wrote it."""
         self.path = tuple(path)
@@ -608,6 +647,7 @@ class CostExceeded(OutputIncomplete, StreamError):
 
     def __init__(self, message: str, *, text: str = "") -> None:
         super().__init__(message, text=text, offset=len(text))
+        del self._sentence  # the bound's words are the library's
 
 
 class PurseUnavailable(StreamError):

@@ -133,12 +133,20 @@ def test_without_a_body_the_reason_phrase_of_the_status_is_told() -> None:
         (503, {}, {"retry-after": "2"}, "ask again in 2 s"),
         (429, {"error": {"code": "insufficient_quota"}}, {"retry-after": "2"}, "check your plan"),
         (429, {}, {"x-should-retry": "false"}, "will not help"),
+        (503, {}, {"x-should-retry": "false", "retry-after": "2"}, "will not help"),
+        (401, {}, {"retry-after": "2"}, "check the API key"),
+        (403, {}, {"retry-after": "2"}, "check the API key"),
+        (400, {}, {"retry-after": "2"}, "correct it"),
+        (404, {}, {"retry-after": "2"}, "check the address"),
     ],
 )
 def test_each_status_says_what_to_do(
     status: int, payload: dict[str, Any], headers: dict[str, str], advice: str
 ) -> None:
-    assert advice in str(status_error_of(status, headers, payload))
+    error = status_error_of(status, headers, payload)
+
+    assert advice in str(error)
+    assert ("ask again " in str(error)) is error.retryable
 
 
 def test_a_server_may_say_whether_to_ask_again() -> None:

@@ -35,7 +35,8 @@ def test_each_retry_is_a_line_with_its_cause_and_its_wait(
     caplog.set_level(logging.INFO, "tokenstream")
     play(world, [BUSY, BUSY, CLAUDE], Retry(attempts=4, wait=lambda _: 0.04), format="anthropic")
 
-    assert said(caplog) == [f"retry {number} of 3 in 0.0 s: overloaded (ProviderError)" for number in (1, 2)]
+    cause = "overloaded (ProviderError): the provider reports an error"
+    assert said(caplog) == [f"retry {number} of 3 in 0.0 s: {cause}" for number in (1, 2)]
     assert "private" not in caplog.text
 
 
@@ -87,7 +88,8 @@ async def test_the_next_route_is_named_and_the_origin_is_that_of_the_last_one(
     ended = caplog.records[-1]
 
     assert line.getMessage().startswith(
-        "fallback 1 of 1 to second in 0.0 s: overloaded (StatusError 503) · a.example/v1/"
+        "fallback 1 of 1 to second in 0.0 s: overloaded (StatusError 503): the server answered with status "
+        "503 · a.example/v1/"
     )
     assert (line.origin["host"], line.origin["request_id"]) == ("a.example", "req_a")  # type: ignore[attr-defined]
     assert "b.example/v1/messages · anthropic · second · req_b · attempt 2 of 2" in ended.getMessage()

@@ -111,7 +111,7 @@ class StopAtLongWait(logging.Handler):
         self.stream: Any = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage().partition(" · ")[0])
+        self.said.append(record.getMessage().partition(": the server")[0])
         self.stream.stop("too long")
 
 

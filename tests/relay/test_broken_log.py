@@ -187,7 +187,8 @@ async def test_an_answer_that_is_no_stream_is_a_line_of_its_own(caplog: pytest.L
     (record,) = warnings_in(caplog)
 
     assert record.getMessage() == (
-        r"an answer broke off: network (StreamInterrupted) · answer 7\nCRITICAL forged"
+        "an answer broke off: network (StreamInterrupted): the connection to the provider broke in the "
+        r"middle of the answer · answer 7\nCRITICAL forged"
     )
 
 

@@ -136,7 +136,8 @@ async def test_an_answer_of_the_applications_own_is_ended_too(caplog: pytest.Log
         await anyio.wait_all_tasks_blocked()
         shut_down()
 
-    assert (503, "shutdown") == (client.status, client.json["error"]["type"])
+    # The model may have been asked.
+    assert (503, "shutdown", False) == (client.status, *map(client.json["error"].get, ("type", "may_repeat")))
     assert [(logging.INFO, "answers that the server's shutdown has ended: 1")] == lines_in(caplog)
 
 
@@ -213,8 +214,13 @@ async def test_a_new_answer_is_refused_and_the_model_is_not_asked() -> None:
     await app(client.scope, client.receive, Server(client, exiting=True).send)
 
     assert (503, "1", []) == (client.status, client.headers["retry-after"], asked)
-    refused = {"type": "shutdown", "message": "The server is being restarted.", "retryable": True}
-    assert {**refused, "may_repeat": True} == client.json["error"]
+    assert client.json["error"] == {
+        "type": "shutdown",
+        "message": "The server is being restarted.",
+        "retryable": True,
+        "may_repeat": True,
+        "retry_after": 1,
+    }
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ async def test_an_owner_with_many_running_answers_gets_429(
 
         await until(is_admitted)
 
+    assert not refused.json["error"]["may_repeat"]
     assert (429, "too_many_answers", True) == (
         refused.status,
         refused.json["error"]["type"],

@@ -110,9 +110,20 @@ def assert_private(sent: bytes, what: object) -> None:
     assert not found, f"{found} in {what}: {sent!r}"
 
 
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_the_sentence_of_an_error_has_no_words_of_whoever_raised_it(error: StreamError) -> None:
+    with pytest.raises(StreamError) as caught:
+        raise error
+
+    assert caught.value.sentence
+    assert_private(caught.value.sentence.encode(), error)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
-async def test_no_response_has_the_words_of_a_failure(error: Exception) -> None:
+async def test_no_response_has_the_words_of_a_failure(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     for protocol in in_turn(PROTOCOLS, type(error).__name__, one_in=3):
         for events in ((), begun(error)):
             app = relay.respond(failing(error, *events), protocol=protocol)
@@ -121,6 +132,7 @@ async def test_no_response_has_the_words_of_a_failure(error: Exception) -> None:
                 app = relay.respond(failing(error, *events), protocol=protocol, journal=journal, id="id")
                 assert_private(await sent_by(app), protocol)
                 assert_private((await answer_to(journal, "id", protocol="ndjson")).body, protocol)
+    assert_private(caplog.text.encode(), "the log")
 
 
 @pytest.mark.few_rows(4)

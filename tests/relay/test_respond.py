@@ -257,28 +257,6 @@ async def test_an_upstream_that_fails_before_its_first_event_is_a_status(
         assert b"secret" not in client.body
 
 
-@pytest.mark.parametrize(
-    ("failure", "told"),
-    [(httpx.ConnectError("refused"), 502), (httpx.ConnectTimeout("late"), 504), (None, 502)],
-)
-async def test_no_answer_at_all_is_a_status_too(
-    failure: Exception | None, told: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A gateway says 504 of what came too late, and 502 of the rest, an empty body among them."""
-
-    def fail(_: httpx.Request) -> httpx.Response:
-        if failure is None:
-            return httpx.Response(200, headers={"content-type": "text/event-stream"})
-        raise failure
-
-    client = await sent(upstream(fail), protocol="ui-message")
-
-    assert told == client.status
-    assert client.json["error"]["retryable"]
-    # Somebody has to learn of it on the server; the answer's text is nobody's business there.
-    assert f"its reader gets status {told}" in caplog.text
-
-
 async def test_a_failure_after_the_head_is_an_event_of_the_protocol() -> None:
     client = await sent(AsyncStream(Source(*CHUNKS[:5], ends=True)), protocol="openai-chat")
     late = await sent(

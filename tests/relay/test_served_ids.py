@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext, suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import anyio
 import httpx
 import pytest
-from pydantic import TypeAdapter
 
 from tests.relay.follow.support import answer_to
 from tests.relay.journals import Answer, Place, in_memory
@@ -21,7 +23,7 @@ from tests.support.asgi import Client, response_to
 from tests.support.packages import needed
 from tests.support.served import by_uvicorn
 from tokenstream import AsyncStream, aconnect, relay, testing
-from tokenstream.errors import StreamError
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import Event, TextDelta
 from tokenstream.relay.journal import Journal, JournalError, MemoryJournal
 
@@ -62,6 +64,8 @@ _SOURCES: dict[str, Callable[[Callable[[], AsyncStream]], Any]] = {
     "a function": lambda ask: ask,
     "a function of a generator": lambda ask: lambda: _in_a_generator(ask()),
 }
+_FAILED = "an answer failed before its first event"
+_REFUSED = f"{_FAILED}: overloaded (StatusError 503): the server answered with status 503"
 _WAYS: dict[str, dict[str, Any]] = {
     "ui-message": {"protocol": "ui-message"},
     "tokenstream": {},
@@ -100,10 +104,8 @@ async def test_one_line_has_the_id_of_the_reader_and_says_what_it_got(
     begins = {
         "cut": "an answer broke off: network (StreamTruncated): the input ended after 3 frames, before the "
         "end of the answer · ",
-        "refused": "an answer failed before its first event: overloaded (StatusError 503); its reader gets "
-        "status 503 · ",
-        "refused late": "an answer failed before its first event: overloaded (StatusError 503); its reader "
-        "has status 200 already · ",
+        "refused": f"{_REFUSED}; its reader gets status 503 · ",
+        "refused late": f"{_REFUSED}; its reader has status 200 already · ",
     }[fault]
     id = unquote(client.headers["x-answer-id"])
 
@@ -264,7 +266,7 @@ async def test_an_exception_of_the_application_is_a_line_too(
         raise KeyError("private words")
 
     raised = "the application raised KeyError (test_served_ids.py:"
-    broke, failed = f"an answer broke off: {raised}", f"an answer failed before its first event: {raised}"
+    broke, failed = f"an answer broke off: {raised}", f"{_FAILED}: {raised}"
     cases: list[tuple[Any, str, bool]] = [
         (broken("Hel"), broke, keeps),
         (broken(), failed, keeps),
@@ -285,68 +287,100 @@ async def test_an_exception_of_the_application_is_a_line_too(
             assert "private" not in line
 
 
-_CAUSES: list[tuple[Any, str]] = [
-    (
-        httpx.ConnectError("[Errno 111] Connection refused"),
-        "no connection to gateway.example (ConnectError: ",
-    ),
-    (httpx.ReadTimeout("too late"), "no response came from gateway.example (ReadTimeout"),
-    (httpx.Response(200, html="<title>private words</title>"), "the body is a web page, not a stream: check"),
-    (httpx.Response(200, headers={"content-type": "text/event-stream"}), "the input ended without a single"),
-]
+_DRIVER = """
+def query():
+    raise LookupError("private words")
+"""
+_TRACING = """
+from functools import wraps
 
+def trace(function):
+    @wraps(function)
+    async def traced(*arguments):
+        async for event in function(*arguments):
+            yield event
+    return traced
+"""
+_SHOP = """
+import json
+import httpx
+import made_up_driver
+import made_up_tracing
+from pydantic import TypeAdapter
+from tokenstream import Retry
+from tokenstream.events import TextDelta
 
-@pytest.mark.parametrize(("outcome", "sentence"), _CAUSES, ids=[sentence for _, sentence in _CAUSES])
-async def test_the_line_has_the_librarys_own_sentence(
-    outcome: Any, sentence: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Whoever has the log alone can tell one cause from another; what a server wrote stays out."""
-
-    def answer(_: httpx.Request) -> httpx.Response:
-        if isinstance(outcome, Exception):
-            raise outcome
-        response: httpx.Response = outcome
-        return response
-
-    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-        stream = aconnect("https://gateway.example/v1/chat/completions", json={}, client=http)
-        await Client().call(relay.respond(stream))
-    line = told(caplog).getMessage()
-
-    assert f"): {sentence}" in line
-    assert "private" not in line
-
-
-def _load(kind: str) -> None:
-    """Fail as a library does for its caller."""
+def load(kind):
     if kind == "JSONDecodeError":
         json.loads("<private words>")
     elif kind == "ValidationError":
         TypeAdapter(int).validate_python("private words")
+    elif kind == "LookupError":
+        made_up_driver.query()
+    elif kind == "MisuseError":
+        Retry(attempts=-1)
     else:
         httpx.get("nothing://private.words")
 
+async def generator(kind):
+    load(kind)
+    yield TextDelta("Hello")
 
-@pytest.mark.parametrize("kind", ["JSONDecodeError", "ValidationError", "UnsupportedProtocol"])
+traced = made_up_tracing.trace(generator)
+
+async def function(kind):
+    load(kind)
+"""
+
+
+@pytest.fixture(params=["", "site-packages"], ids=["from its sources", "installed"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An application, beside a driver and a package that traces it, which are installed in any case."""
+    own, others = tmp_path / "app" / request.param, tmp_path / "site-packages"
+    for folder, name, code in [
+        (own, "made_up_shop", _SHOP),
+        (others, "made_up_driver", _DRIVER),
+        (others, "made_up_tracing", _TRACING),
+    ]:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.py").write_text(code, encoding="utf-8")
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("made_up_shop")
+
+
+_KINDS = ["JSONDecodeError", "ValidationError", "UnsupportedProtocol", "LookupError", "MisuseError"]
+
+
+@pytest.mark.parametrize("way", ["generator", "traced", "function"])
+@pytest.mark.parametrize("kind", _KINDS)
 async def test_the_bug_of_an_application_has_a_line_of_the_application(
-    kind: str, caplog: pytest.LogCaptureFixture
+    kind: str, way: str, shop: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def answer() -> AsyncIterator[Event]:
-        _load(kind)
-        yield TextDelta("Hello")
-
+    """A library raises for its caller, and what traces an application only calls it."""
+    make = getattr(shop, way)
     with pytest.raises(Exception, match=r".*") as failed:
-        await Client().call(relay.respond(answer()))
+        await Client().call(relay.respond(partial(make, kind) if way == "function" else make(kind)))
     record = told(caplog)
     lines = (record.stack_info or "").splitlines()
     written = logging.Formatter().format(record)
 
     assert type(failed.value).__name__ == kind
-    assert f"the application raised {kind} (test_served_ids.py:" in record.getMessage()
-    assert [line.rpartition(" ")[2] for line in lines] == ["answer", "_load"]
-    assert all(line.startswith(f'File "{__file__}", line ') for line in lines)
+    assert f"the application raised {kind} (made_up_shop.py:" in record.getMessage()
+    assert [line.rpartition(" ")[2] for line in lines] == [way.replace("traced", "generator"), "load"]
+    assert all(line.startswith(f'File "{shop.__file__}", line ') for line in lines)
     assert vars(record)["origin"]["exception"] == kind
     assert "private" not in f"{written} {vars(record)}"
+
+
+async def test_what_the_application_asks_of_the_relay_in_vain_is_told_in_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No line of the application's is in the way, and so the sentence is all that there is."""
+    with pytest.raises(MisuseError):
+        await Client().call(relay.respond(_fail_over_private_words(), journal=MemoryJournal()))
+
+    assert "raised MisuseError: a journal must be used inside its `async" in told(caplog).getMessage()
 
 
 async def _fail_over_private_words() -> AsyncIterator[Event]:
@@ -419,7 +453,8 @@ async def test_what_an_sdk_raises_before_a_stream_is_the_providers_refusal(
     openai = needed("openai")
 
     def refuse(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(status, headers={"retry-after": "7"}, json={"error": {"message": "private"}})
+        headers = {"retry-after": "7", "x-request-id": "req_8"}
+        return httpx.Response(status, headers=headers, json={"error": {"message": "private"}})
 
     sdk = openai.AsyncOpenAI(
         api_key="made-up", max_retries=0, http_client=httpx.AsyncClient(transport=httpx.MockTransport(refuse))
@@ -437,9 +472,12 @@ async def test_what_an_sdk_raises_before_a_stream_is_the_providers_refusal(
         source: Any = ask if is_function else answer()
         await client.call(relay.respond(source, journal=journal if keeps else None))
 
+    line = told(caplog).getMessage()
+
     assert client.status == told_status
     assert client.headers.get("retry-after") == (None if status == 401 else "7")
-    assert f"(StatusError {status}); its reader gets status {told_status}" in told(caplog).getMessage()
+    assert f"with status {status}; its reader gets status {told_status} · api.openai.com/" in line
+    assert " · req_8 · " in line
 
 
 @pytest.mark.parametrize("inner_is_raised", [False, True])
@@ -531,5 +569,5 @@ async def test_an_answer_that_fails_without_a_response_is_a_line_without_a_statu
             await answer_to(journal, "7")
     line = told(caplog).getMessage()
 
-    assert line.startswith("an answer failed before its first event: overloaded (StatusError 503) · gateway.")
+    assert line.startswith(f"{_REFUSED} · gateway.")
     assert " · answer 7 · advice: " in line

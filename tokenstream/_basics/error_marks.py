@@ -15,7 +15,6 @@ Cause: TypeAlias = Literal["agent", "redirect", "unknown_format"]
 EMPTY_INPUT_HINT = "; ask again, or pass a new iterator if the one that you passed was read before"
 """Advice for input without a single event: the server has failed, or the iterator is used up."""
 
-_KEPT = "; what had arrived is in .partial"
 ErrorT = TypeVar("ErrorT", bound="TokenStreamError")
 
 
@@ -32,9 +31,9 @@ def add_advice(error: ErrorT, advice: str) -> ErrorT:
     return error
 
 
-def add_sentence(error: ErrorT, sentence: str = "") -> ErrorT:
-    """Note the library's own words for what failed, by default an error's message, for a log; return it."""
-    vars(error)["_sentence"] = sentence or error.message.removesuffix(_KEPT)
+def add_sentence(error: ErrorT, sentence: str) -> ErrorT:
+    """Note the `sentence` of an error whose message has others' words, too; return the error."""
+    vars(error)["_sentence"] = sentence
     return error
 
 
@@ -47,12 +46,6 @@ def add_notice(error: ErrorT, sentence: str) -> ErrorT:
 def notice_of(error: Exception) -> str | None:
     """Return the words that the readers of a relay may get; None if those of the error's class will do."""
     noted: str | None = vars(error).get("_notice")
-    return noted
-
-
-def sentence_of(error: Exception) -> str:
-    """Return the library's own words for what failed, which quote nobody; "" if there are none."""
-    noted: str = vars(error).get("_sentence", "")
     return noted
 
 

@@ -7,10 +7,7 @@ from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import ref
 
-from tokenstream.errors import MisuseError, TokenStreamError
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from tokenstream.errors import MisuseError, TokenStreamError, is_own_frame, is_raised_outside
 
 ErrorT = TypeVar("ErrorT", bound=BaseException)
 
@@ -115,10 +112,7 @@ def frameless(error: ErrorT) -> ErrorT:
 
 def mark_given(error: ErrorT) -> ErrorT:
     """Note on an error of this library if the application has raised it; return the error."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    if place is not None and not _is_own_frame(place):
+    if is_raised_outside(error):
         vars(error)["_is_given"] = True
     return error
 
@@ -129,7 +123,7 @@ def without_own_frames(error: ErrorT) -> ErrorT:
     The frames before, which have called the source, hold the stream that reads it.
     """
     place = error.__traceback__
-    while place is not None and _is_own_frame(place):
+    while place is not None and is_own_frame(place.tb_frame):
         place = place.tb_next
     return error.with_traceback(place)
 
@@ -204,10 +198,6 @@ def _is_of_application(error: TokenStreamError) -> bool:
     """Return True for an error of the application's own class, or one that the application has raised."""
     is_of_own_class = type(error).__module__.partition(".")[0] == _OWN
     return not is_of_own_class or vars(error).get("_is_given", False)
-
-
-def _is_own_frame(place: TracebackType) -> bool:
-    return str(place.tb_frame.f_globals.get("__name__", "")).startswith(f"{_OWN}.")
 
 
 def _forget(key: int, _: object) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.error_marks import add_advice, add_code_hint, mark_cause
+from tokenstream._basics.error_marks import add_advice, add_code_hint, add_sentence, mark_cause
 from tokenstream._basics.json import decode
 from tokenstream._basics.request_facts import SHORTEST_KEY, names_secret
 from tokenstream._basics.untrusted import dict_of
+from tokenstream._basics.url import find_address
 from tokenstream._basics.visible import SecretMask
 from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream._connection.head import ResponseHead, lower_header_names, strip_secrets
@@ -62,7 +63,7 @@ def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> Stre
     """Return the error for a redirect that was not followed, or for status 304."""
     target = head.headers.get("location")
     status = f"status {head.status} {head.reason}".rstrip()
-    hint = ""
+    hint = place = ""
     if target is not None:
         place, same_origin = _target_of(head.url, target)
         message = f"the server redirects to {place} ({status}), which was not followed" + (
@@ -82,8 +83,9 @@ def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> Stre
     error = NotAStream(message, body=str(body[: limits.tail], "utf-8", "replace"))
     error.request_id = head.request_id
     if target is not None:
-        # The command line has advice of its own for this cause.
+        # The command line has advice of its own for this cause. A path may have a key.
         mark_cause(error, "redirect")
+        add_sentence(error, message.replace(place, find_address(place).host or "an address"))
     return add_code_hint(error, hint)
 
 
@@ -219,15 +221,15 @@ def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryabl
     if retryable is False and is_final(status):
         return "asking again will not help: check the address, and any proxy in between"
     row = ERROR_KINDS[kind]
-    if retryable is False and row.advice == "ask again later":
+    may_help = row.retryable if retryable is None else retryable
+    if may_help and retry_after is not None:
+        return f"ask again in {retry_after:g} s"
+    if not may_help and row.advice == "ask again later":
         # The usual advice for the kind of error would be wrong here.
         row = ERROR_KINDS["quota"]
-    advice = row.advice or "the server's explanation is in .body"
-    if row.is_specific:
-        return advice
-    if retry_after is not None:
-        return f"ask again in {retry_after:g} s"
-    return "check the address and the model's name" if status == 404 else advice
+    if status == 404 and not row.is_specific:
+        return "check the address and the model's name"
+    return row.advice or "the server's explanation is in .body"
 
 
 def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, JsonObject]:

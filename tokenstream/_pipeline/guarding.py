@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Protocol
 
+from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.request_facts import mask_of
 from tokenstream.errors import GuardFailed
@@ -191,6 +192,7 @@ class Guarding:
         failed = GuardFailed(
             f"{name} raised {mask.describe(cause)}, so the stream was closed; what had arrived is in .partial"
         )
+        add_sentence(failed, f"{name} raised {type(cause).__name__}")
         failed.__cause__ = mask.mask_error(cause)
         self.fail(failed)
 

@@ -170,6 +170,8 @@ _MUTE = re.compile(
     r"handshake operation timed out|SSLWantRead|timeout to host https://(localhost|127\.|\[::1)"
 )
 """Matches what clients say if a server that was reached is silent to the start of TLS."""
+_TLS_WAITS = frozenset({"SSLWantReadError", "SSLWantWriteError"})
+"""Exceptions of OpenSSL that only say that it waits for the other side."""
 PROXY_VARIABLES = "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
 
 
@@ -190,6 +192,10 @@ def cause_chain(error: BaseException) -> list[BaseException]:
             break
         chain.append(cause)
     return chain
+
+
+def is_of_sdk(error: BaseException) -> bool:
+    return type(error).__module__.partition(".")[0] in SDKS
 
 
 def is_transport(error: BaseException) -> bool:
@@ -268,7 +274,10 @@ def _package_of(place: TracebackType | None, *, only_first: bool = False) -> str
 def describe_chain(error: BaseException, mask: SecretMask) -> list[str]:
     """Return the description of an exception, then those of its causes that concern the connection."""
     causes = [cause for cause in cause_chain(error)[1:] if is_connection(cause) and str_of(cause)]
-    return [describe(each, mask) for each in (error, *causes)]
+    described = [describe(each, mask) for each in (error, *causes) if not class_names(each) & _TLS_WAITS]
+    # OpenSSL still waits for the server where asyncio has given up.
+    waits = len(described) <= len(causes)
+    return [*described, "the TLS handshake timed out"] if waits and is_timeout(error) else described
 
 
 def is_connection(error: BaseException) -> bool:

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.error_marks import add_notice, add_sentence
+from tokenstream._basics.error_marks import add_notice
 from tokenstream._basics.kept_errors import FunctionFailed, mark_given
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.visible import SecretMask, str_of
 from tokenstream._connection.status import status_error
 from tokenstream._sources.causes import (
     CONNECT_ERRORS,
-    SDKS,
     chain_class_names,
     class_names,
     describe,
@@ -25,6 +24,7 @@ from tokenstream._sources.causes import (
     find_pool_advice,
     find_request_fault,
     find_server_advice,
+    is_of_sdk,
     is_timeout,
     is_transport,
     name_package,
@@ -113,12 +113,10 @@ def reading_error(
         # The timeout was set by the caller's client, or derived from one of our deadlines.
         deadline = "idle_bytes" if begun else "first_event"
         limit = "transport" if read_deadlines is None else deadline
-        converted = add_sentence(
-            StreamStalled(
-                f"nothing arrived within the client's read timeout ({describe(error, mask)}); "
-                "what had arrived is in .partial",
-                limit=limit,
-            )
+        converted = StreamStalled(
+            f"nothing arrived within the client's read timeout ({describe(error, mask)}); "
+            "what had arrived is in .partial",
+            limit=limit,
         )
     elif causes & _CODING_ERRORS:
         converted = ProtocolError(
@@ -154,9 +152,7 @@ def _convert_unknown(error: Exception, names: set[str], mask: SecretMask) -> Str
     lasting = find_advice(error)
     what = "; ".join(filter(None, (what, lasting or find_server_advice(error, ""))))
     retryable = False if lasting else None
-    return add_sentence(
-        StreamInterrupted(f"{what}; what had arrived is in .partial", kind=kind, retryable=retryable)
-    )
+    return StreamInterrupted(f"{what}; what had arrived is in .partial", kind=kind, retryable=retryable)
 
 
 def ended_loop_error() -> StreamInterrupted:
@@ -212,10 +208,16 @@ def opening_error(
     return converted
 
 
-def find_refusal(error: Exception) -> StreamError | None:
-    """Return the error for what a provider's SDK has raised elsewhere about a response; else None."""
-    is_of_sdk = type(error).__module__.partition(".")[0] in SDKS
-    return _convert_provider_error(error, class_names(error)) if is_of_sdk else None
+def find_refusal(error: Exception, server: str) -> StreamError | None:
+    """Return the error for what a provider's SDK has raised elsewhere about a request; else None."""
+    if not is_of_sdk(error):
+        return None
+    names = class_names(error)
+    failed = _convert_provider_error(error, names)
+    if failed is None and is_transport(error):
+        opened = _convert_opening(error, names, server, None, _NO_SECRETS)
+        failed = opened if isinstance(opened, StreamError) else None
+    return failed
 
 
 def _convert_opening(
@@ -235,9 +237,7 @@ def _convert_opening(
     had_no_connection = bool(all_names & CONNECT_ERRORS) or bool(pool_advice)
     if is_timeout(error) and not had_no_connection:
         limit = "first_event" if read_deadlines is not None else "transport"
-        return add_sentence(
-            StreamStalled(f"no response came from {server} ({describe(error, mask)})", limit=limit)
-        )
+        return StreamStalled(f"no response came from {server} ({describe(error, mask)})", limit=limit)
     if not had_no_connection and not is_transport(error):
         return MisuseError(f"the source cannot be opened: {mask.describe(error)}")
     cause = describe_chain(error, mask)[-1]
@@ -256,12 +256,10 @@ def _convert_opening(
         if had_no_connection
         else f"{server} was reached but gave no response ({cause})"
     )
-    return add_sentence(
-        ConnectError(
-            "; ".join(filter(None, (description, advice or passing_advice))),
-            stage="connect" if had_no_connection else "head",
-            retryable=not advice,
-        )
+    return ConnectError(
+        "; ".join(filter(None, (description, advice or passing_advice))),
+        stage="connect" if had_no_connection else "head",
+        retryable=not advice,
     )
 
 

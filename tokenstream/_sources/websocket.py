@@ -8,6 +8,7 @@ from functools import partial
 from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.error_marks import add_sentence
 from tokenstream._connection.status import status_error
 from tokenstream._sources.kinds import AsyncSource, SyncSource, class_name_of
 from tokenstream._values.error_kinds import ERROR_KINDS, find_kind
@@ -201,7 +202,7 @@ def socket_closed_error(error: BaseException) -> StreamInterrupted:
         f"{description}; what had arrived is in .partial", kind=kind, retryable=retryable
     )
     closed.provider_message = reason or None
-    return closed
+    return add_sentence(closed, description.removesuffix(f": {reason}"))
 
 
 def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of websockets

@@ -168,6 +168,26 @@ def is_final(status: int) -> bool:
     return status in _FINAL_STATUSES
 
 
+_FAILURES_OF_CLASSES = {
+    "ConnectError": "the provider could not be reached",
+    "CostExceeded": "the budget has no room for the answer",
+    "GuardFailed": "a guard of the answer has failed",
+    "LimitExceeded": "the answer outgrew a bound",
+    "ProtocolError": "the provider's answer does not follow its protocol",
+    "PurseUnavailable": "the budget for answers cannot be read now",
+    "StreamInterrupted": "the connection to the provider broke in the middle of the answer",
+    "StreamStalled": "the provider was silent for too long",
+    "StreamTruncated": "the answer ended before it was whole",
+}
+"""Maps classes of errors that say more than their kind to what has failed, as a clause."""
+
+
+def clause_for(name: str, kind: str) -> str:
+    """Return what has failed, by an error's class and kind alone; a shutdown is not the provider's fault."""
+    failure = ERROR_KINDS[kind].failure
+    return failure if kind == "shutdown" else _FAILURES_OF_CLASSES.get(name, failure)
+
+
 def word_for(kind: str, words: Mapping[Any, WordT], otherwise: WordT) -> WordT:
     """Return a protocol's word for a kind of error, or for the kind that stands in for it."""
     current: str | None = kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._answer.accumulator import Accumulator
+from tokenstream._basics.error_marks import add_sentence
 from tokenstream._pipeline.joining import is_visible
 from tokenstream.errors import AnswerRejected, PositionLost, StatusError, StreamError
 from tokenstream.events import PartDone, RefusalDelta, ToolCallDelta, ToolCallStart
@@ -124,7 +125,7 @@ def _as_position_lost(current: CurrentAttempt, error: StreamError) -> StreamErro
         return error
     lost = PositionLost(f"the server cannot resume from the position it was sent ({error.message})")
     lost.__cause__ = error
-    return lost
+    return add_sentence(lost, f"the server cannot resume from the position it was sent ({error.sentence})")
 
 
 def _find_outcome(current: CurrentAttempt) -> StreamError | None:

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 from secrets import token_urlsafe
-from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.error_marks import advice_of, mark_reported
 from tokenstream._basics.url import server_of
 from tokenstream._basics.visible import one_line
 from tokenstream._values.origin import Origin
-from tokenstream.errors import CostExceeded, StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.relay._incident import find_asked, find_places, judge_bug, judge_error, raised_first
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver, find_money_error
-from tokenstream.stream._log import INFO, WARNING, describe_cause, inform, tell
+from tokenstream.stream._log import inform, tell
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from tokenstream.message import Ending
+    from tokenstream.relay._incident import Incident
 
 SHUT_DOWN = "the relay's server was shut down"
 """The message of the error of an answer that a server's shutdown ends."""
 
-_LIBRARIES = sys.stdlib_module_names | {"tokenstream"}
-"""Packages that are not the application's, wherever they lie."""
-_INSTALLED = frozenset({"dist-packages", "site-packages"})
-"""Folders of packages that were installed."""
 _BROKEN: dict[Ending, type[StreamError]] = {"truncated": StreamTruncated, "failed": StreamError}
 """The class of error for each ending of an answer that has broken off."""
 
@@ -40,7 +33,7 @@ class ServedAnswer:
     The producer of an answer in a journal has one, too, which it shares with the response that starts it.
     """
 
-    __slots__ = ("_asked_id", "_is_kept", "_source", "has_begun", "id", "owner", "status")
+    __slots__ = ("_asked_id", "_is_kept", "_source", "given", "has_begun", "id", "owner", "status")
 
     def __init__(self, id: str | None, *, owner: str | None = None, asked_id: str | None = None) -> None:
         self.id = id  # as its readers have it
@@ -48,6 +41,8 @@ class ServedAnswer:
         self._asked_id = asked_id  # for readers that are refused, who have another one
         self._source: object = None
         """The stream, or another source of the answer's events; None if it is not known."""
+        self.given: object = None
+        """The function or source that the application has passed; None if it is not known."""
         self._is_kept = False
         """True if a journal has the answer, under its id."""
         self.has_begun = False
@@ -59,7 +54,7 @@ class ServedAnswer:
 
     def attribute(self, source: object) -> str | None:
         """Note the answer's source; return the answer's id, which all readers of a stream share."""
-        self._source = source
+        self._source, self.given = source, self.given or source
         stream: Any = source
         if self.id is not None and isinstance(source, StreamBase):
             shared = find_driver(stream).machine.asked.name_answer(self.id)
@@ -88,21 +83,30 @@ class ServedAnswer:
 
     # -- what is logged ------------------------------------------------------
 
-    def report(self, error: StreamError, status: int | None = None) -> None:
-        """Log, once for each error, that the answer has failed; a reader without a head gets `status`."""
-        if mark_reported(error):
-            self._tell_failure(describe_cause(error), status, error)
+    def report(self, error: StreamError) -> None:
+        """Log, once for each error, that the answer has failed."""
+        self.report_incident(judge_error(error))
 
-    def report_bug(self, error: Exception) -> None:
+    def report_bug(self, error: Exception) -> Incident:
         """Log that the application has raised an exception, and where; its text may be private."""
-        self._tell_failure(f"the application raised {describe_bug(error)}", None, error)
+        incident = judge_bug(error, self.given)
+        self.report_incident(incident)
+        return incident
 
-    def report_refusal(self, level: int, why: str, status: int) -> None:
-        """Log that a reader is refused, with a status unless it has a head already."""
-        if self.status is None:
-            self.tell(level, "a reader gets status %d: %s", status, why)
-        else:
-            self.tell(level, "a reader that has status %d already gets no answer: %s", self.status, why)
+    def report_incident(self, incident: Incident, status: int | None = None) -> None:
+        """Log a failure, once for each error of an answer; a reader without a head gets `status`."""
+        error, head = incident.error, self.status
+        if isinstance(error, StreamError) and not mark_reported(error):
+            return
+        what = "an answer broke off: %s" if self.has_begun else "an answer failed before its first event: %s"
+        if error is None:
+            what = f"a reader gets status {status}: %s"
+            what = what if head is None else f"a reader that has status {head} already gets no answer: %s"
+        elif not self.has_begun and head is not None:
+            what = f"{what}; its reader has status {head} already"
+        elif not self.has_begun and status is not None:
+            what = f"{what}; its reader gets status {status}"
+        self.tell(incident.level, what, incident.cause, error=error)
 
     def tell(self, level: int, message: str, *details: object, error: Exception | None = None) -> None:
         """Log a message about the answer, with the origin of its error, or of its source.
@@ -116,28 +120,25 @@ class ServedAnswer:
         }
         advice = stack = ""
         known = error if isinstance(error, StreamError) else None
-        bug = None if known is not None or error is None else _raised(error)
+        bug = None if known is not None or error is None else raised_first(error)
         if known is not None:
             advice = advice_of(known)
         elif bug is not None:
-            stack, fields["exception"] = _describe_places(bug), type(bug).__name__
-        of = _KnownOrigin(self._find_origin(known))
+            fields["exception"] = type(bug).__name__
+            stack = "\n".join(
+                f'File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}'
+                for frame, line in find_places(bug, self.given)
+            )
+        of = _KnownOrigin(self._find_origin(error))
         tell(level, message, *details, of=of, advice=advice, stack=stack, bug=bug, **fields)
 
-    def _tell_failure(self, why: str, status: int | None, error: Exception) -> None:
-        """Log a failure, and what its reader gets."""
-        what = "an answer broke off: %s" if self.has_begun else "an answer failed before its first event: %s"
-        if not self.has_begun and self.status is not None:
-            what = f"{what}; its reader has status {self.status} already"
-        elif not self.has_begun and status is not None:
-            what = f"{what}; its reader gets status {status}"
-        # Requests that come after the money is spent must not fill the log with warnings.
-        self.tell(INFO if isinstance(error, CostExceeded) else WARNING, what, why, error=error)
-
-    def _find_origin(self, error: StreamError | None) -> Origin:
+    def _find_origin(self, error: Exception | None) -> Origin:
         """Return the origin of an error, or else of the source, under the id that readers have."""
-        origin = None if error is None or error.origin == Origin() else error.origin
-        origin = origin or find_origin(self._source) or Origin()
+        origin = find_origin(error) or Origin()
+        if error is not None and origin == Origin():
+            origin = find_asked(error)
+        if origin == Origin():
+            origin = find_origin(self._source) or origin
         if self.id is None:
             return origin
         # A client may have made an id, and could forge lines of the log with one of several lines.
@@ -152,39 +153,6 @@ class _KnownOrigin(NamedTuple):
     """An origin, as the log takes it."""
 
     origin: Origin
-
-
-def describe_bug(error: Exception) -> str:
-    """Return the type of an exception that was raised, and the line that has raised it, without its text.
-
-    It is a line of the application's: a library raises most exceptions for its caller.
-    """
-    *_, (frame, line) = _own_frames(error) or walk_tb(_raised(error).__traceback__)
-    return f"{type(_raised(error)).__name__} ({Path(frame.f_code.co_filename).name}:{line})"
-
-
-def _describe_places(error: Exception) -> str:
-    """Return the frames of the application in which an exception was raised, a line each."""
-    return "\n".join(
-        f'File "{frame.f_code.co_filename}", line {line}, in {frame.f_code.co_name}'
-        for frame, line in _own_frames(error)
-    )
-
-
-def _raised(error: Exception) -> Exception:
-    """Return the exception that was raised first, if a group of tasks has raised it in a group of its own."""
-    inner: Any = getattr(error, "exceptions", ())
-    return _raised(inner[0]) if len(inner) == 1 and inner[0].__traceback__ is not None else error
-
-
-def _own_frames(error: Exception) -> list[tuple[FrameType, int]]:
-    """Return the frames of the application in which an exception was raised, and their lines."""
-    return [
-        (frame, line)
-        for frame, line in walk_tb(_raised(error).__traceback__)
-        if str(frame.f_globals.get("__name__", "")).partition(".")[0] not in _LIBRARIES
-        and _INSTALLED.isdisjoint(Path(frame.f_code.co_filename).parts)
-    ]
 
 
 def find_origin(source: object) -> Origin | None:

@@ -10,6 +10,7 @@ from tokenstream._sources.failures import find_refusal
 from tokenstream.errors import MisuseError, StreamError, pass_over
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, StepDelta, TextDelta, ToolCallDelta
 from tokenstream.relay._attribution import ending_of
+from tokenstream.relay._incident import find_asked
 from tokenstream.stream import AsyncStream, AsyncTextView, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver
@@ -52,7 +53,9 @@ def converted_refusals() -> Generator[None]:
 
 def _raise_refusal(error: Exception) -> None:
     """Raise our error for what a provider's SDK has raised; do nothing for any other exception."""
-    if (refusal := find_refusal(error)) is not None:
+    origin = find_asked(error)
+    if (refusal := find_refusal(error, origin.host or "the provider")) is not None:
+        refusal.origin = origin
         raise refusal from error
 
 

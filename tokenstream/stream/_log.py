@@ -13,7 +13,6 @@ import sys
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tokenstream._basics.error_marks import sentence_of
 from tokenstream._basics.visible import one_line
 
 if TYPE_CHECKING:
@@ -115,9 +114,9 @@ def _clean(detail: object) -> object:
 
 def describe_cause(error: StreamError) -> str:
     """Return the cause of an error in a few words, such as "overloaded (StatusError 503)"; no payload."""
-    status, sentence = getattr(error, "status", None), sentence_of(error)
+    status = getattr(error, "status", None)
     name = type(error).__name__ + ("" if status is None else f" {status}")
-    return f"{error.kind} ({name}){sentence and f': {sentence}'}"
+    return f"{error.kind} ({name}): {error.sentence}"
 
 
 @cache

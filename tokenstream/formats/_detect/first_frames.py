@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint, add_sentence
+from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import MessageStart, PartStart, ProviderData, Unknown
 
@@ -130,15 +130,12 @@ class FirstFrames:
 
 def truncation_error(frames: int, open_calls: int) -> StreamTruncated:
     if not frames:
-        empty = add_sentence(StreamTruncated("the input ended without a single event"))
-        return add_code_hint(empty, EMPTY_INPUT_HINT)
+        return add_code_hint(StreamTruncated("the input ended without a single event"), EMPTY_INPUT_HINT)
     # "s" * True is a plural "s".
     inside = f", inside {open_calls} tool call{'s' * (open_calls != 1)}" if open_calls else ""
-    return add_sentence(
-        StreamTruncated(
-            f"the input ended after {frames} frame{'s' * (frames != 1)}{inside}, "
-            "before the end of the answer; what had arrived is in .partial"
-        )
+    return StreamTruncated(
+        f"the input ended after {frames} frame{'s' * (frames != 1)}{inside}, "
+        "before the end of the answer; what had arrived is in .partial"
     )
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._asgi.refusals import Refusal, error_body
+from tokenstream.relay._asgi.refusals import Refusal, make_refusal
 from tokenstream.relay._events_in import converted_refusals
+from tokenstream.relay._incident import Incident
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
@@ -145,4 +146,4 @@ _MESSAGES = {
 def refuse(code: str) -> Refusal:
     """Return the response (400, 409 or 422) to a request that belongs to no answer as it is."""
     status = {"invalid_id": 400, "key_reused": 422}.get(code, 409)
-    return Refusal(status, error_body(code, _MESSAGES[code], retryable=False))
+    return make_refusal(Incident(code, "reader", status, _MESSAGES[code]))

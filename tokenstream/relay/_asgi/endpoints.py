@@ -13,22 +13,17 @@ from urllib.parse import parse_qs
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_names, explain_options
 from tokenstream._basics.json import is_sendable
+from tokenstream._values.origin import Origin
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_header
 from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
 from tokenstream.relay._asgi.follow import check_journal, follow
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
-from tokenstream.relay._asgi.refusals import (
-    Refusal,
-    encode_headers,
-    error_body,
-    quote_id,
-    refuse_failed,
-    refuse_journal_error,
-)
+from tokenstream.relay._asgi.refusals import Refusal, encode_headers, make_refusal, quote_id, refuse_error
 from tokenstream.relay._asgi.response import Response
 from tokenstream.relay._asgi.start import KEEPS_KEYS, StartOutlet
-from tokenstream.relay._attribution import ServedAnswer, make_answer_id
+from tokenstream.relay._attribution import ServedAnswer, find_origin, make_answer_id
+from tokenstream.relay._incident import Incident
 from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay.journal._bounds import check_owner
 from tokenstream.relay.journal._errors import JournalError
@@ -147,16 +142,13 @@ def refusal(error: StreamError | JournalError) -> StarletteResponse:
         >>> refusal(JournalError("8 answers are running", kind="too_many_answers")).status_code
         429
     """
-    if isinstance(error, StreamError):
-        # `Journal.start` has logged it under this id.
-        served = ServedAnswer(error.origin.answer_id or make_answer_id())
-        response: Any = _to_response(refuse_failed(error), served)
-    elif isinstance(cast("object", error), JournalError):
-        response = _to_response(refuse_journal_error(error))
-    else:
+    if not isinstance(cast("object", error), StreamError | JournalError):
         raise MisuseError(
             f"refusal() takes the StreamError or JournalError of an answer, and not {type(error).__name__}"
         )
+    # `Journal.start` has logged a failure of the answer under this id.
+    origin = find_origin(error) or Origin()
+    response: Any = _to_response(refuse_error(error), ServedAnswer(origin.answer_id or make_answer_id()))
     if "starlette.responses" in sys.modules:
         import starlette.responses
 
@@ -167,7 +159,7 @@ def refusal(error: StreamError | JournalError) -> StarletteResponse:
 
 
 def _refuse(status: int, kind: str, message: str, **headers: str) -> SourceRefused:
-    return SourceRefused(Refusal(status, error_body(kind, message, retryable=False), headers))
+    return SourceRefused(make_refusal(Incident(kind, "reader", status, message), **headers))
 
 
 @explain_names(dict.fromkeys(("_contains_router", "on_startup", "routes"), _MOUNTED))
@@ -191,11 +183,9 @@ class Endpoints:
             response = await self._dispatch(scope, receive)
         except SourceRefused as refused:
             response = _to_response(refused.refusal)
-        except StreamError as error:
+        except (StreamError, JournalError) as error:
             # The head was not sent yet, so the error needs no event.
-            response = _to_response(refuse_failed(error, self._protocol))
-        except JournalError as error:
-            response = _to_response(refuse_journal_error(error))
+            response = _to_response(refuse_error(error, self._protocol))
         await response(scope, receive, send)
 
     async def _dispatch(self, scope: Scope, receive: Receive) -> Response | _JSONResponse:
@@ -250,6 +240,7 @@ class Endpoints:
         make = partial(_make_answer, answer, request)
         # Made in any case: it chooses the id, and knows the protocol's content type.
         outlet = StartOutlet(make, self._journal, None, protocol=self._protocol, owner=owner, body=request)
+        outlet.served.given = answer
         asked = read_asked(scope)
         accepts_answer = outlet.headers["content-type"].partition(";")[0] in read_header(scope, "accept")
         if accepts_answer or asked.continues:

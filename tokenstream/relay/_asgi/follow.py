@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from anyio.lowlevel import checkpoint
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.delivery import TIMING, Outlet, Timing, check_timing
-from tokenstream.relay._asgi.refusals import Refusal, quote_id, refuse_journal_error
+from tokenstream.relay._asgi.refusals import Refusal, quote_id, refuse_error
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._attribution import ServedAnswer, make_answer_id
@@ -82,7 +81,7 @@ class FollowOutlet(Outlet):
     async def prepare(self, asked: AskedPosition) -> HeaderFields:
         """Prepare a refusal if the request names another answer than this outlet follows."""
         if asked.id is not None and asked.id != self.id:
-            self._refusal = refuse_journal_error(JournalError("no answer has this id", kind="unknown_answer"))
+            self._refusal = refuse_error(JournalError("no answer has this id", kind="unknown_answer"))
         return {}
 
     async def open(self) -> Refusal | None:
@@ -97,7 +96,7 @@ class FollowOutlet(Outlet):
             make = partial(Transcript, protocol=self._protocol)
             self._transcript = self._feed.get_product(self._protocol, make)
         except JournalError as error:
-            return refuse_journal_error(error)
+            return refuse_error(error)
         self._follower, self._has_begun = follower, True
         self.served.keep(self.id)
         if follower.has_all:
@@ -114,13 +113,13 @@ class FollowOutlet(Outlet):
 
     def encode_refusal(self, refusal: Refusal) -> bytes:
         """Return a refusal as the error event that says what its body says."""
-        error, frame_record = refusal.error, self._error_writer.frame_record
+        incident, frame_record = refusal.incident, self._error_writer.frame_record
+        if incident is None:
+            return b""
+        error = incident.error
         if not isinstance(error, StreamError):
-            if not refusal.body:
-                return b""
-            sent = json.loads(refusal.body)["error"]
             kind = _KINDS.get(refusal.status, "invalid_request")
-            error = StreamError(sent["message"], kind=kind, retryable=sent["retryable"])
+            error = StreamError(incident.message, kind=kind, retryable=incident.retryable)
             if frame_record is not None:
                 # The message is this library's own, so readers may get it.
                 return frame_record(None, error_record(error, raw=True))

@@ -8,18 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
-from tokenstream._values.error_kinds import ERROR_KINDS
-from tokenstream.errors import (
-    CostExceeded,
-    GuardFailed,
-    ProviderError,
-    PurseUnavailable,
-    StatusError,
-    StreamError,
-    StreamStalled,
-)
+from tokenstream.errors import StreamError
 from tokenstream.relay._encoders import load
-from tokenstream.stream._log import INFO, WARNING
+from tokenstream.relay._incident import Incident, judge_error
 
 if TYPE_CHECKING:
     from tokenstream.relay._attribution import ServedAnswer
@@ -29,17 +20,6 @@ if TYPE_CHECKING:
 RawHeaders: TypeAlias = "list[tuple[bytes, bytes]]"
 """Headers as ASGI has them."""
 _NO_CONTENT = 204
-_REQUEST_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 502, 503, 504
-_SENT_BY_STATUS = {429: 429, _UNAVAILABLE: _UNAVAILABLE, 529: _UNAVAILABLE}
-"""Maps statuses of the provider, whatever its error's kind is, to the statuses to send."""
-_OWN: dict[type[StreamError], tuple[int, str]] = {
-    # The SDKs of providers ask again after 429 and 500, and not after 402.
-    CostExceeded: (402, "The budget has no room for the answer."),
-    PurseUnavailable: (_UNAVAILABLE, "The budget for answers cannot be read now."),
-    GuardFailed: (500, "A guard of the answer has failed."),
-}
-"""The statuses and the messages of errors that are none of the provider's."""
-_TIMEOUT_MESSAGE = "The provider did not answer in time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +31,7 @@ class Refusal:
     """JSON that describes the error."""
     headers: HeaderFields = field(default_factory=dict[str, str])
     """Further headers, such as Retry-After."""
-    error: StreamError | JournalError | None = None
+    incident: Incident | None = None
     """The reason, which is logged when the response is sent; None if nothing has failed."""
 
     def make_headers(self, served: ServedAnswer) -> RawHeaders:
@@ -63,64 +43,37 @@ class Refusal:
 
     def report(self, served: ServedAnswer, status: int | None) -> None:
         """Log what has failed; its reader gets a status, unless the head was sent; None if it has gone."""
-        error = self.error
-        if isinstance(error, StreamError):
-            served.report(error, status)
-        elif error is not None and error.retry_after is not None and status is not None:
-            from tokenstream.relay.journal._errors import describe_failure
-
-            # An owner who asks too often must not fill the log with warnings.
-            level = INFO if error.kind == "too_many_answers" else WARNING
-            served.report_refusal(level, describe_failure(error), status)
+        incident = self.incident
+        if incident is not None and incident.cause and (incident.error is not None or status is not None):
+            served.report_incident(incident, status)
 
 
-def error_body(
-    kind: Any,  # noqa: ANN401 - a kind of error, or a word of the relay's own
-    message: str,
-    *,
-    retryable: bool,
-    protocol: str = "tokenstream",
-    **more: object,
-) -> bytes:
-    """Return the JSON body of an error response, with what the API of a protocol has there, for its SDKs.
-
-    Of the relay's own refusals, `may_repeat` says if a page may send the request again unasked: only if it
-    has reached no model.
-    """
-    error = {"type": kind, "message": message, "retryable": retryable, **more}
-    body = load(protocol).make_error_body(kind, message)
+def make_refusal(incident: Incident, protocol: str = "tokenstream", **headers: str) -> Refusal:
+    """Return the response that reports a failure, with what the API of a protocol has there, for its SDKs."""
+    kind: Any = incident.kind
+    error = {
+        "type": kind,
+        "message": incident.message,
+        "retryable": incident.retryable,
+        "may_repeat": incident.may_repeat,
+    }
+    if incident.retry_after is not None and incident.retryable:
+        error["retry_after"] = max(math.ceil(incident.retry_after), 0)
+        headers["retry-after"] = str(error["retry_after"])
+    body = load(protocol).make_error_body(kind, incident.message)
     if body:
         error = {**error, "kind": kind, **body["error"]}
-    return json.dumps({**body, "error": error}, separators=(",", ":")).encode()
+    sent = json.dumps({**body, "error": error}, separators=(",", ":")).encode()
+    return Refusal(incident.status, sent, headers, incident)
 
 
-def status_of(error: StreamError) -> int:
-    """Return the HTTP status for an answer that failed before its first event.
+def refuse_error(error: StreamError | JournalError, protocol: str = "tokenstream") -> Refusal:
+    """Return the response for an answer that failed before its first event, or that a journal cannot take."""
+    if isinstance(error, StreamError):
+        return make_refusal(judge_error(error), protocol)
+    from tokenstream.relay.journal._errors import judge_journal_error
 
-    If the provider has refused this server's request, the status is 502 and not 4xx, because the
-    client did nothing wrong.
-    """
-    if type(error) in _OWN:
-        return _OWN[type(error)][0]
-    if _is_timeout(error):
-        return _GATEWAY_TIMEOUT
-    status = _SENT_BY_STATUS.get(error.status) if isinstance(error, StatusError) else None
-    return status or ERROR_KINDS[error.kind].refusal_status
-
-
-def refuse_failed(error: StreamError, protocol: str = "tokenstream") -> Refusal:
-    """Return the response for an answer that failed before its first event."""
-    status = status_of(error)
-    # Not the error's own message: it may quote the provider's, which may be private.
-    message = _OWN[type(error)][1] if type(error) in _OWN else ERROR_KINDS[error.kind].refusal
-    if status == _GATEWAY_TIMEOUT:
-        message = _TIMEOUT_MESSAGE
-    after, headers = {}, dict[str, str]()
-    if error.retry_after is not None and error.retryable:
-        after = {"retry_after": max(math.ceil(error.retry_after), 0)}
-        headers = {"retry-after": str(after["retry_after"])}
-    body = error_body(error.kind, message, retryable=error.retryable, protocol=protocol, **after)
-    return Refusal(status, body, headers, error)
+    return make_refusal(judge_journal_error(error))
 
 
 def quote_id(id: object) -> str:
@@ -133,24 +86,3 @@ def quote_id(id: object) -> str:
 
 def encode_headers(headers: HeaderFields) -> RawHeaders:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-
-
-def refuse_journal_error(error: JournalError) -> Refusal:
-    from tokenstream.relay.journal._errors import ROWS
-
-    row, is_temporary = ROWS[error.kind], error.retry_after is not None
-    more: dict[str, Any] = {"may_repeat": True} if row is ROWS["unavailable"] else {}
-    body = error_body(row.type, row.message, retryable=is_temporary, **more)
-    headers = {"retry-after": f"{error.retry_after:.0f}"} if is_temporary else {}
-    return Refusal(error.status, body, headers, error)
-
-
-def _is_timeout(error: StreamError) -> bool:
-    """Return True if the failure is a timeout, of the provider or of a server on the way."""
-    if isinstance(error, StatusError):
-        return error.status in {_REQUEST_TIMEOUT, _GATEWAY_TIMEOUT}
-    if isinstance(error, ProviderError):
-        # The provider has reported an error, and so was not silent.
-        return False
-    # The exceptions of the HTTP clients have no common class, but names such as `ReadTimeout`.
-    return isinstance(error, StreamStalled) or "timeout" in type(error.__cause__).__name__.lower()

@@ -9,7 +9,7 @@ from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import make_source, refuse
 from tokenstream.relay._asgi.delivery import TIMING, Outlet, Timing
-from tokenstream.relay._asgi.refusals import quote_id, refuse_failed, refuse_journal_error
+from tokenstream.relay._asgi.refusals import quote_id, refuse_error
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._attribution import interrupt_source
 from tokenstream.relay._events_in import EventsIn
@@ -90,7 +90,7 @@ class AnswerOutlet(Outlet):
                 parse_position(asked.position)
                 self._refusal = refuse("not_kept")
             except JournalError as error:
-                self._refusal = refuse_journal_error(error)
+                self._refusal = refuse_error(error)
         return {}
 
     async def __aenter__(self) -> Self:
@@ -100,6 +100,7 @@ class AnswerOutlet(Outlet):
             # A HEAD request needs no answer, so the function that makes one is not called.
             if self._function is not None and not self._is_head:
                 function, self._function = self._function, None
+                self.served.given = function
                 self._read_from(await make_source(function))
             await self._events.__aenter__()
         except StreamError as error:
@@ -129,7 +130,7 @@ class AnswerOutlet(Outlet):
             self.first_chunk = self.encode_end(error)
         except StreamError as error:
             self.has_ended = True
-            return refuse_failed(error, self._writer.protocol.name)
+            return refuse_error(error, self._writer.protocol.name)
         return None
 
     async def open_head(self) -> Refusal | None:
@@ -142,7 +143,7 @@ class AnswerOutlet(Outlet):
 
     def encode_refusal(self, refusal: Refusal) -> bytes:
         """Return the error of an answer that failed before its first event as the last event."""
-        error = refusal.error
+        error = refusal.incident and refusal.incident.error
         return b"".join(self._writer.encode_error(error)) if isinstance(error, StreamError) else b""
 
     def next(self) -> Awaitable[Any]:

@@ -10,9 +10,10 @@ from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.relay._asgi.asking import read_asked
 from tokenstream.relay._asgi.delivery import TIMING, Delivery, check_timing
-from tokenstream.relay._asgi.refusals import Refusal, encode_headers, error_body, quote_id
+from tokenstream.relay._asgi.refusals import Refusal, encode_headers, make_refusal, quote_id
 from tokenstream.relay._asgi.shutdown import abort_connection, find_drain
 from tokenstream.relay._events_in import SLOW_SEND
+from tokenstream.relay._incident import Incident
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -38,23 +39,12 @@ _LAST_CHUNK_SECONDS = 0.5
 """The seconds allowed for sending the last chunk while the server shuts down."""
 _CLIENT_CLOSED_REQUEST = 499
 """The status for a client that has disconnected, as in the logs of nginx; only middleware sees it."""
-_SHUT_DOWN, _INTERRUPTED = (
-    Refusal(
-        503,
-        error_body("shutdown", ERROR_KINDS["shutdown"].refusal, retryable=True, may_repeat=may_repeat),
-        {"retry-after": "1"},
-    )
-    for may_repeat in (True, False)
+_SHUT_DOWN = Incident(
+    "shutdown", "relay", 503, ERROR_KINDS["shutdown"].refusal, retryable=True, retry_after=1.0
 )
-"""The responses in place of an answer that has not begun when the server shuts down; the second if the
-request has reached the model, and would reach it again."""
-_MISUSED = Refusal(
-    500,
-    error_body("server", "This server has made a mistake.", retryable=False),
-    # The SDKs of OpenAI and Anthropic ask again after a 500 without this header.
-    {"x-should-retry": "false"},
-)
-"""The response in place of an answer that the application has asked for in a wrong way."""
+"""The failure of an answer that has not begun when the server shuts down."""
+_MISUSED = {"x-should-retry": "false"}
+"""Keeps the SDKs of OpenAI and Anthropic from asking again after a status 500."""
 
 
 class HTTPDelivery(Delivery):
@@ -81,7 +71,7 @@ class HTTPDelivery(Delivery):
     async def _deliver(self) -> None:
         """Send all chunks of the outlet, or the response that replaces an answer that never began."""
         if self._came_late:
-            self._outlet.refuse(_SHUT_DOWN)
+            self._outlet.refuse(make_refusal(_SHUT_DOWN))
         try:
             async with self._outlet as outlet:
                 refusal = await outlet.open()
@@ -90,10 +80,10 @@ class HTTPDelivery(Delivery):
                 else:
                     await self._send_refusal(refusal)
         except Exception as error:
-            self._outlet.served.report_bug(error)
+            incident = self._outlet.served.report_bug(error)
             if isinstance(error, MisuseError) and not (self._head_begun or self._disconnected):
                 # Any other exception is the application's, whose framework may have a response for it.
-                await self._send_complete(_MISUSED)
+                await self._send_complete(make_refusal(incident, **_MISUSED))
             raise
 
     async def _send_chunks(self) -> None:
@@ -265,7 +255,8 @@ class HTTPDelivery(Delivery):
                 if self._head_begun:
                     await self._write(self._outlet.shutdown_chunk(), more=False)
                 else:
-                    await self._send_complete(_SHUT_DOWN if self._outlet.may_repeat else _INTERRUPTED)
+                    was_asked = not self._outlet.may_repeat
+                    await self._send_complete(make_refusal(_SHUT_DOWN._replace(was_asked=was_asked)))
             stuck = scope.cancelled_caught
         if stuck:
             # The server would wait for a reader that does not read.

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from tokenstream.errors import StreamError
 from tokenstream.relay._asgi.asking import SourceRefused, fingerprint, is_same_request, make_source, refuse
 from tokenstream.relay._asgi.follow import FollowOutlet, parse_position
-from tokenstream.relay._asgi.refusals import quote_id, refuse_failed, refuse_journal_error
+from tokenstream.relay._asgi.refusals import quote_id, refuse_error
 from tokenstream.relay._attribution import make_answer_id
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay.journal._bounds import is_valid_id
@@ -77,7 +77,7 @@ class StartOutlet(FollowOutlet):
             parse_position(asked.position)
             self._refusal = await self._choose_answer(asked)
         except JournalError as error:
-            self._refusal = refuse_journal_error(error)
+            self._refusal = refuse_error(error)
         self.may_repeat = self._keeps_key or self._is_id_given or self.continues
         quoted = quote_id(self.id)
         headers = {"x-answer-id": quoted, **(KEEPS_KEYS if self._keeps_key else {})}
@@ -144,14 +144,13 @@ class StartOutlet(FollowOutlet):
             return await self._start(open_within)
         except SourceRefused as refused:
             return refused.refusal
-        except StreamError as error:
-            return refuse_failed(error, self._protocol)
-        except JournalError as error:
+        except (StreamError, JournalError) as error:
             await close_stream(self._source)
-            return refuse_journal_error(error)
+            return refuse_error(error, self._protocol)
 
     async def _start(self, open_within: float | None) -> Refusal | None:
         """Start the answer; if another request has started it meanwhile, refuse a request that differs."""
+        self.served.given = self.served.given or self._source
         self._is_own = await self.journal.begin(
             await make_source(self._source),
             self.id,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from tokenstream.errors import TokenStreamError
+from tokenstream.relay._incident import Incident
+from tokenstream.stream._log import INFO
 
 JournalErrorKind: TypeAlias = Literal[
     "unavailable",
@@ -18,29 +20,30 @@ JournalErrorKind: TypeAlias = Literal[
 """The cause of a journal's error in one word."""
 
 
-class _Row(NamedTuple):
-    """The response that reports an error of one kind."""
-
-    status: int
-    type: str
-    """The type of the error in the JSON body."""
-    message: str
-    """The message in the JSON body."""
-    retry_after: float | None = None
-    """Seconds after which it may help to ask again; None if it does not help."""
-
-
-_CANNOT_BE_USED = _Row(503, "journal_unavailable", "The journal cannot be used now.", 1.0)
-ROWS: dict[JournalErrorKind, _Row] = {
+_CANNOT_BE_USED = Incident(
+    "journal_unavailable", "relay", 503, "The journal cannot be used now.", retryable=True, retry_after=1.0
+)
+INCIDENTS: dict[JournalErrorKind, Incident] = {
     "unavailable": _CANNOT_BE_USED,
     "closed": _CANNOT_BE_USED,
-    "too_many_answers": _Row(429, "too_many_answers", "Too many answers of this user are running.", 1.0),
-    "unknown_answer": _Row(404, "unknown_answer", "No answer has this id."),
-    "unknown_position": _Row(400, "unknown_position", "The answer has no such position."),
-    "answer_expired": _Row(410, "answer_expired", "The next records of this answer are no longer held."),
-    "fenced": _Row(500, "journal", "The journal has failed."),
+    # An owner who asks too often must not fill the log with warnings.
+    "too_many_answers": Incident(
+        "too_many_answers",
+        "reader",
+        429,
+        "Too many answers of this user are running.",
+        retryable=True,
+        retry_after=1.0,
+        level=INFO,
+    ),
+    "unknown_answer": Incident("unknown_answer", "reader", 404, "No answer has this id."),
+    "unknown_position": Incident("unknown_position", "reader", 400, "The answer has no such position."),
+    "answer_expired": Incident(
+        "answer_expired", "reader", 410, "The next records of this answer are no longer held."
+    ),
+    "fenced": Incident("journal", "relay", 500, "The journal has failed."),
 }
-"""The words that readers get for each kind; an error's own message may have the host of its storage."""
+"""The record of each kind of error, whose own message may have the host of its storage."""
 
 
 class JournalError(TokenStreamError):
@@ -76,16 +79,22 @@ class JournalError(TokenStreamError):
     @property
     def status(self) -> int:
         """The HTTP status of a response that reports the error."""
-        return ROWS[self.kind].status
+        return INCIDENTS[self.kind].status
 
     @property
     def retry_after(self) -> float | None:
         """Seconds after which it may help to ask again; None if it does not help."""
-        return ROWS[self.kind].retry_after
+        return INCIDENTS[self.kind].retry_after
 
 
 def fenced_error() -> JournalError:
     return JournalError("this producer may no longer write the answer", kind="fenced")
+
+
+def judge_journal_error(error: JournalError) -> Incident:
+    """Return the record of an error; it is logged if asking again may help."""
+    incident = INCIDENTS[error.kind]
+    return incident._replace(cause=describe_failure(error)) if incident.retryable else incident
 
 
 def describe_failure(error: BaseException) -> str:

@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._attribution import (
-    ServedAnswer,
-    describe_bug,
-    find_asked_host,
-    make_answer_id,
-    report_ended,
-)
+from tokenstream.relay._attribution import ServedAnswer, find_asked_host, make_answer_id, report_ended
 from tokenstream.relay._events_in import close_stream
+from tokenstream.relay._incident import describe_bug
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._bounds import check_arguments, check_owner, is_valid_id
 from tokenstream.relay.journal._errors import JournalError

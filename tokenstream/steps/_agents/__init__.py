@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import UsageUpdate
@@ -103,9 +104,8 @@ class AgentReader(ABC):
         """Return the error of a process whose turns have not failed; None if it has none."""
         last = self._run.turns[-1] if self._run.turns else None
         if exit_code and (last is None or last.state in ("done", "waiting")):
-            failed = ProviderError(
-                f"the process of {self._agent} ended with exit code {exit_code}{self._last_words}"
-            )
+            sentence = f"the process of {self._agent} ended with exit code {exit_code}"
+            failed = add_sentence(ProviderError(f"{sentence}{self._last_words}"), sentence)
             if last is not None:
                 failed.partial = self._find_partial(last, "failed")
             return failed
@@ -244,9 +244,8 @@ class AgentReader(ABC):
     def _truncation_of(self, turn: Turn) -> StreamTruncated:
         """Return the error of a turn that no line has ended."""
         process = "" if self._exit_code is None else f", and its process with exit code {self._exit_code}"
-        error = StreamTruncated(
-            f"{self._agent} ended without the line that ends a turn{process}{self._last_words}"
-        )
+        sentence = f"{self._agent} ended without the line that ends a turn{process}"
+        error = add_sentence(StreamTruncated(f"{sentence}{self._last_words}"), sentence)
         error.partial = self._find_partial(turn, "truncated")
         return error
 

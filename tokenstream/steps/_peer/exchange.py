@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import LimitExceeded, MisuseError, ProviderError, StreamTruncated
 from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser, encode_json_rpc
@@ -70,12 +71,14 @@ class PeerCall:
             return
         fields = error if is_dict(error) else {"message": error}
         code = fields.get("code")
-        self.error = ProviderError(
-            f"the agent refuses {self.method}: {str(fields.get('message') or 'it gives no reason')[:_SHOWN]}",
+        sentence = f"the agent refuses {self.method}"
+        failed = ProviderError(
+            f"{sentence}: {str(fields.get('message') or 'it gives no reason')[:_SHOWN]}",
             code=None if code is None else str(code),
             kind=_KINDS.get(code) if isinstance(code, int) else None,
             data=fields.get("data"),
         )
+        self.error = add_sentence(failed, sentence)
 
     def give_up(self) -> None:
         """Fail, because the peer has closed its output."""

@@ -11,7 +11,6 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from tokenstream._basics.error_marks import add_sentence
 from tokenstream._pipeline.intake import NEVER
 from tokenstream.errors import StreamStalled
 from tokenstream.formats._kit.errors import is_vague
@@ -272,7 +271,7 @@ def give_way(deadlines: Deadlines, patience: float | None) -> Deadlines:
 def make_stalled_error(limit: str, seconds: float) -> StreamStalled:
     """Return the error for a deadline, named by its field of `Deadlines`, that has passed."""
     waited = f"{_WAITED_FOR[limit]} within {seconds:g} s (Deadlines.{limit})"
-    return add_sentence(StreamStalled(f"{waited}; what had arrived is in .partial", limit=limit))
+    return StreamStalled(f"{waited}; what had arrived is in .partial", limit=limit)
 
 
 class RestLimits(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.error_marks import add_sentence
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.failures import opening_error, reading_error
 from tokenstream._sources.payloads import to_payload
@@ -111,7 +112,8 @@ class Onlooker:
             while machine.way.pull() is not None:
                 pass
         except MisuseError as error:
-            self._finish(NotAStream(f"the tapped stream cannot be read: {error}"))
+            sentence = "the tapped stream cannot be read"
+            self._finish(add_sentence(NotAStream(f"{sentence}: {error}"), sentence))
         except Exception as error:  # noqa: BLE001 - the tap's failures must not reach the reader
             self._give_up(error)
         except BaseException:

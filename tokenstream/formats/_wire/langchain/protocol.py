@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from typing_extensions import override
 
+from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, is_tuple, text_of
 from tokenstream.errors import PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats._fast.path import Fast
@@ -223,8 +224,8 @@ class LangChainProtocol(HostedSession):
         """Read the server's answer to a subscription that it does not serve."""
         code, message = text_of(payload, "error"), text_of(payload, "message") or ""
         if code == "resume_gap":
-            msg = f"the server has no longer what followed the last event that was read: {message}"
-            self.error = PositionLost(msg)
+            sentence = "the server has no longer what followed the last event that was read"
+            self.error = add_sentence(PositionLost(f"{sentence}: {message}"), sentence)
             return
         self.error = provider_error({"error": {"message": message, "code": code}})
 

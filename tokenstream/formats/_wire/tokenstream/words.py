@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from tokenstream import errors as _errors
 from tokenstream import events as _events
 from tokenstream import message as _message
-from tokenstream._basics.error_marks import notice_of
+from tokenstream._basics.error_marks import add_sentence, notice_of
 from tokenstream._basics.untrusted import float_of, int_of, is_dict, is_list, text_of
-from tokenstream._values.error_kinds import ERROR_KINDS
+from tokenstream._values.error_kinds import clause_for
 from tokenstream.errors import (
     AnswerRejected,
     ConnectError,
@@ -51,17 +51,6 @@ _ERRORS: dict[str, type[StreamError]] = {
     name: found
     for name in (*_errors.__all__, "CostExceeded", "PurseUnavailable")
     if isinstance(found := getattr(_errors, name), type) and issubclass(found, StreamError)
-}
-_MESSAGES_BY_CLASS = {
-    "ConnectError": "the provider could not be reached",
-    "CostExceeded": "the budget has no room for the answer",
-    "GuardFailed": "a guard of the answer has failed",
-    "LimitExceeded": "the answer outgrew a bound",
-    "ProtocolError": "the provider's answer does not follow its protocol",
-    "PurseUnavailable": "the budget for answers cannot be read now",
-    "StreamInterrupted": "the connection to the provider broke in the middle of the answer",
-    "StreamStalled": "the provider was silent for too long",
-    "StreamTruncated": "the answer ended before it was whole",
 }
 _DETAIL_KEYS = {
     "code": "code",
@@ -108,19 +97,13 @@ def error_fields(error: StreamError, *, raw: bool = False) -> JsonObject:
     """
     # An application's own class is sent as its base class in this library.
     name = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
-    message = str(error.message) if raw else notice_of(error) or _say_error(name, error.kind)
+    message = str(error.message) if raw else notice_of(error) or clause_for(name, error.kind)
     record: JsonObject = {"error": name, "kind": error.kind, "message": message, "retryable": error.retryable}
     if error.retry_after is not None:
         record["retry_after"] = error.retry_after
     details = {key: getattr(error, attribute, None) for key, attribute in _DETAIL_KEYS.items()}
     known = {key: value for key, value in details.items() if value is not None}
     return {**record, **{key: value for key, value in known.items() if raw or _is_public(value)}}
-
-
-def _say_error(name: str, kind: str) -> str:
-    """Return our message for an error of a class and a kind; a shutdown is not the provider's fault."""
-    failure = ERROR_KINDS[kind].failure
-    return failure if kind == "shutdown" else _MESSAGES_BY_CLASS.get(name, failure)
 
 
 def _is_public(value: object) -> bool:
@@ -144,8 +127,10 @@ def error_of(payload: JsonObject) -> StreamError:
     kind = kind if isinstance(kind, str) and kind in _KINDS else None
     name = text_of(payload, "error") or ""
     cls = _ERRORS.get(name, StreamError)
-    message = text_of(payload, "message") or _say_error(name, kind or cls.default_kind)
+    failure = clause_for(name, kind or cls.default_kind)
+    message = text_of(payload, "message") or failure
     error = _create_error(cls, mend_surrogates(message[:_MAX_MESSAGE]), payload)
+    add_sentence(error, failure)  # the message is another server's
     error.kind = kind or error.kind
     wait = float_of(payload, "retry_after")
     error.retry_after = wait if wait is not None and isfinite(wait) and wait >= 0 else None
