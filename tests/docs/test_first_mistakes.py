@@ -25,6 +25,7 @@ from tokenstream import (
     Message,
     MessageStart,
     Retry,
+    Route,
     Session,
     StatusError,
     Stream,
@@ -208,7 +209,7 @@ def test_an_async_def_is_for_aresilient() -> None:
     with pytest.raises(MisuseError, match="use aresilient or aconnect"):
         resilient(ask)
     with pytest.raises(MisuseError, match="use aresilient or aconnect"):
-        connect(_URL, retry=Retry(routes=[ask]))
+        connect(_URL, retry=Retry(routes=Route(open=ask)))
 
 
 # -- drafts ---------------------------------------------------------------------------
@@ -350,7 +351,7 @@ def _any(value: object) -> Any:
         (lambda: _any(testing).script("Hello"), r'write script\(\)\.text\("Hello"\)'),
         (lambda: _any(tokenstream).merge(connect(_URL), connect(_URL)), r'write merge\(\{"a": a, "b": b\}\)'),
         (lambda: _any(tokenstream).Route(_URL, json={}, headers="Bearer x"), "headers= takes a dict"),
-        (lambda: _Retry(routes=tokenstream.Routes), r"unread connect\(…\), and not Routes$"),
+        (lambda: _Retry(routes=tokenstream.Routes), r"such as connect\(…\), and not Routes$"),
         (lambda: connect(_URL, json={"messages": [{}, [{}]]}), r"write messages \+= results\.turns\(\)"),
         (lambda: _any(MessageStart()).encode(), r"return relay\.respond\(aconnect\(…\)\)"),
         (lambda: _any(relay).endpoints(relay.MemoryJournal()).routes, r'write app\.mount\("/answers"'),

@@ -21,6 +21,7 @@ from tests.money.provider import Served
 from tests.project import ROOT
 from tests.support.replies import reply
 from tests.support.wire import DONE, sse
+from tokenstream import Purse
 from tokenstream.testing import Recording, Request
 
 KILLS = 6
@@ -119,7 +120,7 @@ def test_a_batch_that_is_killed_again_and_again_stays_within_its_budget(tmp_path
                 break
 
         [purse] = tmp_path.glob("*.purse")
-        spent = float(purse.read_text().split()[0])
+        spent = Purse(most=most, file=purse).spent
         assert provider.cost <= spent <= most, seed
     with closing(sqlite3.connect(tmp_path / "answers.db")) as database:
         rows = database.execute("SELECT row, text FROM answers").fetchall()

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import itertools
 import json
 import math
 import os
+import pickle
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -24,12 +31,22 @@ from redis import Redis
 
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider
-from tests.support.either import Each, connect_in, inside, read_whole, run_in
+from tests.support.either import Each, connect_in, got, inside, read_whole, run_in
 from tests.support.redis_servers import RedisServer
 from tests.support.tables import in_one_test
-from tokenstream import Purse, Retry, Route, Routes, Usage, aconnect, connect, resilient
-from tokenstream.errors import MisuseError, OutputIncomplete, PurseUnavailable, StreamTruncated
-from tokenstream.recovery._purse import Amount
+from tokenstream import Deadlines, Purse, Retry, Route, Routes, Usage, aconnect, connect, resilient
+from tokenstream.call_store import RedisCallStore
+from tokenstream.errors import (
+    CostExceeded,
+    MisuseError,
+    OutputIncomplete,
+    PurseUnavailable,
+    StreamStalled,
+    StreamTruncated,
+)
+from tokenstream.recovery._ledger import Amount
+from tokenstream.recovery._purse import Claim
+from tokenstream.relay.journal import MemoryJournal
 
 CHAT = "https://chat.test/v1/chat/completions"
 PAYLOAD: dict[str, Any] = {"model": "m", "messages": [], "stream": True, "max_tokens": 60}
@@ -41,6 +58,17 @@ COST = 27
 
 def price(usage: Usage) -> float:
     return float((usage.input_tokens or 0) + (usage.output_tokens or 0))
+
+
+def take_one(purse: Purse) -> bool:
+    """Spend a token if there is room for it."""
+    claim = Claim(purse)
+    claim.is_over = False
+    return claim.change(Amount(0, 1), Amount(0, 1), "room").made == 1
+
+
+def add_up(*amounts: Amount) -> Amount:
+    return functools.reduce(Amount.plus, amounts, Amount())
 
 
 def ask(world: str, purse: Purse, provider: Provider, **options: Any) -> str:
@@ -193,7 +221,7 @@ class TestAPurse:
         with pytest.raises(PurseUnavailable):
             str(purse)
 
-        assert isinstance(caught.value.__cause__, FileNotFoundError)
+        assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
         assert provider.requests == []
 
     def test_that_is_gone_after_the_answer_keeps_what_was_taken(
@@ -245,54 +273,73 @@ class TestAPurse:
 
     def test_waits_for_its_file_in_a_thread(self, tmp_path: Path) -> None:
         """Other tasks go on while another process has locked it."""
-        fcntl = pytest.importorskip("fcntl")
         path = tmp_path / "purse"
+        assert Purse(most=1_000, file=path).spent == 0
 
-        async def unlock(file: Any) -> None:
+        async def unlock(other: sqlite3.Connection) -> None:
             for _ in range(20):
                 await anyio.sleep(0.001)
-            fcntl.flock(file, fcntl.LOCK_UN)
+            other.execute("COMMIT")
 
-        async def read(file: Any) -> None:
+        async def read(other: sqlite3.Connection) -> None:
             provider = Provider("openai-chat")
             route = Route(CHAT, json=PAYLOAD, price=price, client=provider.client(is_async=True))
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(unlock, file)
+                tasks.start_soon(unlock, other)
                 async with aconnect(route, retry=Retry(most=Purse(most=1_000, file=path))) as stream:
                     await stream.final()
 
-        with path.open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            # Only a loop that waits for the file itself needs it.
-            bound = threading.Timer(30, fcntl.flock, (file, fcntl.LOCK_UN))
-            bound.start()
-            anyio.run(read, file)
-            assert bound.is_alive()
-            bound.cancel()
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            # Only a loop that waits for the file itself would wait until it is given up.
+            anyio.run(read, other)
+            assert not other.in_transaction
 
 
 AMOUNTS = st.builds(Amount, st.integers(0, 40), st.integers(0, 40))
+STEPS = st.tuples(
+    st.integers(0, 3), AMOUNTS, AMOUNTS, st.sampled_from(["room", "wait", "note"]), st.booleans()
+)
+"""A change of one of four answers: what it has cost more, what it may cost beyond that, and an end."""
 
 
 class TestTheLaws:
     """A purse adds up exactly, and never beyond its bounds."""
 
-    @given(
-        changes=st.lists(st.tuples(AMOUNTS, st.booleans())),
-        most=st.integers(1, 99) | st.none(),
-        tokens=st.integers(1, 99),
-    )
-    def test_a_change_is_made_if_and_only_if_there_is_room(
-        self, tmp_path_factory: pytest.TempPathFactory, changes: Any, most: int | None, tokens: int
+    @given(steps=st.lists(STEPS), most=st.integers(1, 99) | st.none(), tokens=st.integers(1, 99))
+    def test_there_is_room_for_what_fits_beside_all_that_runs(
+        self, tmp_path_factory: pytest.TempPathFactory, steps: Any, most: int | None, tokens: int
     ) -> None:
+        """All that was spent is added up; a file and the memory decide alike."""
         bounds: dict[str, Any] = {"most": None if most is None else most / 1e9, "tokens": tokens}
         path = tmp_path_factory.mktemp("purse") / "file"
-        purses, sums = (Purse(**bounds), Purse(file=path, **bounds)), Amount()
-        for change, bounded in changes:
-            total = sums.plus(change)
-            fits = (most is None or total.money <= most) and total.tokens <= tokens
-            sums = total if fits or not bounded else sums
-            assert {purse.add(change, bounded=bounded) for purse in purses} == {(fits or not bounded, sums)}
+        memory, file = Purse(**bounds), Purse(file=path, **bounds)
+        claims = [[Claim(purse) for _ in range(4)] for purse in (memory, file)]
+        for each in itertools.chain(*claims):
+            each.is_over = False
+        spent, held, line = [Amount()] * 4, [Amount()] * 4, list[int]()
+        for number, cost, rest, kind, ends in steps:
+            sure = spent[number].plus(cost)
+            others = [each for index, each in enumerate(held) if index != number]
+            now, reserved = add_up(*spent[:number], sure, *spent[number + 1 :]), add_up(*others)
+            ahead = line[: line.index(number)] if number in line else line
+            fits = now.plus(reserved).plus(rest).fits(memory.bounds) and not (kind == "wait" and ahead)
+            could = now.plus(rest).fits(memory.bounds)
+            made = 1 if kind == "note" or fits else 0 if could else -1
+            for of_purse in claims:
+                assert of_purse[number].change(sure, sure.plus(rest), kind).made == made
+            if made == 1:
+                spent[number], held[number] = sure, rest
+                line = [each for each in line if each != number]
+            elif made == 0 and kind == "wait":
+                held[number] = Amount()
+                line = line if number in line else [*line, number]
+            total = add_up(*spent, *held)
+            assert [total] * 2 == [purse.look() for purse in (memory, file)]
+            if ends:
+                for of_purse in claims:
+                    of_purse[number].change(spent[number], spent[number], "note")
+                held[number], line = Amount(), [each for each in line if each != number]
 
     @given(cost=st.floats(0, 1e6))
     def test_a_cost_is_never_rounded_down(self, cost: float) -> None:
@@ -301,7 +348,7 @@ class TestTheLaws:
     def test_threads_that_take_at_once_never_pass_the_bound(self, make: Callable[..., Purse]) -> None:
         purse = make(tokens=200)
         with ThreadPoolExecutor(8) as pool:
-            taken = pool.map(lambda _: purse.add(Amount(0, 1), bounded=True)[0], range(300))
+            taken = pool.map(lambda _: take_one(purse), range(300))
 
             assert sum(taken) == 200
         assert purse.tokens_spent == 200
@@ -314,12 +361,12 @@ class TestTheLaws:
         program = f"""
 from redis import Redis
 from tokenstream import Purse
-from tokenstream.recovery._purse import Amount
+from tests.money.test_purse import take_one
 redis = Redis(unix_socket_path={server.path!r}) if {kind!r} == "redis" else None
 purse = Purse(tokens=500, redis=redis, file={str(tmp_path / "purse")!r} if redis is None else None)
 print("ready", flush=True)
 input()
-while purse.add(Amount(0, 1), bounded=True)[0]:
+while take_one(purse):
     print("taken", flush=True)
 """
         with Redis(unix_socket_path=server.path) as client:
@@ -354,9 +401,16 @@ while purse.add(Amount(0, 1), bounded=True)[0]:
         assert sum(told) in (499, 500)
 
 
-def test_a_request_of_a_killed_process_stays_taken(tmp_path: Path) -> None:
-    """Nobody knows what the provider has written."""
-    path = tmp_path / "purse"
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["file", "redis"])
+def test_a_request_of_a_killed_process_has_spent_its_input_once_its_lease_is_over(
+    kind: str, tmp_path: Path, server: RedisServer
+) -> None:
+    """Until then, all that was reserved for it stays taken; the rest is free for the next one."""
+    with Redis(unix_socket_path=server.path) as client:
+        client.flushall()
+    place = {"file": tmp_path / "purse"} if kind == "file" else {"redis": f"unix://{server.path}"}
+    purse = Purse(most=2 * TAKEN - 60, lease=0.5, **place)
     number = os.fork()
     if not number:
 
@@ -365,12 +419,194 @@ def test_a_request_of_a_killed_process_stays_taken(tmp_path: Path) -> None:
             raise AssertionError
 
         client = httpx.Client(transport=httpx.MockTransport(hang))
-        route = Route(CHAT, json=PAYLOAD, price=price, client=client)
-        connect(route, retry=Retry(most=Purse(most=1_000, file=path))).final()
+        connect(Route(CHAT, json=PAYLOAD, price=price, client=client), retry=Retry(most=purse)).final()
         os._exit(0)
     os.waitpid(number, 0)
 
-    assert Purse(most=1_000, file=path).spent == TAKEN
+    assert purse.spent == TAKEN
+    assert ask("sync", purse, Provider("openai-chat")) == TRUTH
+    assert purse.spent == TAKEN - 60 + COST
+
+
+class TestRoomThatIsOnlyReserved:
+    """By requests that run now: it is waited for, since most of them cost less."""
+
+    @in_each_world
+    def test_is_waited_for_by_any_number_of_requests(self, world: str, make: Callable[..., Purse]) -> None:
+        """Ten at once share a purse that has room for two."""
+        purse, provider = make(tokens=10_000, most=TAKEN + 10 * COST), Provider("openai-chat")
+
+        assert ask_at_once(world, purse, provider, 10) == [TRUTH] * 10
+        assert purse.spent == purse.tokens_spent == 10 * COST
+
+    def test_is_given_in_the_order_in_which_it_was_asked_for(self, make: Callable[..., Purse]) -> None:
+        """A large request does not wait until no small ones come."""
+        purse = make(tokens=100)
+        running, large, small = (Claim(purse) for _ in range(3))
+        for claim in (running, large, small):
+            claim.is_over = False
+        none, some = Amount(), Amount(0, 60)
+
+        assert running.change(none, some, "wait").made == 1
+        assert [large.change(none, some, "wait").made, small.change(none, Amount(0, 9), "wait").made] == [
+            0,
+            0,
+        ]
+        running.change(none, none, "note")
+        assert [small.change(none, Amount(0, 9), "wait").made, large.change(none, some, "wait").made] == [
+            0,
+            1,
+        ]
+        assert small.change(none, Amount(0, 9), "wait").made == 1
+
+    @in_each_world
+    @pytest.mark.parametrize("end", ["within", "total", "stop", "close", "cancel"])
+    def test_is_not_waited_for_without_end(self, world: str, end: str, make: Callable[..., Purse]) -> None:
+        """Nothing was sent, and the reservation of the running request is the only one."""
+        if (world, end) == ("sync", "cancel"):
+            return
+        purse, provider = make(most=TAKEN + 9), Provider("openai-chat")
+        running = Claim(purse)
+        running.is_over = False
+        assert running.change(Amount(), Amount.of(10, 10), "wait").made == 1
+
+        caught, stream = run_in(world, wait_for_room, world, purse, provider, end)
+
+        assert provider.requests == []
+        assert purse.spent == 10
+        if end in ("within", "total"):
+            assert isinstance(caught, CostExceeded if end == "within" else StreamStalled)
+        assert stream.message.ending == ("truncated" if end == "total" else "stopped")
+        if end == "within":
+            assert "of the 98 that are left, of which 10 are reserved for running requests" in str(caught)
+
+    @in_each_world
+    def test_is_not_waited_for_by_what_would_have_none_without_them(self, world: str) -> None:
+        purse, provider = Purse(most=TAKEN - 1), Provider("openai-chat")
+
+        with pytest.raises(OutputIncomplete, match="no room"):
+            ask(world, purse, provider)
+
+        assert provider.requests == []
+
+    def test_is_renewed_while_the_request_runs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A process that was suspended for longer than its lease goes on, and nothing is counted twice."""
+        clock, purse = [0.0], Purse(tokens=100, file=tmp_path / "purse")
+        monkeypatch.setattr("tokenstream.recovery._ledger.time", SimpleNamespace(time=lambda: clock[0]))
+        claim = Claim(purse)
+        claim.is_over = False
+        claim.change(Amount(0, 5), Amount(0, 60), "wait")
+        for now, renews, spent in ((9, True, 60), (18, True, 60), (29, False, 20), (30, True, 60)):
+            clock[0], claim.sure = now, Amount(0, 20)
+            if renews:
+                claim.renew()
+            assert purse.tokens_spent == spent
+        claim.change(Amount(0, 31), Amount(0, 31), "note")
+        purse.leave(claim)
+
+        assert purse.tokens_spent == 31
+
+
+class TestAnotherProcess:
+    """A purse is the same there, or says what to do."""
+
+    def test_has_the_purse_of_a_file_or_of_an_address_of_redis(
+        self, tmp_path: Path, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Also the routes beside it, which have failed nowhere yet."""
+        monkeypatch.chdir(tmp_path)
+        for place in ({"file": "purse"}, {"redis": f"unix://{server.path}", "name": "n"}):
+            monkeypatch.chdir(tmp_path)
+            purse = Purse(most=1_000, tokens=500, price=price, **place)  # type: ignore[arg-type]
+            retry = Retry(most=purse, routes=[Route(CHAT, json=PAYLOAD, price=price)])
+            pickled = pickle.dumps(retry)
+            take_one(purse)
+            monkeypatch.chdir("/")
+
+            other: Any = pickle.loads(pickled)
+
+            assert (other.most.tokens_spent, other.most.bounds, other.most.price) == (1, purse.bounds, price)
+            assert other.routes.routes[0].json == PAYLOAD
+
+    @in_one_test(
+        "value, words",
+        [
+            (lambda: Purse(most=1), "after the fork, or give it file=, or redis= with a URL"),
+            (lambda: Purse(most=1, redis=Redis()), "give it the URL"),
+            (lambda: Route(CHAT, json={}, client=httpx.Client()), "leave the client out"),
+            (lambda: Retry(routes=[Route(CHAT, json={}, client=httpx.Client())]), "the Route chat.test"),
+            (lambda: RedisCallStore(Redis()), "make one in each process"),
+            (MemoryJournal, "make one in each process"),
+        ],
+    )
+    def test_does_not_get_what_belongs_to_this_one(self, value: Any, words: str) -> None:
+        for copies in (pickle.dumps, copy.deepcopy):
+            with pytest.raises(MisuseError, match=words):
+                copies(value())
+
+    def test_after_a_fork_has_no_purse_in_memory(self) -> None:
+        """Each process would spend all of it."""
+        purse, provider = Purse(most=1_000), Provider("openai-chat")
+        number = os.fork()
+        if not number:
+            with pytest.raises(MisuseError, match="make it in each worker, after the fork"):
+                ask("sync", purse, provider)
+            os._exit(7 + len(provider.requests))
+
+        assert os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]) == 7
+
+
+def ask_at_once(world: str, purse: Purse, provider: Provider, count: int) -> list[str]:
+    """Ask the same question in threads, or in tasks; return the answers."""
+    if world == "sync":
+        with ThreadPoolExecutor(count) as pool:
+            return [*pool.map(lambda _: ask(world, purse, provider), range(count))]
+    texts = list[str]()
+
+    async def read() -> None:
+        client = provider.client(is_async=True)
+        route = Route(CHAT, json=PAYLOAD, price=price, client=client)
+        async with aconnect(route, retry=Retry(most=purse)) as stream:
+            texts.append((await stream.final()).text)
+
+    async def read_all() -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(count):
+                tasks.start_soon(read)
+
+    run_in(world, read_all)
+    return texts
+
+
+async def wait_for_room(world: str, purse: Purse, provider: Provider, end: str) -> tuple[Any, Any]:
+    """Ask without room until an end comes; return the error, and the stream."""
+    deadlines = Deadlines(total=0.03 if end == "total" else 20, first_event=0.01)
+    route = Route(CHAT, json=PAYLOAD, price=price, client=provider.client(is_async=world != "sync"))
+    retry = Retry(most=purse, within=0.03 if end == "within" else 20)
+    stream, caught = connect_in(world)(route, retry=retry, deadlines=deadlines), list[Exception]()
+
+    async def read() -> None:
+        try:
+            async with inside(stream):
+                await got(stream.final())
+        except (CostExceeded, StreamStalled, MisuseError) as error:
+            caught.append(error)
+
+    if world == "sync":
+        if end in ("stop", "close"):
+            threading.Timer(0.05, getattr(stream, end)).start()
+        await read()
+    else:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.sleep(0.05)
+            if end == "cancel":
+                tasks.cancel_scope.cancel()
+            elif end == "stop":
+                stream.stop()
+            elif end == "close":
+                await stream.aclose()
+    return next(iter(caught), None), stream
 
 
 def test_a_broken_answer_is_booked_when_its_error_is_raised() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,7 @@ class TestAnAnswerThatCostsMoreThanWasTaken:
         with pytest.raises(PurseUnavailable, match="file cannot be used now") as caught:
             run_in(world, read)
 
-        assert isinstance(caught.value.__cause__, FileNotFoundError)
+        assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
         assert caught.value.partial.text.startswith("fourfour")
         assert body.closed
 

@@ -15,7 +15,7 @@ from tests.support.either import read_whole
 from tests.support.raised import is_same_error
 from tests.support.tables import in_one_test
 from tests.support.timing import PATIENCE, meanwhile
-from tokenstream import Deadlines, Limits, Retry, aresilient, resilient, testing
+from tokenstream import Deadlines, Limits, Retry, Route, aresilient, resilient, testing
 from tokenstream.errors import (
     AnswerRejected,
     LimitExceeded,
@@ -184,7 +184,13 @@ def test_another_route_is_asked_at_once_and_read_in_its_own_format(world: str) -
 
         return opened if world == "sync" else opened_async
 
-    retry = Retry(wait=60, routes=[opens("second", anthropic[:2]), (opens("third", gemini), "gemini")])
+    retry = Retry(
+        wait=60,
+        routes=[
+            Route(open=opens("second", anthropic[:2])),
+            Route(open=opens("third", gemini), format="gemini"),
+        ],
+    )
     first = opens("first", refusal(401, retryable=False))
     start = resilient if world == "sync" else aresilient
     message = read_whole(world, lambda: start(first, retry, format="openai-chat")).message
@@ -199,7 +205,7 @@ def test_what_fails_again_at_one_provider_is_asked_of_another(world: str, kind: 
     """Never of the same: the credit is as low as before, and the request as long."""
     failing = testing.script().error(kind=kind).chunks("openai-chat")
     again = play(world, [failing, WHOLE], Retry(wait=0))
-    elsewhere = play(world, [failing], Retry(wait=0, routes=lambda: WHOLE))
+    elsewhere = play(world, [failing], Retry(wait=0, routes=Route(open=lambda: WHOLE)))
 
     assert (1, kind) == (len(again.asked), getattr(again.error, "kind", None))
     assert (1, None) == (len(elsewhere.asked), elsewhere.error)

@@ -383,19 +383,6 @@ def test_a_request_that_can_carry_no_half_answer_is_refused_where_it_is_made(
         connect("http://localhost:9", retry=GO_ON, **given)
 
 
-def test_the_words_that_ask_are_the_callers() -> None:
-    """A text, or what a function makes of the last words; they never enter the message."""
-    for words in ("Weiter!", lambda tail: f"Weiter nach: {tail}"):
-        server = asked(cut("openai-chat"), rest("openai-chat", obeys(given())))
-
-        with ask(server, "openai-chat", Retry(mode="continue", wait=0, seam=Seam(ask=words))) as stream:
-            stream.final()
-
-        said = payloads(server)[1]["messages"][-1]["content"]
-        assert said == (words if isinstance(words, str) else f"Weiter nach: {last_words(given())}")
-        assert TEXT == stream.message.text
-
-
 def test_a_position_that_is_no_longer_held_is_followed_by_a_continuation() -> None:
     """A response in the background is too old to be streamed, and cannot be fetched or cancelled, either."""
     in_background = (b'"background":false', b'"background":true')

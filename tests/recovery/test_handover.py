@@ -14,7 +14,7 @@ import pytest
 from tests.recovery.attempts import in_each_world
 from tests.support.either import read_whole
 from tests.support.raised import misuse
-from tokenstream import Message, Retry, Routes, Tags, aconnect, aresilient, connect, resilient, testing
+from tokenstream import Message, Retry, Route, Routes, Tags, aconnect, aresilient, connect, resilient, testing
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.recovery import Attempt
 from tokenstream.testing import Recording, Transport
@@ -53,14 +53,17 @@ def _resilient(world: str) -> Callable[..., Any]:
 
 
 @in_each_world
-def test_a_route_may_be_a_connect(world: str) -> None:
+def test_a_route_may_open_a_connect(world: str) -> None:
+    """The stream itself is none: an answer that it gives cannot be asked for again."""
     server = giving(BUSY, THOUGHT)
-    other = asking(server, world, OTHER, format="text", tags=Tags(reasoning=True))
-    retry = Retry(attempts=1, wait=0, routes=other)
+    opens = partial(asking, server, world, OTHER, format="text", tags=Tags(reasoning=True))
+    with pytest.raises(MisuseError, match=r"such as connect\(…\), and not"):
+        Retry(routes=opens())
+    retry = Retry(attempts=1, wait=0, routes=Route(open=opens, name=httpx.URL(OTHER).host))
     stream, message = _read(world, lambda: asking(server, world, retry=retry))
 
     assert [URL, OTHER] == asked(server)
-    assert message.route == stream.attempts[1].host == httpx.URL(OTHER).host
+    assert message.route == stream.attempts[1].route == httpx.URL(OTHER).host
     assert ("Hm.", "Hello", "text") == (message.reasoning, message.text, stream.format)
 
 

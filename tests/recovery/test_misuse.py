@@ -9,7 +9,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world, play
 from tests.support.tables import in_one_test
-from tokenstream import Retry, Routes, Seam, aresilient, resilient, testing
+from tokenstream import Retry, Route, Routes, Seam, aresilient, resilient, testing
 from tokenstream.errors import ErrorKind, MisuseError, ProviderError, StreamTruncated
 from tokenstream.recovery import Attempt
 
@@ -30,7 +30,7 @@ WHOLE = testing.script().text("Hello wonderful world").finish("stop").chunks("op
         ("within", float("inf"), "at least 0"),
         ("on", ["empty", "nonsense"], "these words"),
         ("on", [ValueError], "StreamError"),
-        ("routes", "anthropic", "functions that open a source, pairs of one and its format"),
+        ("routes", "anthropic", "Route(open=ask, format=…) for a function"),
         ("seam", 0.9, "Seam(least=0.9)"),
         ("pauses", -1, "0 or more"),
         ("pauses", True, "0 or more"),
@@ -54,11 +54,11 @@ def test_what_decides_on_an_attempt_is_no_async_def() -> None:
     """The coroutine would be ignored, and with it the decision."""
 
     async def decide(attempt: Attempt) -> object:
-        return attempt.stop()
+        return attempt.skip()
 
     class Decides:
         async def __call__(self, attempt: Attempt) -> object:
-            return attempt.stop()
+            return attempt.skip()
 
     for function in (decide, partial(decide), Decides()):
         with pytest.raises(MisuseError, match="on_retry= is an async def"):
@@ -71,10 +71,17 @@ def test_what_decides_on_an_attempt_is_no_async_def() -> None:
         (Retry, {"timeout": 60}, "within="),
         (Retry, {"hedge_after": 2}, "routes=Routes("),
         (Retry, {"least": 0.9}, "seam=Seam("),
-        (Routes, {"order": "fastest"}, "is given or latency"),
+        (Retry, {"order": "latency"}, "left out by itself"),
+        (Routes, {"order": "latency"}, "left out by itself"),
+        (Seam, {"ask": "Weiter!"}, "an open of your own can write other turns"),
         (Routes, {"hedge_after": "soon"}, "number of seconds"),
+        (Route, {"url": "http://a.test", "json": {}, "params": {}}, "write the query into the URL"),
+        (Route, {"url": "http://a.test"}, "Route(url, json=payload)"),
+        (Route, {"url": list}, "Route(open=ask)"),
+        (Route, {"open": "http://a.test"}, "open= is a function"),
+        (Route, {"open": list, "json": {}}, "leave out the address, json="),
         (Routes, {"hedge": 1}, "did you mean hedge_after=?"),
-        (Seam, {"most": 1}, "least, ask, prefill"),
+        (Seam, {"most": 1}, "least, prefill"),
     ],
 )
 def test_an_option_that_is_elsewhere_is_answered_with_the_place(kind: Any, options: Any, said: str) -> None:

@@ -7,7 +7,19 @@ from typing import Any, assert_type
 from pydantic import BaseModel, TypeAdapter
 from redis import Redis
 
-from tokenstream import AsyncStream, Message, Purse, Retry, Route, Routes, Stream, Usage, aconnect, connect
+from tokenstream import (
+    AsyncStream,
+    Message,
+    Purse,
+    Retry,
+    Route,
+    Routes,
+    Stream,
+    Usage,
+    aconnect,
+    connect,
+    resilient,
+)
 from tokenstream.recovery import Attempt, AttemptReport, Seam
 from tokenstream.stream._pauses import Leg
 
@@ -36,23 +48,24 @@ def routes(url: str) -> None:
     """A route is a request, in place of an address or beside the first one."""
     route = Route(url, json=write, headers={"a": "b"}, price=price, format="anthropic", attempts=2)
     assert_type(route.name, str)
-    retry = Retry(routes=Routes(route, order="latency"), accept=Order, most=0.1, on_retry=decide)
+    retry = Retry(routes=Routes(route, hedge_after=0.8), accept=Order, most=0.1, on_retry=decide)
     assert_type(connect(route, retry=retry), Stream)
     assert_type(aconnect(url, json={}, retry=Retry(routes=[route], accept=good)), AsyncStream)
-    others = Routes(route, list, (list, "anthropic"), connect(url), hedge_after=2)
+    others = Routes(route, Route(open=list), hedge_after=2)
     assert_type(others.hedge_after, float | None)
     Retry(accept=TypeAdapter(list[int]), routes=others, within=60, on=["rate_limited", "empty"])
-    Retry(routes=[connect(url), route, lambda attempt: [attempt.number]])
-    Route(url)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    asked = Route(open=lambda attempt: [attempt.number], format="anthropic", price=price, attempts=2)
+    assert_type(resilient(asked, Retry(routes=[route, asked])), Stream)
+    Retry(routes=[list])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
     Route(url, json={}, format="gemni")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-    Routes(order="fastest")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    Routes(order="latency")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     Retry(timeout=60)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
     Retry(on=["nonsense"])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
 
 
 def seams() -> None:
     """A seam has its options, of which each is checked."""
-    assert_type(Retry(seam=Seam(least=0.9, ask=str.upper, prefill="echo")).seam, Seam)
+    assert_type(Retry(seam=Seam(least=0.9, prefill="echo")).seam, Seam)
     assert_type(Seam().least, float)
     Seam(prefill="yes")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
 
@@ -72,6 +85,7 @@ def purses() -> None:
     assert_type(purse.spent, float)
     assert_type(purse.tokens_spent, int)
     Purse(tokens=10, redis=Redis(), name="night")
+    Purse(tokens=10, redis="redis://localhost", lease=30)
     Purse(5.0)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cache, wraps
 from inspect import CO_VARARGS
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Never, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Never, SupportsIndex, TypeVar, cast
 
 from tokenstream._basics.lazy import asking_instruction
 from tokenstream.errors import MisuseError, StreamError
@@ -183,6 +183,18 @@ class UnsupportedUse(MisuseError, TypeError):
     def __reduce__(self) -> tuple[Callable[..., TokenStreamError], Any]:
         rebuild, (_, args, state) = super().__reduce__()
         return rebuild, (MisuseError, args, state)
+
+
+class UncopyableObject:
+    """An object that cannot be copied or handed to another process, such as the reader of a source."""
+
+    __slots__ = ()
+    _uncopyable = "both would read one source: hand on the object itself, or stream.message, which is a value"
+    """The reason, and what to do instead."""
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> Never:
+        """Raise an error: the object cannot be copied or pickled."""
+        raise UnsupportedUse(f"{type(self).__name__} cannot be copied or pickled, because {self._uncopyable}")
 
 
 class MissingMethod(UnsupportedUse, AttributeError):

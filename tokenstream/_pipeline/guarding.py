@@ -57,10 +57,16 @@ class Guarding:
         A guard that has counted too much does not stop the answer here, but once this event is returned, or
         once more input is needed: to stop an answer whose end has already arrived would save nothing.
         """
+        self.find_price(lambda: self.guards.count(event, self._way.intake.now))
+
+    def find_price(self, function: Callable[[], object]) -> bool:
+        """Call a function that asks for a price; return False if its exception has ended the answer."""
         try:
-            self.guards.count(event, self._way.intake.now)
+            function()
         except Exception as error:  # noqa: BLE001 - the function may raise anything; it is raised in its place
             self._fail_for(error, "the function price=")
+            return False
+        return True
 
     def pull(self) -> Event | None:
         """Return the next event, once the guards have checked it; None when more input is needed."""

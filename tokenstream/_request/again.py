@@ -79,7 +79,7 @@ def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bo
 
 
 def asked_of(route: Route, deadlines: Deadlines | None) -> RequestTuple:
-    options = {"json": route.json, "headers": route.headers, "params": route.params}
+    options = {"json": route.json, "headers": route.headers}
     given = {name: value for name, value in options.items() if value is not None}
     return "POST", route.url, route.client, route.deadlines or deadlines, given
 
@@ -112,10 +112,6 @@ class _RepeatedRequests(SourceOpener):
         # Builds the options of requests that ask the model to continue the answer.
         self._continued = ContinuationRequests(url, options)
         self.key = _IdempotencyKey(options)
-
-    def take_route(self, route: Route) -> None:
-        """Use `route` from now on: report its name, and apply its deadlines to each attempt."""
-        self.route, self.deadlines = route, route.deadlines
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:
         """Find out the request's format and JSON before an attempt, since `why_not` and others need them."""

@@ -6,6 +6,7 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream._values.parts import CallState
 from tokenstream.errors import CallStoreUnavailable, MisuseError
 from tokenstream.stages._tools.store import UncertainCall, check_lease, key_of, to_result
@@ -31,7 +32,7 @@ class _Call:
         self.result: str | None = None
 
 
-class MemoryCallStore:
+class MemoryCallStore(UncopyableObject):
     """Remembers in this process which tool calls have run, so that a repeated answer runs none of them again.
 
     It is the argument `once=` of `validated_calls`, for `Stream` and `AsyncStream`, in any thread.
@@ -61,6 +62,7 @@ class MemoryCallStore:
         done booked 1
     """
 
+    _uncopyable = "its calls are in this process: workers share those of a RedisCallStore"
     is_shared = False
     """Always False: no other process has this store."""
 

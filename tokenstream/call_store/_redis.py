@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
-from tokenstream._basics.elsewhere import needing
+from tokenstream._basics.elsewhere import UncopyableObject, needing
 from tokenstream._basics.loose import ErasedGeneric
 from tokenstream._values.parts import CallState
 from tokenstream.errors import CallStoreUnavailable, MisuseError
@@ -89,9 +89,10 @@ return {}
 _FORGET = "return redis.call('DEL', KEYS[1], KEYS[2])"
 
 
-class _RedisStore(ErasedGeneric[ClientT]):
+class _RedisStore(UncopyableObject, ErasedGeneric[ClientT]):
     """The parts of both Redis stores that send nothing: options, commands, and what replies mean."""
 
+    _uncopyable = "its client has connections: make one in each process, with the same Redis and prefix"
     is_shared = True
     """Always True: other processes may use the same keys of Redis."""
     _is_async: ClassVar[bool] = False

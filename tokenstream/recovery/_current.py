@@ -91,8 +91,6 @@ class CurrentAttempt:
         """The error that ended this attempt; None if it succeeded or is running."""
         self._ended_at: float | None = None
         """The clock reading at which this attempt ended; None while it is running."""
-        self.content_at: float | None = None
-        """The clock reading at which content came in a race, before the stream reads it; None without one."""
         self.counted_before = 0
         """Number of the answer's tokens, as counted by servers on earlier connections."""
         self.accepted: Hold | None = None
@@ -169,7 +167,7 @@ class CurrentAttempt:
             self._size_before = 0 if attempt.mode == "restart" else self.machine.accumulator.size
         self._discarded_usage = self._discarded_start = None
         self._is_over = False
-        self._cost = self.content_at = self._error = self._ended_at = None
+        self._cost = self._error = self._ended_at = None
         self._has_kept = False
 
     def begin_route(self, index: int, now: float | None) -> None:
@@ -236,9 +234,8 @@ class CurrentAttempt:
         # Each of them is silent in its own time, which the stream does not see.
         self._silence.apply(replace(self._silence.deadlines, first_event=None))
 
-    def end_race(self, content_at: float | None) -> None:
+    def end_race(self) -> None:
         """Note that one of two attempts has won, by its content or because neither has any."""
-        self.content_at = content_at
         self._silence.apply(self.opener.deadlines)
 
     def note_verdict(self, *, accepted: bool) -> None:
@@ -263,15 +260,10 @@ class CurrentAttempt:
         if not self.hold.released and self.hold.held:
             self.machine.accumulator.spend(self.hold.usage)
 
-    def begin_content(self, now: float | None) -> None:
+    def begin_content(self) -> None:
         """Note that this attempt's events are delivered from now on; the message gets its route."""
         self.has_content = True
         self.machine.accumulator.route = self.itinerary.names[self.opener_index]
-        route = self.opener.route
-        if now is not None and route is not None:
-            # Content that came in a race is read once the loser was closed, which may take long.
-            arrived_at = now if self.content_at is None else self.content_at
-            route.health.note_content(max(0.0, arrived_at - self.begun_at))
 
     def count_continuation(self) -> None:
         """Note that the server counts the tokens of a continuation from now on."""

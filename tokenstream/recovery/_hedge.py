@@ -74,7 +74,7 @@ async def run_race(
     run = current.race = Race(current, (first, second), rival, began_at)
     winner = await race(first, second, after, run.settle)
     current.race = None
-    current.end_race(winner.ended_at if winner.has_content else None)
+    current.end_race()
     if winner is second and other is not opener:
         # Another provider's answer may be in another format.
         current.machine.link.expect_format(other.format, current.itinerary.stage_of(other))
@@ -126,9 +126,6 @@ class Race:
         report = self._report(second_won=second_won)
         current.note_hedge(report, self._wait, self._began_at, second_won=second_won)
         error, route = report.error, itinerary.openers[opener_index].route
-        if error is None and route is not None:
-            # The loser's first content would have taken at least that long.
-            route.health.note_content(report.seconds or 0.0)
         if error is not None and route is not None:
             route.health.note_failure(error, loser.over_at)
         if error is not None and not error.retryable and self._rival != 0:

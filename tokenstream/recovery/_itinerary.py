@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.recovery._open import SourceOpener
-    from tokenstream.recovery._retry import Order, Retry
+    from tokenstream.recovery._retry import Retry
 
 _ATTEMPTS, _FIRST_ATTEMPTS = 3, 2
 """Numbers of attempts with the first request, alone and with routes, unless the caller sets them."""
@@ -54,7 +54,7 @@ class Itinerary:
             self.most_attempts += opener.attempts
             given, default = None, 1
         if self.has_routes:
-            _sort(ordered, routes.order, now)
+            _put_off(ordered, now)
         self.openers = ordered
         """The openers; elsewhere, an opener is named by its index in this list."""
         self.names: list[str | None] = [None] * len(ordered)
@@ -69,7 +69,7 @@ class Itinerary:
         self._used = [0] * len(ordered)
         """Number of attempts made with each opener."""
         self._skipped: set[int] = set()
-        """Indexes of the openers that make no further attempt: they were skipped, or serve only once."""
+        """Indexes of the openers that make no further attempt."""
 
     def stage_of(self, opener: SourceOpener) -> StageFactory | None:
         """Return what creates the stage for an opener's answers; its route may have markup of its own."""
@@ -79,8 +79,6 @@ class Itinerary:
     def note_attempt(self, index: int, now: float) -> None:
         """Note that an attempt which counts towards the attempts of its opener is made now."""
         self._used[index] += 1
-        if self.openers[index].serves_once:
-            self._skipped.add(index)
         route = self.openers[index].route
         if route is not None:
             route.health.begin_attempt(now)
@@ -136,17 +134,8 @@ class Itinerary:
         return sorted(others, key=lambda index: (index < current, _is_out(self.openers[index], now)))
 
 
-def _sort(openers: list[SourceOpener], order: Order, now: float) -> None:
-    """Put the openers into the caller's order, beginning with one that is not out for a while."""
-    if order == "latency":
-        first = openers[0]
-        # A route that was never measured is tried. Nothing is remembered of a function: as the first request
-        # it stays first, and others come last.
-        openers.sort(
-            key=lambda each: (
-                (1, each.route.health.latency or 0) if each.route else (2 * (each is not first), 0)
-            )
-        )
+def _put_off(openers: list[SourceOpener], now: float) -> None:
+    """Begin with an opener that is not out for a while."""
     # Move routes that are out to the end. If all of them are, the order is that from before the loop again.
     for _ in openers:
         route = openers[0].route

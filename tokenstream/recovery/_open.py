@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from tokenstream._basics.url import server_of
@@ -15,9 +16,8 @@ from tokenstream._sources.find import async_source, sync_source
 from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, do_nothing
 from tokenstream.errors import MisuseError, PositionLost
 from tokenstream.recovery._retry import to_routes
-from tokenstream.recovery._route import Route
+from tokenstream.recovery._route import Route, name_of
 from tokenstream.stream import AsyncStream, Stream
-from tokenstream.stream._base import find_driver
 from tokenstream.stream._continuation import Prefix
 from tokenstream.stream._handover import is_stream, take_request
 from tokenstream.stream._prices import NO_PRICE
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
     from tokenstream.message import Message
-    from tokenstream.recovery._retry import AnyRoute, Opens, Retry
+    from tokenstream.recovery._retry import Opens, Retry
     from tokenstream.stream._attempts import Attempt
     from tokenstream.stream._pauses import PausedAnswer
 
@@ -67,12 +67,11 @@ class SourceOpener(ABC):
     sent_request: RequestPair | None = None
     """The same with what a continuation has added to the JSON; None before there is another request."""
     route: Route | None = None
-    """The caller's route whose request this opener sends; None for the first request, and for a function."""
+    """The caller's route whose sources this opener opens; None for the first request if that is no route."""
     attempts = 1
     """Number of attempts that this opener may make."""
     counts_legs = False
     """True if the caller has set the number of attempts, so that requests after pauses count, too."""
-    serves_once = False
     deadlines: Deadlines | None = None
     """Bounds on silence for this opener's attempts; None for those of the stream."""
     patience: float | None = 0.0
@@ -80,8 +79,8 @@ class SourceOpener(ABC):
     price = NO_PRICE
     """The price of its requests: of the route, else of the purse; with `Retry.most`, else of the table."""
     reserve: Callable[[SourceOpener, Attempt], Any] | None = None
-    """Takes what an attempt may cost before its request is sent; an awaitable for an `AsyncStream`. None
-    without `Retry.most`."""
+    """Reserves what an attempt may cost before its request is sent, and returns 0, or the seconds to wait for
+    room; an awaitable for an `AsyncStream`. None without `Retry.most`."""
 
     def __init__(self, opens: Opens, format: FormatChoice) -> None:
         self._opens: Callable[..., Any] = opens
@@ -94,6 +93,10 @@ class SourceOpener(ABC):
         self._last_source: object = SourceOpener
         """The source of the previous attempt; before the first attempt, this class, which is no source."""
 
+    def take_route(self, route: Route) -> None:
+        """Use `route` from now on: report its name, and apply its deadlines to each attempt."""
+        self.route, self.deadlines = route, route.deadlines
+
     def set_attempts(self, given: int | None, default: int) -> None:
         """Set the number of attempts: that of `Retry`, or of the route, or else a default."""
         given = given or (None if self.route is None else self.route.attempts)
@@ -105,7 +108,7 @@ class SourceOpener(ABC):
         if self.route is not None:
             return self.route.name
         host = None if self.asked is None else server_of(self.asked[0])[0]
-        return host or getattr(self._opens, "__name__", "") or type(self._opens).__name__
+        return host or name_of(self._opens)
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:  # noqa: B027 - nothing, by default
         """Prepare to be asked about an attempt that may be made; an opener of requests reads its payload."""
@@ -173,16 +176,22 @@ class SyncOpener(SourceOpener):
         # The caller's function may itself return sources that are still to be opened.
         inner_sources: list[LazySource] = []
         limits: list[Callable[[], float]] = []
+        request: Any = None
 
-        def open_source() -> SyncSource:
-            """Open the attempt's source, and raise any failure as one of the library's errors."""
+        def open_source() -> SyncSource | LazySource:
+            """Open the attempt's source, and raise any failure as one of the library's errors.
+
+            A source that is to be opened later stands for one for which a purse has no room yet.
+            """
+            nonlocal request
             try:
                 # A function may send its request at once; the library's own is sent below.
-                source: Any = self._call_open(attempt) if self.makes_request else None
-                if self.reserve is not None:
-                    self.reserve(self, attempt)
+                if self.makes_request and request is None:
+                    request = self._call_open(attempt)
+                if self.reserve is not None and (wait := self.reserve(self, attempt)) > 0:
+                    return replace(lazy, wait=wait, begins=False)
                 self.sent.add(attempt.number)
-                source = source if self.makes_request else self._call_open(attempt)
+                source = request if self.makes_request else self._call_open(attempt)
                 while not isinstance(source, SyncSource):
                     if not isinstance(source, LazySource):
                         source = find_sync_source(source)
@@ -204,7 +213,7 @@ class SyncOpener(SourceOpener):
             find = inner_sources[-1].socket if inner_sources else None
             return None if find is None else find()
 
-        return LazySource(
+        lazy = LazySource(
             open_source,
             socket=find_socket,
             limit_open=limits.append,
@@ -214,6 +223,7 @@ class SyncOpener(SourceOpener):
             asked=self.asked,
             patience=self.patience,
         )
+        return lazy
 
 
 class AsyncOpener(SourceOpener):
@@ -244,8 +254,10 @@ class AsyncOpener(SourceOpener):
         try:
             # A function may send its request at once; the library's own is sent below.
             source: Any = self._call_open(attempt) if self.makes_request else None
-            if self.reserve is not None:
-                await self.reserve(self, attempt)
+            while self.reserve is not None and (wait := await self.reserve(self, attempt)) > 0:
+                from anyio import sleep
+
+                await sleep(wait)
             self.sent.add(attempt.number)
             source = source if self.makes_request else self._call_open(attempt)
             while not isinstance(source, AsyncSource):
@@ -329,18 +341,17 @@ def _accepts(signature: inspect.Signature, *arguments: object) -> bool:
     return True
 
 
+def make_opener(
+    kind: type[SourceOpener], opens: Opens | Route, format: FormatChoice, deadlines: Deadlines | None
+) -> SourceOpener:
+    """Return the opener for the first argument of `resilient`."""
+    if not isinstance(opens, Route):
+        return kind(opens, format)
+    if format is not None:
+        raise MisuseError("a Route has the format of its answers: give format= to Route(…) instead")
+    return opens.make_opener(deadlines, is_async=kind.is_async)
+
+
 def make_openers(first: SourceOpener, retry: Retry, deadlines: Deadlines | None) -> tuple[SourceOpener, ...]:
-    kind = AsyncOpener if first.is_async else SyncOpener
-    return (first, *[_make_opener(kind, each, deadlines) for each in to_routes(retry.routes).routes])
-
-
-def _make_opener(kind: type[SourceOpener], route: AnyRoute, deadlines: Deadlines | None) -> SourceOpener:
-    """Return an opener for a `Route`, a function, a pair of a function and a format, or an unread stream."""
-    if isinstance(route, Route):
-        return route.make_opener(deadlines, is_async=kind.is_async)
-    if is_stream(route):
-        opener, found = kind(lambda: route, None), cast("Any", find_driver(route))
-        opener.serves_once, opener.asked = True, getattr(found.source_driver.pump.held, "asked", None)
-        return opener
-    given: Any = route
-    return kind(*given) if isinstance(route, tuple) else kind(given, None)
+    routes = to_routes(retry.routes).routes
+    return (first, *[each.make_opener(deadlines, is_async=first.is_async) for each in routes])

@@ -1,90 +1,60 @@
-"""The class `Purse`: money and tokens for many answers, from which each request takes what it may cost."""
+"""The class `Purse`: money and tokens for many answers, of which each request reserves what it may cost."""
 
 from __future__ import annotations
 
-import math
 import os
-import sys
-from threading import Lock
+import weakref
+from contextlib import suppress
+from functools import partial
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._basics.elsewhere import explain_all_options
+from tokenstream._basics.elsewhere import UnsupportedUse, explain_all_options
 from tokenstream.errors import MisuseError, PurseUnavailable
 from tokenstream.limits import check_seconds, check_whole
-from tokenstream.recovery._errand import Errand
+from tokenstream.recovery._ledger import (
+    Amount,
+    ClaimChange,
+    ClaimKind,
+    FileLedger,
+    MemoryLedger,
+    PurseReply,
+    RedisLedger,
+)
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from io import FileIO
 
     from redis import Redis
 
     from tokenstream.message import Usage
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-_UNITS = 10**9
-"""Money is counted in whole billionths, of which sums are exact."""
-_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-_SIZE = 43
-"""The number of bytes of a purse's file."""
-_ADD = """
-local spent = redis.call('HMGET', KEYS[1], 'billionths', 'tokens')
-if redis.call('EXISTS', KEYS[2]) == 1 then return {1, spent[1], spent[2]} end
-for i = 1, 2 do
-  if (spent[i] or 0) + ARGV[i] > tonumber(ARGV[i + 2]) then
-    return {0, spent[1] or '0', spent[2] or '0'}
-  end
-end
-for i, field in ipairs({'billionths', 'tokens'}) do
-  spent[i] = redis.call('HINCRBY', KEYS[1], field, ARGV[i])
-  if spent[i] < 0 then redis.call('HDEL', KEYS[1], field) end
-end
-if ARGV[1] .. ARGV[2] ~= '00' then redis.call('SET', KEYS[2], '', 'EX', 600) end
-return {1, math.max(spent[1], 0), math.max(spent[2], 0)}
-"""
-"""Adds a change, at most once for each key of it: redis-py sends it again if the reply was lost."""
-
-
-class Amount(NamedTuple):
-    """Money in billionths, and tokens."""
-
-    money: int = 0
-    tokens: int = 0
-
-    @classmethod
-    def of(cls, cost: float, tokens: int) -> Amount:
-        """Return the amount for a cost, which is rounded up."""
-        return cls(math.ceil(round(cost * _UNITS, 3)), tokens)
-
-    def plus(self, other: Amount) -> Amount:
-        return Amount(self.money + other.money, self.tokens + other.tokens)
-
-    def minus(self, other: Amount) -> Amount:
-        return Amount(self.money - other.money, self.tokens - other.tokens)
-
-    @property
-    def cost(self) -> float:
-        return self.money / _UNITS
-
-
 _NO_BOUNDS = Amount(10**18, 10**18)
 """More than anybody has."""
+_RENEWED = 1.0
+"""The longest time, in seconds, after which the purse knows what has been read of an answer."""
+_ALONE = (
+    "a Purse in memory belongs to the process that made it, or each would spend all of it: make it in each "
+    "worker, after the fork, or give it file=, or redis= with a URL, which all of them share"
+)
+_LIVE = (
+    "a Purse with a client of Redis cannot be copied or pickled, because the client has connections: "
+    "give it the URL, as in Purse(redis='redis://localhost')"
+)
 
 
 class Purse:
     """Money and tokens that many answers share, for `Retry(most=purse)`, in any thread, process or machine.
 
-    Before a request is sent, the most that its answer may cost is taken out: a token of input for every two
+    Before a request is sent, the most that its answer may cost is reserved: a token of input for every two
     bytes of the request's JSON, 2,000 for an image and 20,000 for a document, and the tokens of its output
-    limit. If the answer costs more, the rest is taken while it arrives. Once it has ended, what it has not
-    cost is put back. What a killed process has taken stays taken. A request for which there is no room is
-    not sent, and an answer is stopped once the purse is empty: `OutputIncomplete` is raised, with what is
-    left. For a request that a function of yours makes, everything is taken while the answer arrives.
+    limit. Once the answer has ended, its cost is spent, and the rest is free again. If it costs more, that is
+    reserved while it arrives, and an answer is stopped once the purse is empty. For a request that a function
+    of yours makes, everything is reserved while the answer arrives.
+
+    Room that other requests have only reserved is waited for, as long as `Retry.within` allows. A request
+    that would have no room if they all cost nothing is not sent. For both, `OutputIncomplete` is raised.
 
     Args:
         most: The highest sum of all costs, by `Route.price`, by `price` or by the table of the extra
@@ -92,13 +62,16 @@ class Purse:
         price: Returns the cost of the given token counts, for requests without a `Route.price`; None for the
             table.
         tokens: The most tokens of all requests and answers; None for no bound.
-        file: A file for what was spent, which is locked for each change, and created if it is missing. None,
-            without `redis`, for this process alone.
-        redis: A `redis.Redis` for what was spent, with which an `AsyncStream` talks in a thread.
+        file: An SQLite file for what was spent and reserved, created if it is missing. None, without `redis`,
+            for this process alone.
+        redis: The URL of a Redis, or a `redis.Redis`, with which an `AsyncStream` talks in a thread.
         name: The key in Redis.
+        lease: Seconds after which a reservation of a killed process ends: its input and what had been read
+            are spent, and the rest is free.
 
     Raises:
-        MisuseError: There is no bound, or an option is wrong.
+        MisuseError: There is no bound, or an option is wrong; a purse in memory or with a client was pickled,
+            or one in memory is used after a fork.
         StreamError: The file or Redis cannot be used now; raised where the purse is asked.
 
     Example:
@@ -110,16 +83,18 @@ class Purse:
     """
 
     __slots__ = (
-        "_failures",
-        "_file",
+        "_beating",
+        "_dropped",
+        "_given",
+        "_ledger",
         "_lock",
-        "_name",
-        "_redis",
-        "_spent",
+        "_process",
+        "_running",
         "bounds",
         "most",
         "price",
         "tokens",
+        "waits",
     )
 
     @explain_all_options()
@@ -130,8 +105,9 @@ class Purse:
         price: Callable[[Usage], float] | None = None,
         tokens: int | None = None,
         file: str | os.PathLike[str] | None = None,
-        redis: Redis | None = None,
+        redis: Redis | str | None = None,
         name: str = "tokenstream:purse",
+        lease: float = 10.0,
     ) -> None:
         if most is None and tokens is None:
             raise MisuseError("a Purse without a bound bounds nothing: give most=, tokens=, or both")
@@ -148,68 +124,63 @@ class Purse:
         money = _NO_BOUNDS.money if self.most is None else Amount.of(self.most, 0).money
         self.bounds = Amount(money, self.tokens or _NO_BOUNDS.tokens)
         """The bounds in whole numbers."""
-        self._file = None if file is None else os.fspath(file)
-        self._redis = redis
-        self._failures = (OSError,) if redis is None else (OSError, _find_error_of(redis))
-        """The classes of errors of the file, or of Redis."""
-        self._name = name
-        self._spent, self._lock = Amount(), Lock()
+        lease = check_seconds("lease", lease)
+        # A relative path would be another file in another process.
+        file = None if file is None else os.path.abspath(os.fspath(file))  # noqa: PTH100 - keeps a "~"
+        self._given: dict[str, Any] = {
+            "most": most, "price": price, "tokens": tokens, "file": file, "redis": redis, "name": name,
+            "lease": lease,
+        }  # fmt: skip
+        """The options, with which another process makes the same purse."""
+        self.waits = file is not None or redis is not None
+        """True if a change waits for a file or for Redis, and so is made in a thread for an `AsyncStream`."""
+        self._dropped = list[str]()
+        """The reservations whose streams were collected, in memory."""
+        self._ledger: MemoryLedger | FileLedger | RedisLedger = MemoryLedger(self._dropped)
+        if file is not None:
+            self._ledger = FileLedger(file, lease)
+        elif redis is not None:
+            self._ledger = RedisLedger(redis, name, lease)
+        self._process, self._lock = os.getpid(), Lock()
+        self._running: weakref.WeakSet[Claim] = weakref.WeakSet()
+        """The reservations that are renewed while their requests run."""
+        self._beating: Event | None = None
+        """Set to end the thread that renews them; None if there is none."""
+
+    def __reduce__(self) -> tuple[Callable[[], Purse], tuple[()]]:
+        if not self.waits:
+            raise UnsupportedUse(_ALONE)
+        if not isinstance(self._given["redis"], str | None):
+            raise UnsupportedUse(_LIVE)
+        return partial(Purse, **self._given), ()
 
     def __str__(self) -> str:
-        return self.compare(self.add(Amount(), bounded=False)[1])
+        return self.compare(self.look())
 
     @property
     def spent(self) -> float:
-        """The costs of all answers so far, with what was taken for those that have not ended."""
-        return self.add(Amount(), bounded=False)[1].cost
+        """The costs of all answers so far, with what is reserved for those that have not ended."""
+        return self.look().cost
 
     @property
     def tokens_spent(self) -> int:
-        """The tokens of all answers so far, with those that were taken for answers that have not ended."""
-        return self.add(Amount(), bounded=False)[1].tokens
+        """The tokens of all answers so far, with those that are reserved for answers that have not ended."""
+        return self.look().tokens
 
-    @property
-    def waits(self) -> bool:
-        """True if a change waits for a file or for Redis, and so is made in a thread for an `AsyncStream`."""
-        return self._file is not None or self._redis is not None
+    def look(self) -> Amount:
+        """Return what is spent, with what is reserved."""
+        reply = self.change(ClaimChange("", Amount(), Amount(), Amount(), "note"))
+        return reply.spent.plus(reply.held)
 
-    def add(self, change: Amount, *, bounded: bool) -> tuple[bool, Amount]:
-        """Add a change to what was spent, if there is room; return True if it was added, and the sum."""
+    def change(self, change: ClaimChange) -> PurseReply:
+        """Change what is spent and reserved, if there is room."""
+        if not self.waits and os.getpid() != self._process:
+            raise MisuseError(_ALONE)
         try:
-            return self._add(change, bounded=bounded)
-        except self._failures as error:
-            why = f"{'Redis' if self._file is None else 'file'} cannot be used now ({type(error).__name__})"
+            return self._ledger.change(change, self.bounds)
+        except self._ledger.failures as error:
+            why = f"{self._ledger.place} cannot be used now ({type(error).__name__})"
             raise PurseUnavailable(f"the purse's {why}") from error
-
-    def _add(self, change: Amount, *, bounded: bool) -> tuple[bool, Amount]:
-        """Add a change as `add` does, and let an error of the file or of Redis pass."""
-        if self._redis is not None:
-            client: Any = self._redis
-            keys = self._name, f"{self._name}:{os.urandom(12).hex()}"
-            added, *sums = client.eval(_ADD, 2, *keys, *change, *(self.bounds if bounded else _NO_BOUNDS))
-            return bool(added), Amount(*map(int, sums))
-        with self._lock:
-            if self._file is None:
-                added, self._spent = self._find_sum(self._spent, change, bounded=bounded)
-                return added, self._spent
-            with os.fdopen(os.open(self._file, _FLAGS, 0o600), "r+b", buffering=0) as file:
-                _lock(file.fileno())
-                try:
-                    added, spent = self._find_sum(_read_spent(file, self._file), change, bounded=bounded)
-                    if added and any(change):
-                        _write_spent(file, spent)
-                finally:
-                    # Closing alone would keep the lock if a child process has a copy of the file.
-                    _unlock(file.fileno())
-            return added, spent
-
-    def _find_sum(self, spent: Amount, change: Amount, *, bounded: bool) -> tuple[bool, Amount]:
-        """Return True and the sum if a change is within the bounds, else False and what was spent."""
-        total = spent.plus(change)
-        if bounded and (total.money > self.bounds.money or total.tokens > self.bounds.tokens):
-            return False, spent
-        # If somebody has emptied the purse since, more is put back than was spent.
-        return True, Amount(max(total.money, 0), max(total.tokens, 0))
 
     def compare(self, spent: Amount) -> str:
         """Return the words for what is spent, beside the bounds."""
@@ -221,99 +192,131 @@ class Purse:
         tokens = None if self.tokens is None else f"{max(amount.tokens, 0):,} tokens"
         return " and ".join(filter(None, (money, tokens)))
 
+    # -- renewing ----------------------------------------------------------
+
+    def renew(self, claim: Claim) -> None:
+        """Renew a reservation from now on, until it ends or its stream is collected."""
+        if not self.waits:
+            # Nothing outlives this process, and so the end of the stream frees the room.
+            weakref.finalize(claim, self._dropped.append, claim.id).atexit = False
+            return
+        with self._lock:
+            if os.getpid() != self._process:
+                # Those of the process from which this one was forked are its own.
+                self._running, self._beating, self._process = weakref.WeakSet(), None, os.getpid()
+            self._running.add(claim)
+            if self._beating is None:
+                self._beating = Event()
+                beat = Thread(target=self._beat, args=[self._beating], name="tokenstream purse", daemon=True)
+                beat.start()
+
+    def leave(self, claim: Claim) -> None:
+        """Renew a reservation no more."""
+        with self._lock:
+            self._running.discard(claim)
+            if not self._running and self._beating is not None:
+                self._beating.set()
+                self._beating = None
+
+    def _beat(self, ended: Event) -> None:
+        """Renew what is reserved in this process until nothing is, in the thread."""
+        while not ended.wait(min(self._given["lease"] / 3, _RENEWED)):
+            with self._lock:
+                # Streams that were collected leave none.
+                if not (claims := [*self._running]):
+                    self._beating = None
+                    return
+            while claims:
+                claims.pop().renew()
+
+
+class Claim:
+    """What a purse has reserved for one answer: for all its requests, in any number of attempts."""
+
+    __slots__ = ("__weakref__", "_is_renewed", "_known", "_lock", "id", "is_over", "purse", "sure", "taken")
+
+    def __init__(self, purse: Purse) -> None:
+        self.purse, self.id, self._lock = purse, os.urandom(12).hex(), Lock()
+        self.is_over, self._is_renewed = True, False
+        """The first is False from the first change until the end of the answer."""
+        self._known = self.sure = self.taken = Amount()
+        """What the purse knows to be spent, what certainly is by now, and what the answer may cost in all."""
+
+    def change(self, sure: Amount, taken: Amount, kind: ClaimKind) -> PurseReply:
+        """Change the amounts if there is room; an answer that is over gets none."""
+        with self._lock:
+            if self.is_over and kind != "note":
+                return PurseReply(0, Amount(), Amount())
+            reply = self.purse.change(ClaimChange(self.id, self._known, sure, taken.minus(sure), kind))
+            if reply.made == 1:
+                self._known, self.sure, self.taken = sure, sure, taken
+            if any(taken.minus(sure)) and not self._is_renewed:
+                self._is_renewed = True
+                self.purse.renew(self)
+        return reply
+
+    def renew(self) -> None:
+        """Renew the lease, and say what is sure by now."""
+        with self._lock, suppress(PurseUnavailable):
+            if not self.is_over:
+                sure = self.sure
+                self.purse.change(ClaimChange(self.id, self._known, sure, self.taken.minus(sure), "note"))
+                self._known = sure
+
 
 class Booking(NamedTuple):
-    """A change of what a purse has spent."""
+    """A change of what a purse has reserved for an answer."""
 
-    purse: Purse
-    changes: tuple[Amount, ...]
-    """The first of them is made for which there is room."""
-    bounded: bool = True
+    claim: Claim
+    sure: Amount
+    """The amount that is spent then."""
+    most: tuple[Amount, ...]
+    """The amounts that the answer may cost then, of which the first is reserved for which there is room."""
+    kind: ClaimKind
+    frees: Amount | None = None
+    """The cost of the attempts before, whose reservation ends first; None to leave that."""
 
-    def make(self) -> tuple[Amount | None, Amount]:
-        """Change what was spent; return the change that was made, if any, and what is spent then."""
-        spent = Amount()
+    def make(self) -> PurseReply:
+        """Change what is reserved; return the last reply."""
+        claim, reply = self.claim, PurseReply(0, Amount(), Amount())
         try:
-            for change in self.changes:
-                added, spent = self.purse.add(change, bounded=self.bounded)
-                if added:
-                    return change, spent
+            if self.frees is not None and claim.taken != self.frees:
+                claim.change(self.frees, self.frees, "note")
+            for most in self.most:
+                reply = claim.change(self.sure, most, self.kind)
+                if reply.made == 1:
+                    break
         except PurseUnavailable as error:
-            if self.bounded:
+            if self.kind != "note":
                 raise
-            warn("a purse keeps what was taken for an answer, which was not booked: %r", error.__cause__)
-        return None, spent
+            warn(
+                "an answer was not booked in its purse, which keeps what was sure of it: %r", error.__cause__
+            )
+        finally:
+            if self.kind == "note":
+                claim.purse.leave(claim)
+        return reply
 
-    async def make_async(self) -> tuple[Amount | None, Amount]:
-        """Change what was spent, in a thread if that waits.
+    async def make_async(self) -> PurseReply:
+        """Change what is reserved, in a thread if that waits; a cancellation ends only the wait for it."""
+        from anyio import CancelScope, to_thread
 
-        If the task is cancelled, what was taken is put back; what an answer has cost is booked all the same.
-        """
-        if not self.purse.waits:
+        if not self.claim.purse.waits:
             return self.make()
-        errand = Errand(self.make, self._put_back if self.bounded else None)
-        return await errand.run() or (None, Amount())
+        replies, errors = list[PurseReply](), list[Exception]()
 
-    def _put_back(self, made: tuple[Amount | None, Amount]) -> None:
-        """Put back what was taken, if anything."""
-        if made[0] is not None:
-            Booking(self.purse, (Amount().minus(made[0]),), bounded=False).make()
-
-
-def _find_error_of(redis: object) -> type[Exception]:
-    """Check that a client is a `redis.Redis`, and return the class of its errors."""
-    from tokenstream.call_store._redis import client_classes
-
-    client, _ = client_classes("redis=")
-    if not isinstance(redis, client):
-        raise MisuseError(f"redis= is a redis.Redis, also for an AsyncStream, and not {type(redis).__name__}")
-    from redis import RedisError
-
-    return RedisError
-
-
-def _read_spent(file: FileIO, path: str) -> Amount:
-    """Return what a purse's file says was spent; nothing for a new file."""
-    text = file.read(_SIZE + 1)
-    if not text:
-        return Amount()
-    money, _, tokens = text.decode("ascii", "replace").partition(" ")
-    digits, counted = money.replace(".", "", 1), tokens.rstrip("\n")
-    if len(text) != _SIZE or not (digits + counted).isdecimal():
-        raise MisuseError(f"{path} is not the file of a Purse")
-    return Amount(int(digits), int(counted))
-
-
-def _write_spent(file: FileIO, spent: Amount) -> None:
-    """Write what was spent in place, with one call, which a kill does not divide."""
-    whole, rest = divmod(spent.money, _UNITS)
-    text = f"{whole:011d}.{rest:09d} {spent.tokens:020d}\n"
-    file.seek(0)
-    file.write(text.encode())
-    os.fsync(file.fileno())
-
-
-if sys.platform == "win32":
-
-    def _lock(file: int) -> None:
-        """Lock a byte after the end of a file; Windows gives up after ten seconds, so try again."""
-        os.lseek(file, _SIZE + 1, os.SEEK_SET)
-        while True:
+        def make() -> None:
             try:
-                msvcrt.locking(file, msvcrt.LK_LOCK, 1)
-                break
-            except OSError:
-                continue
-        os.lseek(file, 0, os.SEEK_SET)
+                replies.append(self.make())
+            except Exception as error:  # noqa: BLE001 - raised below
+                errors.append(error)
 
-    def _unlock(file: int) -> None:
-        os.lseek(file, _SIZE + 1, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
-
-else:
-
-    def _lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX)
-
-    def _unlock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_UN)
+        # A thread of its own, which `Task.cancel` keeps neither from beginning nor from ending: it ends a
+        # shielded wait, too.
+        thread = Thread(target=make, name="tokenstream purse")
+        thread.start()
+        with CancelScope(shield=True):
+            await to_thread.run_sync(thread.join, abandon_on_cancel=True)
+        for error in errors:
+            raise error
+        return replies[0]

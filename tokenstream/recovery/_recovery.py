@@ -61,7 +61,7 @@ class Recovery:
         # The caller's options.
         self._retry, self.keeps_answers = retry, retry.mode == "resume"
         self._itinerary, self._openers = itinerary, itinerary.openers
-        self._deadlines = silence.deadlines
+        self._silence, self._deadlines = silence, silence.deadlines
         for opener in self._openers:
             opener.prefills, opener.sent = retry.seam.prefill, self._openers[0].sent
         # The machine, which holds back the first events of the first attempt.
@@ -113,7 +113,7 @@ class Recovery:
     def keep_answer(self) -> None:
         """Note that an answer has begun, for a reader other than the stream itself."""
         if not self._current.has_content:
-            self._current.begin_content(None)
+            self._current.begin_content()
             if (name := self._machine.link.format) is not None:
                 # No event of the stream itself brings the name, by which a server is asked to resume.
                 self._machine.accumulator.name_format(name)
@@ -126,6 +126,8 @@ class Recovery:
     def make_first_source(self, clock: Clock) -> LazySource:
         """Return the source of the first attempt; with hedging, that of the winner of the first two."""
         self._current.begin_route(0, clock())
+        if self.spending is not None:
+            self.spending.find_wait = partial(self._wait_for_room, clock)
         attempt = Attempt(
             number=1,
             mode="start",
@@ -141,6 +143,14 @@ class Recovery:
         run = partial(run_race, self._current, self._deadlines, source.open, attempt, clock)
         return replace(source, open=run, enters=True)
 
+    def _wait_for_room(self, clock: Clock, seconds: float) -> float:
+        """Return the seconds to wait for room in a purse, which are no silence; 0 if they are over."""
+        now, within = clock(), self._retry.within
+        if within is not None:
+            seconds = min(seconds, self._machine.meter.started_at + within - now)
+        self._silence.begin_connection(now + seconds)
+        return max(seconds, 0.0)
+
     # -- the end of an attempt ---------------------------------------------
 
     def make_next_source(self, cause: StreamError | None, now: float) -> LazySource | None:
@@ -150,6 +160,9 @@ class Recovery:
         """
         error = None if self._has_given_up else find_error(self._current, cause, now)
         current, refusal = self._current, self._joining.refusal
+        if error is not None and self._has_no_price():
+            self._has_given_up = True
+            return None
         if error is None:
             # A paused answer may go on.
             why_late = partial(self._planner.why_late, now)
@@ -176,6 +189,11 @@ class Recovery:
             del error.partial
         self._give_up(error, cause, now)
         return None
+
+    def _has_no_price(self) -> bool:
+        """Return True if the bound on all costs has ended the answer, because a price raised an exception."""
+        guarding = None if self.spending is None else self._machine.way.guarding
+        return guarding is not None and not guarding.find_price(self._current.find_cost)
 
     def _give_up(self, error: StreamError, cause: StreamError | None, now: float) -> None:
         """End the stream, because no further attempt is made."""
@@ -269,9 +287,6 @@ class Recovery:
                 return None
             if decision is None:
                 return self._follow_plan(plan, attempt, error, now)
-            if decision.verb == "stop":
-                add_note_once(error, "no further attempt was made: on_retry has stopped the attempts")
-                return None
             if decision.verb == "send":
                 if not self._openers[plan.opener_index].makes_request:
                     raise MisuseError(
@@ -363,7 +378,7 @@ class Recovery:
             return None
         # From now on, the events of this attempt are delivered.
         is_first_content = not current.has_content
-        current.begin_content(None if failed else machine.intake.now)
+        current.begin_content()
         if machine.intake.arrivals.log is not None and not current.can_resume:
             machine.intake.arrivals.forget()
         restart_cause, self._restart_cause = self._restart_cause, None

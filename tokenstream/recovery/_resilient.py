@@ -10,7 +10,7 @@ from tokenstream._pipeline.resumption import Resumption
 from tokenstream._sources.kinds import LazySource, do_nothing
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._itinerary import Itinerary
-from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
+from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_opener, make_openers
 from tokenstream.recovery._recovery import Recovery
 from tokenstream.recovery._retry import Retry, to_routes
 from tokenstream.stream import AsyncStream, Stream
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery._retry import Opens
+    from tokenstream.recovery._route import Route
     from tokenstream.stages._text.tags import Tags
 
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
@@ -31,7 +32,7 @@ StreamT = TypeVar("StreamT", Stream, AsyncStream)
 
 @explain_options()
 def resilient(
-    open: Opens,  # noqa: A002 - what it does
+    open: Opens | Route,  # noqa: A002 - what it does
     retry: Retry | None = None,
     *,
     format: FormatName | type[Format] | Format | None = None,
@@ -48,7 +49,7 @@ def resilient(
     Args:
         open: Returns a source for `Stream`, or an unread `connect(…)`. The function gets the `Attempt`;
             without a parameter, it can only request the whole answer. Switch off an SDK's own retries
-            (`max_retries=0`).
+            (`max_retries=0`). `Route(open=…)` also gives it a price and a name.
         retry: The errors to retry, and how often and how; None for the defaults of `Retry`.
         format: The format of the answer: a name, a class or an object; None to detect it.
         limits: How large the answer may get, over all attempts; None for the defaults of `Limits`.
@@ -70,14 +71,14 @@ def resilient(
         (['Hel', 'lo'], 2)
     """
     retry = check_retry(retry, is_async=False)
-    openers = make_openers(SyncOpener(open, format), retry, deadlines)
+    openers = make_openers(make_opener(SyncOpener, open, format, deadlines), retry, deadlines)
     options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
     return make_stream(Stream, openers, retry, options)
 
 
 @explain_options()
 def aresilient(
-    open: Opens,  # noqa: A002 - what it does
+    open: Opens | Route,  # noqa: A002 - what it does
     retry: Retry | None = None,
     *,
     format: FormatName | type[Format] | Format | None = None,
@@ -102,7 +103,7 @@ def aresilient(
         ...         return (await stream.final()).text
     """
     retry = check_retry(retry, is_async=True)
-    openers = make_openers(AsyncOpener(open, format), retry, deadlines)
+    openers = make_openers(make_opener(AsyncOpener, open, format, deadlines), retry, deadlines)
     options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
     return make_stream(AsyncStream, openers, retry, options)
 

@@ -18,14 +18,9 @@ from tokenstream.errors import (
     OutputInvalid,
     StreamError,
 )
-from tokenstream.formats._base import Format
 from tokenstream.limits import check_seconds, check_wait
 from tokenstream.recovery._purse import Purse
 from tokenstream.recovery._route import Route
-from tokenstream.stream import (
-    AsyncStream,  # noqa: TC001 - a field's type can be asked for
-    Stream,  # noqa: TC001 - a field's type can be asked for
-)
 from tokenstream.stream._attempts import Attempt
 from tokenstream.stream._guarding import is_awaited
 from tokenstream.stream._handover import is_stream
@@ -77,13 +72,8 @@ def _find_mismatch(message: Message, accept: Any) -> OutputInvalid | OutputIncom
 
 Mode: TypeAlias = Literal["auto", "resume", "continue", "restart"]
 """The way to recover an answer that broke off after its first content."""
-Order: TypeAlias = Literal["given", "latency"]
-"""The order of routes: as given, or the fastest first."""
 Opens: TypeAlias = Callable[[Attempt], Any] | Callable[[], Any]
 """Function that opens a source, and gets the attempt if it takes an argument."""
-AnyRoute: TypeAlias = "Route | Opens | Stream | AsyncStream | tuple[Opens, str | Format]"
-"""A request at another provider; or a function that opens a source, alone or with its format; or an unread
-stream of `connect`."""
 PauseReason: TypeAlias = Literal["pause", "length"]
 """A finish reason after which another request may go on with the answer."""
 Condition: TypeAlias = "type[StreamError] | ErrorKind | Outcome"
@@ -92,8 +82,8 @@ Condition: TypeAlias = "type[StreamError] | ErrorKind | Outcome"
 _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
 _MODES: frozenset[str] = frozenset(get_args(Mode))
-_ORDERS: tuple[str, ...] = get_args(Order)
 _REASONS: tuple[str, ...] = get_args(PauseReason)
+_IN_ORDER = "routes are asked in their order, and one that is down is left out by itself"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +99,6 @@ class Seam:
     """Minimum confidence at the seam, from 0 to 1; 0.8 if the last 16 characters of the answer, or more, were
     found again. With less confidence, the continuation is discarded, and its attempt has failed: the next
     attempt is made, and after the last one, the error that broke off the answer is raised."""
-    ask: str | Callable[[str], str] | None = None
-    """Text of the user's turn that asks the model to go on, or a function that gets the answer's last words
-    and returns this text; None for the default text, in English."""
     prefill: Prefill | None = None
     """True if the model continues an assistant's turn at the end of the request; "echo" if the server also
     repeats that turn in its answer. None to follow what is known about the provider; for an unknown provider,
@@ -120,64 +107,50 @@ class Seam:
 
     def __post_init__(self) -> None:
         least: Any = self.least
-        ask: Any = self.ask
         prefill: Any = self.prefill
         if isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 1:
             raise MisuseError(f"least= is a confidence from 0 to 1, and not {least!r}")
-        is_text = isinstance(ask, str) and bool(ask.strip())
-        if ask is not None and not callable(ask) and not is_text:
-            raise MisuseError("ask= is the text of a user's turn, or a function that returns it")
         if prefill not in (None, True, False, "echo"):
             raise MisuseError(f'prefill= is True, False, "echo" or None, and not {prefill!r}')
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Routes:
-    """Other places to ask for an answer, their order, and a race, for `Retry(routes=…)`.
+    """Other places to ask for an answer, and a race, for `Retry(routes=…)`.
 
     Args:
         routes: Requests at other providers, in order; see `Retry.routes`.
 
     Example:
-        >>> Routes(lambda: b"", order="latency").order
-        'latency'
+        >>> Routes(Route(open=lambda: b""), hedge_after=0.8).hedge_after
+        0.8
     """
 
-    routes: tuple[AnyRoute, ...]
+    routes: tuple[Route, ...]
     """The other routes, in order."""
-    order: Order
-    """Order of all routes: "given"; or "latency", with the one first that was fastest to its first content,
-    and those that were never tried before it. Only `Route`s are remembered: functions come last."""
     hedge_after: float | None
     """Seconds after which a second attempt, and no third one, starts if the first has brought no content: at
     the next route, or without one at the same server. The attempt that brings content earlier is read, and
     the other is closed. Only for `aresilient` and `aconnect`."""
 
-    @explain_all_options()
-    def __init__(self, *routes: AnyRoute, order: Order = "given", hedge_after: float | None = None) -> None:
-        if order not in _ORDERS:
-            words = " or ".join(_ORDERS)
-            raise MisuseError(
-                f"order= is {words}, and not {order!r}: a route that is down is left out by itself"
-            )
+    @explain_all_options(order=_IN_ORDER)
+    def __init__(self, *routes: Route, hedge_after: float | None = None) -> None:
         if hedge_after is not None:
             check_wait("hedge_after", hedge_after)
-        for each in routes:
-            is_function = callable(each) and each is not Routes
-            if not (isinstance(each, Route) or is_function or _is_pair(each) or is_stream(each)):
+        given: tuple[Any, ...] = routes
+        for each in given:
+            if not isinstance(each, Route):
                 raise MisuseError(
-                    "routes= takes Routes, such as Route(url, json=payload), functions that open a source, "
-                    "pairs of one and its format, or an unread connect(…), and not "
-                    f"{getattr(each, '__name__', each)}"
+                    "routes= takes Routes: Route(url, json=payload), or Route(open=ask, format=…) for a "
+                    f"function that returns a source, such as connect(…), and not {_describe(each)}"
                 )
         # The dataclass is frozen, so this is the only way to set the attributes.
         object.__setattr__(self, "routes", routes)
-        object.__setattr__(self, "order", order)
         object.__setattr__(self, "hedge_after", hedge_after)
 
 
-_OF_SEAM = "write seam=Seam(…), which has least=, ask= and prefill="
-_OF_ROUTES = "write routes=Routes(…), which has order= and hedge_after="
+_OF_SEAM = "write seam=Seam(…), which has least= and prefill="
+_OWN_WORDS = "it is in English; an open of your own can write other turns than attempt.continuation()"
 _OF_WAIT = "wait= takes the seconds before the second attempt, or a function of the attempt"
 _COUNTS_ALL = "write attempts=, which counts the first request, too; two retries are attempts=3"
 
@@ -222,11 +195,11 @@ class Retry:
     """Causes to retry besides errors whose `retryable` is True: classes and kinds of errors, and outcomes
     ("empty", "refusal", "content_filter", "malformed_call"). Or a function, which decides alone: it gets the
     error (`AnswerRejected` for an outcome) and returns True, False, or None for the default."""
-    routes: Routes | Iterable[AnyRoute] | AnyRoute = Routes()
-    """Sources to ask next, in order: a `Route`; a function that opens a source, such as an SDK's stream, or a
-    pair with its format, such as `(open_other, "anthropic")`; an unread `connect(…)`, for one answer only.
-    `Routes` has other orders, and a race. When the attempts of one are used up, the next is asked; one
-    that refuses to serve is left at once. A `Route` continues what was delivered."""
+    routes: Routes | Iterable[Route] | Route = Routes()
+    """Routes to ask next, in order: `Route(url, json=…)`, or `Route(open=…)` for a function that opens a
+    source, such as an SDK's stream. `Routes` has a race of two. When the attempts of one are used up, the
+    next is asked; one that refuses to serve is left at once. A route with an address continues what was
+    delivered."""
     seam: Seam = Seam()
     """The way to continue an answer, and how sure the library must be of the place where both parts meet."""
     accept: Accept | None = None
@@ -240,8 +213,8 @@ class Retry:
     price of its own."""
     on_retry: Callable[[Attempt], object] | None = None
     """Function that gets each further attempt before the wait for it; a plain `def`, also for an
-    asynchronous stream. It may return `attempt.skip()`, `attempt.stop()` or `attempt.with_payload(…)`; any
-    other result is ignored."""
+    asynchronous stream. It may return `attempt.skip()` or `attempt.with_payload(…)`; any other result is
+    ignored. If it raises an exception, that ends the stream."""
 
     def __post_init__(self) -> None:
         attempts: Any = self.attempts
@@ -301,13 +274,14 @@ class Retry:
 
 
 # Applied here, because a dataclass writes its own `__init__`.
-Seam.__init__ = explain_all_options()(Seam.__init__)  # type: ignore[method-assign] # as below
+Seam.__init__ = explain_all_options(ask=_OWN_WORDS)(Seam.__init__)  # type: ignore[method-assign] # as below
 Retry.__init__ = explain_all_options(  # type: ignore[method-assign] # its signature stays the same
     answer_id="connect, resilient and Stream have it",
     timeout="it is called within=",
     max_attempts="it is called attempts=",
-    **dict.fromkeys(("ask", "least", "prefill"), _OF_SEAM),
-    **dict.fromkeys(("hedge_after", "order"), _OF_ROUTES),
+    **dict.fromkeys(("least", "prefill"), _OF_SEAM),
+    hedge_after="write routes=Routes(…), which has hedge_after=",
+    order=_IN_ORDER,
     **dict.fromkeys(("max_retries", "num_retries", "retries"), _COUNTS_ALL),
     **dict.fromkeys(("backoff", "backoff_factor"), _OF_WAIT),
     tries="it is called attempts=",
@@ -345,14 +319,18 @@ def _check_conditions(on: object) -> tuple[Any, ...]:
     return conditions
 
 
-def to_routes(routes: Routes | Iterable[AnyRoute] | AnyRoute) -> Routes:
+def to_routes(routes: Routes | Iterable[Route] | Route) -> Routes:
     """Return the `routes` option as `Routes`."""
     if isinstance(routes, Routes):
         return routes
     given: Any = routes
-    # A text is not a route, but counts as one, so that the error quotes all of it and not one character.
-    is_single = isinstance(routes, Route | str) or callable(routes) or _is_pair(routes) or is_stream(routes)
+    # A text or a stream is no route, but counts as one, so that the error names it and not its first piece.
+    is_single = isinstance(routes, Route | str) or callable(routes) or is_stream(routes)
     return Routes(given) if is_single or not hasattr(given, "__iter__") else Routes(*given)
+
+
+def _describe(value: object) -> str:
+    return getattr(value, "__name__", None) or repr(value)
 
 
 def _check_choice(retry: Retry) -> None:
@@ -364,15 +342,6 @@ def _check_choice(retry: Retry) -> None:
         raise MisuseError("accept= is an async def, whose result is not awaited: use a plain def")
     if retry.most is not None and not isinstance(retry.most, Purse):
         check_seconds("most", retry.most, unit="money")
-
-
-def _is_pair(value: object) -> bool:
-    return (
-        isinstance(value, tuple)
-        and len(value) == 2  # pyright: ignore[reportUnknownArgumentType]
-        and callable(value[0])  # pyright: ignore[reportUnknownArgumentType]
-        and isinstance(value[1], str | Format | None)
-    )
 
 
 def check_returned_wait(value: object) -> float:

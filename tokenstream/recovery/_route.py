@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from tokenstream._basics.elsewhere import explain_all_options
+from tokenstream._basics.elsewhere import UnsupportedUse, explain_all_options
 from tokenstream._basics.url import split_url
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream.errors import AnswerRejected, MisuseError
@@ -22,11 +21,10 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.message import Usage
     from tokenstream.recovery._open import SourceOpener
+    from tokenstream.recovery._retry import Opens
     from tokenstream.stages._text.tags import Tags
     from tokenstream.stream._attempts import Attempt
 
-_SHARE_OF_LAST = 0.3
-"""The share of the last answer in the average of the times to the first content."""
 _FAILURES, _WITHIN = 5, 60.0
 """Number of failures that take a route out, and the seconds in which they have to occur."""
 _CALLERS_FAULTS = frozenset({"invalid_request", "context_length"})
@@ -34,7 +32,7 @@ _CALLERS_FAULTS = frozenset({"invalid_request", "context_length"})
 
 
 class RouteHealth:
-    """Remembers how a route's attempts have ended, for all streams that use the route, in any thread.
+    """Remembers how a route's attempts have ended, for all streams of this process that use the route.
 
     | state | changes |
     |---|---|
@@ -46,7 +44,7 @@ class RouteHealth:
         rest: Seconds for which the route is out; None to keep it in.
     """
 
-    __slots__ = ("_failed_at", "_lock", "_out_until", "_rest", "latency")
+    __slots__ = ("_failed_at", "_lock", "_out_until", "_rest")
 
     def __init__(self, rest: float | None) -> None:
         self._rest = rest
@@ -55,9 +53,10 @@ class RouteHealth:
         """Clock readings of the last failures."""
         self._out_until: float | None = None
         """Clock reading from which an attempt may be made; None while the route is in."""
-        self.latency: float | None = None
-        """Seconds from the request to the first content, averaged over the last answers; infinity if all
-        attempts have failed, and None before the first one has ended."""
+
+    def __reduce__(self) -> tuple[type[RouteHealth], tuple[float | None]]:
+        # Another process has seen nothing of the route yet.
+        return RouteHealth, (self._rest,)
 
     def is_out(self, now: float) -> bool:
         """Return True if no attempt may be made now."""
@@ -74,12 +73,6 @@ class RouteHealth:
                 self._out_until = now + (self._rest or 0.0)
             return not is_out
 
-    def note_content(self, seconds: float) -> None:
-        """Note how many seconds have passed from a request to its first content."""
-        with self._lock:
-            before = seconds if self.latency is None or math.isinf(self.latency) else self.latency
-            self.latency = before + _SHARE_OF_LAST * (seconds - before)
-
     def note_success(self) -> None:
         """Note that an attempt has brought an answer to its end."""
         with self._lock:
@@ -91,9 +84,6 @@ class RouteHealth:
         if isinstance(error, AnswerRejected) or error.kind in _CALLERS_FAULTS:
             return
         with self._lock:
-            if self.latency is None:
-                # It was tried, so the order by latency does not begin with it any more.
-                self.latency = math.inf
             self._failed_at.append(now)
             was_out = self._out_until is not None
             is_full = len(self._failed_at) == _FAILURES
@@ -108,26 +98,27 @@ _HTTP = ("http", "https")
 class Route:
     """A request at one provider, for `Retry(routes=…)` or as the first argument of `connect`.
 
-    Unlike that of a function, the library knows the request: it can send it again, resume its answer, and
-    continue another provider's answer with it, in the turns of its own API.
+    With an address, the library knows the request: it can send it again, resume its answer, and
+    continue another provider's answer with it, in the turns of its own API. With `open`, a function
+    makes it, such as the call of an SDK.
 
     A route can be shared by any number of streams. It remembers its failures, so that a provider that is
-    down is left out for a while, and what `Routes.order` needs. It keeps no answers.
+    down is left out for a while. It keeps no answers.
 
     Args:
-        url: The endpoint.
+        url: The endpoint, which may have a query; left out with `open`.
         json: The payload; or a function that gets the `Attempt` and returns the payload, if the provider
             needs another prompt for an answer that it continues. The stream raises its exceptions as they
             are. A payload is never translated from one API to another.
         headers: The request's headers; `Idempotency-Key` gets an ending of its own for each request.
-        params: The query of the URL.
+        open: Returns a source, as for `resilient`, in place of a request of the library's.
         client: The client to send the request with, as for `connect`; None for a new one.
         format: The format of the answer: a name, a class or an object; None to detect it.
         attempts: Number of attempts at this route; None for 1, and for 2 if the route is asked first.
         deadlines: Bounds on silence for this route's attempts, in seconds; None for those of the stream.
             `total` is over all attempts, and so belongs to the stream.
         tags: The markup in this route's texts, as for `connect`; None for that of the stream.
-        name: Name in reports; None for the host.
+        name: Name in reports; None for the host, or the function's name.
         price: Returns the cost of the given token counts; None for the price of `Retry.most`, or of the model
             at this address in the table of the extra `prices`.
         rest: Seconds for which the route is left out after 5 failures within a minute; then one attempt
@@ -153,7 +144,7 @@ class Route:
         "json",
         "make_stage",
         "name",
-        "params",
+        "open",
         "price",
         "tags",
         "url",
@@ -165,14 +156,15 @@ class Route:
         retries="write attempts=, which counts the first request of the route, too",
         cost="it is called price=",
         retry="connect(route, retry=…) takes it",
+        params="write the query into the URL",
     )
     def __init__(
         self,
-        url: str,
+        url: str | None = None,
         *,
-        json: Json | Callable[[Attempt], Json],
+        json: Json | Callable[[Attempt], Json] = None,
         headers: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
-        params: Mapping[str, Any] | Sequence[tuple[str, Any]] | None = None,
+        open: Opens | None = None,  # noqa: A002 - as for `resilient`
         client: object = None,
         format: FormatName | type[Format] | Format | None = None,
         attempts: int | None = None,
@@ -182,13 +174,16 @@ class Route:
         price: Callable[[Usage], float] | None = None,
         rest: float | None = 30.0,
     ) -> None:
-        self.url = _check_url(url)
+        self.open = open
+        """The function that makes the request; None if the library does."""
+        self.url = _check_url(url) if open is None else _check_function(url, open, json, headers, client)
+        if open is None and json is None:
+            raise MisuseError("a Route to an address takes its payload: Route(url, json=payload)")
         self.json = json
         """The payload, or the function that returns it."""
         if isinstance(headers, str | bytes):
             raise MisuseError('headers= takes a dict, as {"authorization": "Bearer …"}, not a text')
         self.headers = headers
-        self.params = params
         self.client = client
         self.format = format
         self.attempts = None if attempts is None else check_whole("attempts", attempts)
@@ -198,7 +193,7 @@ class Route:
         """The markup in this route's texts; None for that of the stream."""
         self.make_stage = make_stage_factory(tags)
         """Creates the stage that splits this route's texts; None for that of the stream, or to split none."""
-        self.name = _check_route_name(name) or str(split_url(self.url).hostname)
+        self.name = _check_route_name(name) or split_url(self.url).hostname or name_of(open)
         """Name in reports and in `message.route`."""
         if price is not None and not callable(price):
             raise MisuseError(f"price= is a function that takes a Usage and returns a number, not {price!r}")
@@ -211,6 +206,14 @@ class Route:
     def __repr__(self) -> str:
         return f"<Route {self.name}>"
 
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> str | tuple[Any, ...]:
+        if self.client is not None:
+            raise UnsupportedUse(
+                f"the Route {self.name} cannot be copied or pickled, because its client= has connections: "
+                "leave the client out, or make the route in each process"
+            )
+        return super().__reduce_ex__(protocol)
+
     def make_opener(self, deadlines: Deadlines | None, *, is_async: bool) -> SourceOpener:
         """Return an opener for one stream, which sends this route's requests.
 
@@ -221,13 +224,36 @@ class Route:
         Raises:
             MisuseError: The client is of the other kind, or the format is unknown.
         """
-        from tokenstream._request.again import make_route_opener
+        if self.open is None:
+            from tokenstream._request.again import make_route_opener
 
-        return make_route_opener(self, deadlines, is_async=is_async)
+            return make_route_opener(self, deadlines, is_async=is_async)
+        from tokenstream.recovery._open import AsyncOpener, SyncOpener
+
+        opener = (AsyncOpener if is_async else SyncOpener)(self.open, self.format)
+        opener.take_route(self)
+        return opener
+
+
+def name_of(opens: object) -> str:
+    return getattr(opens, "__name__", "") or type(opens).__name__
+
+
+def _check_function(url: object, opens: object, *of_request: object) -> str:
+    """Check what is given beside a function that makes the request; return its URL, which is not known."""
+    if not callable(opens):
+        raise MisuseError(f"open= is a function that opens a source, and not {type(opens).__name__}")
+    if url is not None or any(each is not None for each in of_request):
+        raise MisuseError(
+            "open= makes the request itself: leave out the address, json=, headers= and client="
+        )
+    return ""
 
 
 def _check_url(url: object) -> str:
     """Return the URL of an endpoint as text; refuse anything but an http:// or https:// address."""
+    if url is None or callable(url):
+        raise MisuseError("write Route(url, json=payload), or for a function Route(open=ask)")
     text = str(url)
     parts = split_url(text)
     if parts.scheme not in _HTTP or not parts.hostname:

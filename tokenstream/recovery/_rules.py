@@ -185,7 +185,7 @@ def has_cut_call(current: CurrentAttempt) -> bool:
 def make_continuation(current: CurrentAttempt, opener: SourceOpener) -> Continuation:
     """Return the answer so far, and the way to ask for the rest; the next request is made from this."""
     message = current.machine.accumulator.message
-    return Continuation(message, opener.prefix(message), current.retry.seam.ask)
+    return Continuation(message, opener.prefix(message))
 
 
 def make_seam(current: CurrentAttempt, continuation: Continuation) -> SeamJoiner:
@@ -195,9 +195,8 @@ def make_seam(current: CurrentAttempt, continuation: Continuation) -> SeamJoiner
         overlap: Overlap = AskedOverlap(before)
     else:
         overlap = PrefixOverlap(before, echoes=prefix.echoes, known=prefix.known)
-    # Only the default text of the user's turn has markers.
-    marked = prefix is None and continuation.ask is None
-    return SeamJoiner(current.machine.accumulator, overlap, marked=marked, missing=current.cut_calls)
+    # The user's turn has markers.
+    return SeamJoiner(current.machine.accumulator, overlap, marked=prefix is None, missing=current.cut_calls)
 
 
 def count_tokens_left(current: CurrentAttempt, opener: SourceOpener) -> int | None:

@@ -14,12 +14,13 @@ from tokenstream.events import UsageUpdate
 from tokenstream.formats._registry import format_of_request
 from tokenstream.message import Usage
 from tokenstream.recovery._estimates import RequestSize, estimate_attempt, measure_request
-from tokenstream.recovery._purse import Amount, Booking, Purse
+from tokenstream.recovery._ledger import Amount, PurseReply
+from tokenstream.recovery._purse import Booking, Claim, Purse
 from tokenstream.stages import Budget
 from tokenstream.stream._prices import adds_cached, count_tokens, require_tariff
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from tokenstream._pipeline.machine import Machine
     from tokenstream.events import Event
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 _LEAST_BYTES_PER_TOKEN = 2
 """Fewer bytes per token than requests have on average in any language, so that enough is taken."""
 _AHEAD = 8
-"""The part of what was taken for an answer that is taken ahead, once it costs more."""
+"""The part of what was reserved for an answer that is reserved ahead, once it costs more."""
+_FIRST_WAIT, _MAX_WAIT = 0.01, 0.25
+"""The seconds after which a request without room asks the purse again, which double for each time."""
 
 
 class CostBound(Budget):
@@ -65,15 +68,15 @@ class Spending:
 
     The attempt in progress is counted as it arrives, also while it is held back. What the provider has not
     counted yet is estimated. With a purse, the bound is what the purse has: once an answer costs more than
-    was taken for it, more is taken.
+    was reserved for it, more is reserved.
     """
 
     def __init__(self, most: float | Purse, machine: Machine, opener: SourceOpener) -> None:
         self._machine = machine
         self.purse = most if isinstance(most, Purse) else None
-        """The purse from which each request takes what it may cost; None without one."""
+        """The purse in which each request reserves what it may cost; None without one."""
         self.waits = self.purse is not None and self.purse.waits
-        """True if the driver has to take more from the purse between two reads, with `take_more`."""
+        """True if the driver has to reserve more between two reads, with `take_more`."""
         self.most = most.most if isinstance(most, Purse) else most
         self.spent, self._spent_tokens = 0.0, 0
         """The cost of the answers before the one that arrives now, and their tokens."""
@@ -82,10 +85,13 @@ class Spending:
         """The size of the current attempt's request; None before it is needed."""
         self._now, self._tokens_now = 0.0, 0
         """The cost of the answer that arrives now, and its tokens."""
-        self._taken = Amount()
-        """The amount taken from the purse for this answer."""
+        self._claim = None if self.purse is None else Claim(self.purse)
+        """The amount that the purse has reserved for this answer; None without a purse."""
         self._lacks: Booking | None = None
-        """Takes from the purse what the answer has cost beyond what was taken; None for nothing."""
+        """Reserves what the answer has cost beyond what was reserved; None for nothing."""
+        self.find_wait: Callable[[float], float] = lambda seconds: seconds
+        """Returns the seconds to wait for room of those that are wanted; 0 if `Retry.within` is over."""
+        self._wait = _FIRST_WAIT
         self.bound = CostBound(self)
         self._refusal: str | None = None
         """The reason for which a request was not sent; None if all were."""
@@ -116,26 +122,28 @@ class Spending:
             self._request = measure_request(self._opener.sent_request or self._opener.asked)
         usage = estimate_attempt(usage, size, self._opener, self._request)
         self._now, self._tokens_now = self._opener.price.of(usage) or 0.0, self._count_tokens(usage)
-        purse, cost = self.purse, self.spent + self._now
-        most = math.inf if self.most is None else self.most if purse is None else self._taken.cost
-        tokens = math.inf if purse is None or purse.tokens is None else self._taken.tokens
+        claim, cost = self._claim, self.spent + self._now
+        most = math.inf if self.most is None else self.most if claim is None else claim.taken.cost
+        tokens = math.inf if claim is None or claim.purse.tokens is None else claim.taken.tokens
         if cost <= most and self._spent_tokens + self._tokens_now <= tokens:
+            if claim is not None:
+                # What a killed process has certainly spent; the estimate of the request is the higher one.
+                claim.sure = claim.sure.at_least(self._total)
             return None
         if self._machine.link.connection.format.end_sign() not in ("nothing", "doubt"):
             # All of it has arrived, and is paid for.
             return None
-        if purse is None:
+        if claim is None:
             estimated = ", by estimate" if usage.basis == "estimated" else ""
             return f"the budget of {most:g} for the answer is used up{estimated}"
-        rest = self._total.minus(self._taken)
-        least = Amount(max(rest.money, 0), max(rest.tokens, 0))
         # A little ahead of what the answer has cost, if there is room.
-        ahead = Amount(self._taken.money // _AHEAD, self._taken.tokens // _AHEAD)
-        booking = Booking(purse, (least.plus(ahead), least))
+        ahead = Amount(claim.taken.money // _AHEAD, claim.taken.tokens // _AHEAD)
+        least = self._total.at_least(claim.taken)
+        booking = Booking(claim, self._total.at_least(claim.sure), (least.plus(ahead), least), "room")
         if self.waits:
             self._lacks = booking
             return None
-        self.note_booked(*booking.make())
+        self.note_booked(booking.make())
         return self.bound.stop
 
     def _count_tokens(self, usage: Usage) -> int:
@@ -153,32 +161,35 @@ class Spending:
         if self.most is not None and not opener.price.is_given:
             require_tariff(opener.asked, opener.format)
 
-    def reserve(self, opener: SourceOpener, attempt: Attempt) -> None:
-        """Take from the purse what an attempt may cost, before its request; raise if there is no room."""
+    def reserve(self, opener: SourceOpener, attempt: Attempt) -> float:
+        """Reserve what an attempt may cost, before its request; return 0, or the seconds to wait for room."""
         with self._raise_as_function():
-            if (booking := self._plan_booking(opener, attempt)) is not None:
-                self._note(booking, attempt, *booking.make())
+            booking = self._plan_booking(opener, attempt)
+            return 0.0 if booking is None else self._read_reply(booking, attempt, booking.make())
 
-    async def reserve_async(self, opener: SourceOpener, attempt: Attempt) -> None:
-        """Take from the purse as `reserve` does, without waiting in the event loop."""
+    async def reserve_async(self, opener: SourceOpener, attempt: Attempt) -> float:
+        """Reserve what an attempt may cost as `reserve` does, without waiting in the event loop."""
         with self._raise_as_function():
-            if (booking := self._plan_booking(opener, attempt)) is not None:
-                self._note(booking, attempt, *await booking.make_async())
+            booking = self._plan_booking(opener, attempt)
+            return 0.0 if booking is None else self._read_reply(booking, attempt, await booking.make_async())
 
     def _plan_booking(self, opener: SourceOpener, attempt: Attempt) -> Booking | None:
-        """Return what an attempt may cost, less what is taken for the ones before it and was not spent."""
+        """Return what reserves the most that an attempt may cost, in place of those before."""
         self.check(opener)
-        purse = self.purse
-        if purse is None or attempt.mode == "resume":
+        claim = self._claim
+        if claim is None or attempt.mode == "resume":
             return None
-        needed = self._find_needed(purse, opener, attempt) if opener.makes_request else Amount()
-        # Beside a hedge, the first request is still running.
-        is_beside = attempt.mode == "hedge"
-        change = needed if is_beside else needed.plus(self._total).minus(self._taken)
-        return Booking(purse, (change,))
+        claim.is_over = False
+        if not opener.makes_request:
+            return Booking(claim, self._total, (self._total,), "room")
+        request, most = self._find_needed(claim.purse, opener, attempt)
+        if attempt.mode == "hedge":
+            # The first request is still running beside it.
+            return Booking(claim, claim.sure.plus(request), (claim.taken.plus(most),), "room")
+        return Booking(claim, self._total.plus(request), (self._total.plus(most),), "wait", self._total)
 
-    def _find_needed(self, purse: Purse, opener: SourceOpener, attempt: Attempt) -> Amount:
-        """Return the most that the answer to an attempt's request may cost."""
+    def _find_needed(self, purse: Purse, opener: SourceOpener, attempt: Attempt) -> tuple[Amount, Amount]:
+        """Return what an attempt's request costs, and the most that it may cost with its answer."""
         url = "" if opener.asked is None else opener.asked[0]
         limit = attempt.limit_left or opener.limit(format_of_request(url, opener.format))
         if limit is None:
@@ -189,45 +200,53 @@ class Spending:
         size, media = measure_request(opener.asked)
         size += size_of(attempt.message.text) if attempt.asked else 0
         tokens = RequestSize(size, media).count_tokens(_LEAST_BYTES_PER_TOKEN)
-        cost = opener.price.of(Usage(input_tokens=tokens, output_tokens=limit, basis="estimated"))
-        if cost is None and purse.most is not None:
-            raise MisuseError("a Purse of money needs a cost for each request, and price= has returned None")
-        return Amount.of(cost or 0.0, tokens + limit)
+        amounts = list[Amount]()
+        for output in (0, limit):
+            cost = opener.price.of(Usage(input_tokens=tokens, output_tokens=output, basis="estimated"))
+            if cost is None and purse.most is not None:
+                raise MisuseError(
+                    "a Purse of money needs a cost for each request, and price= has returned None"
+                )
+            amounts.append(Amount.of(cost or 0.0, tokens + output))
+        return amounts[0], amounts[1]
 
-    def _note(self, booking: Booking, attempt: Attempt, added: Amount | None, spent: Amount) -> None:
-        """Note what was taken; raise `CostExceeded` if there was no room."""
-        if added is not None:
-            self._taken = self._taken.plus(added)
-            return
-        purse, (change,), _ = booking
+    def _read_reply(self, booking: Booking, attempt: Attempt, reply: PurseReply) -> float:
+        """Return 0 if there was room, or the seconds to wait for it; raise `CostExceeded` for none."""
+        if reply.made == 1:
+            self._wait = _FIRST_WAIT
+            return 0.0
+        wait, self._wait = self._wait, min(2 * self._wait, _MAX_WAIT)
+        if reply.made == 0 and booking.kind == "wait" and (wait := self.find_wait(wait)) > 0:
+            return wait
+        purse, needed = booking.claim.purse, booking.most[0].minus(self._total)
         refusal = (
             "the request was not sent, because the purse has no room for it: it may take "
-            f"{purse.describe(change)} of the {purse.describe(purse.bounds.minus(spent))} that are left"
+            f"{purse.describe(needed)} of the {purse.describe(purse.bounds.minus(reply.spent))} that are left"
         )
+        if reply.made == 0:
+            refusal += f", of which {purse.describe(reply.held)} are reserved for running requests"
         if attempt.mode != "hedge":
             # Without a hedge, the first request goes on.
             self._refusal = refusal
         raise self._make_error(refusal)
 
     def take_more(self) -> Booking | None:
-        """Return what takes more from the purse; None unless the answer has cost more than was taken."""
+        """Return what reserves more; None unless the answer has cost more than was reserved."""
         lacks, self._lacks = self._lacks, None
         return lacks
 
-    def note_booked(self, added: Amount | None, spent: Amount) -> None:
-        """Note what was taken beside the first amount, or stop the answer because there was no room."""
-        if added is not None:
-            self._taken = self._taken.plus(added)
-        elif self.purse is not None:
-            self.bound.stop = f"the purse is empty: {self.purse.compare(spent)}"
+    def note_booked(self, reply: PurseReply) -> None:
+        """Stop the answer if there was no room for more of it."""
+        if self.purse is not None and reply.made != 1:
+            self.bound.stop = f"the purse is empty: {self.purse.compare(reply.spent.plus(reply.held))}"
 
     def take_booking(self) -> Booking | None:
         """Return what books the cost of the answer once it has ended; None if nothing is to be booked."""
-        change = self._total.minus(self._taken)
-        if self.purse is None or not any(change):
+        claim, total = self._claim, self._total
+        if claim is None or (claim.is_over and claim.taken == total):
             return None
-        self._taken = self._total
-        return Booking(self.purse, (change,), bounded=False)
+        claim.is_over = True
+        return Booking(claim, total, (total,), "note")
 
     @property
     def _total(self) -> Amount:

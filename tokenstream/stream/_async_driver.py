@@ -54,7 +54,7 @@ class AsyncDriver(Driver):
                 source.discard()
             raise
         self._booking: Any = None
-        """The amount that the next read takes from a purse first; None for nothing."""
+        """The amount that the next read reserves in a purse first; None for nothing."""
         self._next_source: LazySource | None = None
         """The source to read once the previous one is closed; None if no other source is planned."""
         self.awaited_guards: AwaitedGuards | None = None
@@ -438,10 +438,10 @@ class AsyncDriver(Driver):
         self._booking = booking  # the next read makes it, in a thread
 
     async def _book(self, booking: Any) -> None:  # noqa: ANN401 - a `Booking`
-        """Take more from a purse, unless the stream was stopped; after a cancellation, the next read does."""
+        """Reserve more in a purse, unless the stream was stopped; a cancelled call is repeated."""
         with self.pump.hold():
             try:
-                self.note_booked(*await booking.make_async())
+                self.note_booked(await booking.make_async())
             except PurseUnavailable as error:
                 self._booking = None
                 self.fail_booking(error)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._answer.usage import BYTES_PER_TOKEN
+from tokenstream._basics.elsewhere import explain_names
 from tokenstream._basics.text_log import size_of
 from tokenstream.message import Usage
 
@@ -68,12 +69,13 @@ def find_tokens_left(limit: int, counted: int, message: Message) -> int:
 class AttemptDecision:
     """A decision on an attempt, returned by `Retry.on_retry` and made by a method of the `Attempt`."""
 
-    verb: Literal["skip", "stop", "send"]
-    """"skip" for the next route, "stop" for the error, "send" for another payload."""
+    verb: Literal["skip", "send"]
+    """"skip" for the next route, "send" for another payload."""
     payload: Any = None
     """The JSON to send; only with "send"."""
 
 
+@explain_names({"stop": "raise an exception in on_retry, which ends the stream; skip() asks the next route"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """An attempt that is about to be made, with all that the caller's `open` needs to write the request.
@@ -200,13 +202,6 @@ class Attempt:
             ...     return attempt.skip() if attempt.route == "local" else None
         """
         return AttemptDecision("skip")
-
-    def stop(self) -> AttemptDecision:
-        """Return the decision to make no further attempt: the stream ends with the error.
-
-        Return it from `Retry.on_retry`.
-        """
-        return AttemptDecision("stop")
 
     def with_payload(self, payload: Any) -> AttemptDecision:  # noqa: ANN401 - any JSON value
         """Return the decision to send another payload with this attempt, and only with this one.

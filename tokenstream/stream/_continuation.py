@@ -13,8 +13,6 @@ from tokenstream.message import Citation, Message, ReasoningPart, ServerToolCall
 from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.message import Part
 
@@ -52,11 +50,6 @@ class Continuation:
     message: Message
     prefix: Prefix | None = None
     """Fields for a request whose last turn is the answer itself; None if a user's turn asks to continue."""
-    ask: str | Callable[[str], str] | None = None
-    """The text of the user's turn, or a function that makes it from the answer's last words.
-
-    None for the default text.
-    """
     at_limit: bool = False
     """True if the answer did not break off, but has reached its output limit."""
     left_out: set[str] = field(default_factory=set[str], compare=False)
@@ -67,17 +60,12 @@ class Continuation:
         """The text of the user's turn that asks the model to continue."""
         # The default text quotes the last words, and says if white space follows them.
         last_words = anchor_of(self.message.text)
-        if self.ask is None:
-            ends_in_space = self.message.text[-1:].isspace()
-            return _DEFAULT_QUESTION.format(
-                cause=_LIMIT if self.at_limit else _BREAK,
-                tail=last_words,
-                space=_SPACE if ends_in_space else _NO_SPACE,
-            )
-        question: Any = self.ask(last_words) if callable(self.ask) else self.ask
-        if not isinstance(question, str) or not question.strip():
-            raise MisuseError(f"ask= must give the text of a user turn, not {type(question).__name__}")
-        return question
+        ends_in_space = self.message.text[-1:].isspace()
+        return _DEFAULT_QUESTION.format(
+            cause=_LIMIT if self.at_limit else _BREAK,
+            tail=last_words,
+            space=_SPACE if ends_in_space else _NO_SPACE,
+        )
 
     def write_request(self, payload: JsonObject) -> JsonObject:
         """Return the request for the rest of the answer, made from the first one; see `Attempt.request`."""

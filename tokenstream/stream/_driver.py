@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
 from weakref import ref
 
+from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream._basics.kept_errors import FunctionFailed, frameless, raised_anew
 from tokenstream._basics.request_facts import mask_of
 from tokenstream._pipeline.machine import Machine
@@ -22,7 +23,7 @@ from tokenstream.stream._opening import claim_reorder, prepare, prepare_machine
 from tokenstream.stream._options import CLOCKS, Options
 from tokenstream.stream._reading.items import END, LOST, NOTHING, WAITED, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.silence import RestLimits, Silence
-from tokenstream.stream._refusals import UncopyableObject, concurrent_read_error, interrupted_read_error
+from tokenstream.stream._refusals import concurrent_read_error, interrupted_read_error
 from tokenstream.stream._views.aspects import Cursors
 
 if TYPE_CHECKING:
@@ -513,13 +514,13 @@ class Driver(UncopyableObject):
         return None if self.recovery is None else self.recovery.spending
 
     def book(self, booking: Any) -> None:  # noqa: ANN401 - a `Booking`
-        """Take more from a purse before the next read."""
+        """Reserve more in a purse before the next read."""
         raise NotImplementedError
 
-    def note_booked(self, added: Any, spent: Any) -> None:  # noqa: ANN401 - an `Amount` or None, and an `Amount`
-        """Note what more was taken from a purse, or stop the answer because nothing was."""
+    def note_booked(self, reply: Any) -> None:  # noqa: ANN401 - a `Reply`
+        """Stop the answer if a purse had no room for more of it."""
         if self.machine.way.guarding is not None:
-            self.machine.way.guarding.call(lambda: self._spending.note_booked(added, spent))
+            self.machine.way.guarding.call(lambda: self._spending.note_booked(reply))
 
     def fail_booking(self, error: StreamError) -> NoReturn:
         """End the stream with the error of a purse that cannot be used."""

@@ -411,7 +411,7 @@ class SyncDriver(Driver):
 
     def book(self, booking: Any) -> None:  # noqa: ANN401 - a `Booking`
         try:
-            self.note_booked(*booking.make())
+            self.note_booked(booking.make())
         except PurseUnavailable as error:
             self.fail_booking(error)
 

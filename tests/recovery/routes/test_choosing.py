@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -15,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask, read
 from tests.support.clocks import on
-from tests.support.either import Each, connect_in, inside, read_whole, run_in
+from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.raised import is_same_error
 from tests.support.timing import PATIENCE
 from tokenstream import Message, Retry, Route, Routes, Usage, aconnect, connect, resilient, testing
@@ -153,103 +151,6 @@ class TestARouteThatFails:
         assert len(found) == 8
 
 
-class TestTheOrder:
-    """`Retry(order=…)`, which uses what the routes remember."""
-
-    def test_begins_with_the_fastest_route_once_each_was_measured(self) -> None:
-        """The seconds to the first content count; a route that was never measured is tried first."""
-        slow, fast = Provider("openai-chat"), Provider("anthropic")
-        clock = testing.VirtualClock(100)
-
-        def take_a_second() -> bool:
-            clock.advance(1)
-            return True
-
-        slow.when = take_a_second
-        routes = [slow.route(), fast.route()]
-
-        assert [_order("latency", routes, clock) for _ in range(4)] == [
-            ["chat.test"],
-            ["claude.test"],
-            ["claude.test"],
-            ["claude.test"],
-        ]
-
-    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-    def test_does_not_begin_again_with_a_route_that_has_lost_a_race(self, backend: str) -> None:
-        slow, fast = Provider("openai-chat"), Provider("anthropic")
-        slow.delay = 30
-
-        slow_route, fast_route = slow.route(is_async=True), fast.route(is_async=True)
-        assert _raced(backend, slow_route, fast_route) == ["chat.test", "claude.test"]
-        assert _raced(backend, slow_route, fast_route)[0] == "claude.test"
-
-    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-    def test_counts_the_time_to_the_content_and_not_to_its_reading(self, backend: str) -> None:
-        """What happens once a race is decided, as a price is asked for, makes its winner no slower."""
-        head = testing.script().text("A").usage(input_tokens=3).finish("stop").chunks("anthropic")[0]
-        silent, fast = Provider("anthropic"), Provider("openai-chat")
-
-        async def body() -> AsyncIterator[bytes]:
-            yield head
-            await anyio.sleep_forever()
-
-        def answer(_: httpx.Request) -> httpx.Response:
-            return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body())
-
-        def price(_: Usage) -> float:
-            _wait(0.05)
-            return 0.0
-
-        client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-        silent_route = Route(silent.url, json=silent.payload, client=client, price=price)
-        fast_route = fast.route(is_async=True)
-        asked = [_raced(backend, silent_route, fast_route)[0] for _ in range(2)]
-        assert asked == ["claude.test", "chat.test"]
-
-    def test_reads_the_route_that_comes_first_in_its_own_format(self) -> None:
-        """The formats that two routes name are not mixed up when they change places."""
-        chat, claude = Provider("openai-chat", DOWN), Provider("anthropic")
-        routes = [chat.route(format="openai-chat"), claude.route(format="anthropic")]
-
-        assert _order("latency", routes) == ["chat.test", "claude.test"]
-        assert _order("latency", routes) == ["claude.test"]
-
-    def test_leaves_a_first_request_that_is_no_route_in_its_place(self) -> None:
-        """Nothing is remembered of it, so a route that has worked does not replace it for good."""
-        first, second = Provider("openai-chat"), Provider("anthropic")
-        route = second.route()
-        _order("latency", [route])
-
-        retry = Retry(attempts=1, routes=Routes(route, order="latency"))
-        with connect(first.url, json=first.payload, client=first.client(), retry=retry) as stream:
-            stream.final()
-
-        assert [report.route for report in stream.attempts] == ["chat.test"]
-
-    def test_by_the_last_success_is_gone(self) -> None:
-        """A route that is down is left out by itself, which the error says."""
-        gone: Any = "last"
-        with pytest.raises(MisuseError, match="left out by itself"):
-            Routes(order=gone)
-
-    def test_leaves_functions_at_the_end(self) -> None:
-        """Nothing is remembered of them."""
-        first, second = Provider("openai-chat", DOWN), Provider("anthropic")
-        other = Provider("gemini")
-        routes = Routes(
-            lambda: connect(other.url, json=other.payload, client=other.client()),
-            second.route(),
-            order="latency",
-        )
-        retry = Retry(attempts=1, routes=routes)
-
-        with connect(first.route(), retry=retry) as stream:
-            stream.final()
-
-        assert [report.route for report in stream.attempts] == ["chat.test", "claude.test"]
-
-
 class TestAnAnswerThatHasToBeGood:
     """`Retry(accept=…)`: a type, or a function of the message."""
 
@@ -336,11 +237,10 @@ class TestAnAnswerThatHasToBeGood:
         assert is_same_error(found.reports[-1].error, found.error)
 
     @in_each_world
-    @pytest.mark.parametrize("verb", ["skip", "stop"])
-    def test_is_in_the_error_also_if_on_retry_ends_the_attempts(self, world: str, verb: str) -> None:
+    def test_is_in_the_error_also_if_on_retry_ends_the_attempts(self, world: str) -> None:
         """Nothing that had arrived is lost."""
         cheap = Provider("openai-chat", Behaviour("early_end", 3))
-        retry = Retry(attempts=2, accept=_any, wait=0, on_retry=lambda attempt: getattr(attempt, verb)())
+        retry = Retry(attempts=2, accept=_any, wait=0, on_retry=lambda attempt: attempt.skip())
 
         found = ask(world, cheap, retry, attempts=2)
 
@@ -375,6 +275,24 @@ class TestMoney:
         assert stream.attempts[0].usage.basis == "estimated"
         assert costs == [_cents(stream.attempts[0].usage), pytest.approx(27)]
         assert stream.cost == sum(costs)
+
+    def test_the_requests_of_functions_have_the_prices_of_their_routes(self) -> None:
+        """A function has the price of its route also where it is asked first."""
+        said = testing.script().text("Hello")
+        first = Route(open=lambda: said.chunks("openai-chat"), price=_cents, name="first")
+        second = Route(
+            open=lambda: said.usage(output_tokens=3).finish().chunks("anthropic"),
+            format="anthropic",
+            price=_written,
+        )
+        stream = resilient(first, Retry(mode="restart", wait=0, routes=second))
+
+        assert stream.final().text == "Hello"
+        assert [(report.route, report.cost) for report in stream.attempts] == [
+            ("first", 2),
+            ("first", 2),
+            ("<lambda>", 3),
+        ]
 
     def test_no_attempt_begins_once_the_bound_is_reached(self) -> None:
         """The error has a note that the money is used up, and no further request is sent."""
@@ -498,14 +416,16 @@ class TestMoney:
         assert len(called) == 1
 
     @in_each_world
-    def test_a_price_that_raises_ends_an_answer_that_it_bounds(self, world: str) -> None:
+    @pytest.mark.parametrize("refused", [None, {"error": {"message": "busy"}}])
+    def test_a_price_that_raises_ends_an_answer_that_it_bounds(self, world: str, refused: Any) -> None:
         """Nothing would bound it any more. The error tells what has raised the exception."""
-        first = Provider("openai-chat")
+        plan = [] if refused is None else [Behaviour("refused", status=503, body=refused)]
+        first = Provider("openai-chat", *plan)
 
         def price(_: Usage) -> float:
             raise LookupError("no price for this model")
 
-        found = ask(world, first, Retry(most=10), price=price)
+        found = ask(world, first, Retry(most=10, wait=0), price=price)
 
         assert isinstance(found.error, GuardFailed)
         assert isinstance(found.error.__cause__, LookupError)
@@ -572,21 +492,6 @@ def _asked(clock: testing.VirtualClock, *routes: Route) -> list[str | None]:
     with on(clock, resilient, nowhere, Retry(attempts=1, routes=routes, wait=0)) as stream:
         assert stream.final().text == TRUTH
     return [report.route for report in stream.attempts][1:]
-
-
-def _order(order: Any, routes: list[Route], clock: Callable[[], float] = time.monotonic) -> list[str | None]:
-    first, *others = routes
-    retry = Retry(attempts=1, routes=Routes(*others, order=order), wait=0)
-    with on(clock, connect, first, retry=retry) as stream:
-        assert stream.final().text == TRUTH
-    return [report.route for report in stream.attempts]
-
-
-def _raced(backend: str, first: Route, second: Route) -> list[str | None]:
-    """Return the routes that were asked for one answer, the faster one of earlier answers first."""
-    retry = Retry(routes=Routes(second, hedge_after=0.01, order="latency"))
-    stream = read_whole(backend, lambda: aconnect(first, retry=retry))
-    return [report.route for report in stream.attempts]
 
 
 def _first_asked(first: Route, second: Route) -> str | None:

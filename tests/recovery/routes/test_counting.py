@@ -144,20 +144,20 @@ def test_a_function_comes_after_the_attempts_of_the_route_that_is_asked_first(
         start: Any = connect if world == "sync" else aconnect
         return start(second.url, json=second.payload, client=second.client(is_async=world != "sync"))
 
-    found = ask(world, first, Retry(attempts=policy, routes=[other], wait=0), attempts=own)
+    found = ask(world, first, Retry(attempts=policy, routes=Route(open=other), wait=0), attempts=own)
 
     assert found.text == TRUTH
     assert [len(first.requests), len(second.requests)] == [count, 1]
 
 
-def test_an_unread_connect_is_a_route_for_one_answer() -> None:
+def test_a_function_has_attempts_of_its_own() -> None:
     first, second, _ = _providers([DOWN] * 9, [DOWN] * 9, [])
-    other = connect(second.url, json=second.payload, client=second.client())
+    other = Route(open=lambda: connect(second.url, json=second.payload, client=second.client()), attempts=3)
 
     found = read("sync", first, lambda _: Retry(attempts=1, routes=other, wait=0))
 
     assert isinstance(found.error, StatusError)
-    assert [len(first.requests), len(second.requests)] == [1, 1]
+    assert [len(first.requests), len(second.requests)] == [1, 3]
 
 
 def test_a_route_is_the_first_request_as_well() -> None:

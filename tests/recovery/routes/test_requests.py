@@ -12,7 +12,7 @@ from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
 from tests.support.either import connect_in, read_whole
 from tokenstream import Deadlines, Retry, Route, Routes, Seam, aconnect, connect, resilient, testing
-from tokenstream.errors import MisuseError, StatusError, StreamStalled
+from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.recovery import Attempt
 from tokenstream.testing import serve
 
@@ -88,14 +88,14 @@ def test_on_retry_can_leave_out_the_request_without_a_refused_prefix() -> None:
     assert [len(each.requests) for each in (first, second)] == [2, 1]
 
 
-def test_on_retry_can_stop_the_attempts() -> None:
-    """The error is raised, and a note says who wanted it so."""
+def test_on_retry_ends_the_attempts_by_an_exception() -> None:
+    """An attempt cannot be stopped, which the error says."""
     first, second = Provider("openai-chat", DOWN), Provider("anthropic")
+    stop: Any = lambda attempt: attempt.stop()  # noqa: E731 - as a user writes it
 
-    found = read("sync", first, lambda _: Retry(routes=[second.route()], on_retry=Attempt.stop))
+    with pytest.raises(AttributeError, match="raise an exception in on_retry, which ends the stream"):
+        read("sync", first, lambda _: Retry(routes=[second.route()], on_retry=stop))
 
-    assert isinstance(found.error, StatusError)
-    assert any("on_retry has stopped" in note for note in found.error.__notes__)
     assert (len(first.requests), second.requests) == (1, [])
 
 

@@ -10,7 +10,7 @@ from tests.recovery.attempts import in_each_world, play
 from tests.recovery.continuing import GIVEN, GO_ON, PREFIX, TEXT, cut, goes_on, obeys, says
 from tests.stream.guards.support import ANSWER, guarded, never
 from tests.support.wire import DONE, chat
-from tokenstream import Message, Retry
+from tokenstream import Message, Retry, Route
 from tokenstream.errors import GuardFailed
 from tokenstream.events import Resumed
 from tokenstream.testing import script
@@ -65,7 +65,7 @@ def test_a_guard_that_fails_is_not_asked_elsewhere(world: str) -> None:
         raise ValueError("no model")
 
     whole = ANSWER.chunks("openai-chat")
-    retry = Retry(wait=0, mode="restart", routes=[lambda _: pytest.fail("asked")])
+    retry = Retry(wait=0, mode="restart", routes=Route(open=lambda _: pytest.fail("asked")))
     played = play(world, [whole, whole], retry, guarded(fail, first_tokens=2))
 
     assert (GuardFailed, 1) == (type(played.error), len(played.asked))

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from weakref import WeakValueDictionary
 
+from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream.errors import MisuseError
 from tokenstream.relay._attribution import ServedAnswer, find_asked_host, make_answer_id, report_ended
 from tokenstream.relay._events_in import close_stream
@@ -47,7 +48,7 @@ _DRAIN_SECONDS = 25.0
 _CLOSED = "the journal was closed: the server is being shut down"
 
 
-class Journal:
+class Journal(UncopyableObject):
     """Records answers while they stream, so that any number of readers can follow from any position.
 
     A *producer* is the task that reads an answer's stream and records it; it goes on when the
@@ -78,6 +79,8 @@ class Journal:
         >>> anyio.run(main)
         [1, 2, 3, 4, 5, 6]
     """
+
+    _uncopyable = "it has connections and tasks: make one in each process; those with one Redis share it"
 
     def __init__(self, storage: Storage, *, lease: float = 15.0, drain: float | None = None) -> None:
         if lease <= 0 or (drain is not None and drain < 0):

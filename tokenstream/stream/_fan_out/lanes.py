@@ -18,10 +18,10 @@ from heapq import heappop, heappush
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
+from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream._basics.kept_errors import as_raised
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._base import find_driver
-from tokenstream.stream._refusals import UncopyableObject
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -6,9 +6,9 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream.errors import MisuseError
 from tokenstream.stream._fan_out.queue import NEWS, PATIENCE
-from tokenstream.stream._refusals import UncopyableObject
 from tokenstream.stream._views.aspects import Cursors
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import threading
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources.kinds import SKIPPED, SourceHolder
+from tokenstream._sources.kinds import SKIPPED, LazySource, SourceHolder
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.read_limit import LEAST_SECONDS, ReadLimit
 from tokenstream.stream._reading.wake import ReadTimer, shut_down
@@ -15,7 +15,7 @@ from tokenstream.stream._reading.wake import ReadTimer, shut_down
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tokenstream._sources.kinds import LazySource, LimitRead, SyncSource
+    from tokenstream._sources.kinds import LimitRead, SyncSource
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.items import ArrivalBell, TimedItem
@@ -337,6 +337,9 @@ class Pump(SourceHolder["SyncSource"]):
                 return WAITED
             raise
         self.replace(source)
+        if isinstance(source, LazySource):
+            # It is to be opened again after a wait.
+            return WAITED
         return SourceOpened(source, late=timer is not None and timer.fired)
 
     # -- ending ------------------------------------------------------------

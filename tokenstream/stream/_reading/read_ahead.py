@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources.kinds import keep
+from tokenstream._sources.kinds import LazySource, keep
 from tokenstream.stream._log import log
 from tokenstream.stream._reading.items import MAX_AHEAD, SourceOpened
 from tokenstream.stream._reading.wake import shut_down
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream._basics.loose import Action
-    from tokenstream._sources.kinds import LazySource, LimitRead, SyncSource
+    from tokenstream._sources.kinds import LimitRead, SyncSource
     from tokenstream.stream._reading.items import ArrivalBell
 
 CHECK_SECONDS = 0.1
@@ -203,12 +203,15 @@ class ReadAhead:
 
     def _open(self, opening: LazySource) -> bool:
         """Open the source after its delay; return False if the thread should end."""
-        with self._changed:
-            self._is_reading = False
-            if self._changed.wait_for(lambda: self._should_end, opening.wait):
-                return False
-            self._is_reading, self._opening = True, None
-        source = self._opened = opening.open()
+        source: Any = opening
+        while isinstance(source, LazySource):
+            with self._changed:
+                self._is_reading = False
+                if self._changed.wait_for(lambda: self._should_end, source.wait):
+                    return False
+                self._is_reading, self._opening = True, None
+            source = source.open()
+        self._opened = source
         self._chunks, self._socket = source.chunks, source.socket
         return self._put_item(SourceOpened(source))
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from weakref import ref
 
+from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream.errors import StreamError
 from tokenstream.stream._async_driver import AsyncDriver
-from tokenstream.stream._refusals import UncopyableObject
 from tokenstream.stream._session.lane_reader import AsyncLaneReader, LaneReader
 from tokenstream.stream._sync_driver import SyncDriver
 

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, NoReturn, TypeA
 
 from typing_extensions import TypeVar
 
-from tokenstream._basics.elsewhere import UnsupportedUse
+from tokenstream._basics.elsewhere import UncopyableObject, UnsupportedUse
 from tokenstream._basics.loose import ErasedGeneric
 from tokenstream.errors import StreamError
 from tokenstream.message import ToolCall
 from tokenstream.stages._protocols import NULL
-from tokenstream.stream._refusals import UncopyableObject
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.delivery_log import Reading
