@@ -15,7 +15,7 @@ from tests.calls_in_text.support import BARE, WRITERS, make_call
 from tests.calls_in_text.test_streams import HERMES, body, look
 from tests.recovery.routes.providers import Behaviour, Provider
 from tests.session import servers
-from tests.session.servers import Line, LiveServer, RealtimeServer, ResponsesServer, Server, serving
+from tests.session.servers import LiveServer, RealtimeServer, ResponsesServer, Server, serving
 from tests.session.talks import COLOURS, talking
 from tests.support.either import connect_in, read_whole
 from tokenstream import Retry, Route, Router, Routes, Session, Stream, Tags, Tools, resilient, testing
@@ -328,15 +328,10 @@ def test_gemini_live_learns_the_results_of_calls_in_the_text_after_its_own(monke
     """Gemini Live waits for the others in the middle of its turn, and a text would interrupt it."""
 
     class Both(LiveServer):
-        def answer(self, line: Line) -> None:
-            if self.answers:
-                super().answer(line)
-                return
-            self.answers += 1
-            turn = {"role": "model", "parts": [{"text": f"{HERMES}\n"}]}
-            call = {"id": "call_own", "name": "look", "args": {"at": "y"}}
-            self.send(line, {"serverContent": {"modelTurn": turn}})
-            self.send(line, {"toolCall": {"functionCalls": [call]}})
+        def script(self, reply: Any) -> testing.Script:
+            if self.answers > 1:
+                return super().script(reply)
+            return testing.script().text(f"{HERMES}\n").tool_call("look", {"at": "y"}, id="call_own")
 
     monkeypatch.setattr(servers, "reply_to", lambda _items: "Done.")
     served = Both()

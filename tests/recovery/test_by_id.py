@@ -192,9 +192,6 @@ class LateServer(Server):
         if self.api == "openai-realtime":
             self.send(line, {"type": "session.created", "session": {"type": "realtime"}})
 
-    def kind_of(self, payload: Payload) -> str:
-        return str(payload.get("type") or next(iter(payload)))
-
     def take(self, line: Line, payload: Payload) -> None:
         kind = self.kind_of(payload)
         if kind == "setup":

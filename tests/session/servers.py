@@ -1,22 +1,20 @@
-"""Scripted servers of the three APIs that answer over a WebSocket.
+"""The sessions of `tokenstream.testing`, with a conversation in which lost and doubled questions show.
 
-Each server knows a conversation the way the real one does: per connection, or stored. Its answers repeat
-all questions that it knows, so that a lost or doubled question shows in the text.
+The protocols are the kit's. Its answers repeat all questions that the server knows. A test can intervene at
+each message: it changes what is taken and sent, holds messages back, and ends connections where it wants to.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import queue
 import random
 import socket
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from email.message import Message
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
@@ -24,112 +22,208 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection, serve
 
-from tests.support.timing import PATIENCE
+from tests.support.timing import PATIENCE, wait_for
+from tokenstream import testing
+from tokenstream.testing._serve.sessions.openai_responses import ResponsesSession
+from tokenstream.testing._serve.sessions.realtime import GeminiLiveSession, RealtimeSession
+from tokenstream.testing._serve.sessions.session import PlayedAnswer, ServedSession, SessionStore
 
 Payload = dict[str, Any]
+Pause = Callable[["Line", int], object]
 PATHS = {
     "openai-responses": "/v1/responses",
     "openai-realtime": "/v1/realtime",
     "gemini-live": "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
 }
+_PIECES = {"response.output_text.delta", "response.output_audio_transcript.delta"}
 
 
 class Hangup(Exception):
     """Ends a connection, with a close code; None to break it without a closing frame."""
 
-    def __init__(self, code: int | None = 1000) -> None:
+    def __init__(self, code: int | None = 1000, reason: str = "") -> None:
         super().__init__(code)
         self.code = code
+        self.reason = reason
 
 
-@dataclass
-class Line:
+class Line(ServedSession):
     """One connection of a client."""
 
-    number: int
-    connection: ServerConnection
-    lane: str = ""
-    inbox: queue.Queue[Payload | None] = field(default_factory=queue.Queue)
-    cancelled: threading.Event = field(default_factory=threading.Event)
-    items: list[Payload] = field(default_factory=list)
-    """What the server of an API with conversations has in its conversation."""
-    cache: dict[str, list[Payload]] = field(default_factory=dict)
-    """The items of each response that this connection remembers."""
-    audio: dict[str, int] = field(default_factory=dict)
-    """The bytes of audio of each item."""
-    pause: Callable[[Line, int], object] = lambda _line, _number: None
-    """Called before each piece of the answer in progress."""
+    def __init__(self, server: Server, connection: ServerConnection) -> None:
+        handshake = testing.Request(method="GET", path=server.path, headers=Message(), body=b"")
+        choose = lambda request: server.answer(self, [*request.conversation])  # noqa: E731 - it needs the line
+        super().__init__(handshake, choose, server.store)
+        self.number = len(server.lines)
+        self.connection = connection
+        self.lane = ""
+        """The lane of the message that is sent next."""
+        self.is_idle = False
+        """True while the server has nothing to say."""
+        self.has_ended = False
+        """True once an answer has ended, until the server has been told."""
+        self._server = server
+        self._pauses: dict[str, tuple[Pause, int]] = {}
+        """The pause of the answer in each lane, and the number of the next piece."""
 
     def settle(self) -> None:
         """Wait until the server has nothing more to say, and the client has taken in all that was said.
 
         An answer ends for a client before the server has sent what follows it, such as a farewell.
         """
-        self.inbox.join()
+        wait_for(lambda: self.is_idle)
         # A client answers a ping before it hands on what came together with it, but after what came before.
         for _ in range(2):
             assert self.connection.ping().wait(PATIENCE)
 
-    def wait_for_message(self) -> bool:
-        """Wait until the client has sent something, or has left."""
-        due = time.monotonic() + PATIENCE
-        while self.inbox.empty() and time.monotonic() < due:
-            time.sleep(0.002)
-        return not self.inbox.empty()
+    def handle(self, request: Payload) -> None:
+        self._server.received.append((self.number, request))
+        if not (self._server.ignores_cancel and request.get("type") == "response.cancel"):
+            self._server.take(self, request)
+
+    def obey(self, request: Payload) -> None:
+        """Act on a message as the kit's server does."""
+        super().handle(request)
+
+    def may_begin(self, request: Payload) -> bool:
+        self._pauses[request.get("stream_id") or ""] = self._server.pause, 0
+        return self._server.may_begin(self, request) and super().may_begin(request)
+
+    def finish_turn(self, turn: PlayedAnswer) -> None:
+        super().finish_turn(turn)
+        self.has_ended = True
+
+    @property
+    def outbox(self) -> int:
+        """Number of messages that belong to no answer in progress and have not been sent."""
+        return len(self._out)
+
+    def take_one(self) -> Payload | None:
+        """Return the next message that is not held back, of the answer of which the most is left."""
+        self.now = time.monotonic()
+        if self._out:
+            return self._load(self._out.popleft())
+        for turn in sorted(self.turns.values(), key=lambda each: -len(each.messages)):
+            if turn.messages and not self._is_held(turn):
+                return self._load(self._next_message())
+        return None
+
+    @property
+    def _next_turn(self) -> PlayedAnswer | None:
+        return self.turns.get(self.lane)
+
+    @staticmethod
+    def _load(data: bytes | None) -> Payload:
+        payload: Payload = json.loads(data or b"{}")
+        return payload
+
+    def _is_held(self, turn: PlayedAnswer) -> bool:
+        self.lane, message = turn.lane, self._load(turn.messages[0][1])
+        pause, number = self._pauses[turn.lane]
+        is_piece = message.get("type") in _PIECES or "modelTurn" in message.get("serverContent", {})
+        if self._server.holds(self, message) or (is_piece and pause(self, number)):
+            return True
+        self._pauses[turn.lane] = pause, number + is_piece
+        return False
 
 
-def wait_after(number: int) -> Callable[[Line, int], None]:
+def wait_after(number: int) -> Pause:
     """Return a pause after so many pieces, until the answer is cancelled."""
+    return lambda _line, piece: piece >= number
 
-    def pause(line: Line, piece: int) -> None:
-        if piece >= number:
-            line.cancelled.wait(PATIENCE)
 
-    return pause
+def spaced(seconds: float) -> Pause:
+    """Return a pause before each piece."""
+    due: dict[tuple[str, int], float] = {}
+    return lambda line, piece: (
+        time.monotonic() < due.setdefault((line.lane, piece), time.monotonic() + seconds)
+    )
 
 
 def no_pause(_line: Line, _number: int) -> None:
     """Go on at once."""
 
 
-class Server(ABC):
+class Server:
     """A server that answers in one thread for each connection, in pieces of so many characters."""
 
     path = "/"
+    format = ""
+    line_type: type[Line] = Line
 
     def __init__(self, pieces: int = 7) -> None:
         self.pieces = pieces
+        self.store = SessionStore()
         self.received: list[tuple[int, Payload]] = []
         """What clients have sent, each with the number of its connection."""
         self.lines: list[Line] = []
         self.sent = 0
         """Number of messages sent on all connections."""
+        self.refusals: list[str] = []
+        """The codes of errors that were sent."""
         self.hangups: dict[int, int | None] = {}
         """Close codes by the number of the message after which the connection ends."""
-        self.pause: Callable[[Line, int], object] = no_pause
-        """Called before each piece of an answer; another one is for the answers that begin from then on."""
+        self.pause: Pause = no_pause
+        """Returns true to hold a piece of an answer back; another one is for answers that begin later."""
         self.ignores_cancel = False
         self.refuses_handshakes = 0
         """Number of further handshakes to answer with the status 503."""
         self.url = ""
-        self._ids = 0
 
     def kinds(self, line: int | None = None) -> list[str]:
         return [self.kind_of(payload) for number, payload in self.received if line in (None, number)]
 
     def kind_of(self, payload: Payload) -> str:
-        return str(payload.get("type", ""))
+        return str(payload.get("type") or next(iter(payload)))
 
     @property
     def are_closed(self) -> bool:
         """True if no connection is open any more."""
         return all(line.connection.close_code is not None or not line.connection.state for line in self.lines)
 
-    def new_id(self, kind: str) -> str:
-        self._ids += 1
-        return f"{kind}_{self._ids}"
+    # -- for tests to override ---------------------------------------------------
 
-    # -- one connection --------------------------------------------------------
+    def begin(self, line: Line) -> None:
+        """Act on a new connection, whose client has been greeted."""
+
+    def take(self, line: Line, payload: Payload) -> None:
+        """Act on a message of a client."""
+        line.obey(payload)
+
+    def may_begin(self, line: Line, asked: Payload) -> bool:
+        """Return True to answer a message that asks for an answer."""
+        return True
+
+    def answer(self, line: Line, items: list[Payload]) -> testing.Recording:
+        """Return the answer to a conversation."""
+        return self.script(reply_to(items)).finish().recording(self.format)
+
+    def script(self, reply: str | Payload) -> testing.Script:
+        if isinstance(reply, str):
+            return testing.script().text(*self.cut(reply))
+        return testing.script().tool_call(reply["name"], reply["arguments"])
+
+    def holds(self, line: Line, message: Payload) -> bool:
+        """Return True to hold a message of an answer back for a while."""
+        return False
+
+    def send(self, line: Line, payload: Payload) -> None:
+        """Send a message, and end the connection if a hang-up is planned after it."""
+        line.connection.send(json.dumps(payload))
+        self.sent += 1
+        if payload.get("type") == "error":
+            self.refusals.append(payload["error"].get("code"))
+        if self.sent in self.hangups:
+            raise Hangup(self.hangups[self.sent])
+
+    def end(self, line: Line) -> None:
+        """Act on the end of an answer, all of which was sent."""
+
+    def cut(self, text: str) -> Iterator[str]:
+        for start in range(0, len(text), self.pieces):
+            yield text[start : start + self.pieces]
+
+    # -- one connection ------------------------------------------------------------
 
     def greet(self, connection: ServerConnection, _request: object) -> Any:
         if not self.refuses_handshakes:
@@ -138,42 +232,43 @@ class Server(ABC):
         return connection.respond(503, "busy")
 
     def play(self, connection: ServerConnection) -> None:
-        line = Line(len(self.lines), connection)
+        line = self.line_type(self, connection)
         self.lines.append(line)
-        answering = threading.Thread(target=self._answer_all, args=(line,))
-        answering.start()
-        try:
-            self.begin(line)
-            for message in connection:
-                payload = json.loads(message)
-                self.received.append((line.number, payload))
-                if self.is_cancel(payload):
-                    if not self.ignores_cancel:
-                        self.note_cancel(line)
-                        line.cancelled.set()
-                else:
-                    line.inbox.put(payload)
-        except Hangup as hangup:
-            self._hang_up(line, hangup)
-        except ConnectionClosed:
-            pass
-        finally:
-            line.inbox.put(None)
-            line.cancelled.set()
-            answering.join()
+        with suppress(ConnectionClosed):
+            try:
+                line.start(time.monotonic())
+                while self._say_next(line):
+                    pass
+                self.begin(line)
+                while True:
+                    self._go_on(line)
+            except Hangup as hangup:
+                self._hang_up(line, hangup)
+            finally:
+                line.is_idle = True
 
-    def _answer_all(self, line: Line) -> None:
+    def _go_on(self, line: Line) -> None:
+        """Send a message if there is one, and take one if there is one."""
+        has_more = self._say_next(line)
         try:
-            while (payload := line.inbox.get()) is not None:
-                line.pause = self.pause
-                try:
-                    self.take(line, payload)
-                finally:
-                    line.inbox.task_done()
-        except Hangup as hangup:
-            self._hang_up(line, hangup)
-        except ConnectionClosed:
-            pass
+            message = line.connection.recv(timeout=0 if has_more else 0.002)
+        except TimeoutError:
+            line.is_idle = not has_more
+        else:
+            line.is_idle = False
+            line.receive(message, time.monotonic())
+
+    def _say_next(self, line: Line) -> bool:
+        """Send the next message; return False if there is none."""
+        if line.has_ended and not line.outbox:
+            line.has_ended = False
+            self.end(line)
+        payload = line.take_one()
+        if payload:
+            self.send(line, payload)
+        elif payload is None and line.ending is not None:
+            raise Hangup(*line.ending.close_frame or (None,))
+        return payload is not None
 
     @staticmethod
     def _hang_up(line: Line, hangup: Hangup) -> None:
@@ -181,31 +276,7 @@ class Server(ABC):
             # Both directions, as when the network breaks.
             line.connection.socket.shutdown(socket.SHUT_RDWR)
         else:
-            line.connection.close(hangup.code, "")
-
-    def send(self, line: Line, payload: Payload) -> None:
-        """Send a message, and end the connection if a hang-up is planned after it."""
-        line.connection.send(json.dumps(payload))
-        self.sent += 1
-        if self.sent in self.hangups:
-            raise Hangup(self.hangups[self.sent])
-
-    def begin(self, line: Line) -> None:  # noqa: B027 - nothing, by default
-        """Greet a client."""
-
-    def is_cancel(self, payload: Payload) -> bool:
-        return payload.get("type") == "response.cancel"
-
-    def note_cancel(self, line: Line) -> None:  # noqa: B027 - nothing, by default
-        """Answer a request to stop at once."""
-
-    @abstractmethod
-    def take(self, line: Line, payload: Payload) -> None:
-        """Answer a message."""
-
-    def cut(self, text: str) -> Iterator[str]:
-        for start in range(0, len(text), self.pieces):
-            yield text[start : start + self.pieces]
+            line.connection.close(hangup.code, hangup.reason)
 
 
 _TO_GO_ON = "<last_words>"
@@ -257,79 +328,34 @@ def refusal(code: str | None, message: str = "no", **fields: Any) -> Payload:
     return {"type": "error", "status": 400, "error": error}
 
 
+class ResponsesLine(Line, ResponsesSession):
+    """A connection of OpenAI's Responses API."""
+
+
 class ResponsesServer(Server):
     path = PATHS["openai-responses"]
+    format = "openai-responses"
+    line_type = ResponsesLine
 
     def __init__(self, pieces: int = 7) -> None:
         super().__init__(pieces)
-        self.stored: dict[str, list[Payload]] = {}
         self.errors: dict[int, Payload] = {}
         """Errors by the number of the request, from 1, that they answer."""
         self.requests = 0
 
-    def take(self, line: Line, payload: Payload) -> None:
+    def may_begin(self, line: Line, asked: Payload) -> bool:
         self.requests += 1
         error = self.errors.pop(self.requests, None)
-        parent = payload.get("previous_response_id")
-        lane = {"stream_id": payload["stream_id"]} if "stream_id" in payload else {}
         if error is not None:
-            line.cache.pop(parent or "", None)
-            return self.send(line, {**error, **lane})
-        known = line.cache | ({} if payload.get("store") is False else self.stored)
-        if parent is not None and parent not in known:
-            return self.send(line, refusal("previous_response_not_found") | lane)
-        items = [*(known[parent] if parent else []), *payload["input"]]
-        self.answer(line, items, lane, store=payload.get("store") is not False)
-        return None
+            line.refuse_answer(error["status"], error["error"], asked)
+        return error is None
 
-    def answer(self, line: Line, items: list[Payload], lane: Payload, *, store: bool) -> None:
-        line.cancelled.clear()
-        id, number = self.new_id("resp"), iter(range(10**6))
-        head = {"id": id, "object": "response", "model": "gpt-test", "output": []}
-
-        def say(kind: str, **fields: Any) -> None:
-            self.send(line, {"type": f"response.{kind}", "sequence_number": next(number), **fields, **lane})
-
-        say("created", response={**head, "status": "in_progress"})
-        reply = reply_to(items)
-        if isinstance(reply, str):
-            item: Payload = {
-                "id": self.new_id("msg"),
-                "type": "message",
-                "role": "assistant",
-                "status": "completed",
-            }
-            where = {"item_id": item["id"], "output_index": 0, "content_index": 0}
-            say("output_item.added", output_index=0, item={**item, "content": [], "status": "in_progress"})
-            said = ""
-            for index, piece in enumerate(self.cut(reply)):
-                line.pause(line, index)
-                if line.cancelled.is_set():
-                    break
-                said += piece
-                say("output_text.delta", delta=piece, **where)
-            item["content"] = [{"type": "output_text", "text": said, "annotations": []}]
-            if line.cancelled.is_set():
-                say("incomplete", response={**head, "status": "incomplete", "output": []})
-                return
-            say("output_text.done", text=said, **where)
-        else:
-            item = {"id": self.new_id("fc"), "type": "function_call", "call_id": self.new_id("call"), **reply}
-            say("output_item.added", output_index=0, item={**item, "arguments": ""})
-            for piece in self.cut(reply["arguments"]):
-                say("function_call_arguments.delta", item_id=item["id"], output_index=0, delta=piece)
-            say(
-                "function_call_arguments.done",
-                item_id=item["id"],
-                output_index=0,
-                arguments=reply["arguments"],
-            )
-        say("output_item.done", output_index=0, item=item)
-        line.cache[id] = [*items, item]
-        if store:
-            self.stored[id] = line.cache[id]
-        usage = {"input_tokens": len(items), "output_tokens": 1, "total_tokens": len(items) + 1}
-        say("completed", response={**head, "status": "completed", "output": [item], "usage": usage})
+    def forget(self) -> None:
+        """Forget all responses."""
+        self.store.responses.clear()
+        for line in self.lines:
+            assert isinstance(line, ResponsesLine)
+            line.cached.clear()
 
 
 class Chatty(Server):
@@ -356,232 +382,84 @@ class Chatty(Server):
         super().send(line, payload)
 
 
-class LanesServer(ResponsesServer):
-    """OpenAI's Responses API, with a thread for each lane, so that their answers come at the same time."""
-
-    def __init__(self, pieces: int = 7) -> None:
-        super().__init__(pieces)
-        self.hold: Callable[[Line], object] = lambda _line: None
-        """Called before each answer."""
-        self._lanes: dict[tuple[int, str], Line] = {}
-        self._lock = threading.RLock()
-
-    def new_id(self, kind: str) -> str:
-        with self._lock:
-            return super().new_id(kind)
-
-    def send(self, line: Line, payload: Payload) -> None:
-        with self._lock:
-            super().send(line, payload)
-
-    def answer(self, line: Line, items: list[Payload], lane: Payload, *, store: bool) -> None:
-        self.hold(line)
-        super().answer(line, items, lane, store=store)
-
-    def note_cancel(self, line: Line) -> None:
-        lane = self._lanes.get((line.number, self.received[-1][1].get("stream_id", "")))
-        if lane is not None:
-            lane.cancelled.set()
-
-    def _answer_all(self, line: Line) -> None:
-        lanes: dict[str, Line] = {}
-        threads: list[threading.Thread] = []
-        while (payload := line.inbox.get()) is not None:
-            name = payload.get("stream_id", "")
-            if name not in lanes:
-                lane = replace(line, lane=name, inbox=queue.Queue(), cancelled=threading.Event())
-                lanes[name] = self._lanes[line.number, name] = lane
-                threads.append(threading.Thread(target=super()._answer_all, args=(lane,)))
-                threads[-1].start()
-            lanes[name].inbox.put(payload)
-            line.inbox.task_done()
-        for lane in lanes.values():
-            lane.inbox.put(None)
-            lane.cancelled.set()
-        for thread in threads:
-            thread.join()
+class RealtimeLine(Line, RealtimeSession):
+    """A connection of OpenAI's Realtime API."""
 
 
 class RealtimeServer(Server):
     """OpenAI's Realtime API, which answers with text, or with audio and its transcript."""
 
     path = PATHS["openai-realtime"] + "?model=gpt-realtime"
+    format = "openai-realtime"
+    line_type = RealtimeLine
 
     def __init__(self, pieces: int = 7, *, audio: bool = False) -> None:
         super().__init__(pieces)
         self.audio = audio
-        self.truncations: list[Payload] = []
-        self.refusals: list[str] = []
-        """The codes of errors that were sent."""
-        self.gone: list[Payload] = []
-        self.active: dict[int, str | None] = {}
 
-    def event(self, line: Line, kind: str, **fields: Any) -> None:
-        self.send(line, {"type": kind, "event_id": self.new_id("event"), **fields})
+    @property
+    def truncations(self) -> list[Payload]:
+        return [each for _, each in self.received if each["type"] == "conversation.item.truncate"]
 
-    def begin(self, line: Line) -> None:
-        session = {"type": "realtime", "model": "gpt-realtime"}
-        self.event(line, "session.created", session=session)
+    def items(self, line: int) -> list[str]:
+        """Return the ids of the messages of the model in a conversation, in their order."""
+        return [each["id"] for each in self.lines[line].converse({}) if each.get("role") == "assistant"]
 
-    def refuse(self, line: Line, cause: Payload, code: str, message: str) -> None:
-        self.refusals.append(code)
-        error = {"type": "invalid_request_error", "code": code, "message": message}
-        self.event(line, "error", error={**error, "event_id": cause.get("event_id")})
+    def answer(self, line: Line, items: list[Payload]) -> testing.Recording:
+        written = super().answer(line, items)
+        if not self.audio:
+            return written
+        messages = [each for chunk in written.chunks() for each in spoken(json.loads(chunk))]
+        return testing.Recording.of([json.dumps(each).encode() for each in messages], messages=True)
 
-    def note_cancel(self, line: Line) -> None:
-        if self.active.get(line.number) is None:
-            cause = self.received[-1][1]
-            with suppress(Hangup):
-                self.refuse(line, cause, "response_cancel_not_active", "no active response")
 
-    def take(self, line: Line, payload: Payload) -> None:
-        match payload["type"]:
-            case "session.update":
-                self.event(line, "session.updated", session=payload["session"])
-            case "conversation.item.create":
-                item = {"id": self.new_id("item"), **payload["item"]}
-                line.items.append(item)
-                self.event(line, "conversation.item.added", item=item)
-            case "conversation.item.truncate":
-                self.truncations.append(payload)
-                has, wants = line.audio.get(payload["item_id"], 0) // 48, payload["audio_end_ms"]
-                if wants > has:
-                    message = f"Audio content of {has}ms is already shorter than {wants}ms"
-                    self.refuse(line, payload, "invalid_value", message)
-                else:
-                    where = {name: payload[name] for name in ("item_id", "content_index", "audio_end_ms")}
-                    self.event(line, "conversation.item.truncated", **where)
-            case "response.create":
-                self.answer(line)
-            case _:
-                pass
+def spoken(message: Payload) -> list[Payload]:
+    """Return a message about text as messages about sound: after each piece, a tenth of a second."""
+    if message["type"] == "response.output_text.delta":
+        sound = {"type": "response.output_audio.delta", "delta": base64.b64encode(bytes(4_800)).decode()}
+        words = {"type": "response.output_audio_transcript.delta"}
+        return [message | words, message | sound | {"event_id": message["event_id"] + "s"}]
+    if message["type"] == "response.output_text.done":
+        return []
+    text = (
+        json.dumps(message)
+        .replace('"output_text"', '"output_audio"')
+        .replace('"type": "text"', '"type": "audio"')
+    )
+    return [json.loads(text.replace('"text": ', '"transcript": '))]
 
-    def answer(self, line: Line) -> None:
-        line.cancelled.clear()
-        id = self.active[line.number] = self.new_id("resp")
-        head = {"id": id, "object": "realtime.response", "output": []}
-        self.event(line, "response.created", response={**head, "status": "in_progress"})
-        reply = reply_to(line.items)
-        status, item = "completed", self.say(line, id, reply)
-        if line.cancelled.is_set():
-            status = "cancelled"
-        item["status"] = "completed" if status == "completed" else "incomplete"
-        self.event(line, "response.output_item.done", response_id=id, output_index=0, item=item)
-        line.items.append(item)
-        self.active[line.number] = None
-        self.event(line, "response.done", response={**head, "status": status, "output": [item]})
-        self.event(line, "rate_limits.updated", rate_limits=[])
 
-    def say(self, line: Line, id: str, reply: str | Payload) -> Payload:
-        where: Payload = {"response_id": id, "output_index": 0}
-        if not isinstance(reply, str):
-            item: Payload = {
-                "id": self.new_id("item"),
-                "type": "function_call",
-                "call_id": self.new_id("call"),
-            }
-            self.event(line, "response.output_item.added", item={**item, "name": reply["name"]}, **where)
-            self.event(
-                line,
-                "response.function_call_arguments.done",
-                item_id=item["id"],
-                call_id=item["call_id"],
-                name=reply["name"],
-                arguments=reply["arguments"],
-                **where,
-            )
-            return {**item, **reply}
-        item = {"id": self.new_id("item"), "type": "message", "role": "assistant", "content": []}
-        self.event(line, "response.output_item.added", item=item, **where)
-        where |= {"item_id": item["id"], "content_index": 0}
-        kind = "audio" if self.audio else "text"
-        self.event(line, "response.content_part.added", part={"type": kind}, **where)
-        said = ""
-        for index, piece in enumerate(self.cut(reply)):
-            line.pause(line, index)
-            if line.cancelled.is_set():
-                break
-            said += piece
-            if self.audio:
-                # A tenth of a second for each piece.
-                line.audio[item["id"]] = line.audio.get(item["id"], 0) + 4_800
-                sound = base64.b64encode(bytes(4_800)).decode()
-                self.event(line, "response.output_audio_transcript.delta", delta=piece, **where)
-                self.event(line, "response.output_audio.delta", delta=sound, **where)
-            else:
-                self.event(line, "response.output_text.delta", delta=piece, **where)
-        part = {"type": "audio", "transcript": said} if self.audio else {"type": "text", "text": said}
-        self.event(line, "response.content_part.done", part=part, **where)
-        name = "output_audio" if self.audio else "output_text"
-        text = {"transcript": said} if self.audio else {"text": said}
-        return {**item, "content": [{"type": name, **text}]}
+class LiveLine(Line, GeminiLiveSession):
+    """A connection of Gemini Live."""
+
+    def tell_handle(self) -> None:
+        if getattr(self._server, "gives_handles", True):
+            super().tell_handle()
 
 
 class LiveServer(Server):
     path = PATHS["gemini-live"]
+    format = "gemini-live"
+    line_type = LiveLine
 
     def __init__(self, pieces: int = 7) -> None:
         super().__init__(pieces)
-        self.resumable: dict[str, list[Payload]] = {}
-        """The turns of each handle."""
         self.gives_handles = True
         self.says_go_away_after: set[int] = set()
         """Numbers of answers after which the server says that it will close the connection."""
         self.answers = 0
-        self.refuses_handles = False
 
-    def kind_of(self, payload: Payload) -> str:
-        return next(iter(payload))
-
-    def is_cancel(self, payload: Payload) -> bool:
-        return False
-
-    def take(self, line: Line, payload: Payload) -> None:
-        if "setup" in payload:
-            handle = payload["setup"].get("sessionResumption", {}).get("handle")
-            if handle is not None:
-                if self.refuses_handles:
-                    raise Hangup(1008)
-                line.items = list(self.resumable[handle])
-            self.send(line, {"setupComplete": {}})
-        elif "toolResponse" in payload:
-            responses = payload["toolResponse"]["functionResponses"]
-            line.items.append({"role": "user", "parts": [{"functionResponse": each} for each in responses]})
-            self.answer(line)
-        else:
-            line.items += payload["clientContent"]["turns"]
-            self.answer(line)
-
-    def answer(self, line: Line) -> None:
+    def answer(self, line: Line, items: list[Payload]) -> testing.Recording:
         self.answers += 1
-        said, reply = "", self.reply(line.items)
-        if not isinstance(reply, str):
-            call = {"id": self.new_id("call"), "name": reply["name"], "args": json.loads(reply["arguments"])}
-            self.send(line, {"toolCall": {"functionCalls": [call]}})
-            line.items.append({"role": "model", "parts": [{"functionCall": call}]})
-            return
-        for index, piece in enumerate(self.cut(reply)):
-            line.pause(line, index)
-            if not line.inbox.empty():
-                # Whatever the client sends interrupts the model.
-                self.send(line, {"serverContent": {"interrupted": True}})
-                self.send(line, {"serverContent": {"turnComplete": True}})
-                line.items.append({"role": "model", "parts": [{"text": said}]})
-                return
-            said += piece
-            self.send(line, {"serverContent": {"modelTurn": {"role": "model", "parts": [{"text": piece}]}}})
-        line.items.append({"role": "model", "parts": [{"text": said}]})
-        self.send(line, {"serverContent": {"generationComplete": True}})
-        self.send(line, {"serverContent": {"turnComplete": True}, "usageMetadata": {"responseTokenCount": 3}})
-        if self.gives_handles:
-            handle = self.new_id("handle")
-            self.resumable[handle] = list(line.items)
-            self.send(line, {"sessionResumptionUpdate": {"newHandle": handle, "resumable": True}})
+        return super().answer(line, self.items_of(items))
+
+    def end(self, line: Line) -> None:
         if self.answers in self.says_go_away_after:
             self.send(line, {"goAway": {"timeLeft": "1s"}})
 
     @staticmethod
-    def reply(turns: list[Payload]) -> str | Payload:
+    def items_of(turns: list[Payload]) -> list[Payload]:
+        """Return turns as the items of the other APIs."""
         items: list[Payload] = []
         for turn in turns:
             if turn.get("role") != "user":
@@ -594,7 +472,7 @@ class LiveServer(Server):
                     items.append({"type": "function_call_output", "output": json.dumps(output)})
                 else:
                     items.append({"role": "user", "content": part["text"]})
-        return reply_to(items)
+        return items
 
 
 @contextmanager

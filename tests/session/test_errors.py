@@ -68,33 +68,26 @@ class Faulty(Server):
         line.connection.send(json.dumps(self.error(self)))
         line.settle()
 
-    def fails(self, line: Line) -> bool:
-        """Return True if an error takes the place of an answer; at most one does."""
+    def may_begin(self, line: Line, asked: Payload) -> bool:
+        """Return False if an error takes the place of an answer; at most one does."""
         self.answers_begun += 1
         if self.answers_begun != 2 or self.place not in ("before", "after a failure"):
-            return False
-        self.send(line, self.error(self))
-        if self.place == "after a failure":
+            return super().may_begin(line, asked)
+        for _ in range(1 + (self.place == "after a failure")):
             self.send(line, self.error(self))
-        return True
+        return False
 
 
 class FaultyResponses(Faulty, ResponsesServer):
-    def answer(self, line: Line, items: list[Payload], lane: Payload, *, store: bool) -> None:
-        if not self.fails(line):
-            super().answer(line, items, lane, store=store)
+    """OpenAI's Responses API."""
 
 
 class FaultyRealtime(Faulty, RealtimeServer):
-    def answer(self, line: Line) -> None:
-        if not self.fails(line):
-            super().answer(line)
+    """OpenAI's Realtime API."""
 
 
 class FaultyLive(Faulty, LiveServer):
-    def answer(self, line: Line) -> None:
-        if not self.fails(line):
-            super().answer(line)
+    """Gemini Live."""
 
 
 def in_the_answer(server: Faulty) -> Callable[[Line, int], object]:

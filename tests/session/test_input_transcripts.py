@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -59,11 +58,12 @@ def speaking(base: type[Server], before: list[Any], within: list[Any], after: li
             server.send(line, payload)
 
     class Speaking(base):  # type: ignore[valid-type,misc]
-        def answer(self, line: Line) -> None:
-            is_first = not answered
-            send_all(line, before if is_first else [])
-            super().answer(line)
-            send_all(line, after if is_first else [])
+        def may_begin(self, line: Line, asked: Any) -> bool:
+            send_all(line, [] if answered else before)
+            return bool(super().may_begin(line, asked))
+
+        def end(self, line: Line) -> None:
+            send_all(line, [] if answered else after)
             answered.append(line)
 
     def pause(line: Line, index: int) -> None:
@@ -116,11 +116,10 @@ def test_what_interrupts_an_answer_is_heard_in_the_next(colour: str) -> None:
     """The user speaks into an answer, which is interrupted before the words are transcribed."""
 
     class Interrupted(RealtimeServer):
-        def note_cancel(self, line: Line) -> None:
-            with suppress(Hangup):
-                for payload in PIECES:
-                    self.send(line, payload)
-            super().note_cancel(line)
+        def take(self, line: Line, payload: Any) -> None:
+            for each in PIECES if payload["type"] == "response.cancel" else ():
+                self.send(line, each)
+            super().take(line, payload)
 
     server = Interrupted()
     server.pause = wait_after(2)
@@ -134,11 +133,11 @@ def test_a_connection_closed_among_transcripts_is_replaced(colour: str) -> None:
     """A transcript shows nothing about the question, which the next connection gets."""
 
     class Stopping(RealtimeServer):
-        def answer(self, line: Line) -> None:
+        def may_begin(self, line: Line, asked: Any) -> bool:
             if line.number == 0:
                 self.send(line, PIECES[0])
                 raise Hangup(1001)
-            super().answer(line)
+            return super().may_begin(line, asked)
 
     with serving(Stopping()) as url, talking(colour, url) as talk:
         assert (EXPECTED[:1], "I know: one") == events_of(talk, "one")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.session.servers import LanesServer, Line, refusal, serving
+from tests.session.servers import Line, ResponsesServer, no_pause, refusal, serving, spaced, wait_after
 from tests.session.talks import COLOURS, Answered, talking
 from tests.support.effort import trials
 from tests.support.raised import misuse
@@ -25,16 +25,17 @@ in_every_loop = pytest.mark.parametrize("colour", ["asyncio", "trio"])
 class Held:
     """A pause in one lane, until it is told to go on."""
 
-    def __init__(self, server: LanesServer, lane: str = "a") -> None:
+    def __init__(self, server: ResponsesServer, lane: str = "a") -> None:
         self.lane = lane
         self.is_holding = threading.Event()
         self.go_on = threading.Event()
         server.pause = self
 
-    def __call__(self, line: Line, number: int) -> None:
-        if line.lane == self.lane and number == 1:
-            self.is_holding.set()
-            self.go_on.wait(PATIENCE)
+    def __call__(self, line: Line, number: int) -> bool:
+        if line.lane != self.lane or number != 1:
+            return False
+        self.is_holding.set()
+        return not self.go_on.is_set()
 
 
 def results(futures: dict[str, Future[Answered]]) -> dict[str, str]:
@@ -43,7 +44,7 @@ def results(futures: dict[str, Future[Answered]]) -> dict[str, str]:
 
 @in_every_colour
 def test_a_silent_lane_holds_up_no_other(colour: str) -> None:
-    server = LanesServer(pieces=2)
+    server = ResponsesServer(pieces=2)
     held = Held(server)
     with serving(server) as url, talking(colour, url) as talk:
         silent = talk.begin("one", lane="a")
@@ -58,10 +59,10 @@ def test_a_silent_lane_holds_up_no_other(colour: str) -> None:
 
 @in_every_loop
 def test_a_reader_that_is_cancelled_hands_reading_on(colour: str) -> None:
-    server = LanesServer(pieces=2)
+    server = ResponsesServer(pieces=2)
     held, other = Held(server), threading.Event()
     with serving(server) as url, talking(colour, url) as talk:
-        server.pause = lambda line, number: held(line, number) if line.lane == "a" else other.wait(PATIENCE)
+        server.pause = lambda line, number: held(line, number) if line.lane == "a" else not other.is_set()
         reader = talk.begin("one", lane="a")
         assert held.is_holding.wait(PATIENCE)
         waiting = talk.begin("one", lane="b")
@@ -81,14 +82,15 @@ def test_a_reader_that_is_cancelled_hands_reading_on(colour: str) -> None:
 @pytest.mark.slow
 @in_every_colour
 def test_a_deadline_ends_only_its_own_lane(colour: str) -> None:
-    server = LanesServer(pieces=2)
+    server = ResponsesServer(pieces=2)
     held, other = Held(server), threading.Event()
     deadlines = Deadlines(first_event=PATIENCE, idle_bytes=1.0)
     with serving(server) as url, talking(colour, url, deadlines=deadlines) as talk:
         silent = talk.begin("one", lane="a")
         assert held.is_holding.wait(PATIENCE)
         # It goes on for longer than the deadline, and ends soon after it.
-        server.pause = lambda line, _number: line.lane == "b" and other.wait(0.1)
+        slow = spaced(0.1)
+        server.pause = lambda line, number: not other.is_set() and slow(line, number)
         flowing = talk.begin("o" * 400, lane="b")
 
         assert isinstance(silent.result(PATIENCE).error, StreamStalled)
@@ -101,22 +103,20 @@ def test_a_deadline_ends_only_its_own_lane(colour: str) -> None:
 @pytest.mark.slow
 @in_every_colour
 def test_a_connection_that_breaks_interrupts_all_lanes(colour: str) -> None:
-    server = LanesServer(pieces=2)
-    began = threading.Barrier(len(LANES) + 1)
-    broken = threading.Event()
+    server = ResponsesServer(pieces=2)
+    began: set[str] = set()
 
-    def pause(_line: Line, number: int) -> None:
-        if number == 1 and not broken.is_set():
-            began.wait(PATIENCE)
-            broken.wait(PATIENCE)
+    def pause(line: Line, number: int) -> bool:
+        began.update([line.lane] * number)
+        return number == 1
 
     server.pause = pause
     with serving(server) as url, talking(colour, url) as talk:
         asked = {lane: talk.begin("one", lane=lane) for lane in LANES}
-        began.wait(PATIENCE)
+        wait_for(lambda: began == {*LANES})
         server.lines[0].settle()
+        server.pause = no_pause
         server.lines[0].connection.close(1011)
-        broken.set()
         for future in asked.values():
             interrupted = future.result(PATIENCE)
             assert isinstance(interrupted.error, StreamInterrupted)
@@ -130,7 +130,7 @@ def test_a_connection_that_breaks_interrupts_all_lanes(colour: str) -> None:
 @in_every_colour
 def test_the_limit_of_the_connection_is_met_in_one_lane_for_all(colour: str) -> None:
     """The thread or task that reads the error is not the one whose question has to be asked again."""
-    server = LanesServer(pieces=2)
+    server = ResponsesServer(pieces=2)
     held = Held(server)
     with serving(server) as url, talking(colour, url, retry=Retry(mode="restart", wait=0)) as talk:
         reader = talk.begin("one", lane="a")
@@ -148,8 +148,8 @@ def test_the_limit_of_the_connection_is_met_in_one_lane_for_all(colour: str) -> 
 @in_every_colour
 def test_what_waits_for_a_lane_is_bounded(colour: str) -> None:
     """A lane that nobody reads does not fill the memory while another one is read."""
-    server = LanesServer(pieces=1)
-    server.pause = lambda line, number: line.lane == "a" and number == 1 and line.cancelled.wait(PATIENCE)
+    server = ResponsesServer(pieces=1)
+    server.pause = lambda line, number: line.lane == "a" and number == 1
     limits = Limits(body=20_000)
     with (
         serving(server) as url,
@@ -163,7 +163,7 @@ def test_what_waits_for_a_lane_is_bounded(colour: str) -> None:
 
 @in_every_colour
 def test_a_tool_that_runs_long_holds_up_no_other_lane(colour: str) -> None:
-    server = LanesServer()
+    server = ResponsesServer()
     runs, is_running, go_on = [], threading.Event(), threading.Event()
     router = Router()
 
@@ -186,13 +186,12 @@ def test_a_tool_that_runs_long_holds_up_no_other_lane(colour: str) -> None:
 
 @in_every_colour
 def test_closing_the_session_ends_all_lanes(colour: str) -> None:
-    server = LanesServer()
-    asked = threading.Barrier(len(LANES) + 1)
-    server.hold = lambda line: (asked.wait(PATIENCE), line.cancelled.wait(PATIENCE))
+    server = ResponsesServer()
+    server.pause = wait_after(0)
     with serving(server) as url:
         with talking(colour, url) as talk:
             futures = [talk.begin("one", lane=lane) for lane in LANES]
-            asked.wait(PATIENCE)
+            wait_for(lambda: len(server.received) == len(LANES))
         for future in futures:
             with misuse("closed", match="the session was closed"):
                 future.result(PATIENCE)
@@ -206,7 +205,7 @@ def test_closing_the_session_ends_all_lanes(colour: str) -> None:
 def play(colour: str, seed: int) -> None:
     """Hold several conversations over one session at once, with whatever the seed brings about."""
     chance = random.Random(seed)
-    server = LanesServer(pieces=chance.choice((3, 7, 40)))
+    server = ResponsesServer(pieces=chance.choice((3, 7, 40)))
     for _ in range(chance.randrange(3)):
         server.hangups[chance.randrange(4, 200)] = chance.choice((1000, 1001, 1011, None))
     runs: defaultdict[str, int] = defaultdict(int)
@@ -270,7 +269,7 @@ def test_hundreds_of_conversations_at_once(colour: str) -> None:
 @in_every_colour
 def test_the_failure_of_one_lane_leaves_the_answer_of_another_whole(colour: str) -> None:
     """The next question in the lane that has failed needs no new connection, which would cut the other."""
-    server = LanesServer(pieces=2)
+    server = ResponsesServer(pieces=2)
     held = Held(server)
     server.errors[2] = refusal("invalid_prompt")
     with serving(server) as url, talking(colour, url) as talk:

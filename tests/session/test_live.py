@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import websockets.sync.client as sync_client
 
-from tests.session.servers import Hangup, Line, LiveServer, Payload, serving
+from tests.session.servers import Hangup, Line, LiveServer, Payload, no_pause, serving, wait_after
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import PATIENCE, wait_for
 from tokenstream import Session, StatusError, StreamInterrupted
@@ -63,7 +63,7 @@ def test_go_away_rotates_before_the_next_question_with_the_handle(colour: str) -
 
         assert talk.ask("three").text == "I know: one | two | three"
         assert (talk.session.rotations, talk.session.resent) == (1, 0)
-        assert [setup["sessionResumption"].get("handle") for setup in setups(server)] == [None, "handle_2"]
+        assert [setup["sessionResumption"].get("handle") for setup in setups(server)] == [None, "handle_3"]
         assert texts(server.received[-1][1]) == ["three"]
 
 
@@ -73,7 +73,7 @@ def test_a_handle_that_is_refused_is_given_up(colour: str) -> None:
     server = LiveServer()
     with serving(server) as url, talking(colour, url) as talk:
         talk.ask("one")
-        server.refuses_handles = True
+        server.store.handles.clear()
         server.lines[0].connection.close(1011)
 
         assert talk.ask("two").text == "I know: one | two"
@@ -95,7 +95,7 @@ def test_a_handle_that_would_lose_data_is_not_taken(colour: str) -> None:
         server.lines[0].connection.close(1001)
 
         assert talk.ask("three").text == "I know: one | two | three"
-        assert setups(server)[-1]["sessionResumption"]["handle"] == "handle_1"
+        assert setups(server)[-1]["sessionResumption"]["handle"] == "handle_2"
         assert texts(server.received[-1][1]) == ["two", "I know: one | two", "three"]
 
 
@@ -111,9 +111,9 @@ def test_an_interrupted_turn_without_an_end_is_left(colour: str) -> None:
 
     server = Endless()
     with serving(server) as url, talking(colour, url) as talk:
-        server.pause = lambda line, number: number > 0 and line.wait_for_message()
+        server.pause = wait_after(1)
         talk.ask("one", stop_after=1)
-        server.pause = lambda _line, _number: None
+        server.pause = no_pause
 
         assert talk.ask("two").text == "I know: one | two"
 
@@ -138,11 +138,10 @@ def test_a_question_that_could_not_be_sent_is_not_part_of_a_late_handle() -> Non
     leaves = threading.Event()
 
     class Leaving(LiveServer):
-        def answer(self, line: Line) -> None:
-            super().answer(line)
+        def end(self, line: Line) -> None:
             if line.number == 0:
                 leaves.wait(PATIENCE)
-                self.resumable["late"] = list(line.items)
+                self.store.handles["late"] = line.converse({})
                 self.send(line, {"sessionResumptionUpdate": {"newHandle": "late", "resumable": True}})
                 raise Hangup
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import pytest
 
 from tests.session.servers import Hangup, Line, Payload, RealtimeServer, no_pause, serving, wait_after
 from tests.session.talks import COLOURS, talking
-from tests.support.timing import PATIENCE
 from tokenstream import ProviderError, Router
+from tokenstream.testing import Recording, Script, faults
 from tokenstream.turns import ToolResults
 
 pytestmark = pytest.mark.parametrize("colour", COLOURS)
@@ -125,16 +124,23 @@ def test_an_answer_that_is_interrupted_before_its_sound_is_cut_to_nothing(
     colour: str, media: int, held: str
 ) -> None:
     class Held(RealtimeServer):
-        def event(self, line: Line, kind: str, **fields: Any) -> None:
-            if kind == held and not ready.is_set():
-                ready.set()
-                assert line.cancelled.wait(PATIENCE)
-            super().event(line, kind, **fields)
+        def take(self, line: Line, payload: Payload) -> None:
+            is_early = payload["type"] == "response.cancel" and not ready.is_set()
+            (early.append if is_early else line.obey)(payload)
 
-        def note_cancel(self, line: Line) -> None:
-            assert ready.wait(PATIENCE)
-            super().note_cancel(line)
+        def answer(self, line: Line, items: list[Payload]) -> Recording:
+            # The first piece crosses the request to stop.
+            return super().answer(line, items).with_fault(faults.late(2 - media))
 
+        def holds(self, line: Line, message: Payload) -> bool:
+            if message["type"] != held or self.truncations:
+                return False
+            ready.set()
+            while early:
+                line.obey(early.pop())
+            return True
+
+    early: list[Payload] = []
     server, ready = Held(audio=True), threading.Event()
     with serving(server) as url, talking(colour, url) as talk:
         interrupted = talk.speak("one and more", media=media, played_ms=50)
@@ -142,7 +148,7 @@ def test_an_answer_that_is_interrupted_before_its_sound_is_cut_to_nothing(
 
         assert interrupted.message.ending == "stopped"
         [cut] = server.truncations
-        assert (cut["audio_end_ms"], cut["item_id"] in server.lines[0].audio) == (0, True)
+        assert (cut["audio_end_ms"], cut["item_id"] in server.items(0)) == (0, True)
         # A request to stop that names no answer is repeated once the answer has a name.
         assert {*server.refusals} <= {"response_cancel_not_active"}
         assert after.error is None
@@ -152,18 +158,20 @@ def test_a_cancellation_that_crosses_the_end_is_no_failure(colour: str) -> None:
     """The server refuses it, and the answer counts as interrupted."""
 
     class Crossing(RealtimeServer):
-        def answer(self, line: Line) -> None:
-            super().answer(line)
-            over.set()
+        def take(self, line: Line, payload: Payload) -> None:
+            if payload["type"] == "response.cancel":
+                asked.set()
+                crossing.append(payload)
+            else:
+                super().take(line, payload)
 
-        def note_cancel(self, line: Line) -> None:
-            asked.set()
-            assert over.wait(PATIENCE)
-            super().note_cancel(line)
+        def end(self, line: Line) -> None:
+            while crossing:
+                line.obey(crossing.pop())
 
-    asked, over = threading.Event(), threading.Event()
-    server = Crossing()
-    server.pause = lambda _line, number: number == 1 and asked.wait(PATIENCE)
+    crossing: list[Payload] = []
+    server, asked = Crossing(), threading.Event()
+    server.pause = lambda _line, number: number == 1 and not asked.is_set()
     with serving(server) as url, talking(colour, url) as talk:
         interrupted = talk.ask("one", stop_after=1)
         after = talk.ask("two")
@@ -177,10 +185,10 @@ def test_an_answer_with_tools_is_cut_across_all_that_it_said(colour: str) -> Non
     """The audio that was played begins with what the model said before it called them."""
 
     class Announcing(RealtimeServer):
-        def say(self, line: Line, id: str, reply: str | Payload) -> Payload:
-            if not isinstance(reply, str):
-                line.items.append(super().say(line, id, "Wait."))
-            return super().say(line, id, reply)
+        def script(self, reply: str | Payload) -> Script:
+            if isinstance(reply, str):
+                return super().script(reply)
+            return super().script("Wait.").tool_call(reply["name"], reply["arguments"])
 
     server, router = Announcing(audio=True), Router()
 
@@ -195,7 +203,7 @@ def test_an_answer_with_tools_is_cut_across_all_that_it_said(colour: str) -> Non
 
         kept = [(each["item_id"], each["audio_end_ms"]) for each in server.truncations]
         # Each item is one of those that were spoken, in their order.
-        spoken = list(server.lines[0].audio)
+        spoken = server.items(0)
         assert kept == [(spoken[1], 50), (spoken[3], 40), (spoken[4], 0)]
 
 
@@ -221,11 +229,11 @@ def test_a_refused_request_ends_its_answer(colour: str) -> None:
     """The server reports it as an event, and sends no answer; another error concerns no answer."""
 
     class Refusing(RealtimeServer):
-        def answer(self, line: Line) -> None:
-            if len(line.items) == 1:
-                self.refuse(line, self.received[-1][1], "rate_limit_exceeded", "busy")
-            else:
-                super().answer(line)
+        def may_begin(self, line: Line, asked: Payload) -> bool:
+            is_first = len(line.converse(asked)) == 1
+            if is_first:
+                line.refuse("busy", code="rate_limit_exceeded", request=asked)
+            return not is_first
 
     server = Refusing()
     with serving(server) as url, talking(colour, url) as talk:

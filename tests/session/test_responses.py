@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.session.servers import Line, Payload, ResponsesServer, refusal, serving
+from tests.session.servers import Line, Payload, ResponsesServer, no_pause, refusal, serving, wait_after
 from tests.session.talks import COLOURS, talking
-from tests.support.timing import PATIENCE
 from tests.support.wire import DONE
 from tokenstream import (
     Deadlines,
@@ -45,11 +44,11 @@ def test_only_what_is_new_is_sent(colour: str) -> None:
         assert texts == ["I know: one", "I know: one | two", "I know: one | two | three"]
         requests = creates(server)
         assert [questions(request) for request in requests] == [["one"], ["two"], ["three"]]
-        assert [request.get("previous_response_id") for request in requests] == [None, "resp_1", "resp_3"]
+        assert [request.get("previous_response_id") for request in requests] == [None, "resp_1", "resp_2"]
         assert {request["model"] for request in requests} == {"gpt-5.1"}
         assert {request["instructions"] for request in requests} == {"Be brief."}
         assert (talk.session.rotations, talk.session.resent) == (0, 0)
-        assert [message.id for message in talk.session.messages] == ["resp_1", "resp_3", "resp_5"]
+        assert [message.id for message in talk.session.messages] == ["resp_1", "resp_2", "resp_3"]
 
 
 def test_results_of_tools_are_sent_on_the_same_connection(colour: str) -> None:
@@ -69,9 +68,9 @@ def test_a_question_in_place_of_results_begins_a_new_chain(colour: str) -> None:
 
     class Strict(ResponsesServer):
         def take(self, line: Line, payload: Payload) -> None:
-            before = self.stored.get(payload.get("previous_response_id", ""), [])
-            calls = {item["call_id"] for item in before if item["type"] == "function_call"}
-            outputs = {item.get("call_id") for item in (*before, *payload["input"]) if "output" in item}
+            known = line.converse(payload)
+            calls = {item["call_id"] for item in known if item["type"] == "function_call"}
+            outputs = {item.get("call_id") for item in known if "output" in item}
             if calls - outputs:
                 words = f"No tool output found for function call {min(calls)}"
                 return self.send(line, refusal(None, words))
@@ -101,8 +100,7 @@ def test_a_parent_that_the_server_has_forgotten_is_replaced_by_the_whole_history
     with serving(server) as url, talking(colour, url) as talk:
         talk.ask("one")
         talk.ask("two")
-        server.stored.clear()
-        server.lines[0].cache.clear()
+        server.forget()
 
         assert talk.ask("three").text == "I know: one | two | three"
         assert talk.ask("four").text == "I know: one | two | three | four"
@@ -186,12 +184,12 @@ def test_a_server_that_closes_the_connection_at_once_is_asked_three_times_and_no
 
 def test_an_interrupted_answer_is_cancelled_and_leaves_nothing_behind(colour: str) -> None:
     server = ResponsesServer()
-    server.pause = lambda line, number: number > 1 and line.cancelled.wait(PATIENCE)
+    server.pause = wait_after(2)
     with serving(server) as url, talking(colour, url) as talk:
         talk.ask("one")
-        server.pause = lambda line, number: number > 0 and line.cancelled.wait(PATIENCE)
+        server.pause = wait_after(1)
         stopped = talk.ask("two", stop_after=1)
-        server.pause = lambda _line, _number: None
+        server.pause = no_pause
         after = talk.ask("three")
 
         assert (stopped.text, stopped.message.ending, stopped.stop_reason) == (
@@ -229,9 +227,6 @@ def test_a_refused_question_that_nobody_reads_any_more_is_not_in_the_way(colour:
 )
 def test_a_cancellation_that_is_refused_is_not_an_error(colour: str, refused: Payload) -> None:
     class Late(ResponsesServer):
-        def is_cancel(self, payload: Payload) -> bool:
-            return False
-
         def take(self, line: Line, payload: Payload) -> None:
             if payload["type"] == "response.cancel":
                 return self.send(line, refused)
@@ -251,7 +246,7 @@ def test_a_server_that_does_not_stop_holds_up_the_next_answer_only_for_a_while(
     monkeypatch.setattr("tokenstream.session._conversation._DRAIN_SECONDS", 0.05)
     server = ResponsesServer()
     server.ignores_cancel = True
-    server.pause = lambda line, number: line.number == 0 and number > 0 and line.cancelled.wait(PATIENCE)
+    server.pause = lambda line, number: line.number == 0 and number > 0
     with serving(server) as url, talking(colour, url) as talk:
         talk.ask("one", stop_after=1)
 
@@ -267,10 +262,7 @@ def test_a_cancelled_question_of_which_nothing_is_heard_again_is_not_in_the_way(
 
     class Dropping(ResponsesServer):
         def take(self, line: Line, payload: Payload) -> None:
-            if payload["input"][-1]["content"][0]["text"].startswith("drop"):
-                line.cancelled.wait(PATIENCE)
-                line.cancelled.clear()
-            else:
+            if "drop" not in str(payload.get("input")) and payload["type"] != "response.cancel":
                 super().take(line, payload)
 
     server = Dropping()

@@ -18,9 +18,7 @@ pytestmark = [pytest.mark.parametrize("colour", COLOURS), pytest.mark.parametriz
 
 
 @contextmanager
-def served(
-    colour: str, format: str, answers: list[Any], **options: Any
-) -> Generator[tuple[testing.Server, Talk]]:
+def served(colour: str, format: str, answers: Any, **options: Any) -> Generator[tuple[testing.Server, Talk]]:
     with (
         testing.serve(answers, sessions=True) as server,
         talking(colour, server.ws_url + PATHS[format], model="m", **options) as talk,
@@ -48,6 +46,15 @@ def test_questions_and_tools(colour: str, format: str) -> None:
         assert talk.ask("Bye").text == "Bye"
         assert (talk.session.rotations, talk.session.resent) == (0, 0)
         assert "noon in UTC" in str(server.exchanges[0].received_json)
+
+
+def test_a_function_that_answers_knows_the_conversation(colour: str, format: str) -> None:
+    def repeat(request: testing.Request) -> testing.Script:
+        words = str(request.conversation)
+        return testing.script().text(*[each for each in ("Hi", "Bye") if each in words]).finish()
+
+    with served(colour, format, repeat) as (_, talk):
+        assert [talk.ask(each).text for each in ("Hi", "Bye")] == ["Hi", "HiBye"]
 
 
 def test_the_limit_of_a_connection(colour: str, format: str) -> None:

@@ -26,6 +26,8 @@ from tests.session.servers import (
     deaf,
     no_pause,
     serving,
+    spaced,
+    wait_after,
 )
 from tests.session.talks import COLOURS, talking
 from tests.support.raised import misuse
@@ -230,7 +232,7 @@ def test_one_question_at_a_time() -> None:
 def test_an_answer_that_is_silent_for_too_long_ends_and_the_session_goes_on(colour: str, kind: Any) -> None:
     server = kind()
     silent = threading.Event()
-    server.pause = lambda _line, number: number == 1 and silent.wait(PATIENCE)
+    server.pause = lambda _line, number: number == 1 and not silent.is_set()
     # All that comes before the silence and after it comes within this time.
     deadlines = Deadlines(first_event=PATIENCE, idle_bytes=1.0)
     with serving(server) as url, talking(colour, url, deadlines=deadlines) as talk:
@@ -249,8 +251,8 @@ def test_an_answer_that_is_silent_for_too_long_ends_and_the_session_goes_on(colo
 @pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
 def test_a_server_that_does_not_answer_at_all_is_a_stall(colour: str, kind: Any) -> None:
     class Silent(kind):  # type: ignore[misc]
-        def answer(self, *_arguments: Any, **_options: Any) -> None:
-            pass
+        def may_begin(self, *_arguments: Any) -> bool:
+            return False
 
     deadlines = Deadlines(first_event=0.2, idle_bytes=0.2)
     with serving(Silent()) as url, talking(colour, url, deadlines=deadlines) as talk:
@@ -266,7 +268,7 @@ def test_a_server_that_does_not_answer_at_all_is_a_stall(colour: str, kind: Any)
 def test_a_session_closes_within_a_second(colour: str, kind: Any) -> None:
     server = kind()
     left = threading.Event()
-    server.pause = lambda _line, number: number == 1 and left.wait(PATIENCE)
+    server.pause = lambda _line, number: number == 1 and not left.is_set()
     with serving(server) as url:
         with talking(colour, url) as talk:
             talk.ask("one", stop_after=1)
@@ -340,7 +342,7 @@ def test_another_thread_interrupts() -> None:
         answer.interrupt()
 
     server = ResponsesServer()
-    server.pause = lambda line, number: number > 0 and line.cancelled.wait(PATIENCE)
+    server.pause = wait_after(1)
     with serving(server) as url, talking("sync", url) as talk, talk.session.ask("one") as answer:
         interrupting = threading.Thread(target=interrupt, args=(answer,))
         interrupting.start()
@@ -359,8 +361,7 @@ def test_another_thread_interrupts() -> None:
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_timeout_around_a_read_loses_nothing() -> None:
     server = ResponsesServer(pieces=3)
-    slow = threading.Event()
-    server.pause = lambda _line, number: number % 2 and slow.wait(0.03)
+    server.pause = spaced(0.02)
     with serving(server) as url:
         opened = AsyncSession(lambda: websockets.asyncio.client.connect(url))
         async with opened as session, session.ask("one two three") as answer:
@@ -411,7 +412,7 @@ async def test_a_cancelled_program_leaves_no_connection_open() -> None:
     client = client_of_the_loop()
     server = ResponsesServer()
     left = threading.Event()
-    server.pause = lambda _line, number: number == 1 and left.wait(PATIENCE)
+    server.pause = lambda _line, number: number == 1 and not left.is_set()
     with serving(server) as url:
         with anyio.move_on_after(0.2):
             async with AsyncSession(lambda: client.connect(url)) as session, session.ask("one") as answer:

@@ -104,6 +104,7 @@ async def clients(script: testing.Script) -> None:
         assert_type(waiting, httpx.AsyncClient)
         assert_type(another, httpx2.AsyncClient)
     assert_type(transport.requests, list[testing.Request])
+    assert_type(transport.requests[0].conversation, Sequence[Any])
 
 
 async def servers(script: testing.Script, recording: testing.Recording) -> None:

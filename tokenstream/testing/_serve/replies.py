@@ -44,7 +44,9 @@ class Request:
     headers: EmailMessage
     """The headers, whose names are in lower case."""
     body: bytes
-    """The body, as received."""
+    """The body, as received; of a session, the message that asks for the answer."""
+    conversation: Sequence[Json] = ()
+    """The items or turns that a session's server knows, with those of `body`, in the API's form."""
 
     @property
     def route(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dict_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream.testing._faults.transport import CONNECTION_LIMITS
 from tokenstream.testing._serve.sessions.session import ServedSession
 
@@ -31,8 +31,8 @@ class ResponsesSession(ServedSession):
 
     def __init__(self, *args: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(*args)
-        self._cached: set[str] = set()
-        """Ids of the responses of this connection."""
+        self.cached: dict[str, list[SessionPayload]] = {}
+        """The conversation up to each response of this connection, by its id."""
         self._lanes: set[str] = set()
         """The values of `stream_id` so far."""
         self._is_expired = False
@@ -76,7 +76,7 @@ class ResponsesSession(ServedSession):
         if self._is_expired:
             self.refuse(_LIMIT_MESSAGE, code=_LIMIT_CODE, request=request)
             return False
-        is_known = isinstance(parent, str) and (parent in self._cached or parent in self.store.responses)
+        is_known = isinstance(parent, str) and (parent in self.cached or parent in self.store.responses)
         if parent is not None and not is_known:
             message = f"Previous response with id '{parent}' not found."
             self.refuse(
@@ -103,7 +103,7 @@ class ResponsesSession(ServedSession):
             changed = {**response, "status": "in_progress" if status == "created" else status}
             event = {"type": f"response.{status}", "sequence_number": number, "response": changed}
             self.send(_with_lane(event, request))
-        self._keep(id, request)
+        self._keep(id, request, [])
 
     def _cancel(self, request: SessionPayload) -> None:
         """End the current response, which is then neither complete nor continued by another one."""
@@ -133,7 +133,7 @@ class ResponsesSession(ServedSession):
         accepted = {"id": self.store.make_id("steer"), "previous_response_id": id}
         self.send(_with_lane({"type": "response.steer.accepted", "steer": accepted}, turn.asked))
         details = {"status": "incomplete", "incomplete_details": {"reason": "steered"}, "output": turn.output}
-        self._keep(id, turn.asked)
+        self._keep(id, turn.asked, turn.output)
         self.ask_first({**turn.asked, "previous_response_id": id}, turn.lane)
         ending = {"type": "response.incomplete", "response": {**turn.response, **details}}
         self.cancel(turn, _with_lane(ending, turn.asked))
@@ -145,7 +145,7 @@ class ResponsesSession(ServedSession):
 
     def refuse_answer(self, status: int, error: SessionPayload, asked: SessionPayload) -> None:
         """Send an error in place of a response; the response that was to be continued leaves the cache."""
-        self._cached.discard(str(asked.get("previous_response_id")))
+        self.cached.pop(str(asked.get("previous_response_id")), None)
         self.send(_with_lane({"type": "error", "status": status, "error": error}, asked))
 
     # -- what an answer says -----------------------------------------------
@@ -177,16 +177,23 @@ class ResponsesSession(ServedSession):
         if kind == "response.output_item.done":
             turn.output.append(dict_of(message, "item"))
         if kind in _CONTINUABLE:
-            self._keep(str(turn.response.get("id")), turn.asked)
+            self._keep(str(turn.response.get("id")), turn.asked, turn.output)
         if kind == "error":
-            self._cached.discard(str(turn.asked.get("previous_response_id")))
+            self.cached.pop(str(turn.asked.get("previous_response_id")), None)
             self._is_expired = self._is_expired or dict_of(message, "error").get("code") == _LIMIT_CODE
 
-    def _keep(self, id: str, request: SessionPayload) -> None:
+    def converse(self, asked: SessionPayload) -> list[SessionPayload]:
+        """Return the items of the responses that a request continues, and its own input."""
+        parent, given = str(asked.get("previous_response_id")), asked.get("input")
+        known = self.cached.get(parent) or self.store.responses.get(parent, [])
+        items = [{"role": "user", "content": given}] if isinstance(given, str) else dicts_of(given)
+        return [*known, *items]
+
+    def _keep(self, id: str, request: SessionPayload, output: list[SessionPayload]) -> None:
         """Keep a response, so that it can be continued."""
-        self._cached.add(id)
+        self.cached[id] = items = [*self.converse(request), *output]
         if request.get("store") is not False:
-            self.store.responses.add(id)
+            self.store.responses[id] = items
 
 
 def _with_lane(event: SessionPayload, request: SessionPayload) -> SessionPayload:

@@ -166,6 +166,9 @@ class RealtimeSession(ServedSession):
 
     # -- what the server sends ---------------------------------------------
 
+    def converse(self, asked: SessionPayload) -> list[SessionPayload]:
+        return list(self._items.values())
+
     def refuse(self, message: str, *, code: str, request: SessionPayload, **details: str) -> None:
         """Send an error; the session goes on."""
         error = {"type": "invalid_request_error", "code": code, "message": message, "param": None, **details}
@@ -229,6 +232,8 @@ class GeminiLiveSession(ServedSession):
         self._is_set_up = False
         self._resumption: SessionPayload | None = None
         """The client's wish to get handles; None without it."""
+        self._turns: list[SessionPayload] = []
+        """The conversation so far."""
         self._consumed = 0
         """Number of the client's messages after the setup."""
         self._open_calls: list[str] = []
@@ -249,20 +254,29 @@ class GeminiLiveSession(ServedSession):
         self._consumed += 1
         if is_dict(content := request.get("clientContent")):
             self._interrupt()
+            self._turns += dicts_of(content.get("turns"))
             if content.get("turnComplete"):
                 self.ask(request)
         elif is_dict(result := request.get("toolResponse")):
             ids = {str(each.get("id")) for each in dicts_of(result.get("functionResponses"))}
             self._open_calls = [id for id in self._open_calls if id not in ids]
+            parts = [{"functionResponse": each} for each in dicts_of(result.get("functionResponses"))]
+            self._turns.append({"role": "user", "parts": parts})
             if not self._open_calls:
                 self.ask(request)
         elif is_dict(given := request.get("realtimeInput")):
-            if "activityStart" in given or "text" in given:
-                self._interrupt()
-            if "text" in given or "activityEnd" in given or "audioStreamEnd" in given:
-                self.ask(request)
+            self._hear(given, request)
         else:
             self.close(_INVALID, "setup must be the first message and only the first")
+
+    def _hear(self, given: SessionPayload, request: SessionPayload) -> None:
+        """Act on input that comes while the user speaks or writes."""
+        if "activityStart" in given or "text" in given:
+            self._interrupt()
+        if "text" in given:
+            self._turns.append({"role": "user", "parts": [{"text": given["text"]}]})
+        if "text" in given or "activityEnd" in given or "audioStreamEnd" in given:
+            self.ask(request)
 
     def _set_up(self, setup: SessionPayload) -> None:
         """Begin the session, or resume the one that a handle names."""
@@ -273,15 +287,19 @@ class GeminiLiveSession(ServedSession):
             self.close(_REFUSED, "BidiGenerateContent session not found")
             return
         self._is_set_up = True
+        self._turns = list(self.store.handles.get(str(handle), []))
         self.send({"setupComplete": {}})
-        self._tell_handle()
+        self.tell_handle()
 
-    def _tell_handle(self) -> None:
+    def converse(self, asked: SessionPayload) -> list[SessionPayload]:
+        return list(self._turns)
+
+    def tell_handle(self) -> None:
         """Send a new handle, if the client wants one."""
         if self._resumption is None:
             return
         handle = self.store.make_id("handle")
-        self.store.handles.add(handle)
+        self.store.handles[handle] = list(self._turns)
         update: SessionPayload = {"newHandle": handle, "resumable": True}
         if self._resumption.get("transparent"):
             update["lastConsumedClientMessageIndex"] = str(self._consumed)
@@ -319,6 +337,10 @@ class GeminiLiveSession(ServedSession):
     def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:
         calls = dicts_of(dict_of(message, "toolCall").get("functionCalls"))
         self._open_calls += [str(call.get("id")) for call in calls]
+        content = dict_of(dict_of(message, "serverContent"), "modelTurn")
+        parts = dicts_of(content.get("parts")) + [{"functionCall": call} for call in calls]
+        if parts:
+            self._turns.append({"role": "model", "parts": parts})
 
     def ends_turn(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
         """Return True if the model ends its turn with a message, or then waits for the results of calls."""
@@ -340,7 +362,7 @@ class GeminiLiveSession(ServedSession):
     def finish_turn(self, turn: PlayedAnswer) -> None:
         """Send a new handle, unless the model waits for results."""
         if not self._open_calls:
-            self._tell_handle()
+            self.tell_handle()
 
 
 def _has_content(data: bytes) -> bool:

@@ -56,10 +56,10 @@ class SessionStore:
         self._used_ids: set[str] = set()
         self._last_numbers: dict[str, int] = {}
         """The last number that was given to an id, for each beginning of ids."""
-        self.responses: set[str] = set()
-        """Ids of stored responses."""
-        self.handles: set[str] = set()
-        """Handles with which a session can be resumed."""
+        self.responses: dict[str, list[SessionPayload]] = {}
+        """The conversation up to each stored response, by its id."""
+        self.handles: dict[str, list[SessionPayload]] = {}
+        """The conversation of each session that can be resumed, by its handle."""
         self._numbers = count(1)
 
     def make_id(self, prefix: str) -> str:
@@ -226,6 +226,10 @@ class ServedSession:
         """Act on a message of the client."""
         raise NotImplementedError
 
+    def converse(self, asked: SessionPayload) -> list[SessionPayload]:
+        """Return the conversation up to the answer to a message of the client."""
+        raise NotImplementedError
+
     def refuse(self, message: str, *, code: str, request: SessionPayload, **details: str) -> None:
         """Tell the client that its message was wrong."""
         raise NotImplementedError
@@ -334,7 +338,9 @@ class ServedSession:
             (recording, ids), self._remaining = self._remaining, None
         else:
             try:
-                recording = self._choose_answer(replace(self._handshake, body=to_json_bytes(asked)))
+                known = self.converse(asked)
+                request = replace(self._handshake, body=to_json_bytes(asked), conversation=known)
+                recording = self._choose_answer(request)
                 ids = AnswerIds(self.store)
             except MisuseError as error:
                 self.refuse_answer(500, {"type": "server_error", "code": None, "message": str(error)}, asked)
