@@ -49,7 +49,12 @@ class Arrivals:
 
     def remember(self, log: EventLog | None = None) -> None:
         """Remember events from now on, because another connection may repeat some."""
-        self.log, self.looks_at_frames = _make_log() if log is None else log, True
+        if log is None:
+            # Only a stream that another connection may continue loads it.
+            from tokenstream.formats._resume.event_log import EventLog
+
+            log = EventLog()
+        self.log, self.looks_at_frames = log, True
 
     def take(self, reorder: Reorder) -> None:
         self.reorder, self.looks_at_frames = reorder, True
@@ -139,17 +144,10 @@ class Arrivals:
         if self.log is None:
             return
         if kept_format is None:
-            self.log = _make_log()
+            self.remember()
         elif kept_format.merges_replays:
             # Such a format recognises repeated events itself, by their positions.
             self.forget()
         else:
             known_format = None if isinstance(kept_format, UndetectedFormat) else kept_format
             self.log.begin_replay(known_format, skips_ids=skips_ids)
-
-
-def _make_log() -> EventLog:
-    """Return a log; only a stream that another connection may continue loads it."""
-    from tokenstream.formats._resume.event_log import EventLog
-
-    return EventLog()

@@ -137,7 +137,7 @@ class _RepeatedRequests(SourceOpener):
         payload = self.arguments[-1].get("json") if attempt.payload is None else attempt.payload
         return payload(attempt) if callable(payload) else payload
 
-    def call(self, attempt: Attempt) -> LazySource:
+    def _call_open(self, attempt: Attempt) -> LazySource:
         """Return the source for an attempt's request, which first cancels an answer that it abandons."""
         # The source for the first attempt was created in advance, and can be used only once.
         first, self._first = self._first, None

@@ -159,6 +159,8 @@ def find_kind(status: int, text: str = "") -> ErrorKind:
     """
     likely: ErrorKind = "invalid_request" if status >= _LOWEST_ERROR_STATUS else "unknown"
     likely = _KINDS_BY_STATUS.get(status, "server" if status >= _LOWEST_SERVER_STATUS else likely)
+    if not text:
+        return likely
     advised = [kind for kind, row in ERROR_KINDS.items() if text.endswith(f"; {row.advice}")]
     return likely if likely in advised or not advised else cast("ErrorKind", advised[0])
 

@@ -158,7 +158,7 @@ class SourceOpener(ABC):
         The timing of the answer starts with its first attempt, and goes on in each further one.
         """
 
-    def call(self, attempt: Attempt) -> Any:  # noqa: ANN401 - any source
+    def _call_open(self, attempt: Attempt) -> Any:  # noqa: ANN401 - any source
         """Call the caller's function, and return its source; one that was read already is a mistake."""
         source: Any = self._opens(attempt) if self.takes_attempt else self._opens()
         if source is self._last_source and type(source) not in _REREADABLE:
@@ -171,68 +171,62 @@ class SourceOpener(ABC):
 
 
 class SyncOpener(SourceOpener):
-    def lazy(self, attempt: Attempt) -> LazySource:
-        return _Opening(self, attempt).lazy(attempt.wait, begins=attempt.mode == "start")
+    def lazy(
+        self,
+        attempt: Attempt,
+        wait: float | None = None,
+        request: Any = None,  # noqa: ANN401 - the library's own, which waits for room in a purse
+    ) -> LazySource:
+        # The caller's function may itself return sources that are still to be opened.
+        inner_sources: list[LazySource] = []
+        limits: list[Callable[[], float]] = []
 
+        def open_source() -> SyncSource | LazySource:
+            """Open the attempt's source, and raise any failure as one of the library's errors.
 
-class _Opening:
-    """An attempt whose source is being opened; it refers to no source that refers to it."""
+            A source that is to be opened later stands for one for which a purse has no room yet.
+            """
+            nonlocal request
+            try:
+                # A function may send its request at once; the library's own is sent below.
+                if self.makes_request and request is None:
+                    request = self._call_open(attempt)
+                if self.reserve is not None and (seconds := self.reserve(self, attempt)) > 0:
+                    # Not this source again: it would refer to itself.
+                    return self.lazy(attempt, seconds, request)
+                self.sent.add(attempt.number)
+                source = request if self.makes_request else self._call_open(attempt)
+                while not isinstance(source, SyncSource):
+                    if not isinstance(source, LazySource):
+                        source = find_sync_source(source)
+                        continue
+                    # Kept for `find_socket`, with which another thread can end the wait for the response.
+                    inner_sources.append(source)
+                    if limits and source.limit_open is not None:
+                        source.limit_open(limits[-1])
+                    source = source.open()
+                if attempt.mode == "resume" and sends_other_answer(source.head, attempt):
+                    source.close()
+                    raise PositionLost(_OTHER_ANSWER)
+            except Exception as error:  # noqa: BLE001 - raised as one of our errors
+                raise_converted(opening_error(error, UNNAMED_SERVER))
+            return source
 
-    __slots__ = ("_attempt", "_inner", "_limits", "_opener", "_request")
+        def find_socket() -> Any:  # noqa: ANN401 - a socket of any kind
+            """Return the socket of the source that was opened last; None if it is not known."""
+            find = inner_sources[-1].socket if inner_sources else None
+            return None if find is None else find()
 
-    def __init__(self, opener: SyncOpener, attempt: Attempt) -> None:
-        self._opener, self._attempt = opener, attempt
-        self._inner: LazySource | None = None
-        """The source that the caller's function has returned, if that is still to be opened."""
-        self._limits: list[Callable[[], float]] = []
-        self._request: Any = None
-
-    def lazy(self, wait: float, *, begins: bool) -> LazySource:
         return LazySource(
-            self._open,
-            socket=self._find_socket,
-            limit_open=self._limits.append,
-            prepare=self._opener.prepare,
-            begins=begins,
-            wait=wait,
-            asked=self._opener.asked,
-            patience=self._opener.patience,
+            open_source,
+            socket=find_socket,
+            limit_open=limits.append,
+            prepare=self.prepare,
+            begins=attempt.mode == "start" and wait is None,
+            wait=attempt.wait if wait is None else wait,
+            asked=self.asked,
+            patience=self.patience,
         )
-
-    def _open(self) -> SyncSource | LazySource:
-        """Open the attempt's source, and raise any failure as one of the library's errors.
-
-        A source that is to be opened later stands for one for which a purse has no room yet.
-        """
-        opener, attempt = self._opener, self._attempt
-        try:
-            # A function may send its request at once; the library's own is sent below.
-            if opener.makes_request and self._request is None:
-                self._request = opener.call(attempt)
-            if opener.reserve is not None and (wait := opener.reserve(opener, attempt)) > 0:
-                return self.lazy(wait, begins=False)
-            opener.sent.add(attempt.number)
-            source = self._request if opener.makes_request else opener.call(attempt)
-            while not isinstance(source, SyncSource):
-                if not isinstance(source, LazySource):
-                    source = find_sync_source(source)
-                    continue
-                # Kept for `_find_socket`, with which another thread can end the wait for the response.
-                self._inner = source
-                if self._limits and source.limit_open is not None:
-                    source.limit_open(self._limits[-1])
-                source = source.open()
-            if attempt.mode == "resume" and sends_other_answer(source.head, attempt):
-                source.close()
-                raise PositionLost(_OTHER_ANSWER)
-        except Exception as error:  # noqa: BLE001 - raised as one of our errors
-            raise_converted(opening_error(error, UNNAMED_SERVER))
-        return source
-
-    def _find_socket(self) -> Any:  # noqa: ANN401 - a socket of any kind
-        """Return the socket of the source that was opened last; None if it is not known."""
-        find = None if self._inner is None else self._inner.socket
-        return None if find is None else find()
 
 
 class AsyncOpener(SourceOpener):
@@ -262,13 +256,13 @@ class AsyncOpener(SourceOpener):
         """Open the source of an attempt; StreamError if that fails."""
         try:
             # A function may send its request at once; the library's own is sent below.
-            source: Any = self.call(attempt) if self.makes_request else None
+            source: Any = self._call_open(attempt) if self.makes_request else None
             while self.reserve is not None and (wait := await self.reserve(self, attempt)) > 0:
                 from anyio import sleep
 
                 await sleep(wait)
             self.sent.add(attempt.number)
-            source = source if self.makes_request else self.call(attempt)
+            source = source if self.makes_request else self._call_open(attempt)
             while not isinstance(source, AsyncSource):
                 # The caller's function may have returned a source that is still to be opened.
                 source = await source.open() if isinstance(source, LazySource) else find_async_source(source)

@@ -64,7 +64,6 @@ class Pump(SourceHolder["SyncSource"]):
 
     def replace(self, source: SyncSource | LazySource) -> None:
         """Read from another source from now on; the previous source must already be closed."""
-        self.set_source(source)
         self.closed = False
         self._read_ahead: ReadAhead | None = None
         """The reading thread; None if the loop itself reads."""
@@ -77,9 +76,12 @@ class Pump(SourceHolder["SyncSource"]):
         self._limit: ReadLimit | None = None
         """Limits the waits of the source's reads; None if they are not limited."""
         self._socket = source.socket
-        if self.source is not None:
-            self.chunks = self.source.chunks
-            self.limit_read = self.source.limit_read
+        if isinstance(source, LazySource):
+            self.lazy, self.source = source, None
+        else:
+            self.lazy, self.source = None, source
+            self.chunks = source.chunks
+            self.limit_read = source.limit_read
             self.direct = None if self.limit_read is not None else self.chunks
 
     def limit_waits(self, driver: Driver) -> None:
@@ -363,8 +365,7 @@ class Pump(SourceHolder["SyncSource"]):
         lazy, source = self.lazy, self.source
         try:
             # Cleared first, because closing a source may call this method again.
-            self.set_source(None)
-            self.closed = True
+            self.lazy, self.source, self.closed = None, None, True
             if source is not None:
                 if self._read_ahead is None:
                     source.close()
