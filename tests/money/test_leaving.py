@@ -13,7 +13,6 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
-from redis import Redis
 
 from tests.money.test_room import ASKED, URL, Words, answering, price
 from tests.support.either import run_in
@@ -22,7 +21,6 @@ from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Purse, Retry, Route, aconnect
 from tokenstream.errors import StreamError
 
-fcntl = pytest.importorskip("fcntl")
 Place = Callable[..., Purse]
 
 
@@ -48,23 +46,15 @@ class Gate:
 
     def guard(self, patch: pytest.MonkeyPatch) -> None:
         """Stand in the way of the file and of Redis."""
-        flock, eval_script = fcntl.flock, Redis.eval
+        make_change = Purse.change
 
-        def lock(file: int, operation: int) -> None:
-            if operation == fcntl.LOCK_EX:
-                self.hold(is_after=False)
-            flock(file, operation)
-            if operation == fcntl.LOCK_UN:
-                self.hold(is_after=True)
-
-        def change(client: Any, *given: Any) -> Any:
+        def change(purse: Purse, *given: Any) -> Any:
             self.hold(is_after=False)
-            changed = eval_script(client, *given)
+            changed = make_change(purse, *given)
             self.hold(is_after=True)
             return changed
 
-        patch.setattr(fcntl, "flock", lock)
-        patch.setattr(Redis, "eval", change)
+        patch.setattr(Purse, "change", change)
 
 
 async def leave_task(read: Callable[[], Any], _: AsyncStream, gate: Gate) -> None:
@@ -116,7 +106,7 @@ def test_nothing_stays_taken(
     make: Place, way: str, change: str, is_after: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (world, leave), (number, words, sent) = WAYS[way], CHANGES[change]
-    gate, asked, purse = Gate(number, is_after), list[Any](), make(most=1_000)
+    gate, asked, purse = Gate(number, is_after), list[Any](), make(most=100_000)
     before = purse.spent
 
     async def program() -> AsyncStream:

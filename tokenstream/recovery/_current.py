@@ -95,8 +95,8 @@ class CurrentAttempt:
         """Number of the answer's tokens, as counted by servers on earlier connections."""
         self.accepted: Hold | None = None
         """The hold of the answer that was found acceptable; None before that."""
-        self._cut_calls: tuple[str, ...] = ()
-        """The calls in which the answer had broken off before this attempt."""
+        self.cut_calls_before: tuple[str, ...] = ()
+        """The names of the calls in which the answer had broken off before this attempt."""
         self._wait = 0.0
         """Seconds of the wait before this attempt."""
         self._begun_at = 0.0
@@ -148,7 +148,7 @@ class CurrentAttempt:
     def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool, kind: RequestKind) -> None:
         """Replace the current attempt with the next one; `Retry.attempts` bounds those that are counted."""
         resumed = self._counted if attempt.mode == "resume" else NO_USAGE
-        self._cut_calls = self.cut_calls if self.has_content else ()
+        self.cut_calls_before = self.cut_calls if self.has_content else ()
         self.kind, self.polls = kind, self.polls + 1 if kind == "poll" else 0
         self._frames_before = self.machine.link.connection.format.frames
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
@@ -374,7 +374,7 @@ class CurrentAttempt:
         names = tuple(call.name for call in self.machine.accumulator.cut_calls)
         if not self.hold.released or self._discarded_usage is not None:
             # Nothing of this attempt is part of the answer.
-            return names or self._cut_calls
+            return names or self.cut_calls_before
         # The start of a call whose name may go on comes only with the end of the input.
         left = self.machine.intake.events_left
         return (*names, *(event.name for event in left if isinstance(event, ToolCallStart)))

@@ -196,7 +196,8 @@ def make_seam(current: CurrentAttempt, continuation: Continuation) -> SeamJoiner
     else:
         overlap = PrefixOverlap(before, echoes=prefix.echoes, known=prefix.known)
     # The user's turn has markers.
-    return SeamJoiner(current.machine.accumulator, overlap, marked=prefix is None, missing=current.cut_calls)
+    missing = current.cut_calls_before
+    return SeamJoiner(current.machine.accumulator, overlap, marked=prefix is None, missing=missing)
 
 
 def count_tokens_left(current: CurrentAttempt, opener: SourceOpener) -> int | None:

@@ -169,9 +169,15 @@ class Spending:
 
     async def reserve_async(self, opener: SourceOpener, attempt: Attempt) -> float:
         """Reserve what an attempt may cost as `reserve` does, without waiting in the event loop."""
+        from anyio.lowlevel import checkpoint_if_cancelled
+
         with self._raise_as_function():
-            booking = self._plan_booking(opener, attempt)
-            return 0.0 if booking is None else self._read_reply(booking, attempt, await booking.make_async())
+            if (booking := self._plan_booking(opener, attempt)) is None:
+                return 0.0
+            reply = await booking.make_async()
+            # Who has left meanwhile sends no request.
+            await checkpoint_if_cancelled()
+            return self._read_reply(booking, attempt, reply)
 
     def _plan_booking(self, opener: SourceOpener, attempt: Attempt) -> Booking | None:
         """Return what reserves the most that an attempt may cost, in place of those before."""

@@ -316,8 +316,10 @@ class AsyncStream(AsyncStreamOfEvents):
         try:
             await driver.open_now()
         except BaseException:
-            await driver.close(failed=True)
-            await driver.pump.close_tasks()
+            try:
+                await driver.close(failed=True)
+            finally:
+                await driver.pump.close_tasks()
             raise
         return self
 

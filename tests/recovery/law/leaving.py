@@ -9,12 +9,9 @@ from typing import Any
 from unittest.mock import patch
 
 import anyio
-import pytest
-from redis import Redis
 
 from tests.recovery.law.draws import Leave
-
-fcntl = pytest.importorskip("fcntl")
+from tokenstream import Purse
 
 
 class Left(Exception):
@@ -33,6 +30,8 @@ class Leaver:
         self.has_left = False
         self.go: Callable[[], object] = lambda: None
         """Leaves in the drawn way."""
+        self.loop: Any = None
+        """The event loop in which the reader is; None without one."""
         self._passed = 0
 
     def waits_at(self, gate: str) -> bool:
@@ -61,23 +60,19 @@ def watch_purses(leaver: Leaver) -> Generator[None]:
 
     While a thread changes it, the event loop comes to know of the leave before it knows of the change.
     """
-    home, flock, eval_script = threading.current_thread(), fcntl.flock, Redis.eval
+    home, make_change = threading.current_thread(), Purse.change
 
     def pass_gate() -> None:
         if threading.current_thread() is home:
             leaver.passes("purse")
         elif leaver.waits_at("purse"):
-            anyio.from_thread.run_sync(leaver.passes, "purse")
-
-    def lock(*arguments: Any) -> None:
-        pass_gate()
-        flock(*arguments)
+            anyio.from_thread.run_sync(leaver.passes, "purse", token=leaver.loop)
 
     def change(*arguments: Any) -> Any:
         pass_gate()
-        changed = eval_script(*arguments)
+        changed = make_change(*arguments)
         pass_gate()
         return changed
 
-    with patch.object(fcntl, "flock", lock), patch.object(Redis, "eval", change):
+    with patch.object(Purse, "change", change):
         yield

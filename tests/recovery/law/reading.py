@@ -121,6 +121,7 @@ async def _live(seen: Seen, leaver: Leaver, places: Places) -> None:
     if seen.draw.world == "sync":
         await _read(seen, leaver, places)
         return
+    leaver.loop = anyio.lowlevel.current_token()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(leaver.count_turns)
         if seen.draw.world == "asyncio":
