@@ -140,7 +140,7 @@ class Draw:
             store=chance.choice(["memory", "redis"]),
             view=chance.choice(VIEWS),
             model=chance.choice(["calls again", "calls again", "stops", "prose"]),
-            is_background=chance.random() < 0.4,
+            is_background=chance.random() < 0.7,
             is_judged=chance.random() < 0.15,
             skipped=chance.choice([None, None, None, 2, 3]),
             leave=Leave.draw(chance, world, has_purse=purse in ("file", "redis")),

@@ -30,6 +30,8 @@ class Places:
     memory: MemoryCallStore = field(default_factory=lambda: MemoryCallStore(lease=0.05))
     runs: Counter[str] = field(default_factory=Counter[str])
     """How often each tool has run."""
+    client: Any = None
+    """The client that an `AsyncRedisCallStore` has; None without one."""
 
     def make_purse(self, draw: Draw) -> Purse | None:
         if draw.purse in (None, "bound"):
@@ -46,8 +48,8 @@ class Places:
             return RedisCallStore(self.redis, lease=0.05)
         from redis.asyncio import Redis
 
-        path = self.redis.get_connection_kwargs()["path"]
-        return AsyncRedisCallStore(Redis(unix_socket_path=path), lease=0.05)
+        self.client = Redis(unix_socket_path=self.redis.get_connection_kwargs()["path"])
+        return AsyncRedisCallStore(self.client, lease=0.05)
 
 
 @dataclass
@@ -134,6 +136,9 @@ async def _live(seen: Seen, leaver: Leaver, places: Places) -> None:
         else:
             await _read(seen, leaver, places)
         tasks.cancel_scope.cancel()
+    if places.client is not None:
+        await places.client.aclose()
+        places.client = None
     if seen.draw.world == "asyncio":
         for _ in range(20):
             await asyncio.sleep(0)
