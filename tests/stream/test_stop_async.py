@@ -56,8 +56,9 @@ async def test_stop_between_reads_ends_the_loop(kind: str, block: bool) -> None:
         assert texts == ["Hel"]
         assert is_closed(server)
         assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
-        with misuse("consumed"):
+        with misuse("consumed") as caught:
             aiter(stream)
+        assert str(caught.value).startswith("the stream was stopped; ")
         assert readers() == []
 
 

@@ -235,9 +235,9 @@ class Driver(UncopyableObject):
             raise MisuseError(
                 "the stream was closed; what had arrived is in .message, and the views give it", kind="closed"
             )
+        how = "events were read to their end" if self.verdict.end_request is None else "stream was stopped"
         raise MisuseError(
-            "the events were read to their end; the answer is in .message, and the views give it again",
-            kind="consumed",
+            f"the {how}; the answer is in .message, and the views give it again", kind="consumed"
         )
 
     def begin_request(self, lazy: LazySource) -> None:
