@@ -189,6 +189,8 @@ class LateServer(Server):
         self._over: list[Payload] = []
 
     def begin(self, line: Line) -> None:
+        # Nothing comes late over another connection.
+        self._over.clear()
         if self.api == "openai-realtime":
             self.send(line, {"type": "session.created", "session": {"type": "realtime"}})
 
@@ -236,7 +238,9 @@ def test_a_late_message_never_reaches_the_next_answer(colour: str, api: str, see
             said = _said(api, number)
             assert answered.error is None
             assert answered.text == said if stop_after is None else said.startswith(answered.text)
-        assert (14, 0) == (server.asked, talk.session.rotations)
+        assert server.asked == 14
+        # An error of Responses that may be late is followed by another connection.
+        assert api == "openai-responses" or talk.session.rotations == 0
 
 
 class SameIds(LateServer):
