@@ -198,7 +198,8 @@ class CurrentAttempt:
         cost = price.of(usage) if usage else 0.0
         if cost is not None:
             # The attempts before have the cost of what this one has resumed.
-            self._cost = max(cost - (price.of(paid) or 0.0), 0.0) if paid and usage else cost
+            before = (price.of(paid) or 0.0) if paid and usage else 0.0
+            self._cost, cost = max(cost - before, 0.0), max(cost, before)
         return cost
 
     def end(self, error: StreamError | None, now: float, *, is_last: bool = False) -> None:
