@@ -19,9 +19,10 @@ from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._bounds import check_arguments, check_owner, is_valid_id
 from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._feed import AnswerFollower, Feed
-from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer, WriteTimer
+from tokenstream.relay.journal._producer import Producer
 from tokenstream.relay.journal._records import has_failed_early
 from tokenstream.relay.journal._storage import limit, no_reply_error, retry
+from tokenstream.relay.journal._writer import ALIVE_SHARE, WriteTimer
 from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._log import WARNING
 
