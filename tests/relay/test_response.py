@@ -17,8 +17,10 @@ from tests.support.timing import PATIENCE
 from tokenstream.errors import MisuseError
 from tokenstream.relay import Timing, shut_down
 from tokenstream.relay._asgi.delivery import Outlet
-from tokenstream.relay._asgi.refusals import Refusal
 from tokenstream.relay._asgi.response import Response, make_response
+from tokenstream.relay._attribution import ServedAnswer
+from tokenstream.relay._incident import Incident
+from tokenstream.relay._sending import Sending
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +31,8 @@ BYE = b"retry: 1000\n\n"
 class Scripted(Outlet):
     """Gives what a generator gives, and notes what is done to it."""
 
-    def __init__(self, chunks: Callable[[], AsyncIterator[bytes]], refusal: Refusal | None = None) -> None:
+    def __init__(self, chunks: Callable[[], AsyncIterator[bytes]], refusal: Incident | None = None) -> None:
+        super().__init__(Sending(), ServedAnswer(None), None)
         self.headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-transform"}
         self.heartbeat = LIFE
         self.refusal = refusal
@@ -47,7 +50,7 @@ class Scripted(Outlet):
         self.left += 1
         await self._chunks.aclose()  # type: ignore[attr-defined]
 
-    async def open(self) -> Refusal | None:
+    async def open(self) -> Incident | None:
         await anyio.sleep(self.opening)
         return self.refusal
 
@@ -62,7 +65,7 @@ class Scripted(Outlet):
         if not isinstance(error, StopAsyncIteration):
             raise error
 
-    def encode_refusal(self, refusal: Refusal) -> bytes:
+    def encode_refusal(self, refusal: Incident) -> bytes:
         return b"data: error\n\n"
 
     def stop(self, reason: str) -> bool:
@@ -192,8 +195,8 @@ async def test_heartbeats_are_sent_in_a_silence_and_never_in_the_middle_of_a_chu
     assert client.body.replace(LIFE, b"") == b"".join([b"data: %d\n\n" % number for number in range(3)])
 
 
-@pytest.mark.parametrize("refusal", [None, Refusal(404, b"{}")])
-async def test_nothing_is_sent_after_the_end_while_the_answer_is_let_go_of(refusal: Refusal | None) -> None:
+@pytest.mark.parametrize("refusal", [None, Incident("unknown", "reader", 404, "There is none.")])
+async def test_nothing_is_sent_after_the_end_while_the_answer_is_let_go_of(refusal: Incident | None) -> None:
     """Letting go may take longer than a silence, and servers take no message more; nor at a shutdown."""
 
     class Slow(Scripted):
@@ -206,7 +209,7 @@ async def test_nothing_is_sent_after_the_end_while_the_answer_is_let_go_of(refus
 
     assert client.ended
     assert LIFE not in client.bodies[1:]
-    assert client.bodies[-1] == (b"data: 2\n\n" if refusal is None else b"{}")
+    assert (b"data: 2\n\n" if refusal is None else b"There is none.") in client.bodies[-1]
 
 
 @pytest.mark.parametrize("spec", ["2.0", "2.3", "2.4"])

@@ -94,8 +94,13 @@ class ServedAnswer:
         return incident
 
     def report_incident(self, incident: Incident, status: int | None = None) -> None:
-        """Log a failure, once for each error of an answer; a reader without a head gets `status`."""
+        """Log a failure, once for each error of an answer; a reader without a head gets `status`.
+
+        None is the status of a reader that has gone: only an error of the answer is logged then.
+        """
         error, head = incident.error, self.status
+        if not incident.cause or (error is None and status is None):
+            return
         if isinstance(error, StreamError) and not mark_reported(error):
             return
         what = "an answer broke off: %s" if self.has_begun else "an answer failed before its first event: %s"

@@ -33,6 +33,8 @@ from tokenstream.stream._log import INFO, WARNING, describe_cause
 if TYPE_CHECKING:
     from types import FrameType
 
+    from tokenstream.relay._protocols import HeaderFields
+
 _REQUEST_TIMEOUT, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 503, 504
 _SENT_BY_STATUS = {
     429: 429,
@@ -68,7 +70,7 @@ class Incident(NamedTuple):
     status: int
     """The status of a response that reports the failure."""
     message: str
-    """The sentence for readers, which quotes nobody."""
+    """The sentence for readers, which quotes nobody; "" for a response without a body."""
     cause: str = ""
     """The failure as the log has it, with the sentence of its error; "" if it is none for the log."""
     retryable: bool = False
@@ -78,6 +80,8 @@ class Incident(NamedTuple):
     error: Exception | None = None
     level: int = WARNING
     """The level in the log: what readers cause as often as they like must not fill it with warnings."""
+    headers: HeaderFields | None = None
+    """Further headers of the response; None for none."""
 
     @property
     def may_repeat(self) -> bool:

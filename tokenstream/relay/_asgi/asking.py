@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import unquote
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._asgi.refusals import Refusal, make_refusal
 from tokenstream.relay._events_in import converted_refusals
 from tokenstream.relay._incident import Incident
 
@@ -31,9 +30,9 @@ _HASH_DIGITS = 32
 class SourceRefused(Exception):
     """Raised by a function that makes an answer, to have the request refused."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, incident: Incident) -> None:
         super().__init__()
-        self.refusal = refusal
+        self.incident = incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ _MESSAGES = {
 }
 
 
-def refuse(code: str) -> Refusal:
-    """Return the response (400, 409 or 422) to a request that belongs to no answer as it is."""
+def refuse(code: str) -> Incident:
+    """Return the record (400, 409 or 422) of a request that belongs to no answer as it is."""
     status = {"invalid_id": 400, "key_reused": 422}.get(code, 409)
-    return make_refusal(Incident(code, "reader", status, _MESSAGES[code]))
+    return Incident(code, "reader", status, _MESSAGES[code])

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.errors import MisuseError
+from tokenstream._basics.error_marks import add_notice
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.relay._asgi.refusals import quote_id
 from tokenstream.relay._asgi.shutdown import abort_connection, watch_shutdown
-from tokenstream.relay._attribution import ServedAnswer, make_answer_id
 from tokenstream.stream._reading.reader import raise_only, run_until_cancelled
 
 if TYPE_CHECKING:
@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from anyio import CancelScope
     from anyio.abc import TaskGroup
 
+    from tokenstream.errors import ErrorKind
     from tokenstream.relay._asgi.asking import AskedPosition
-    from tokenstream.relay._asgi.refusals import Refusal
+    from tokenstream.relay._attribution import ServedAnswer
+    from tokenstream.relay._incident import Incident
     from tokenstream.relay._protocols import HeaderFields
+    from tokenstream.relay._sending import Sending
 
 STOP_SECONDS = 1.0
 """The seconds that a stopped answer has to end by itself before it is cancelled."""
+_KINDS: dict[int, ErrorKind] = {429: "rate_limited", 500: "server", 503: "overloaded"}
+"""Maps statuses of refusals to the kinds of their error events; "invalid_request" for all others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +92,6 @@ class Outlet(ABC):
     arrives while a chunk is being sent forms the next one.
     """
 
-    headers: HeaderFields
-    """The headers of the response, in the order in which they are sent."""
-    heartbeat: bytes = b""
-    """The heartbeat, which may be sent between any two chunks; empty if the protocol has none."""
     is_behind = False
     """True if sending the last chunk took long, so that more may have arrived; set by whoever sends."""
     first_chunk: bytes | None = None
@@ -102,18 +103,23 @@ class Outlet(ABC):
     ends_by_itself: ClassVar[bool] = False
     """True if the answer may run on while the server shuts down; False for readers of one in a journal."""
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    @cached_property
-    def served(self) -> ServedAnswer:
+    def __init__(self, writer: Sending, served: ServedAnswer, id: str | None) -> None:
+        self.writer = writer
+        """Encodes what is sent, or only the errors that are not the answer's own."""
+        self.served = served
         """The record of the answer, with the id that a refused reader gets."""
-        return ServedAnswer(make_answer_id())
+        self.headers: HeaderFields = {**writer.protocol.headers, "x-answer-id": quote_id(id)}
+        """The headers of the response, in the order in which they are sent."""
+        self.heartbeat = writer.protocol.heartbeat
+        """The heartbeat, which may be sent between any two chunks; empty if the protocol has none."""
 
     @property
     def answer_id(self) -> str | None:
-        """The id of the answer in the head of the response; None for none."""
-        return None
+        """The id of the answer in the head of the response, by which the log is searched; None for none."""
+        return self.served.id
+
+    async def __aenter__(self) -> Self:
+        return self
 
     @abstractmethod
     async def __aexit__(self, *error: object) -> None:
@@ -123,11 +129,11 @@ class Outlet(ABC):
         """Prepare for a request, before all other methods; return headers that replace `headers`."""
         return {}
 
-    async def open(self) -> Refusal | None:
+    async def open(self) -> Incident | None:
         """Wait until the answer has begun; return a refusal if the answer failed before it began."""
         return None
 
-    async def open_head(self) -> Refusal | None:
+    async def open_head(self) -> Incident | None:
         """Prepare for a HEAD request, which gets a head without a body; the answer is not read.
 
         The result is the refusal whose head is sent in place of the answer's.
@@ -147,9 +153,14 @@ class Outlet(ABC):
     def encode_end(self, error: Exception) -> bytes | None:
         """Return the last chunk or None; raise an error that is not the answer's."""
 
-    @abstractmethod
-    def encode_refusal(self, refusal: Refusal) -> bytes:
+    def encode_refusal(self, refusal: Incident) -> bytes:
         """Return a refusal as the error event that ends a response whose head was sent already."""
+        error = refusal.error
+        if not isinstance(error, StreamError):
+            kind = _KINDS.get(refusal.status, "invalid_request")
+            error = StreamError(refusal.message, kind=kind, retryable=refusal.retryable)
+            add_notice(error, refusal.message)
+        return b"".join(self.writer.encode_error(error)) if refusal.message else b""
 
     @abstractmethod
     def stop(self, reason: str) -> bool:
@@ -169,7 +180,7 @@ class Outlet(ABC):
         are over, so what the answers use, such as an HTTP client, stays open until then.
         """
 
-    def refuse(self, refusal: Refusal) -> None:  # noqa: B027 - only an answer of its own is refused
+    def refuse(self, refusal: Incident) -> None:  # noqa: B027 - only an answer of its own is refused
         """Send a refusal in place of an answer that has not begun; called before all but `prepare`."""
 
     def interrupt(self) -> bool:

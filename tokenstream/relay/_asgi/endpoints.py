@@ -19,14 +19,14 @@ from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_heade
 from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
 from tokenstream.relay._asgi.follow import check_journal, follow
 from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
-from tokenstream.relay._asgi.refusals import Refusal, encode_headers, make_refusal, quote_id, refuse_error
+from tokenstream.relay._asgi.refusals import encode_json, make_refusal, quote_id
 from tokenstream.relay._asgi.response import Response
 from tokenstream.relay._asgi.start import KEEPS_KEYS, StartOutlet
 from tokenstream.relay._attribution import ServedAnswer, find_origin, make_answer_id
 from tokenstream.relay._incident import Incident
 from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay.journal._bounds import check_owner
-from tokenstream.relay.journal._errors import JournalError
+from tokenstream.relay.journal._errors import JournalError, judge_failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, MutableMapping
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.events import Event
+    from tokenstream.relay._asgi.refusals import RawHeaders
     from tokenstream.relay._asgi.response import Receive, Scope, Send
     from tokenstream.relay._encoders import ProtocolName
+    from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay.journal import Journal
 
 _MOUNTED = 'it is an application of its own: write app.mount("/answers", relay.endpoints(…))'
@@ -148,7 +150,7 @@ def refusal(error: StreamError | JournalError) -> StarletteResponse:
         )
     # `Journal.start` has logged a failure of the answer under this id.
     origin = find_origin(error) or Origin()
-    response: Any = _to_response(refuse_error(error), ServedAnswer(origin.answer_id or make_answer_id()))
+    response: Any = _to_response(judge_failure(error), ServedAnswer(origin.answer_id or make_answer_id()))
     if "starlette.responses" in sys.modules:
         import starlette.responses
 
@@ -159,7 +161,7 @@ def refusal(error: StreamError | JournalError) -> StarletteResponse:
 
 
 def _refuse(status: int, kind: str, message: str, **headers: str) -> SourceRefused:
-    return SourceRefused(make_refusal(Incident(kind, "reader", status, message), **headers))
+    return SourceRefused(Incident(kind, "reader", status, message, headers=headers))
 
 
 @explain_names(dict.fromkeys(("_contains_router", "on_startup", "routes"), _MOUNTED))
@@ -182,13 +184,13 @@ class Endpoints:
         try:
             response = await self._dispatch(scope, receive)
         except SourceRefused as refused:
-            response = _to_response(refused.refusal)
+            response = _to_response(refused.incident)
         except (StreamError, JournalError) as error:
             # The head was not sent yet, so the error needs no event.
-            response = _to_response(refuse_error(error, self._protocol))
+            response = _to_response(judge_failure(error), protocol=self._protocol)
         await response(scope, receive, send)
 
-    async def _dispatch(self, scope: Scope, receive: Receive) -> Response | _JSONResponse:
+    async def _dispatch(self, scope: Scope, receive: Receive) -> Response | _WholeResponse:
         """Return the response to a request, according to its path and method."""
         if scope["method"] == "OPTIONS":
             raise _refuse(405, "not_allowed", _NO_CORS)
@@ -200,7 +202,7 @@ class Endpoints:
             # Without the function `answer`, answers are started elsewhere.
             case [] if self._answer is not None:
                 if method == "HEAD":
-                    return _JSONResponse(200, {}, {**KEEPS_KEYS, "x-answer-id": make_answer_id()})
+                    return _reply(200, {}, {**KEEPS_KEYS, "x-answer-id": make_answer_id()})
                 _check_method(method, "POST")
                 return await self._start_answer(scope, receive, self._answer)
             case [id]:
@@ -222,13 +224,13 @@ class Endpoints:
                 state = await self._journal.stop(id, owner=await self._find_owner(scope))
                 if state == "unknown":
                     raise JournalError("no answer has this id", kind="unknown_answer")
-                return _JSONResponse(200, {"state": state}, {"x-answer-id": quote_id(id)})
+                return _reply(200, {"state": state}, {"x-answer-id": quote_id(id)})
             case _:
                 raise _refuse(404, "not_found", "there is nothing here")
 
     async def _start_answer(
         self, scope: Scope, receive: Receive, answer: AnswerFunction
-    ) -> Response | _JSONResponse:
+    ) -> Response | _WholeResponse:
         """Start an answer; return a response with its id or with the answer."""
         owner = await self._find_owner(scope)
         kind = read_header(scope, "content-type").partition(";")[0].strip().lower()
@@ -249,8 +251,8 @@ class Endpoints:
         headers = await outlet.prepare(asked)
         refusal = await outlet.begin(self._timing.open_within)
         if refusal is not None:
-            return _to_response(refusal, outlet.served)
-        return _JSONResponse(200 if outlet.exists else 201, {"id": outlet.id}, dict(headers))
+            return _to_response(refusal, outlet.served, self._protocol)
+        return _reply(200 if outlet.exists else 201, {"id": outlet.id}, headers)
 
     async def _find_owner(self, scope: Scope) -> str | None:
         """Return the owner on whose behalf a request acts; None for answers without an owner."""
@@ -296,27 +298,28 @@ async def _make_answer(answer: AnswerFunction, body: object) -> AsyncIterable[Ev
         raise _refuse(400, "invalid_request", "the body is not what was expected") from None
 
 
-class _JSONResponse:
-    """A complete JSON response, made of a JSON value or of the bytes of one."""
+class _WholeResponse:
+    """A complete response, whose public attributes have the names of Starlette's."""
 
-    def __init__(self, status: int, body: Json, headers: dict[str, str] | None = None) -> None:
-        # The public attributes have the names of Starlette's.
-        self.status_code = status
-        self.body = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
-        named = {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}
-        self.raw_headers = encode_headers({**named, "content-length": str(len(self.body))})
+    def __init__(self, status: int, headers: RawHeaders, body: bytes) -> None:
+        self.status_code, self.raw_headers, self.body = status, headers, body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
-def _to_response(refusal: Refusal, served: ServedAnswer | None = None) -> _JSONResponse:
+def _reply(status: int, value: Json, headers: HeaderFields) -> _WholeResponse:
+    return _WholeResponse(status, *encode_json(value, headers))
+
+
+def _to_response(
+    refusal: Incident, served: ServedAnswer | None = None, protocol: str = "tokenstream"
+) -> _WholeResponse:
     """Return the response to a refused request; by default, it is refused before any answer."""
     served = ServedAnswer(make_answer_id()) if served is None else served
-    refusal.report(served, refusal.status)
-    headers = {"x-answer-id": quote_id(served.id), **refusal.headers}
-    return _JSONResponse(refusal.status, refusal.body, headers)
+    served.report_incident(refusal, refusal.status)
+    return _WholeResponse(*make_refusal(refusal, served, protocol))
 
 
 def _check_method(method: str, *methods: str) -> None:

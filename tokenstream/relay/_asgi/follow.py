@@ -9,22 +9,20 @@ from typing import TYPE_CHECKING
 from anyio.lowlevel import checkpoint
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import MisuseError
 from tokenstream.relay._asgi.delivery import TIMING, Outlet, Timing, check_timing
-from tokenstream.relay._asgi.refusals import Refusal, quote_id, refuse_error
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._attribution import ServedAnswer, make_answer_id
-from tokenstream.relay._encoders.tokenstream import error_record
+from tokenstream.relay._incident import Incident
 from tokenstream.relay._sending import Sending
 from tokenstream.relay.journal._bounds import check_owner
-from tokenstream.relay.journal._errors import JournalError
+from tokenstream.relay.journal._errors import JournalError, judge_failure
 from tokenstream.relay.journal._journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from tokenstream.errors import ErrorKind
     from tokenstream.relay._asgi.asking import AskedPosition
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._encoders import ProtocolName
@@ -33,8 +31,8 @@ if TYPE_CHECKING:
 
 _MAX_DIGITS = 15
 """The maximum number of digits in a position; JavaScript cannot represent longer numbers exactly."""
-_KINDS: dict[int, ErrorKind] = {429: "rate_limited", 500: "server", 503: "overloaded"}
-"""Maps statuses of refusals to the kinds of their error events; "invalid_request" for all others."""
+_HAS_ALL = Incident("ended", "reader", 204, "")
+"""The record of a reader that has all of an answer."""
 
 
 class FollowOutlet(Outlet):
@@ -50,21 +48,16 @@ class FollowOutlet(Outlet):
     ) -> None:
         check_journal(journal)
         check_owner(owner)
-        self._error_writer = Sending(protocol)
-        """Encodes errors that are not part of the answer's transcript, such as those of the storage."""
-        properties = self._error_writer.protocol
-        self.id = id
         # A reader that is refused gets another id, as this one may be that of another owner's answer.
-        self.served = ServedAnswer(make_answer_id(), owner=owner, asked_id=id)
-        self.headers: HeaderFields = {**properties.headers, "x-answer-id": quote_id(id)}
-        self.heartbeat = properties.heartbeat
+        super().__init__(Sending(protocol), ServedAnswer(make_answer_id(), owner=owner, asked_id=id), id)
+        self.id = id
         self.journal = journal
         self.owner = owner
         self._protocol = protocol
         self._last_event_id = last_event_id
         self._is_own = False
         """True if the answer was started for this reader, so that none of its events is a replay."""
-        self._refusal: Refusal | None = None
+        self._refusal: Incident | None = None
         """The response to send instead, if the request alone shows that the answer cannot be sent."""
         self._has_begun = False
         """True once `open` has begun to follow the answer."""
@@ -81,10 +74,10 @@ class FollowOutlet(Outlet):
     async def prepare(self, asked: AskedPosition) -> HeaderFields:
         """Prepare a refusal if the request names another answer than this outlet follows."""
         if asked.id is not None and asked.id != self.id:
-            self._refusal = refuse_error(JournalError("no answer has this id", kind="unknown_answer"))
+            self._refusal = judge_failure(JournalError("no answer has this id", kind="unknown_answer"))
         return {}
 
-    async def open(self) -> Refusal | None:
+    async def open(self) -> Incident | None:
         """Begin to follow the answer; return a refusal if that fails, or if the reader has all of it."""
         if self._refusal is not None:
             return self._refusal
@@ -96,12 +89,12 @@ class FollowOutlet(Outlet):
             make = partial(Transcript, protocol=self._protocol)
             self._transcript = self._feed.get_product(self._protocol, make)
         except JournalError as error:
-            return refuse_error(error)
+            return judge_failure(error)
         self._follower, self._has_begun = follower, True
         self.served.keep(self.id)
         if follower.has_all:
             # A browser's EventSource does not reconnect after this status.
-            return Refusal(204, b"")
+            return _HAS_ALL
         # The head is sent at once: the answer exists, although its next record may arrive much later.
         self.first_chunk = b""
         live_after = follower.live_after
@@ -111,21 +104,7 @@ class FollowOutlet(Outlet):
             self.first_chunk = self._transcript.frame_live(live_after)
         return None
 
-    def encode_refusal(self, refusal: Refusal) -> bytes:
-        """Return a refusal as the error event that says what its body says."""
-        incident, frame_record = refusal.incident, self._error_writer.frame_record
-        if incident is None:
-            return b""
-        error = incident.error
-        if not isinstance(error, StreamError):
-            kind = _KINDS.get(refusal.status, "invalid_request")
-            error = StreamError(incident.message, kind=kind, retryable=incident.retryable)
-            if frame_record is not None:
-                # The message is this library's own, so readers may get it.
-                return frame_record(None, error_record(error, raw=True))
-        return b"".join(self._error_writer.encode_error(error))
-
-    async def open_head(self) -> Refusal | None:
+    async def open_head(self) -> Incident | None:
         """Find the answer, so that the head has the status that a GET request would get."""
         return await self.open()
 
@@ -169,7 +148,7 @@ class FollowOutlet(Outlet):
 
     def shutdown_chunk(self) -> bytes:
         """Return the bytes of an instruction to reconnect, since the answer goes on without this response."""
-        return self._error_writer.protocol.retry
+        return self.writer.protocol.retry
 
 
 def check_journal(journal: object) -> None:

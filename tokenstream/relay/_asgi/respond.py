@@ -9,10 +9,10 @@ from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import make_source, refuse
 from tokenstream.relay._asgi.delivery import TIMING, Outlet, Timing
-from tokenstream.relay._asgi.refusals import quote_id, refuse_error
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._attribution import interrupt_source
 from tokenstream.relay._events_in import EventsIn
+from tokenstream.relay._incident import judge_error
 from tokenstream.relay._sending import Sending
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.relay._asgi.asking import AnswerSource, AskedPosition
-    from tokenstream.relay._asgi.refusals import Refusal
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._encoders import ProtocolName
+    from tokenstream.relay._incident import Incident
     from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
@@ -52,14 +52,12 @@ class AnswerOutlet(Outlet):
     ends_by_itself, may_repeat = True, False
 
     def __init__(self, source: AnswerSource | AsyncTextView, writer: Sending) -> None:
-        self._writer, self.served = writer, writer.served
         self._function = None if hasattr(source, "__aiter__") or not callable(source) else source
         """Makes the source when it is needed; None once it was called, or if the source was passed itself."""
-        self._read_from(_NOTHING if self._function is not None else source)
-        self._refusal: Refusal | None = None
+        self._read_from(_NOTHING if self._function is not None else source, writer)
+        super().__init__(writer, writer.served, writer.served.id)
+        self._refusal: Incident | None = None
         """The response to send instead if the request wants to continue an answer; else None."""
-        self.headers = {**writer.protocol.headers, "x-answer-id": quote_id(self.answer_id)}
-        self.heartbeat = writer.protocol.heartbeat
         self._entry_error: StreamError | None = None
         """The error with which the source could not be entered; None if it was entered."""
         self._is_head = False
@@ -67,14 +65,9 @@ class AnswerOutlet(Outlet):
         self._interruption: StreamError | None = None
         """The error of the server's shutdown, which has ended the answer; None if it has not."""
 
-    def _read_from(self, source: Any) -> None:  # noqa: ANN401 - refused here if it is no source
-        self._events = EventsIn(source, as_text=self._writer.protocol.name == "text")
-        self._writer.read_from(self._events.source)
-
-    @property
-    def answer_id(self) -> str | None:
-        """The id of the answer, by which the log is searched; nothing is kept under it."""
-        return self.served.id
+    def _read_from(self, source: Any, writer: Sending) -> None:  # noqa: ANN401 - refused here if it is no source
+        self._events = EventsIn(source, as_text=writer.protocol.name == "text")
+        writer.read_from(self._events.source)
 
     async def prepare(self, asked: AskedPosition) -> HeaderFields:
         """Prepare a refusal if the request wants to continue an answer, since nothing of it was kept.
@@ -84,13 +77,13 @@ class AnswerOutlet(Outlet):
         """
         if asked.id is not None or (asked.continues and asked.method not in ("GET", "HEAD")):
             from tokenstream.relay._asgi.follow import parse_position
-            from tokenstream.relay.journal._errors import JournalError
+            from tokenstream.relay.journal._errors import JournalError, judge_failure
 
             try:
                 parse_position(asked.position)
                 self._refusal = refuse("not_kept")
             except JournalError as error:
-                self._refusal = refuse_error(error)
+                self._refusal = judge_failure(error)
         return {}
 
     async def __aenter__(self) -> Self:
@@ -101,7 +94,7 @@ class AnswerOutlet(Outlet):
             if self._function is not None and not self._is_head:
                 function, self._function = self._function, None
                 self.served.given = function
-                self._read_from(await make_source(function))
+                self._read_from(await make_source(function), self.writer)
             await self._events.__aenter__()
         except StreamError as error:
             # `open` makes a refusal of it.
@@ -115,7 +108,7 @@ class AnswerOutlet(Outlet):
         elif self._entry_error is None:
             await self._events.__aexit__(*error)
 
-    async def open(self) -> Refusal | None:
+    async def open(self) -> Incident | None:
         """Wait for the first event of the answer; return a refusal if the answer failed before it."""
         if self._refusal is not None:
             return self._refusal
@@ -130,10 +123,10 @@ class AnswerOutlet(Outlet):
             self.first_chunk = self.encode_end(error)
         except StreamError as error:
             self.has_ended = True
-            return refuse_error(error, self._writer.protocol.name)
+            return judge_error(error)
         return None
 
-    async def open_head(self) -> Refusal | None:
+    async def open_head(self) -> Incident | None:
         """Prepare for a HEAD request, for which the answer is not made, or is closed unread.
 
         The result is the refusal whose head is sent in place of the answer's.
@@ -141,18 +134,13 @@ class AnswerOutlet(Outlet):
         self._is_head = True
         return await super().open_head()
 
-    def encode_refusal(self, refusal: Refusal) -> bytes:
-        """Return the error of an answer that failed before its first event as the last event."""
-        error = refusal.incident and refusal.incident.error
-        return b"".join(self._writer.encode_error(error)) if isinstance(error, StreamError) else b""
-
     def next(self) -> Awaitable[Any]:
         """Return an awaitable for the next event; after a slow send, for a list of all that have arrived."""
         return self._events.next_batch() if self.is_behind else self._events.next()
 
     def encode(self, arrived: Any) -> bytes | None:  # noqa: ANN401 - an event, or a list of events
         """Return the chunk for an event or for several; None for those that have no bytes in the protocol."""
-        writer = self._writer
+        writer = self.writer
         return (
             b"".join(writer.encode_events(arrived))
             if arrived.__class__ is list
@@ -162,16 +150,16 @@ class AnswerOutlet(Outlet):
     def encode_end(self, error: Exception) -> bytes | None:
         self.has_ended = True
         if isinstance(error, StopAsyncIteration):
-            return b"".join(self._writer.encode_end(self._events.ending)) or None
+            return b"".join(self.writer.encode_end(self._events.ending)) or None
         if isinstance(error, StreamError):
-            return b"".join(self._writer.fail(error))
+            return b"".join(self.writer.fail(error))
         # A mistake of the application's.
         raise error
 
     def stop(self, reason: str) -> bool:
         return self._events.stop(reason)
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: Incident) -> None:
         """Send a refusal; the answer's source is closed unread."""
         self._refusal, self.may_repeat = self._refusal or refusal, True
 
@@ -184,7 +172,7 @@ class AnswerOutlet(Outlet):
         """Return the chunk for a server's shutdown: an error, and an instruction to reconnect."""
         if self._interruption is None or self.has_ended:
             return b""
-        return b"".join(self._writer.fail(self._interruption)) + self._writer.protocol.retry
+        return b"".join(self.writer.fail(self._interruption)) + self.writer.protocol.retry
 
 
 @explain_options(**OF_RELAY)

@@ -10,7 +10,7 @@ from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.relay._asgi.asking import read_asked
 from tokenstream.relay._asgi.delivery import TIMING, Delivery, check_timing
-from tokenstream.relay._asgi.refusals import Refusal, encode_headers, make_refusal, quote_id
+from tokenstream.relay._asgi.refusals import encode_headers, make_refusal, quote_id
 from tokenstream.relay._asgi.shutdown import abort_connection, find_drain
 from tokenstream.relay._events_in import SLOW_SEND
 from tokenstream.relay._incident import Incident
@@ -37,14 +37,12 @@ _MIN_PAUSE, _MAX_PAUSE = 0.01, 1.0
 """The shortest and the longest pause, in seconds, between two checks whether a heartbeat is due."""
 _LAST_CHUNK_SECONDS = 0.5
 """The seconds allowed for sending the last chunk while the server shuts down."""
-_CLIENT_CLOSED_REQUEST = 499
-"""The status for a client that has disconnected, as in the logs of nginx; only middleware sees it."""
+_CLIENT_CLOSED_REQUEST = Incident("closed", "reader", 499, "")
+"""The record of a client that has disconnected, as in the logs of nginx; only middleware sees its status."""
 _SHUT_DOWN = Incident(
     "shutdown", "relay", 503, ERROR_KINDS["shutdown"].refusal, retryable=True, retry_after=1.0
 )
 """The failure of an answer that has not begun when the server shuts down."""
-_MISUSED = {"x-should-retry": "false"}
-"""Keeps the SDKs of OpenAI and Anthropic from asking again after a status 500."""
 
 
 class HTTPDelivery(Delivery):
@@ -71,7 +69,7 @@ class HTTPDelivery(Delivery):
     async def _deliver(self) -> None:
         """Send all chunks of the outlet, or the response that replaces an answer that never began."""
         if self._came_late:
-            self._outlet.refuse(make_refusal(_SHUT_DOWN))
+            self._outlet.refuse(_SHUT_DOWN)
         try:
             async with self._outlet as outlet:
                 refusal = await outlet.open()
@@ -83,7 +81,7 @@ class HTTPDelivery(Delivery):
             incident = self._outlet.served.report_bug(error)
             if isinstance(error, MisuseError) and not (self._head_begun or self._disconnected):
                 # Any other exception is the application's, whose framework may have a response for it.
-                await self._send_complete(make_refusal(incident, **_MISUSED))
+                await self._send_complete(incident)
             raise
 
     async def _send_chunks(self) -> None:
@@ -153,23 +151,22 @@ class HTTPDelivery(Delivery):
         self._send_began, self._sent_at = None, time.monotonic()
         self._outlet.is_behind = self._sent_at - began > SLOW_SEND
 
-    async def _send_refusal(self, refusal: Refusal) -> None:
+    async def _send_refusal(self, refusal: Incident) -> None:
         """Send the response that replaces an answer that never began."""
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()
+        self._outlet.served.report_incident(refusal, None if self._disconnected else refusal.status)
         if self._disconnected:
-            refusal.report(self._outlet.served, None)
             return
-        refusal.report(self._outlet.served, refusal.status)
         if self._head_begun:
             # The status is sent already, so the error can only be an event of the protocol.
             await self._send_chunk(self._outlet.encode_refusal(refusal), more=False)
-            return
-        await self._send_complete(refusal)
+        else:
+            await self._send_complete(refusal)
 
-    async def _send_complete(self, refusal: Refusal) -> None:
-        head = refusal.status, refusal.make_headers(self._outlet.served)
-        await self._send_part(head, refusal.body, more=False)
+    async def _send_complete(self, refusal: Incident) -> None:
+        status, headers, body = make_refusal(refusal, self._outlet.served, self._outlet.writer.protocol.name)
+        await self._send_part((status, headers), body, more=False)
 
     # -- the other tasks -------------------------------------------------------
 
@@ -234,7 +231,7 @@ class HTTPDelivery(Delivery):
 
             # Middleware requires a head, though nobody reads it.
             with move_on_after(_LAST_CHUNK_SECONDS):
-                await self._send_complete(Refusal(_CLIENT_CLOSED_REQUEST, b""))
+                await self._send_complete(_CLIENT_CLOSED_REQUEST)
 
     async def _send_last_chunk(self) -> None:
         """Send the last chunk on shutdown; if it cannot be sent in time, abort the connection.
@@ -256,7 +253,7 @@ class HTTPDelivery(Delivery):
                     await self._write(self._outlet.shutdown_chunk(), more=False)
                 else:
                     was_asked = not self._outlet.may_repeat
-                    await self._send_complete(make_refusal(_SHUT_DOWN._replace(was_asked=was_asked)))
+                    await self._send_complete(_SHUT_DOWN._replace(was_asked=was_asked))
             stuck = scope.cancelled_caught
         if stuck:
             # The server would wait for a reader that does not read.
@@ -332,8 +329,8 @@ class Response:
                 raise
             status, headers = make_head()
             if refusal is not None:
-                refusal.report(outlet.served, refusal.status)
-                status, headers = refusal.status, refusal.make_headers(outlet.served)
+                outlet.served.report_incident(refusal, refusal.status)
+                status, headers, _ = make_refusal(refusal, outlet.served, outlet.writer.protocol.name)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:

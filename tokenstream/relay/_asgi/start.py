@@ -9,15 +9,15 @@ from urllib.parse import quote
 from tokenstream.errors import StreamError
 from tokenstream.relay._asgi.asking import SourceRefused, fingerprint, is_same_request, make_source, refuse
 from tokenstream.relay._asgi.follow import FollowOutlet, parse_position
-from tokenstream.relay._asgi.refusals import quote_id, refuse_error
+from tokenstream.relay._asgi.refusals import quote_id
 from tokenstream.relay._attribution import make_answer_id
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay.journal._bounds import is_valid_id
-from tokenstream.relay.journal._errors import JournalError
+from tokenstream.relay.journal._errors import JournalError, judge_failure
 
 if TYPE_CHECKING:
     from tokenstream.relay._asgi.asking import AnswerSource, AskedPosition
-    from tokenstream.relay._asgi.refusals import Refusal
+    from tokenstream.relay._incident import Incident
     from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
@@ -77,7 +77,7 @@ class StartOutlet(FollowOutlet):
             parse_position(asked.position)
             self._refusal = await self._choose_answer(asked)
         except JournalError as error:
-            self._refusal = refuse_error(error)
+            self._refusal = judge_failure(error)
         self.may_repeat = self._keeps_key or self._is_id_given or self.continues
         quoted = quote_id(self.id)
         headers = {"x-answer-id": quoted, **(KEEPS_KEYS if self._keeps_key else {})}
@@ -97,7 +97,7 @@ class StartOutlet(FollowOutlet):
         # A PUT has the answer's own address.
         return path if asked.method == "PUT" else f"{path}/{id}"
 
-    async def _choose_answer(self, asked: AskedPosition) -> Refusal | None:
+    async def _choose_answer(self, asked: AskedPosition) -> Incident | None:
         """Choose the answer's id, by the first rule that applies; return a refusal if the request is refused.
 
         1. The id in the request's header. If the application has passed another id, the request is refused.
@@ -123,12 +123,12 @@ class StartOutlet(FollowOutlet):
         # If the request continues an answer, `_check_existing` finds that no answer has the invalid id.
         return None if self.continues or is_valid_id(self.id) else refuse("invalid_id")
 
-    async def open(self) -> Refusal | None:
+    async def open(self) -> Incident | None:
         """Start the answer and wait for its first event, unless it exists; begin to follow the answer."""
         refusal = await self.begin()
         return refusal or await super().open()
 
-    async def begin(self, open_within: float | None = math.inf) -> Refusal | None:
+    async def begin(self, open_within: float | None = math.inf) -> Incident | None:
         """Start the answer, unless it exists; return a refusal if it cannot be started or continued.
 
         By default, the wait for the first event has no limit: `HTTPDelivery` sends the head meanwhile.
@@ -143,12 +143,12 @@ class StartOutlet(FollowOutlet):
                 return self._refusal
             return await self._start(open_within)
         except SourceRefused as refused:
-            return refused.refusal
+            return refused.incident
         except (StreamError, JournalError) as error:
             await close_stream(self._source)
-            return refuse_error(error, self._protocol)
+            return judge_failure(error)
 
-    async def _start(self, open_within: float | None) -> Refusal | None:
+    async def _start(self, open_within: float | None) -> Incident | None:
         """Start the answer; if another request has started it meanwhile, refuse a request that differs."""
         self.served.given = self.served.given or self._source
         self._is_own = await self.journal.begin(
@@ -162,7 +162,7 @@ class StartOutlet(FollowOutlet):
         )
         return None if self._is_own else await self._check_existing(must_exist=True)
 
-    async def _check_existing(self, *, must_exist: bool) -> Refusal | None:
+    async def _check_existing(self, *, must_exist: bool) -> Incident | None:
         """Return a refusal if this request differs from the one that has started the answer; else None.
 
         If the answer `must_exist` but does not, or is another owner's, this raises JournalError.
@@ -178,7 +178,7 @@ class StartOutlet(FollowOutlet):
             return None
         return refuse("key_reused" if self._has_key else "other_request")
 
-    async def open_head(self) -> Refusal | None:
+    async def open_head(self) -> Incident | None:
         """Close the answer unread: a HEAD request starts nothing."""
         if self.continues:
             return await self.begin()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from tokenstream.errors import TokenStreamError
-from tokenstream.relay._incident import Incident
+from tokenstream.errors import StreamError, TokenStreamError
+from tokenstream.relay._incident import Incident, judge_error
 from tokenstream.stream._log import INFO
 
 JournalErrorKind: TypeAlias = Literal[
@@ -91,8 +91,10 @@ def fenced_error() -> JournalError:
     return JournalError("this producer may no longer write the answer", kind="fenced")
 
 
-def judge_journal_error(error: JournalError) -> Incident:
-    """Return the record of an error; it is logged if asking again may help."""
+def judge_failure(error: StreamError | JournalError) -> Incident:
+    """Return the record of an error; that of a journal is logged if asking again may help."""
+    if isinstance(error, StreamError):
+        return judge_error(error)
     incident = INCIDENTS[error.kind]
     return incident._replace(cause=describe_failure(error)) if incident.retryable else incident
 

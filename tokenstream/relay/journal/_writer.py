@@ -138,7 +138,7 @@ class RecordWriter:
     # -- writing -------------------------------------------------------------
 
     async def run(self) -> None:
-        """Write queued records until the last one is written; raise JournalError if the storage refuses one."""
+        """Write queued records until the last one is written; raise the error of a storage that refuses."""
         while not self.is_cut_off and (self._queued or not self.has_end):
             # Neither the first token waits for others, nor the end.
             if not self._queued or (self._last_written >= _AT_ONCE and not self.has_end):
@@ -148,7 +148,7 @@ class RecordWriter:
             await self._flush()
 
     async def write_soon(self) -> bool:
-        """Write the queued records at once, or wake the task that does; return False if the storage refuses."""
+        """Write the queued records at once, or wake the task that writes; return False if that is refused."""
         if not self._queued or self.is_cut_off:
             return True
         if not self._is_claimed:
