@@ -18,11 +18,11 @@ from tokenstream._request.connect import aconnect as _aconnect  # noqa: F401 - o
 from tokenstream.formats import _registry as registry
 from tokenstream.message import Checkpoint, Message
 from tokenstream.relay import _encoders as encoders
+from tokenstream.relay._asgi.asking import is_cross_site
 from tokenstream.relay._asgi.assets import assets
 from tokenstream.relay._asgi.delivery import Timing
 from tokenstream.relay._asgi.endpoints import endpoints, refusal
 from tokenstream.relay._asgi.follow import follow, stop
-from tokenstream.relay._asgi.origins import is_cross_site
 from tokenstream.relay._asgi.respond import respond
 from tokenstream.relay._asgi.shutdown import shut_down
 from tokenstream.relay._asgi.websocket import websocket

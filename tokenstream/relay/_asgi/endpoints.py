@@ -15,10 +15,16 @@ from tokenstream._basics.elsewhere import OF_RELAY, explain_names, explain_optio
 from tokenstream._basics.json import is_sendable
 from tokenstream._values.origin import Origin
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_header
+from tokenstream.relay._asgi.asking import (
+    CROSS_SITE,
+    SourceRefused,
+    check_origins,
+    read_asked,
+    read_header,
+    sent_cross_site,
+)
 from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
 from tokenstream.relay._asgi.follow import check_journal, follow
-from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.refusals import encode_json, make_refusal, quote_id
 from tokenstream.relay._asgi.response import Response
 from tokenstream.relay._asgi.start import KEEPS_KEYS, StartOutlet

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, overload
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, pass_over
+from tokenstream.relay._asgi.asking import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, TIMING, Timing, check_timing
-from tokenstream.relay._asgi.origins import CROSS_SITE, check_origins, sent_cross_site
 from tokenstream.relay._asgi.sockets import (
     Disconnection,
     MessageRefused,
