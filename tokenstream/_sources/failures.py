@@ -123,11 +123,7 @@ def reading_error(
             f"the body's compression is broken ({describe(error, mask)}); ask for Accept-Encoding: identity"
         )
     else:
-        converted = (
-            _convert_refusal(error, names)
-            or _convert_provider_error(error, names)
-            or _convert_unknown(error, names, mask)
-        )
+        converted = _convert_refusal(error, names) or _convert_unknown(error, names, mask)
     converted.__cause__ = mask.mask_error(error)
     return converted
 
@@ -199,11 +195,7 @@ def opening_error(
     if (foreign := find_foreign(error)) is not None:
         return FunctionFailed(foreign)
     names = class_names(error)
-    converted = (
-        _convert_refusal(error, names)
-        or _convert_provider_error(error, names)
-        or _convert_opening(error, names, server, read_deadlines, mask)
-    )
+    converted = _convert_refusal(error, names) or _convert_opening(error, names, server, read_deadlines, mask)
     converted.__cause__ = mask.mask_error(error)
     return converted
 
@@ -213,7 +205,7 @@ def find_refusal(error: Exception, server: str) -> StreamError | None:
     if not is_of_sdk(error):
         return None
     names = class_names(error)
-    failed = _convert_provider_error(error, names)
+    failed = _convert_refusal(error, names)
     if failed is None and is_transport(error):
         opened = _convert_opening(error, names, server, None, _NO_SECRETS)
         failed = opened if isinstance(opened, StreamError) else None
@@ -264,7 +256,7 @@ def _convert_opening(
 
 
 def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
-    """Convert a library's exception about a response that cannot be read as a stream; else return None."""
+    """Convert a library's exception about what the server has sent instead of a stream; else return None."""
     if names & _UNUSABLE_RESPONSES:
         return _unreadable_error(error)
     if "SSEError" in names:
@@ -272,7 +264,7 @@ def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
             "the server answered with a content type other than text/event-stream, which the library that "
             "reads the answer refuses; check what the server sends at that address"
         )
-    return None
+    return _convert_provider_error(error, names)
 
 
 def _unreadable_error(error: Exception) -> ProtocolError:

@@ -148,7 +148,7 @@ class _HttpClientBody:
         """Yield the bytes; raise if the response was already read, or if the body ends too early."""
         response = self._response
         if self._has_begun:
-            raise MisuseError("the response was already read or closed; pass it unread")
+            raise MisuseError(_ALREADY_READ)
         try:
             while chunk := response.read1(CHUNK_SIZE):
                 yield chunk

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream._connection.status import status_error
+from tokenstream._sources.causes import class_names
 from tokenstream._sources.kinds import AsyncSource, SyncSource, class_name_of
 from tokenstream._values.error_kinds import ERROR_KINDS, find_kind
 from tokenstream.errors import MisuseError, StreamInterrupted
@@ -185,7 +186,7 @@ def shorten_farewell(socket: OpenWebSocket) -> None:
 
 
 def is_socket_closed(error: BaseException) -> bool:
-    return "ConnectionClosed" in {kind.__name__ for kind in type(error).__mro__}
+    return "ConnectionClosed" in class_names(error)
 
 
 def socket_closed_error(error: BaseException) -> StreamInterrupted:
@@ -234,7 +235,7 @@ def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
 
 def is_clean(error: Exception) -> bool:
     """Return True for an exception of websockets which means that the connection was closed properly."""
-    return "ConnectionClosedOK" in {kind.__name__ for kind in type(error).__mro__}
+    return "ConnectionClosedOK" in class_names(error)
 
 
 class _SocketMessages:

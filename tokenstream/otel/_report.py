@@ -82,6 +82,12 @@ class Receivers(NamedTuple):
     context: Context
     """The context that was current when `observe` was called."""
 
+    @property
+    def tracer(self) -> Tracer:
+        from opentelemetry import trace
+
+        return trace.get_tracer(NAME, __version__, tracer_provider=self.tracers)
+
 
 DROPPED: deque[tuple[OperationReport, Receivers]] = deque()
 """Operations of streams that were dropped before their end, and are not reported yet.
@@ -135,7 +141,7 @@ def _create_spans(report: OperationReport, receivers: Receivers) -> Context:
     """Create the spans of an operation and its attempts; return a context with the operation's span."""
     from opentelemetry import trace
 
-    tracer = trace.get_tracer(NAME, __version__, tracer_provider=receivers.tracers)
+    tracer = receivers.tracer
     span = _start_span(tracer, report.span, receivers.context)
     for ended_ns, attributes in report.failures:
         span.add_event("tokenstream.attempt", attributes, timestamp=ended_ns)
@@ -207,6 +213,13 @@ class _Instruments:
             _BUCKETS_OF_TOKENS,
         )
 
+    def record_tokens(self, counts: Attributes, attributes: Attributes, context: Context) -> None:
+        """Record the token counts among the attributes of a span, with attributes of their own."""
+        for kind in ("input", "output"):
+            count = counts.get(f"gen_ai.usage.{kind}_tokens")
+            if isinstance(count, int):
+                self.tokens.record(count, {**attributes, "gen_ai.token.type": kind}, context)
+
 
 _instruments_by_provider: WeakKeyDictionary[Any, _Instruments] = WeakKeyDictionary()
 """Maps meter providers to their histograms, since a provider must not have two histograms of one name."""
@@ -247,11 +260,7 @@ def _record_metrics(report: OperationReport, receivers: Receivers, context: Cont
     # The attempts may have gone to several providers, each of which has counted its own tokens.
     operation = {"gen_ai.operation.name": shared_attributes["gen_ai.operation.name"]}
     for each in report.attempts or [span]:
-        for kind in ("input", "output"):
-            count = each.attributes.get(f"gen_ai.usage.{kind}_tokens")
-            if isinstance(count, int):
-                attributes = {**operation, **each.shared_attributes, "gen_ai.token.type": kind}
-                instruments.tokens.record(count, attributes, context)
+        instruments.record_tokens(each.attributes, {**operation, **each.shared_attributes}, context)
 
 
 def _with_error(report: SpanReport, attributes: Attributes) -> Attributes:

@@ -8,9 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tokenstream._basics.untrusted import is_dict, text_of
-from tokenstream._basics.version import __version__
 from tokenstream.otel._report import (
-    NAME,
     NS_PER_SECOND,
     OTHER,
     drop_unknown,
@@ -80,7 +78,7 @@ class RunObserver:
         """Create the spans of a step and of all steps below, and record their metrics."""
         from opentelemetry import trace
 
-        tracer = trace.get_tracer(NAME, __version__, tracer_provider=self._receivers.tracers)
+        tracer = self._receivers.tracer
         turns = {turn.step.id: turn for turn in top.run.turns}
         # Not recursive: runs may nest deeper than Python's recursion limit.
         waiting: list[tuple[Step, Context]] = [(top, self._receivers.context)]
@@ -120,10 +118,7 @@ class RunObserver:
         shared = those(
             "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model"
         )
-        for kind in ("input", "output"):
-            count = attributes.get(f"gen_ai.usage.{kind}_tokens")
-            if isinstance(count, int):
-                instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind}, context)
+        instruments.record_tokens(attributes, shared, context)
 
     def _describe(self, step: Step, turn: Turn | None) -> list[_SpanData]:
         """Return the data of the spans of a step, the outer one first: two for a tool that is an agent."""
@@ -235,8 +230,7 @@ class _RunningTool:
         """Start the span and make it current."""
         from opentelemetry import context, trace
 
-        tracer = trace.get_tracer(NAME, __version__, tracer_provider=self._receivers.tracers)
-        self._span = tracer.start_span(
+        self._span = self._receivers.tracer.start_span(
             f"execute_tool {self._attributes['gen_ai.tool.name']}",
             context=self._receivers.context,
             attributes={**self._own_attributes, **self._attributes},

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._asgi.refusals import encode_headers
+from tokenstream.relay._asgi.refusals import WholeResponse, encode_headers
 
 if TYPE_CHECKING:
-    from tokenstream.relay._asgi.refusals import RawHeaders
     from tokenstream.relay._asgi.response import Receive, Scope, Send
 
 _CONTENT_TYPES = {
@@ -31,23 +30,18 @@ class Assets:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise MisuseError(f"assets are sent over HTTP, and this is {scope['type']!r}")
-        status, headers, body = self._respond(scope)
-        if scope["method"] == "HEAD":
-            body = b""
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        await self._respond(scope)(scope, receive, send)
 
-    def _respond(self, scope: Scope) -> tuple[int, RawHeaders, bytes]:
-        """Return the status, the headers and the body of the response to a request."""
+    def _respond(self, scope: Scope) -> WholeResponse:
         if scope["method"] not in {"GET", "HEAD"}:
-            return 405, encode_headers({"allow": "GET, HEAD", "content-length": "0"}), b""
+            return WholeResponse(405, encode_headers({"allow": "GET, HEAD", "content-length": "0"}))
         # The folder is flat. Litestar ends the path of what it mounts with a slash.
         name: str = scope["path"].rstrip("/").rpartition("/")[2]
         # A name is looked up among the files' names and never joined to a path, so none leads elsewhere.
         path = {path.name: path for path in self.directory.iterdir()}.get(name)
         content_type = None if path is None else _CONTENT_TYPES.get(path.suffix)
         if path is None or content_type is None:
-            return 404, encode_headers({"content-length": "0"}), b""
+            return WholeResponse(404, encode_headers({"content-length": "0"}))
         body = path.read_bytes()
         etag = f'"{sha256(body).hexdigest()[:32]}"'
         # The files import each other by their names, which stay the same in the next version: a browser
@@ -56,9 +50,9 @@ class Assets:
         given = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
         # Weak tags count as strong ones.
         if etag in {tag.strip().removeprefix("W/") for tag in given.decode("latin-1").split(",")}:
-            return 304, encode_headers(headers), b""
+            return WholeResponse(304, encode_headers(headers))
         headers |= {"content-type": content_type, "content-length": str(len(body))}
-        return 200, encode_headers(headers), body
+        return WholeResponse(200, encode_headers(headers), body)
 
 
 assets: Final = Assets(Path(__file__).parent.parent / "browser")

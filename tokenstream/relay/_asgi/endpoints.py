@@ -25,7 +25,7 @@ from tokenstream.relay._asgi.asking import (
 )
 from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
 from tokenstream.relay._asgi.follow import check_journal, follow
-from tokenstream.relay._asgi.refusals import encode_json, make_refusal, quote_id
+from tokenstream.relay._asgi.refusals import WholeResponse, encode_json, make_refusal, quote_id
 from tokenstream.relay._asgi.response import Response
 from tokenstream.relay._asgi.start import KEEPS_KEYS, StartOutlet
 from tokenstream.relay._attribution import ServedAnswer, find_origin, make_answer_id
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.events import Event
-    from tokenstream.relay._asgi.refusals import RawHeaders
     from tokenstream.relay._asgi.response import Receive, Scope, Send
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._protocols import HeaderFields
@@ -196,7 +195,7 @@ class Endpoints:
             response = _to_response(judge_failure(error), protocol=self._protocol)
         await response(scope, receive, send)
 
-    async def _dispatch(self, scope: Scope, receive: Receive) -> Response | _WholeResponse:
+    async def _dispatch(self, scope: Scope, receive: Receive) -> Response | WholeResponse:
         """Return the response to a request, according to its path and method."""
         if scope["method"] == "OPTIONS":
             raise _refuse(405, "not_allowed", _NO_CORS)
@@ -236,7 +235,7 @@ class Endpoints:
 
     async def _start_answer(
         self, scope: Scope, receive: Receive, answer: AnswerFunction
-    ) -> Response | _WholeResponse:
+    ) -> Response | WholeResponse:
         """Start an answer; return a response with its id or with the answer."""
         owner = await self._find_owner(scope)
         kind = read_header(scope, "content-type").partition(";")[0].strip().lower()
@@ -304,28 +303,17 @@ async def _make_answer(answer: AnswerFunction, body: object) -> AsyncIterable[Ev
         raise _refuse(400, "invalid_request", "the body is not what was expected") from None
 
 
-class _WholeResponse:
-    """A complete response, whose public attributes have the names of Starlette's."""
-
-    def __init__(self, status: int, headers: RawHeaders, body: bytes) -> None:
-        self.status_code, self.raw_headers, self.body = status, headers, body
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        await send({"type": "http.response.body", "body": self.body, "more_body": False})
-
-
-def _reply(status: int, value: Json, headers: HeaderFields) -> _WholeResponse:
-    return _WholeResponse(status, *encode_json(value, headers))
+def _reply(status: int, value: Json, headers: HeaderFields) -> WholeResponse:
+    return WholeResponse(status, *encode_json(value, headers))
 
 
 def _to_response(
     refusal: Incident, served: ServedAnswer | None = None, protocol: str = "tokenstream"
-) -> _WholeResponse:
+) -> WholeResponse:
     """Return the response to a refused request; by default, it is refused before any answer."""
     served = ServedAnswer(make_answer_id()) if served is None else served
     served.report_incident(refusal, refusal.status)
-    return _WholeResponse(*make_refusal(refusal, served, protocol))
+    return WholeResponse(*make_refusal(refusal, served, protocol))
 
 
 def _check_method(method: str, *methods: str) -> None:

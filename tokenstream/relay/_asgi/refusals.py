@@ -12,6 +12,7 @@ from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
+    from tokenstream.relay._asgi.response import Receive, Scope, Send
     from tokenstream.relay._attribution import ServedAnswer
     from tokenstream.relay._incident import Incident
     from tokenstream.relay._protocols import HeaderFields
@@ -56,6 +57,19 @@ def encode_json(value: Json, headers: HeaderFields) -> tuple[RawHeaders, bytes]:
     body = json.dumps(value, separators=(",", ":")).encode()
     named = {"content-type": "application/json", "cache-control": "no-store", **headers}
     return encode_headers({**named, "content-length": str(len(body))}), body
+
+
+class WholeResponse:
+    """A complete response, whose public attributes have the names of Starlette's."""
+
+    def __init__(self, status: int, headers: RawHeaders, body: bytes = b"") -> None:
+        self.status_code, self.raw_headers, self.body = status, headers, body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the response; to a HEAD request, without its body."""
+        body = b"" if scope["method"] == "HEAD" else self.body
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def quote_id(id: object) -> str:

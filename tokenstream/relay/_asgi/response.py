@@ -10,7 +10,7 @@ from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.relay._asgi.asking import read_asked
 from tokenstream.relay._asgi.delivery import TIMING, Delivery, check_timing
-from tokenstream.relay._asgi.refusals import encode_headers, make_refusal, quote_id
+from tokenstream.relay._asgi.refusals import WholeResponse, encode_headers, make_refusal, quote_id
 from tokenstream.relay._asgi.shutdown import abort_connection, find_drain
 from tokenstream.relay._events_in import SLOW_SEND
 from tokenstream.relay._incident import Incident
@@ -331,8 +331,7 @@ class Response:
             if refusal is not None:
                 outlet.served.report_incident(refusal, refusal.status)
                 status, headers, _ = make_refusal(refusal, outlet.served, outlet.writer.protocol.name)
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await WholeResponse(status, headers)(scope, receive, send)
         else:
             delivery = HTTPDelivery(outlet, make_head, self._timing, receive, send)
             await delivery.run()
