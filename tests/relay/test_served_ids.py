@@ -285,6 +285,11 @@ async def test_an_exception_of_the_application_is_a_line_too(
             assert " · answer " in line
             assert client.headers.get("x-answer-id", "") in line
             assert "private" not in line
+            # Once the head is sent, no framework has a response: the reader is told by an event.
+            assert (what is broke or is_kept) is (
+                b'"message":"This server has made a mistake."' in client.body
+            )
+            assert client.ended is (what is broke or is_kept)
 
 
 _DRIVER = """

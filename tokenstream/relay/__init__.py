@@ -16,6 +16,7 @@ from tokenstream._providers.apis import ProtocolName, all_apis
 from tokenstream._request.again import request_again as _request_again  # noqa: F401 - only loaded here
 from tokenstream._request.connect import aconnect as _aconnect  # noqa: F401 - only loaded here
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._resume import event_log as _event_log  # noqa: F401 - only loaded here
 from tokenstream.message import Checkpoint, Message
 from tokenstream.relay import _encoders as encoders
 from tokenstream.relay._asgi.asking import is_cross_site

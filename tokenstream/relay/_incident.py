@@ -51,6 +51,8 @@ _OWN: dict[type[StreamError], int] = {
     GuardFailed: 500,
 }
 """The statuses of errors that are none of the provider's."""
+BUG = "This server has made a mistake."
+"""The sentence for readers about any exception of the application's."""
 _INSTALLED = frozenset({"dist-packages", "site-packages"})
 """Folders of packages that were installed."""
 _PASSED = re.compile(
@@ -134,9 +136,7 @@ def _status_of(error: StreamError) -> int:
 def judge_bug(error: Exception, given: object) -> Incident:
     """Return the record of an exception that the application has raised; `given` has made the answer."""
     cause = f"the application raised {describe_bug(error, given)}"
-    return Incident(
-        "server", "application", 500, "This server has made a mistake.", cause, was_asked=True, error=error
-    )
+    return Incident("server", "application", 500, BUG, cause, was_asked=True, error=error)
 
 
 def describe_bug(error: Exception, given: object = None) -> str:

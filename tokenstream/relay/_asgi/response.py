@@ -79,9 +79,10 @@ class HTTPDelivery(Delivery):
                     await self._send_refusal(refusal)
         except Exception as error:
             incident = self._outlet.served.report_bug(error)
-            if isinstance(error, MisuseError) and not (self._head_begun or self._disconnected):
-                # Any other exception is the application's, whose framework may have a response for it.
-                await self._send_complete(incident)
+            is_over = self._disconnected or self._end_begun or self._is_sending
+            # Before the head, the framework may have a response for an exception of the application's.
+            if not is_over and (self._head_begun or isinstance(error, MisuseError)):
+                await self._send_failure(incident)
             raise
 
     async def _send_chunks(self) -> None:
@@ -156,13 +157,15 @@ class HTTPDelivery(Delivery):
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()
         self._outlet.served.report_incident(refusal, None if self._disconnected else refusal.status)
-        if self._disconnected:
-            return
+        if not self._disconnected:
+            await self._send_failure(refusal)
+
+    async def _send_failure(self, incident: Incident) -> None:
+        """Send a failure as the whole response; after the head, as the protocol's event, which ends it."""
         if self._head_begun:
-            # The status is sent already, so the error can only be an event of the protocol.
-            await self._send_chunk(self._outlet.encode_refusal(refusal), more=False)
+            await self._send_chunk(self._outlet.encode_refusal(incident), more=False)
         else:
-            await self._send_complete(refusal)
+            await self._send_complete(incident)
 
     async def _send_complete(self, refusal: Incident) -> None:
         status, headers, body = make_refusal(refusal, self._outlet.served, self._outlet.writer.protocol.name)

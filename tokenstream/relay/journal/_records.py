@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tokenstream.errors import StreamError, StreamInterrupted
 from tokenstream.relay._attribution import find_broken
 from tokenstream.relay._encoders.tokenstream import end_record, error_record
+from tokenstream.relay._incident import BUG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _NO_CONTENT = frozenset({"message_start", "usage_update", "step_start", "restarted", "error"})
 _TEXTS = frozenset({"text", "reasoning", "refusal"})
 """Kinds of parts whose start has no content."""
-_BROKEN = "the answer could not be produced: internal error of the server"
 
 
 def record_ending(ending: Ending) -> bytes:
@@ -38,7 +38,7 @@ def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
     if isinstance(error, StreamError):
         return error_record(error, raw=raw)
     # The message is this library's own, so readers may get it.
-    return error_record(StreamError(_BROKEN, kind="server", retryable=False), raw=True)
+    return error_record(StreamError(BUG, kind="server", retryable=False), raw=True)
 
 
 def record_interruption(message: str) -> bytes:
