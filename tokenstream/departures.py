@@ -64,7 +64,7 @@ RULES: dict[DepartureName, str] = {
     "added_late": "content came after its end, or only there: it is added",
     "rewritten": "the end says otherwise than what was streamed: what was delivered cannot be taken back",
     "characters_replaced": "broken characters were replaced by U+FFFD",
-    "unread": "something is not read as what it is: it becomes text, an opaque part or unknown",
+    "unread": "something is not read as what it is: it becomes text, an opaque part, a field or unknown",
     "dropped": "something came after the answer's end, or of another answer: it is left out",
     "answers_mixed": "another answer, or this one again, began in the middle: they cannot be told apart",
     "answer_empty": "the answer ended normally but without any content",
@@ -99,7 +99,7 @@ _DETAILS: dict[Affects, dict[DepartureName, str]] = {
         "added_late": "text_completed content_after_finish part_after_close",
         "rewritten": "text_rewritten arguments_rewritten reasoning_late",
         "characters_replaced": "invalid_utf8 lone_surrogate",
-        "unread": "delta_misfits media_invalid call_nameless reasoning_in_text opening_left",
+        "unread": "delta_misfits media_invalid call_nameless reasoning_in_text opening_left usage_unread",
         "dropped": "data_after_end second_answer",
         "answers_mixed": "answers_interleaved start_repeated",
         "answer_empty": "answer_empty",
@@ -164,21 +164,27 @@ class Departures(Mapping[DepartureName, Departure]):
         self._left_out = _NONE
         """The details that are not counted, because they do not apply to the connection."""
 
-    def note(self, detail: str, *, event: int, count: int = 1, about: str = "") -> None:
+    def note(
+        self, detail: str, *, event: int, count: int = 1, about: str = "", affects: Affects | None = None
+    ) -> None:
         """Count that the server deviated in this way at frame number `event`.
 
         Nothing is counted for a detail that was left out.
 
         Args:
             about: Says more of the rule, such as a dialect.
+            affects: What the deviation affects, if not what the detail usually does.
         """
         if detail in self._left_out:
             return
-        name, affects = _PLACES[detail]
+        name, usual = _PLACES[detail]
+        affects = affects or usual
         noted = self._noted.get(name)
         if noted is None:
             rule = f"{RULES[name]} ({about})" if about else RULES[name]
             noted = self._noted[name] = Departure(rule, affects, event)
+        elif affects != noted.affects:
+            noted.affects = max(affects, noted.affects, key=[*_DETAILS].index)
         noted.details[detail] = noted.details.get(detail, 0) + count
 
     def leave_out(self, detail: str) -> None:

@@ -370,3 +370,41 @@ def test_reports_are_merged_to_a_bounded_depth() -> None:
     body = [chat({"content": "Hi"}, usage=deep), chat({}, "stop", usage=deep), DONE]
 
     assert Stream(body).final().usage.provider_data == deep
+
+
+_GPT = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17}
+
+
+@pytest.mark.parametrize(
+    ("report", "affects"),
+    [
+        (_GPT | {"researched_tokens": 80}, "content"),
+        (_GPT | {"researched_tokens": 17}, "form"),
+        (_GPT | {"researched_tokens": 7}, "form"),
+        (_GPT | {"prompt_tokens_details": {"researched_tokens": 80}}, "content"),
+        (_GPT | {"research": {"steps": [{"cached_tokens": 80}]}}, "content"),
+        (_GPT | {"researched_tokens": 0, "is_researched": True, "research": "80"}, None),
+        (_GPT | {"cost": 0.5, "connectors": {"research": 2}, "prompt_cache_miss_tokens": 9}, None),
+    ],
+)
+def test_a_number_that_no_document_has_is_told_once(report: Payload, affects: str | None) -> None:
+    """It may have been billed; a number that counts tell already is a matter of form."""
+    stream = Stream(_chat(report, report, report))
+    usage = stream.final().usage
+
+    assert (12, 5, 17, report) == (
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.total_tokens,
+        usage.provider_data,
+    )
+    assert stream.departures.details.get("usage_unread") == (1 if affects else None)
+    assert affects in (None, stream.departures["unread"].affects)
+
+
+def test_the_worst_of_several_deviations_of_a_name_says_what_they_affect() -> None:
+    for reports in ((17, 80), (80, 17)):
+        stream = Stream(_chat(*[_GPT | {f"researched_{count}": count} for count in reports]))
+        stream.final()
+
+        assert ("content", 2) == (stream.departures["unread"].affects, stream.departures["unread"].count)

@@ -61,9 +61,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream.departures import Affects
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
     from tokenstream.formats._endings import EndSign
+    from tokenstream.formats._kit.count_paths import Counts
     from tokenstream.formats._resume.resuming import Replay
     from tokenstream.message import Ending, FinishReason, Usage
 
@@ -155,6 +157,9 @@ class Format(ErrorKeeper, Resuming, ABC):
     documented: ClassVar[frozenset[str] | None] = None
     """Names that the provider's documents and SDKs give to fields without an event of their own; any other
     is also reported as `Unknown`. None if no document lists them, so that no field is."""
+    counted: ClassVar[Counts | None] = None
+    """The documented places of the numbers in reports of usage, of which any other is a departure. None if
+    no document lists them."""
     fast: ClassVar[Fast | None] = None
     """Describes the usual deltas, so that most of them need not be decoded; None to decode every payload."""
     reads_bare_text: ClassVar[bool] = False
@@ -555,10 +560,14 @@ class Format(ErrorKeeper, Resuming, ABC):
         self._fast_path = None
         self.parts.dispose()
 
-    def note(self, name: str) -> None:
-        """Count the departure `name`, a known deviation of servers; record that the current frame has it."""
+    def note(self, name: str, affects: Affects | None = None) -> None:
+        """Count the departure `name`, a known deviation of servers; record that the current frame has it.
+
+        Args:
+            affects: What it affects here, if that is not what its detail usually does.
+        """
         self.noted_at = self.frames
-        self.departures.note(name, event=self.frames)
+        self.departures.note(name, event=self.frames, affects=affects)
 
     def type_of(self, payload: dict[str, Any], event: str, field: str = "type") -> str:
         """Return the type of a payload, or else the name of its event; count a departure if they differ."""

@@ -44,6 +44,17 @@ def test_usage_is_the_last_report_and_counts_the_thoughts() -> None:
     assert [e.usage.output_tokens for e in told.events if isinstance(e, UsageUpdate)] == [30, 50]
 
 
+@pytest.mark.parametrize(("total", "output"), [(20, 9), (22, 11), (None, 11), (0, 11)])
+def test_the_total_shows_whether_the_answers_count_has_the_thoughts(total: int | None, output: int) -> None:
+    """Google leaves them out; ADK writes other providers' counts, which have them, in Google's names."""
+    counts = {"promptTokenCount": 11, "candidatesTokenCount": 9, "thoughtsTokenCount": 2}
+    usage = gemini(
+        chunk(text("a")), STOP | {"usageMetadata": counts | {"totalTokenCount": total}}
+    ).message.usage
+
+    assert (11, output, 2) == (usage.input_tokens, usage.output_tokens, usage.reasoning_tokens)
+
+
 def test_a_report_without_counts_has_none() -> None:
     """On Vertex AI, the first reports say nothing but the kind of traffic."""
     told = gemini(chunk(text("a")) | {"usageMetadata": {"trafficType": "ON_DEMAND"}}, STOP)

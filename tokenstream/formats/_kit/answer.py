@@ -21,7 +21,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.formats._kit.count_paths import drop_zeros
+from tokenstream.formats._kit.count_paths import drop_zeros, is_told_by
 from tokenstream.formats._kit.open import OpenChoice, mend_events, mend_surrogates
 from tokenstream.formats._kit.whole_text import settle
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject, RuleNote
     from tokenstream._basics.request_facts import OfferedTools
+    from tokenstream.departures import Affects
+    from tokenstream.formats._kit.count_paths import Counts
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._kit.whole_text import TextFinder
     from tokenstream.limits import Limits
@@ -95,8 +97,10 @@ class AnswerEvents:
         "_parts_seen",
         "_payload_data",
         "_places",
+        "_unread_counts",
         "begins_inside",
         "choices",
+        "counted",
         "difference",
         "documented",
         "fields",
@@ -124,6 +128,7 @@ class AnswerEvents:
             "_has_fields",
             "_payload_data",
             "_out",
+            "counted",
             "difference",
             "documented",
             "fields",
@@ -147,10 +152,13 @@ class AnswerEvents:
         self.note = note
         self.documented: Collection[str] | None = None
         """Names of the fields that the format's documents have; None if no document lists them."""
+        self.counted: Counts | None = None
+        """The documented places of token counts; None if no document lists them."""
         if isinstance(note, MethodType):
             # Weak, since the format keeps its parts.
             self.note = partial(_note_in, ref(note.__self__), note.__func__)
             self.documented = getattr(note.__self__, "documented", None)
+            self.counted = getattr(note.__self__, "counted", None)
         self.offered: OfferedTools | None = None
         """The tools that the request has offered; None if they are not known."""
         self.url = ""
@@ -165,6 +173,8 @@ class AnswerEvents:
         """The answer's id, model and role; None before any of them has arrived."""
         self._known_counts: JsonObject = {}
         """The last token counts, by the names of `Usage`, which a later zero does not replace."""
+        self._unread_counts: tuple[str, ...] = ()
+        """The names of the numbers in reports that no document has."""
         self.choices: dict[int, OpenChoice] = {}
         self._parts_seen = 0
         """Number of parts of all choices."""
@@ -333,13 +343,24 @@ class AnswerEvents:
             event.id, event.model, event.role = self._head
             event.another, event.provider_data = False, None
 
-    def usage(self, usage: Usage, replaced: Collection[str] = ()) -> None:
+    def usage(self, usage: Usage, replaced: Collection[str] = (), *, counted: Counts | None = None) -> None:
         """Report token counts; a zero after a positive count is left out, unless the format explains it.
 
         A format explains zeros by `replaced`; after a refusal, a zero of output tokens counts in any format.
+        `counted` has the places of a report that is not the format's own.
         """
         zeros = {*replaced, *self._counts_of_refusal()}
         self._add(UsageUpdate).usage = drop_zeros(usage, self._known_counts, zeros)
+        counted = counted or self.counted
+        if counted is not None and not usage.provider_data.keys() <= counted.usual:
+            self.note_unread_counts(counted, usage, usage.provider_data)
+
+    def note_unread_counts(self, counted: Counts, usage: Usage, report: JsonObject) -> None:
+        """Count each number in a report once that no document has; it is in `provider_data` at most."""
+        for name, number in counted.find_unread(report):
+            if name not in self._unread_counts:
+                self._unread_counts += (name,)
+                self.note("usage_unread", "form" if is_told_by(number, usage) else None)
 
     def usage_in(self, payload: JsonObject, read: Callable[[JsonObject], Usage]) -> None:
         report = dict_of(payload, "usage")
@@ -472,11 +493,16 @@ class AnswerEvents:
         self.choice(0).order = None if order == parts else tuple(order)
 
 
-def _note_in(find_format: Callable[[], Any], note: Callable[[Any, str], None], name: str) -> None:
+def _note_in(
+    find_format: Callable[[], Any],
+    note: Callable[[Any, str, Affects | None], None],
+    name: str,
+    affects: Affects | None = None,
+) -> None:
     """Call a format's method that counts a departure, unless the format is gone."""
     format = find_format()
     if format is not None:
-        note(format, name)
+        note(format, name, affects)
 
 
 def fold_data(events: list[Event], *, is_only_choice: bool) -> list[Event]:
@@ -507,5 +533,5 @@ def _find_host(
     return None
 
 
-def note_nothing(_name: str) -> None:
+def note_nothing(_name: str, _affects: Affects | None = None) -> None:
     """Do nothing: where nothing is read, no departure is found."""

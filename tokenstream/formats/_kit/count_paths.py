@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.untrusted import count_of, dicts_of, index_of, is_dict, text_of, whole_number
 from tokenstream._values.parts import counts_of, make_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from typing import Self
 
     from tokenstream._basics.loose import JsonObject
@@ -52,6 +53,10 @@ _SUMS = {"output_tokens": ("answer", "thoughts"), "input_tokens": ("prompt", "to
 """Their sums; what the provider's tools have read is input, too."""
 
 
+_MOST_ADDENDS = 4
+"""More counts than a number is tried to be the sum of."""
+
+
 _CountPlace: TypeAlias = tuple[str, list[str]]
 """The field of the object or list that has a count, "" for the report itself, and the names of the count."""
 
@@ -75,6 +80,13 @@ def _keep(found: dict[str, _FoundCount], place: tuple[str, int], value: Any) -> 
         found[field] = min(found.get(field, count), count)
 
 
+def is_told_by(number: float, usage: Usage) -> bool:
+    """Return True if a number repeats a count, or is the sum of several or the difference of two of them."""
+    counts = [count for count in counts_of(usage).values() if count > 0]
+    groups = chain(*[combinations(counts, size) for size in range(1, _MOST_ADDENDS)])
+    return number in {*map(sum, groups), *[abs(one - other) for one, other in combinations(counts, 2)]}
+
+
 class Counts:
     """The places of the token counts in the reports of one API.
 
@@ -85,6 +97,7 @@ class Counts:
 
     Args:
         places: The place of each field of `Usage` that the API has, in the order in which it writes them.
+        beside: The places of documented numbers that no field of `Usage` has; `*` is any name.
         element: The names of the count in an element of a list.
         apart: True if the output does not include the reasoning, and the input not the `tool_tokens`, which
             are in its place alone.
@@ -98,9 +111,9 @@ class Counts:
         {'written': 3, 'details': {'thought': 4}}
     """
 
-    __slots__ = ("_apart", "_beside", "_element", "_inside", "_places", "_texts")
+    __slots__ = ("_apart", "_beside", "_element", "_inside", "_known", "_places", "_texts", "usual")
 
-    def __init__(self, *, element: str = "", apart: bool = False, **places: str) -> None:
+    def __init__(self, *, beside: str = "", element: str = "", apart: bool = False, **places: str) -> None:
         self._element, self._apart = element.split("|"), apart
         self._texts = places
         self._places = {field: _parse(text) for field, text in places.items()}
@@ -113,6 +126,13 @@ class Counts:
             for rank, (holder, name) in enumerate(places_of):
                 fields = self._inside.setdefault(holder, {}) if holder else self._beside
                 fields.setdefault(name, (field, rank))
+        self._known: dict[str, set[str]] = {}
+        """The names of all documented numbers, by the field whose object, or list of them, has these."""
+        for holder, names in [*chain(*self._places.values()), *_parse(beside)]:
+            is_list = bool(element and holder) and holder in self._inside
+            self._known.setdefault(holder, set()).update(self._element if is_list else names)
+        self.usual = frozenset(self._known[""])
+        """The names of the numbers in the report itself."""
 
     @property
     def fields(self) -> frozenset[str]:
@@ -139,6 +159,19 @@ class Counts:
         if self._apart:
             _add_up(counts, {} if remembered is None else remembered)
         return make_usage(report, **counts)
+
+    def find_unread(self, report: JsonObject, holder: str = "") -> Iterator[tuple[str, float]]:
+        """Yield the names and values of the positive numbers in a report that no document has."""
+        known = self._known.get(holder, ())
+        if "*" in known:
+            return
+        for name, value in report.items():
+            if isinstance(value, int | float):
+                if value > 0 and value is not True and name not in known:
+                    yield name, value
+            else:
+                for inner in dicts_of(value):
+                    yield from self.find_unread(inner, name)
 
     def _list_counts(self, elements: object) -> list[tuple[str | None, int | None]]:
         """Return the modalities in a list in Google's style, or the lifetimes in AWS's, with their counts."""
@@ -169,6 +202,10 @@ def _add_up(counts: JsonObject, remembered: dict[str, int]) -> None:
     """Add up what a report counts apart; take what it lacks from `remembered`."""
     sent = {name: counts[field] for name, field in _APART.items() if field in counts}
     counts.pop("tool_tokens", None)
+    answer, thoughts = sent.get("answer", 0), sent.get("thoughts", 0)
+    if 0 < thoughts <= answer and counts.get("total_tokens") == sum(sent.values()) - thoughts:
+        # Quirk (ADK 2.13 with its LiteLlm, 2026-11): the answer's count has the thoughts, as the total shows.
+        sent["answer"] = answer - thoughts
     # A zero after a positive count is not a count.
     known = {name: count or remembered.get(name, 0) for name, count in sent.items()}
     remembered.update(known)

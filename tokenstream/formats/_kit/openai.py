@@ -115,6 +115,39 @@ def _add_beside(usage: Usage, report: JsonObject) -> Usage:
     return usage if name is None else usage.model_copy(update={name: (getattr(usage, name) or 0) + missing})
 
 
+_IN_DETAILS = (
+    "text_tokens|image_tokens|video_tokens|audio_seconds|character_count|image_count|cache_creation_tokens"
+)
+"""The numbers in the details of OpenAI's reports, and of OpenRouter, xAI, DashScope and LiteLLM."""
+_BESIDE = (
+    "cached_tokens_details|cache_write_tokens_details.text_tokens|audio_tokens|image_tokens|ttl_30m_tokens"
+    "|ttl_12h_tokens seconds|active_seconds|paused_seconds|output_audio_seconds|billable_audio_seconds"
+    # Of DeepSeek, Mistral, MiniMax, Snowflake, DashScope and vLLM.
+    " prompt_cache_miss_tokens|connector_tokens|num_cached_tokens|prompt_audio_seconds|total_characters"
+    "|guardrails_tokens|image_tokens|video_tokens|audio_tokens plugins|search.count connectors.*"
+    # Of llama.cpp.
+    " tokens_evaluated|tokens_predicted"
+    # Of Groq, Cerebras and Together.
+    " queue_time|prompt_time|completion_time|total_time|created"
+    # Of OpenRouter.
+    " cost|total_cost|market_cost cost_details.upstream_inference_cost|upstream_inference_prompt_cost"
+    "|upstream_inference_completions_cost|upstream_inference_input_cost|upstream_inference_output_cost"
+    " server_tool_use_details.tool_calls_requested|tool_calls_executed|web_search_requests"
+    # Of xAI.
+    " cost_in_usd_ticks|num_sources_used|num_server_side_tools_used context_details.input_tokens"
+    "|output_tokens|cached_tokens server_side_tool_usage_details.web_search_calls|x_search_calls"
+    "|code_interpreter_calls|file_search_calls|mcp_calls|document_search_calls"
+    # Of Perplexity.
+    " citation_tokens cost.input_tokens_cost|output_tokens_cost|reasoning_tokens_cost|citation_tokens_cost"
+    "|search_queries_cost|request_cost|tool_calls_cost|cache_read_cost|cache_creation_cost|total_cost"
+    " tool_calls_details|search_web|fetch_url.invocation"
+    # Of Anthropic, by way of gateways.
+    " server_tool_use.web_fetch_requests cache_creation|cache_creation_token_details"
+    ".ephemeral_5m_input_tokens|ephemeral_1h_input_tokens"
+)
+"""The other numbers that the documents of OpenAI, and of servers that are like it, have in reports."""
+
+
 def _counts(before: str, after: str, details: str = "tokens_details") -> Counts:
     """Return the places of the token counts in OpenAI's APIs, of which each writes names of its own.
 
@@ -138,6 +171,7 @@ def _counts(before: str, after: str, details: str = "tokens_details") -> Counts:
         accepted_prediction_tokens=f"{of_output}.accepted_prediction_tokens",
         rejected_prediction_tokens=f"{of_output}.rejected_prediction_tokens",
         web_searches="num_search_queries server_tool_use.web_search_requests connectors.web_search",
+        beside=f"{of_input}|{of_output}.{_IN_DETAILS} {_BESIDE}",
     )
 
 

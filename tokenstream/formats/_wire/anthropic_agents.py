@@ -12,6 +12,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, text_of
 from tokenstream.errors import ProviderError
 from tokenstream.events import PartDone
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
 from tokenstream.formats._kit.values import counts_in, failure_text, json_text
 from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult, TextPart, Usage
@@ -57,6 +58,7 @@ COUNTS = {
     "cache_read_input_tokens": "cached_tokens",
     "cache_creation_input_tokens": "cache_write_tokens",
 }
+_COUNTED = Counts(**{field: name for name, field in COUNTS.items()})
 
 
 class _MessageBlock:
@@ -296,6 +298,7 @@ class AnthropicAgents(HostedSession):
         if usage is not None:
             self._usage = self._usage + usage
             self.parts.usage(self._usage)
+            self.parts.note_unread_counts(_COUNTED, usage, dict_of(payload, "model_usage"))
         self._messages.end_previews()
 
     # -- content -----------------------------------------------------------

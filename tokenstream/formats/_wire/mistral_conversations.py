@@ -9,7 +9,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART
-from tokenstream.formats._kit.openai import usage_of
+from tokenstream.formats._kit.openai import CHAT_COUNTS, usage_of
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -50,6 +50,7 @@ class MistralConversations(Format):
     __slots__ = ("_calls", "_nameless", "_tools", "_written", "_written_part")
 
     name = "mistral-conversations"
+    counted = CHAT_COUNTS
     # Of the events of a conversation, and of `ConversationResponse`, in mistralai.
     documented = frozenset({"conversation_id", "guardrails"})
     fast = Fast(texts=[("content",), ("content", "text"), ("arguments",)], changing=[("created_at",)])

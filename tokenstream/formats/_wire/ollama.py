@@ -29,14 +29,10 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "unload": "unknown",
 }
 
-_COUNTS = Counts(input_tokens="prompt_eval_count", output_tokens="eval_count")
-_STATISTICS = (
-    "prompt_eval_count",
-    "eval_count",
-    "total_duration",
-    "load_duration",
-    "prompt_eval_duration",
-    "eval_duration",
+_COUNTS = Counts(
+    input_tokens="prompt_eval_count",
+    output_tokens="eval_count",
+    beside="total_duration|load_duration|prompt_eval_duration|eval_duration",
 )
 _TEXT_FIELDS: dict[str, TextKind] = {
     "thinking": "reasoning",
@@ -65,6 +61,7 @@ class Ollama(Format):
     __slots__ = ("_time_reported",)
 
     name = "ollama"
+    counted = _COUNTS
     # Of the answers in Ollama's `api/types.go`.
     documented = frozenset(
         {
@@ -220,7 +217,7 @@ class Ollama(Format):
 
     def _finish(self, payload: JsonObject) -> None:
         """Report the token counts and the finish reason, and end the answer."""
-        report = {name: payload[name] for name in _STATISTICS if payload.get(name) is not None}
+        report = {name: payload[name] for name in _COUNTS.usual if payload.get(name) is not None}
         if report:
             self.parts.usage(_COUNTS.read(report))
         reason = text_of(payload, "done_reason")
@@ -236,5 +233,5 @@ class Ollama(Format):
     }
 
 
-_READ_ELSEWHERE = frozenset({"model", "message", "done", "done_reason", *_STATISTICS, *PADDING})
+_READ_ELSEWHERE = frozenset({"model", "message", "done", "done_reason", *_COUNTS.usual, *PADDING})
 """Fields of a line that `Ollama._read_fields` skips."""

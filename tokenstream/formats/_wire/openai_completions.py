@@ -9,7 +9,13 @@ from tokenstream.errors import ProtocolError
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.openai import FINISH_REASONS, finish_reason, report_logprobs, usage_of
+from tokenstream.formats._kit.openai import (
+    CHAT_COUNTS,
+    FINISH_REASONS,
+    finish_reason,
+    report_logprobs,
+    usage_of,
+)
 from tokenstream.formats._kit.values import counts_in, marks_in, scalar_text, worst_of
 
 if TYPE_CHECKING:
@@ -59,6 +65,7 @@ class OpenAICompletions(Format):
     __slots__ = ("_created_reported", "_is_native")
 
     name = "openai-completions"
+    counted = CHAT_COUNTS
     # Of OpenAI's `Completion`, vLLM's and SGLang's answers, Together's, and llama.cpp's on both routes.
     documented = frozenset(
         {

@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART
-from tokenstream.formats._kit.openai import usage_of
+from tokenstream.formats._kit.openai import SESSION_COUNTS, usage_of
 from tokenstream.formats._kit.sessions import SessionEvents, SessionParts, find_session_kind
 from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.message import MediaPart, ServerToolResult, TextPart
@@ -78,6 +78,7 @@ class OpenAILive(SessionEvents):
     __slots__ = ("_audio", "_delegated", "_session", "_speech", "_text")
 
     name = "openai-live"
+    counted = SESSION_COUNTS
     # Of `SessionUsageUpdatedEvent` in openai-python.
     documented = frozenset({"context_window"})
     framing = "messages"

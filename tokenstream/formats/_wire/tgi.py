@@ -8,6 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_d
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.repeated import LastEvent
 from tokenstream.formats._kit.values import counts_in
 
@@ -22,6 +23,11 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "eos_token": "stop",
     "stop_sequence": "stop_sequence",
 }
+_COUNTED = Counts(
+    input_tokens="input_length|prompt_tokens",
+    output_tokens="generated_tokens",
+    beside="seed prefill|tokens|top_tokens|best_of_sequences.*",
+)
 _USAGE = {
     "input_length": "input_tokens",
     "prompt_tokens": "input_tokens",
@@ -125,6 +131,7 @@ class TGI(Format):
         usage = counts_in(details, _USAGE)
         if usage is not None:
             self.parts.usage(usage)
+            self.parts.note_unread_counts(_COUNTED, usage, details)
         further = fields_except(details, *_KNOWN_DETAILS)
         if further is not None:
             self.parts.field("details", further)

@@ -11,7 +11,7 @@ from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, report_logprobs, usage_of
+from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_logprobs, usage_of
 from tokenstream.formats._kit.sessions import SessionEvents, SessionParts, find_session_kind
 from tokenstream.message import TextPart
 
@@ -72,6 +72,7 @@ class Transcription(SessionEvents):
     )
 
     name = "transcription"
+    counted = SESSION_COUNTS
     # Of OpenAI's `TranscriptionVerbose`, `TranscriptionDiarized` and events, and of Mistral's events.
     documented = frozenset(
         {

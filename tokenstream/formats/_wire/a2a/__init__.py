@@ -18,6 +18,7 @@ from tokenstream.formats._wire.a2a.parts import (
     text_in,
     usage_in,
 )
+from tokenstream.formats._wire.gemini.parts import USAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +83,7 @@ class A2A(Format):
     __slots__ = ("_appends", "_is_paused", "_last_message", "_task_parts")
 
     name = "a2a"
+    counted = USAGE
     # Of `Task` in a2a-sdk.
     documented = frozenset({"history"})
     finish_reasons = MappingProxyType(FINISH_REASONS)

@@ -46,6 +46,8 @@ USAGE = Counts(
     reasoning_tokens="reasoningTokens|reasoning_tokens",
     cached_tokens="cachedInputTokens|cached_input_tokens",
     cache_write_tokens="cacheWriteInputTokens|cache_write_input_tokens",
+    beside="usage.inputTokens|input_tokens|outputTokens|output_tokens|totalTokens|total_tokens|reasoningTokens"
+    "|reasoning_tokens|cachedInputTokens|cached_input_tokens|cacheWriteInputTokens|cache_write_input_tokens",
 )
 """AG-UI's names of token counts, of which an entry uses one."""
 OUTCOMES = frozenset({"success", "interrupt", "cancelled"})
@@ -117,6 +119,7 @@ class AGUI(Format):
     __slots__ = ("_run_parts", "_started")
 
     name = "ag-ui"
+    counted = USAGE
     # Of the events about a run in ag-ui-protocol.
     documented = frozenset({"input", "outcome", "parentRunId", "protocolVersion", "result", "threadId"})
     sentinel = b"[DONE]"

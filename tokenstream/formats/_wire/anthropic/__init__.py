@@ -42,6 +42,8 @@ COUNTED = Counts(
     cache_write_tokens="cache_creation_input_tokens",
     cache_write_1h_tokens="cache_creation.ephemeral_1h_input_tokens",
     web_searches="server_tool_use.web_search_requests",
+    beside="cache_creation.ephemeral_5m_input_tokens server_tool_use.web_fetch_requests"
+    " iterations.input_tokens|output_tokens|cache_read_input_tokens|cache_creation_input_tokens",
 )
 """The token counts of an answer, and of each of its `iterations`."""
 _COUNTS = frozenset({"input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens"})
@@ -99,6 +101,7 @@ class Anthropic(Format):
     __slots__ = ("_blocks", "_has_head", "_iterations", "_nameless", "_start_was_whole")
 
     name = "anthropic"
+    counted = COUNTED
     # Of `Message` and `BetaMessage` in anthropic-sdk-python, and of the events about them.
     documented = frozenset({"container", "context_management", "diagnostics", "input_transformations"})
     is_one_answer = True

@@ -143,6 +143,7 @@ class BedrockConverse(Format):
     __slots__ = ("_blocks", "_has_head", "_stopped")
 
     name = "bedrock-converse"
+    counted = USAGE
     # Of `ConverseResponse`, `MessageStopEvent` and `ConverseStreamMetadataEvent` in botocore.
     documented = frozenset(
         {"additionalModelResponseFields", "metrics", "performanceConfig", "serviceTier", "trace"}

@@ -15,7 +15,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
-from tokenstream.formats._wire.bedrock_invoke.plain import COUNT_FIELDS, PlainModel, metrics_of
+from tokenstream.formats._wire.bedrock_invoke.plain import COUNT_FIELDS, METRICS, PlainModel
 from tokenstream.framing import EventStreamMessage
 from tokenstream.framing._frames import INITIAL_RESPONSE
 
@@ -343,12 +343,12 @@ class BedrockInvoke(Format):
 
     def _report_metrics(self, metrics: JsonObject) -> None:
         """Report Bedrock's token counts, except those that the model reported itself."""
-        usage = metrics_of(metrics)
+        usage = METRICS.read(metrics)
         in_metrics = [name for name in _USAGE_FIELDS if getattr(usage, name) is not None]
         from_model = self._counted.intersection(in_metrics)
         if len(from_model) < len(in_metrics):
             # Counts that the model has reported itself become None here.
-            self.parts.usage(usage.model_copy(update=dict.fromkeys(from_model)))
+            self.parts.usage(usage.model_copy(update=dict.fromkeys(from_model)), counted=METRICS)
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
         return None if self._chunk_reader is None else ("chunk", *self._chunk_reader)

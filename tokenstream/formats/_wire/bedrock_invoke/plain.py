@@ -148,13 +148,14 @@ def _has_shape(shape: ModelShape, payload: JsonObject) -> bool:
     return shape.marking_field != shape.text[0] or not is_dict(payload[shape.marking_field])
 
 
-metrics_of = Counts(
+METRICS = Counts(
     input_tokens="inputTokenCount",
     output_tokens="outputTokenCount",
     cached_tokens="cacheReadInputTokenCount",
     cache_write_tokens="cacheWriteInputTokenCount",
-).read
-"""Returns the token counts that Bedrock adds to the last payload."""
+    beside="invocationLatency|firstByteLatency",
+)
+"""The token counts that Bedrock adds to the last payload."""
 
 
 def value_at(payload: JsonObject, path: NamePath) -> object:

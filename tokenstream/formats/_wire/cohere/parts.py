@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Part, Usage
 
-_COUNTS = Counts(
+COUNTED = Counts(
     input_tokens="billed_units|tokens.input_tokens",
     output_tokens="billed_units|tokens.output_tokens",
     cached_tokens="cached_tokens",
+    beside="billed_units.search_units|classifications|images|image_tokens|pages",
 )
 TEXT_KEYS = {"text": "text", "thinking": "reasoning"}
 """Maps the fields of a content block that hold text to the kind of the block's part."""
@@ -301,7 +302,7 @@ def _find_block_type(content: JsonObject) -> str:
 def usage_of(report: JsonObject) -> Usage:
     """Return the billed token counts as `Usage`; the context also has those that Cohere does not bill."""
     read = count_of(dict_of(report, "tokens"), "input_tokens")
-    return _COUNTS.read(report).model_copy(update={CONTEXT: read})
+    return COUNTED.read(report).model_copy(update={CONTEXT: read})
 
 
 def citation_of(data: JsonObject, cites: int | None, documents: object) -> Citation:

@@ -9,7 +9,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.values import worst_of
-from tokenstream.formats._wire.cohere.parts import FINISH_REASONS, CohereParts, failure_of, usage_of
+from tokenstream.formats._wire.cohere.parts import COUNTED, FINISH_REASONS, CohereParts, failure_of, usage_of
 from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class V2(Format):
 
     __slots__ = ("content", "is_nameless")
 
+    counted = COUNTED
     sentinel = b"[DONE]"
     ends_twice = True
 

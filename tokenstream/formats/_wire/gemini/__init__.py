@@ -23,7 +23,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.values import worst_of
-from tokenstream.formats._wire.gemini.parts import GeminiParts
+from tokenstream.formats._wire.gemini.parts import USAGE, GeminiParts
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import DeltaCallback, Json, JsonObject
@@ -164,6 +164,7 @@ class Gemini(Format):
     __slots__ = ("_gemini_parts",)
 
     name = "gemini"
+    counted = USAGE
     # Of `GenerateContentResponse` and `Candidate` in google-genai.
     documented = frozenset(
         {

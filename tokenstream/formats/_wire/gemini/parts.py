@@ -41,6 +41,8 @@ def _counts(answer: str, other: str) -> Counts:
         input_audio_tokens="promptTokensDetails[AUDIO]",
         input_image_tokens="promptTokensDetails[IMAGE]",
         output_audio_tokens=f"{answer}TokensDetails[AUDIO]",
+        beside="cacheTokensDetails|toolUsePromptTokensDetails|promptTokensDetails|candidatesTokensDetails"
+        "|responseTokensDetails.tokenCount|token_count",
         element="tokenCount|token_count",
         apart=True,
     )

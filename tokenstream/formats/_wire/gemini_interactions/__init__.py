@@ -106,6 +106,7 @@ class GeminiInteractions(Format):
     )
 
     name = "gemini-interactions"
+    counted = USAGE
     # Of `Interaction` in google-genai.
     documented = frozenset(
         {

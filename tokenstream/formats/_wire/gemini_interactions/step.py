@@ -45,6 +45,8 @@ USAGE = Counts(
     input_audio_tokens="input_tokens_by_modality[audio]",
     input_image_tokens="input_tokens_by_modality[image]",
     output_audio_tokens="output_tokens_by_modality[audio]",
+    beside="initial_input_tokens grounding_tool_count.count cached_tokens_by_modality"
+    "|input_tokens_by_modality|output_tokens_by_modality|tool_use_tokens_by_modality.tokens",
     element="tokens",
     apart=True,
 )

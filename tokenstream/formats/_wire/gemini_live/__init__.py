@@ -108,6 +108,7 @@ class GeminiLive(Format):
     __slots__ = ("_awaits_result", "_one", "_turn", "_turn_is_open")
 
     name = "gemini-live"
+    counted = LIVE_USAGE
     # Of `LiveServerContent` in google-genai.
     documented = frozenset({"waitingForInput"})
     framing = "messages"

@@ -11,12 +11,12 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.openai import PROVIDERS_REASONS, reason_of
 from tokenstream.formats._kit.values import failure_text, json_text
 from tokenstream.formats._wire.langchain.parts import (
+    COUNTED,
     MADE_UP_ID_PREFIXES,
     MODEL_FIELDS,
     LangChainBlocks,
     reason_in,
     report_metadata,
-    usage_of,
 )
 from tokenstream.message import OpaquePart
 
@@ -135,6 +135,7 @@ class LangChain(Format):
     __slots__ = ("_blocks", "_calls", "_sent_id", "_usage")
 
     name = "langchain"
+    counted = COUNTED
     framing = "ndjson"
     finish_reasons = PROVIDERS_REASONS
     fast = Fast(
@@ -259,6 +260,6 @@ class LangChain(Format):
         """Add token counts to those before them or, if they are a sum, replace those; report the sum."""
         if not report:
             return
-        usage = usage_of(report)
+        usage = COUNTED.read(report)
         self._usage = usage if self._usage is None or is_sum else self._usage + usage
         self.parts.usage(self._usage)

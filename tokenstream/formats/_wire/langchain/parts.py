@@ -284,7 +284,7 @@ def finish_in(finish: JsonObject, metadata: JsonObject, note: RuleNote) -> tuple
     return reason, word
 
 
-usage_of = Counts(
+COUNTED = Counts(
     input_tokens="input_tokens",
     output_tokens="output_tokens",
     total_tokens="total_tokens",
@@ -294,8 +294,11 @@ usage_of = Counts(
     cache_write_1h_tokens="input_token_details.ephemeral_1h_input_tokens",
     input_audio_tokens="input_token_details.audio",
     output_audio_tokens="output_token_details.audio",
-).read
-"""Returns the token counts of LangChain's `usage_metadata`."""
+    # The names of OpenAI's tiers are in front of, or in place of, those of its counts.
+    beside="input_token_details.ephemeral_5m_input_tokens|text|image|video|priority|priority_cache_read|flex"
+    "|flex_cache_read output_token_details.text|image|video|priority|priority_reasoning|flex|flex_reasoning",
+)
+"""The token counts of LangChain's `usage_metadata`."""
 
 
 def report_metadata(parts: Parts, metadata: JsonObject) -> None:

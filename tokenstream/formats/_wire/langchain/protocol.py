@@ -14,12 +14,12 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.hosted import HostedSession
 from tokenstream.formats._kit.values import failure_text
 from tokenstream.formats._wire.langchain.parts import (
+    COUNTED,
     MADE_UP_ID_PREFIXES,
     MODEL_FIELDS,
     PROVIDER_FIELDS,
     finish_in,
     report_metadata,
-    usage_of,
 )
 from tokenstream.formats._wire.langchain.protocol_blocks import (
     FINISH,
@@ -78,6 +78,7 @@ class LangChainProtocol(HostedSession):
     )
 
     name = "langchain-protocol"
+    counted = COUNTED
     closes_parts = True
     fast = Fast(
         texts=[("delta", "text"), ("delta", "reasoning"), ("delta", "args")],
@@ -297,7 +298,7 @@ class LangChainProtocol(HostedSession):
 
     def _read_usage(self, event: JsonObject) -> None:
         """Report the token counts in an event; each report is the sum so far."""
-        self.parts.usage_in(event, usage_of)
+        self.parts.usage_in(event, COUNTED.read)
 
     def _read_finish(self, event: JsonObject) -> None:
         """End the answer; without a finish reason of a provider that sends them, it was cut off.

@@ -29,7 +29,7 @@ from tokenstream.formats._detect.payloads import has_snowflakes_call
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.openai import FINISH_REASONS, usage_of
+from tokenstream.formats._kit.openai import CHAT_COUNTS, FINISH_REASONS, usage_of
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._wire.openai_chat.bare import (
     BARE_FIELDS,
@@ -198,6 +198,7 @@ class OpenAIChat(Format):
             "databricks_output",
         }
     )
+    counted = CHAT_COUNTS
     is_one_answer = True
     finish_reasons = FINISH_REASONS
     sentinel = b"[DONE]"

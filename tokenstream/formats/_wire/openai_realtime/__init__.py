@@ -12,7 +12,12 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import more_telling, provider_error
-from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, RESPONSE_REASONS, report_usage
+from tokenstream.formats._kit.openai import (
+    INPUT_TRANSCRIPTION,
+    RESPONSE_REASONS,
+    SESSION_COUNTS,
+    report_usage,
+)
 from tokenstream.formats._kit.sessions import RESPONSE_FIELDS, SessionEvents, find_session_kind
 from tokenstream.formats._kit.values import WHOLE, fragment_text, worst_of
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
@@ -61,6 +66,7 @@ class OpenAIRealtime(SessionEvents):
     __slots__ = ("_answer", "_ended_responses", "_heard", "_open_responses", "_outputs", "_session")
 
     name = "openai-realtime"
+    counted = SESSION_COUNTS
     documented = RESPONSE_FIELDS
     framing = "messages"
     ends_with_input = True

@@ -11,7 +11,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import PING_NAMES
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.openai import report_usage
+from tokenstream.formats._kit.openai import RESPONSE_COUNTS, report_usage
 from tokenstream.formats._kit.sessions import RESPONSE_FIELDS
 from tokenstream.formats._kit.values import WHOLE, worst_of
 from tokenstream.formats._wire.openai_responses.events import (
@@ -108,6 +108,7 @@ class OpenAIResponses(Format):
     )
 
     name = "openai-responses"
+    counted = RESPONSE_COUNTS
     # Of `Response`, of the events of a stream, of speech, of a transcript and of an image, and of llama.cpp.
     documented = RESPONSE_FIELDS | frozenset(
         {

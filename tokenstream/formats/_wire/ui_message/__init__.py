@@ -10,7 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import more_telling, provider_error
 from tokenstream.formats._wire.ui_message.parts import PART_READERS, UIParts
-from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, merge_metadata, usage_of
+from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, USAGE, merge_metadata, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +74,7 @@ class UIMessage(Format):
     __slots__ = ("_has_finish", "_metadata", "_parts", "_withheld")
 
     name = "ui-message"
+    counted = USAGE
     # Of the chunk `abort` in the AI SDK.
     documented = frozenset({"reason"})
     closes_parts = True

@@ -36,6 +36,8 @@ USAGE = Counts(
     reasoning_tokens="reasoningTokens outputTokenDetails.reasoningTokens",
     cached_tokens="cachedInputTokens inputTokenDetails.cacheReadTokens",
     cache_write_tokens="inputTokenDetails.cacheWriteTokens",
+    # `raw` is the provider's own report.
+    beside="inputTokenDetails.noCacheTokens outputTokenDetails.textTokens raw.*",
 )
 """The token counts in the AI SDK's reports."""
 _SIGNATURES = ("signature", "thoughtSignature")
