@@ -99,7 +99,8 @@ _DETAILS: dict[Affects, dict[DepartureName, str]] = {
         "added_late": "text_completed content_after_finish part_after_close",
         "rewritten": "text_rewritten arguments_rewritten reasoning_late",
         "characters_replaced": "invalid_utf8 lone_surrogate",
-        "unread": "delta_misfits media_invalid call_nameless reasoning_in_text opening_left usage_unread",
+        "unread": "delta_misfits media_invalid call_nameless reasoning_in_text opening_left usage_unread"
+        " field_unread event_unread",
         "dropped": "data_after_end second_answer",
         "answers_mixed": "answers_interleaved start_repeated",
         "answer_empty": "answer_empty",

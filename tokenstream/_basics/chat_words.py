@@ -8,7 +8,10 @@ LEGACY = "function_call"
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 """Fields of a delta that hold reasoning as text; the first field with text is used."""
 
-REASONING_LISTS = ("reasoning_details", "thinking_blocks")
+BLOCKS = "content_blocks"
+"""The field of a delta in which Portkey passes on Anthropic's blocks; `content` has their text, too."""
+
+REASONING_LISTS = ("reasoning_details", "thinking_blocks", BLOCKS)
 """Fields of a delta that hold reasoning as a list of typed pieces, often besides a field of text."""
 
 REASONING_STEPS = ("reasoning_steps",)

@@ -6,9 +6,9 @@ from base64 import b64encode
 from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.chat_words import LEGACY, OPAQUE_FIELDS, SUMMARY_ITEM
+from tokenstream._basics.chat_words import BLOCKS, LEGACY, OPAQUE_FIELDS, SUMMARY_ITEM
 from tokenstream._basics.untrusted import text_of
-from tokenstream._values.parts import MADE_UP_ID, dialect_of
+from tokenstream._values.parts import MADE_UP_ID, READ_FROM, dialect_of
 from tokenstream.turns._turn import AssistantTurn, make_function, object_in
 
 if TYPE_CHECKING:
@@ -106,7 +106,12 @@ class _OpenAIChatTurn(AssistantTurn):
             if part.signature and not part.complete:
                 # The signature may be cut off, and the API behind the gateway refuses an incomplete one.
                 return "incomplete"
-            if fields.get("type") == SUMMARY_ITEM:
+            if fields and (part.provider_data or {}).get(READ_FROM) == BLOCKS:
+                # Portkey takes Anthropic's blocks as items of the content.
+                field = "thinking" if part.redacted is None else "data"
+                signed = {"signature": part.signature} if part.signature else {}
+                self._items.append({**fields, field: part.redacted or part.text, **signed})
+            elif fields.get("type") == SUMMARY_ITEM:
                 piece = {"type": "summary_text", "text": part.text, "signature": part.signature}
                 self._items.append({"type": SUMMARY_ITEM, "summary": [piece]})
             else:

@@ -7,7 +7,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
 from weakref import ref
 
-from tokenstream._basics.untrusted import dict_of, says_nothing
+from tokenstream._basics.untrusted import dict_of, fields_except, has_text, is_dict, says_nothing
 from tokenstream._values.event_base import new_event, store_raw
 from tokenstream._values.parts import WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from tokenstream.message import ReasoningPart, RefusalPart, TextPart, Usage
 
 _ABSENT = object()
+_ENVELOPE = ("type", "id", "event_id")
+"""Fields of an event that say nothing of its content."""
+_MOST_TOLD = 64
+"""The most names of unread things that are counted."""
 _EventT = TypeVar("_EventT", bound=Event)
 
 
@@ -97,12 +101,13 @@ class AnswerEvents:
         "_parts_seen",
         "_payload_data",
         "_places",
-        "_unread_counts",
+        "_told",
         "begins_inside",
         "choices",
         "counted",
         "difference",
         "documented",
+        "event_names",
         "fields",
         "find_text",
         "first_part",
@@ -131,6 +136,7 @@ class AnswerEvents:
             "counted",
             "difference",
             "documented",
+            "event_names",
             "fields",
             "find_text",
             "limits",
@@ -152,6 +158,8 @@ class AnswerEvents:
         self.note = note
         self.documented: Collection[str] | None = None
         """Names of the fields that the format's documents have; None if no document lists them."""
+        self.event_names: Collection[str] = ()
+        """Names of the events that the format reads, which tells those that do not fit."""
         self.counted: Counts | None = None
         """The documented places of token counts; None if no document lists them."""
         if isinstance(note, MethodType):
@@ -159,6 +167,7 @@ class AnswerEvents:
             self.note = partial(_note_in, ref(note.__self__), note.__func__)
             self.documented = getattr(note.__self__, "documented", None)
             self.counted = getattr(note.__self__, "counted", None)
+            self.event_names = getattr(note.__self__, "event_names", self.event_names)
         self.offered: OfferedTools | None = None
         """The tools that the request has offered; None if they are not known."""
         self.url = ""
@@ -173,8 +182,8 @@ class AnswerEvents:
         """The answer's id, model and role; None before any of them has arrived."""
         self._known_counts: JsonObject = {}
         """The last token counts, by the names of `Usage`, which a later zero does not replace."""
-        self._unread_counts: tuple[str, ...] = ()
-        """The names of the numbers in reports that no document has."""
+        self._told: tuple[str, ...] = ()
+        """The details and names of what was told to be unread."""
         self.choices: dict[int, OpenChoice] = {}
         self._parts_seen = 0
         """Number of parts of all choices."""
@@ -358,9 +367,14 @@ class AnswerEvents:
     def note_unread_counts(self, counted: Counts, usage: Usage, report: JsonObject) -> None:
         """Count each number in a report once that no document has; it is in `provider_data` at most."""
         for name, number in counted.find_unread(report):
-            if name not in self._unread_counts:
-                self._unread_counts += (name,)
-                self.note("usage_unread", "form" if is_told_by(number, usage) else None)
+            self._tell_unread("usage_unread", name, is_form=is_told_by(number, usage))
+
+    def _tell_unread(self, detail: str, name: str, *, is_form: bool) -> None:
+        """Count once that something with a name is not read, unless it is one of very many."""
+        told = f"{detail} {name}"
+        if told not in self._told and len(self._told) < _MOST_TOLD:
+            self._told += (told,)
+            self.note(detail, "form" if is_form else None)
 
     def usage_in(self, payload: JsonObject, read: Callable[[JsonObject], Usage]) -> None:
         report = dict_of(payload, "usage")
@@ -391,10 +405,18 @@ class AnswerEvents:
             self._has_fields = True
             if not is_documented:
                 self._out.append(Unknown(name, value, choice=choice or 0, raw=self.raw))
+                self._tell_unread("field_unread", name, is_form=not has_text(value))
 
     def other_field(self, name: str, value: object, choice: int | None = None) -> None:
         """Report a field that the format does not read; as `Unknown`, too, if no document names it."""
         self.field(name, value, choice, is_documented=self.documented is None or name in self.documented)
+
+    def other_items(self, name: str, values: list[Any], choice: int = 0) -> None:
+        """Report a list of objects that the format does not read, and that continues those before it."""
+        self.items(name, values, choice)
+        if self.documented is None or name not in self.documented:
+            self._out.append(Unknown(name, values, choice=choice, raw=self.raw))
+            self._tell_unread("field_unread", name, is_form=not has_text(values))
 
     def _data_of(self, choice: int | None) -> ProviderData:
         """Return the event that has the fields of a choice (None: of the answer) in the payload."""
@@ -424,11 +446,15 @@ class AnswerEvents:
     def stray(self, name: str, data: object, choice: int = 0) -> None:
         """Report content that fits no part, as `Unknown` and as an item of a list under its name."""
         self.items(name, [data], choice)
-        self.unknown(name, data)
+        self._out.append(Unknown(name, data, raw=self.raw))
 
     def unknown(self, name: str, data: object) -> None:
         """Report a payload that has no event of its own, as an `Unknown` event."""
         self._out.append(Unknown(name, data, raw=self.raw))
+        if self.documented is None or name in self.documented or name in self.event_names:
+            return
+        if has_text(fields_except(data, *_ENVELOPE) if is_dict(data) else data):
+            self._tell_unread("event_unread", name, is_form=False)
 
     def input_transcript(
         self,

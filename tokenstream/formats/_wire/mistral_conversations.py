@@ -52,7 +52,7 @@ class MistralConversations(Format):
     name = "mistral-conversations"
     counted = CHAT_COUNTS
     # Of the events of a conversation, and of `ConversationResponse`, in mistralai.
-    documented = frozenset({"conversation_id", "guardrails"})
+    documented = frozenset({"agent.handoff", "agent.state.changed", "conversation_id", "guardrails"})
     fast = Fast(texts=[("content",), ("content", "text"), ("arguments",)], changing=[("created_at",)])
 
     def __init__(self, *, limits: Limits | None = None) -> None:

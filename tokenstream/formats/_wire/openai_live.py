@@ -10,7 +10,7 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import SESSION_COUNTS, usage_of
-from tokenstream.formats._kit.sessions import SessionEvents, SessionParts, find_session_kind
+from tokenstream.formats._kit.sessions import SESSION_EVENTS, SessionEvents, SessionParts, find_session_kind
 from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.message import MediaPart, ServerToolResult, TextPart
 
@@ -80,7 +80,7 @@ class OpenAILive(SessionEvents):
     name = "openai-live"
     counted = SESSION_COUNTS
     # Of `SessionUsageUpdatedEvent` in openai-python.
-    documented = frozenset({"context_window"})
+    documented = SESSION_EVENTS | {"context_window"}
     framing = "messages"
     finish_reasons = _REASONS
     fast = Fast(

@@ -12,7 +12,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_logprobs, usage_of
-from tokenstream.formats._kit.sessions import SessionEvents, SessionParts, find_session_kind
+from tokenstream.formats._kit.sessions import SESSION_EVENTS, SessionEvents, SessionParts, find_session_kind
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Transcription(SessionEvents):
     name = "transcription"
     counted = SESSION_COUNTS
     # Of OpenAI's `TranscriptionVerbose`, `TranscriptionDiarized` and events, and of Mistral's events.
-    documented = frozenset(
+    documented = SESSION_EVENTS | frozenset(
         {
             "audio_language",
             "duration",

@@ -121,7 +121,7 @@ class AGUI(Format):
     name = "ag-ui"
     counted = USAGE
     # Of the events about a run in ag-ui-protocol.
-    documented = frozenset({"input", "outcome", "parentRunId", "protocolVersion", "result", "threadId"})
+    documented = _EVENT_TYPES | {"input", "outcome", "parentRunId", "protocolVersion", "result", "threadId"}
     sentinel = b"[DONE]"
     finish_reasons = MappingProxyType(FINISH_REASONS)
     fast = Fast(

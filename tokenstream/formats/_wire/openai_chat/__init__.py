@@ -117,7 +117,7 @@ class OpenAIChat(Format):
     name = "openai-chat"
     # Of OpenAI's reference, also of its harmony format (`channel`), and of the SDKs or pages of Azure,
     # OpenRouter, Groq, Together, Cerebras, Perplexity, xAI, Writer, vLLM, SGLang, llama.cpp, Fireworks,
-    # Databricks, DashScope, Qianfan, MiniMax and Zhipu.
+    # Databricks, Hugging Face, DashScope, Qianfan, MiniMax and Zhipu.
     documented = frozenset(
         {
             "annotations",
@@ -196,6 +196,8 @@ class OpenAIChat(Format):
             "content_filter",
             "web_search",
             "databricks_output",
+            "name",
+            "sla_metrics",
         }
     )
     counted = CHAT_COUNTS

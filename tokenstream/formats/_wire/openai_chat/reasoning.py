@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.chat_words import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
+from tokenstream._basics.chat_words import BLOCKS, REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
 from tokenstream._values.parts import READ_FROM
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._wire.openai_chat.parts import ChatContent
 
 _DETAIL_TEXT_FIELDS = ("text", "summary", "thinking")
-_DETAIL_FIELDS = (*_DETAIL_TEXT_FIELDS, "type", "id", "index", "format", "signature", "data")
+_DETAIL_FIELDS = (*_DETAIL_TEXT_FIELDS, "type", "id", "index", "format", "signature", "data", READ_FROM)
 _OBJECT_TEXT_FIELDS = ("text", "value", "content", "thinking")
+_THINKING = frozenset({"thinking", "signature", "data"})
 _STEP_TEXT_FIELDS = ("thought", "text", "content")
 
 
@@ -67,7 +68,9 @@ class ChatReasoning:
         repeats the content of the details in readable form.
         """
         text = self._find_plain_text(delta)
-        details = [item for name in REASONING_LISTS for item in dicts_of(delta.get(name))]
+        details = [item for name in REASONING_LISTS[:-1] for item in dicts_of(delta.get(name))]
+        if BLOCKS in delta:
+            details += self._find_thinking(delta)
         if details:
             self._read_details(details, text)
         elif text:
@@ -135,6 +138,28 @@ class ChatReasoning:
             self._is_mixed = True
             self._append(part, text)
 
+    def _find_thinking(self, delta: JsonObject) -> list[JsonObject]:
+        """Return the reasoning in Anthropic's blocks as details; the text of blocks is in `content`, too.
+
+        Quirk (Portkey 1.15, 2026-11): each block is its start or a delta, without the type.
+        """
+        found: list[JsonObject] = []
+        for block in dicts_of(delta.get(BLOCKS)):
+            fields = dict_of(block, "delta") or block
+            names = fields.keys() & _THINKING
+            if names:
+                sent = {name: fields[name] for name in names} | {READ_FROM: BLOCKS}
+                is_hidden = "data" in names
+                kind = (
+                    {"type": "redacted_thinking"}
+                    if is_hidden
+                    else {"type": "thinking", "index": block.get("index")}
+                )
+                found.append(sent | kind)
+            elif fields_except(fields, "type", "text" if delta.get("content") else "type"):
+                self._parts.stray(BLOCKS, block, self._content.choice)
+        return found
+
     def _start(self) -> ReasoningPart | None:
         """Return the empty part with which text of an unusual field begins; None if it goes on."""
         current = self._content.state.current_part
@@ -194,7 +219,9 @@ class ChatReasoning:
             # Only a detail with an index may have its signature in pieces.
             if text or not signature or item.get("index") is None:
                 part = None
-        fields = fields_except(item, *_DETAIL_TEXT_FIELDS, "signature") or {}
+        # Anthropic refuses its own blocks with an index.
+        unsent = ("signature", "index") if READ_FROM in item else ("signature",)
+        fields = fields_except(item, *_DETAIL_TEXT_FIELDS, *unsent) or {}
         whole = text or self._repeated
         repeats = part is None and self._plain_part and self._parts.has_text(self._plain_part, whole)
         if repeats:

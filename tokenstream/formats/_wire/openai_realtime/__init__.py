@@ -18,7 +18,12 @@ from tokenstream.formats._kit.openai import (
     SESSION_COUNTS,
     report_usage,
 )
-from tokenstream.formats._kit.sessions import RESPONSE_FIELDS, SessionEvents, find_session_kind
+from tokenstream.formats._kit.sessions import (
+    RESPONSE_FIELDS,
+    SESSION_EVENTS,
+    SessionEvents,
+    find_session_kind,
+)
 from tokenstream.formats._kit.values import WHOLE, fragment_text, worst_of
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, is_event, marks_of, response_of
@@ -67,7 +72,7 @@ class OpenAIRealtime(SessionEvents):
 
     name = "openai-realtime"
     counted = SESSION_COUNTS
-    documented = RESPONSE_FIELDS
+    documented = RESPONSE_FIELDS | SESSION_EVENTS
     framing = "messages"
     ends_with_input = True
     several = True

@@ -110,7 +110,10 @@ class OpenAIResponses(Format):
     name = "openai-responses"
     counted = RESPONSE_COUNTS
     # Of `Response`, of the events of a stream, of speech, of a transcript and of an image, and of llama.cpp.
-    documented = RESPONSE_FIELDS | frozenset(
+    documented = RESPONSE_FIELDS.union(
+        READERS,
+        ENDPOINT_EVENTS,
+        _RESPONSE_EVENTS,
         {
             "duration",
             "languages",
@@ -126,7 +129,12 @@ class OpenAIResponses(Format):
             "steer",
             "stream_id",
             "timings",
-        }
+            # Events.
+            "response.compaction.compacting",
+            "response.steer.accepted",
+            "response.steer.failed",
+            "response.steer.pending",
+        },
     )
     is_one_answer = True
     closes_parts = True

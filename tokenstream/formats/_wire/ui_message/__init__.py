@@ -76,7 +76,7 @@ class UIMessage(Format):
     name = "ui-message"
     counted = USAGE
     # Of the chunk `abort` in the AI SDK.
-    documented = frozenset({"reason"})
+    documented = frozenset({"error", "finish-step", "reason", "reset-step", "start-step", *PART_READERS})
     closes_parts = True
     sentinel = b"[DONE]"
     finish_reasons = MappingProxyType(FINISH_REASONS)
