@@ -367,9 +367,13 @@ class AnswerEvents:
     def note_unread_counts(self, counted: Counts, usage: Usage, report: JsonObject) -> None:
         """Count each number in a report once that no document has; it is in `provider_data` at most."""
         for name, number in counted.find_unread(report):
-            self._tell_unread("usage_unread", name, is_form=is_told_by(number, usage))
+            self.tell_unread("usage_unread", name, is_form=is_told_by(number, usage))
 
-    def _tell_unread(self, detail: str, name: str, *, is_form: bool) -> None:
+    def tell_field(self, name: str, value: object) -> None:
+        """Count once that a field under a name that no document has is not read."""
+        self.tell_unread("field_unread", name, is_form=not has_text(value))
+
+    def tell_unread(self, detail: str, name: str, *, is_form: bool) -> None:
         """Count once that something with a name is not read, unless it is one of very many."""
         told = f"{detail} {name}"
         if told not in self._told and len(self._told) < _MOST_TOLD:
@@ -405,7 +409,7 @@ class AnswerEvents:
             self._has_fields = True
             if not is_documented:
                 self._out.append(Unknown(name, value, choice=choice or 0, raw=self.raw))
-                self._tell_unread("field_unread", name, is_form=not has_text(value))
+                self.tell_field(name, value)
 
     def other_field(self, name: str, value: object, choice: int | None = None) -> None:
         """Report a field that the format does not read; as `Unknown`, too, if no document names it."""
@@ -416,7 +420,7 @@ class AnswerEvents:
         self.items(name, values, choice)
         if self.documented is None or name not in self.documented:
             self._out.append(Unknown(name, values, choice=choice, raw=self.raw))
-            self._tell_unread("field_unread", name, is_form=not has_text(values))
+            self.tell_field(name, values)
 
     def _data_of(self, choice: int | None) -> ProviderData:
         """Return the event that has the fields of a choice (None: of the answer) in the payload."""
@@ -454,7 +458,7 @@ class AnswerEvents:
         if self.documented is None or name in self.documented or name in self.event_names:
             return
         if has_text(fields_except(data, *_ENVELOPE) if is_dict(data) else data):
-            self._tell_unread("event_unread", name, is_form=False)
+            self.tell_unread("event_unread", name, is_form=False)
 
     def input_transcript(
         self,

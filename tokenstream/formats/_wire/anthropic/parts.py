@@ -78,6 +78,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
             reader = self._DELTA_READERS.get(kind)
             if reader is None:
                 self.note_unread(block.part, delta)
+                self.tell_field(kind, fields_except(delta, "type"))
             elif reader(self, block, delta):
                 # A delta between those of another open part is a departure.
                 self.record_written_part(block.part)

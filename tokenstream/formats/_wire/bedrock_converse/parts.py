@@ -151,6 +151,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
             reader = self._DELTA_READERS.get(name)
             if reader is None:
                 self.note_unread(block.part, {name: value})
+                self.tell_field(name, value)
                 self.stray(name, payload)
             elif not reader(self, block, value):
                 self.note("delta_misfits")
@@ -268,6 +269,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         if redacted is not None:
             self._add_data(block, self._get_or_open_part(block, "reasoning"), "redacted", redacted)
         if other_fields is not None:
+            self.tell_field("reasoningContent", other_fields)
             self.stray("reasoningContent", other_fields)
         return text is None or isinstance(text, str)
 

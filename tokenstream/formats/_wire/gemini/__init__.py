@@ -130,6 +130,7 @@ def _rename(value: object, depth: int) -> Json:
 
 _KNOWN_IN_CHUNKS = ("candidates", "usageMetadata", "modelVersion", "responseId", *PADDING)
 _ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
+_KNOWN_IN_CONTENT = frozenset({"parts", "role"})
 _KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")
 _FIELDS_OF_GEMINI_LIVE = frozenset(
     {
@@ -265,8 +266,11 @@ class Gemini(Format):
         """Read a candidate's parts, its further data, and then its finish reason; `blocked` is another."""
         index = index_of(candidate.get("index"))
         choice = self.parts.choice(0 if index is None else index)
-        for part in dicts_of(dict_of(candidate, "content").get("parts")):
+        content = dict_of(candidate, "content")
+        for part in dicts_of(content.get("parts")):
             self._gemini_parts.read_part(choice.index, part)
+        if not content.keys() <= _KNOWN_IN_CONTENT:
+            self.parts.report_unknown_fields(content, _KNOWN_IN_CONTENT, choice.index)
         self._read_metadata(choice, candidate)
         choice.finish_message = text_of(candidate, "finishMessage") or choice.finish_message
         # A decoded payload may be an SDK's object, whose unset fields have default values.

@@ -66,6 +66,10 @@ _CONTENT_FIELDS = frozenset(
     }
 )
 """Names of content fields. A part has one of them; its other fields describe the content."""
+_PART_FIELDS = frozenset(
+    {"thought", "thoughtSignature", "videoMetadata", "partMetadata", "mediaResolution", "toolCallId"}
+)
+"""Names of the fields of a part that describe its content."""
 _SERVER_CALLS = ("executableCode", "toolCall")
 _SIGNATURE = "thoughtSignature"
 _MOST_WAITING = 256
@@ -187,6 +191,9 @@ class GeminiParts(CallParts):
             for name, value in part.items()
             if name not in _CONTENT_FIELDS and value is not False and not says_nothing(value)
         }
+        if kinds and not part_fields.keys() <= _PART_FIELDS:
+            for name in part_fields.keys() - _PART_FIELDS:
+                self.tell_field(name, part_fields[name])
         # An SDK may write base64 in the URL-safe alphabet; the API uses the standard one.
         if self.decoded and isinstance(part_fields.get(_SIGNATURE), str):
             part_fields[_SIGNATURE] = part_fields[_SIGNATURE].translate(TO_STANDARD)

@@ -157,6 +157,7 @@ class ChatReasoning:
                 )
                 found.append(sent | kind)
             elif fields_except(fields, "type", "text" if delta.get("content") else "type"):
+                self._parts.tell_field(BLOCKS, fields)
                 self._parts.stray(BLOCKS, block, self._content.choice)
         return found
 
