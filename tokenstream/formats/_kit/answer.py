@@ -373,6 +373,12 @@ class AnswerEvents:
         """Count once that a field under a name that no document has is not read."""
         self.tell_unread("field_unread", name, is_form=not has_text(value))
 
+    def tell_fields(self, fields: JsonObject, known: Collection[str]) -> None:
+        """Count each field of a JSON object once that has no known name."""
+        for name in fields.keys() - known:
+            if not says_nothing(fields[name]):
+                self.tell_field(name, fields[name])
+
     def tell_unread(self, detail: str, name: str, *, is_form: bool) -> None:
         """Count once that something with a name is not read, unless it is one of very many."""
         told = f"{detail} {name}"

@@ -14,6 +14,7 @@ from tokenstream.formats._kit.errors import more_telling, provider_error
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.repeated import LastEvent
+from tokenstream.formats._kit.values import split_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,116 +29,45 @@ Readers: TypeAlias = "Mapping[str, Callable[[Any, dict[str, Any]], None]]"
 """The readers of events, by the type of event."""
 
 
-SESSION_EVENTS = frozenset(
-    {
-        "conversation.created",
-        "conversation.item.added",
-        "conversation.item.created",
-        "conversation.item.deleted",
-        "conversation.item.done",
-        "conversation.item.input_audio_transcription.completed",
-        "conversation.item.input_audio_transcription.delta",
-        "conversation.item.input_audio_transcription.failed",
-        "conversation.item.input_audio_transcription.segment",
-        "conversation.item.input_audio_transcription.updated",
-        "conversation.item.retrieved",
-        "conversation.item.truncated",
-        "decision.completed",
-        "decision.event",
-        "decision.item.created",
-        "decision.item.deleted",
-        "error",
-        "input_audio_buffer.cleared",
-        "input_audio_buffer.committed",
-        "input_audio_buffer.dtmf_event_received",
-        "input_audio_buffer.speech_started",
-        "input_audio_buffer.speech_stopped",
-        "input_audio_buffer.timeout_triggered",
-        "mcp_list_tools.completed",
-        "mcp_list_tools.failed",
-        "mcp_list_tools.in_progress",
-        "output_audio_buffer.cleared",
-        "output_audio_buffer.started",
-        "output_audio_buffer.stopped",
-        "rate_limits.updated",
-        "response.event",
-        "response.mcp_call.completed",
-        "response.mcp_call.failed",
-        "response.mcp_call.in_progress",
-        "session.closed",
-        "session.commentary.appended",
-        "session.created",
-        "session.delegation.created",
-        "session.input_audio.muted",
-        "session.input_audio.unmuted",
-        "session.input_transcript.delta",
-        "session.instructions.appended",
-        "session.output_audio.delta",
-        "session.output_audio.fixture.played",
-        "session.output_audio.fixture.playing",
-        "session.output_transcript.delta",
-        "session.paused",
-        "session.resumed",
-        "session.started",
-        "session.thinking.appended",
-        "session.updated",
-        "session.usage.updated",
-        "transcription_session.created",
-        "transcription_session.updated",
-        "transport.answered",
-        "transport.dtmf.received",
-        "transport.dtmf.sent",
-        "transport.failed",
-        "transport.ringing",
-    }
+SESSION_EVENTS = split_names(
+    "conversation.created conversation.item.added conversation.item.created conversation.item.deleted "
+    "conversation.item.done conversation.item.input_audio_transcription.completed "
+    "conversation.item.input_audio_transcription.delta conversation.item.input_audio_transcription.failed "
+    "conversation.item.input_audio_transcription.segment "
+    "conversation.item.input_audio_transcription.updated conversation.item.retrieved "
+    "conversation.item.truncated decision.completed decision.event decision.item.created "
+    "decision.item.deleted error input_audio_buffer.cleared input_audio_buffer.committed "
+    "input_audio_buffer.dtmf_event_received input_audio_buffer.speech_started "
+    "input_audio_buffer.speech_stopped input_audio_buffer.timeout_triggered mcp_list_tools.completed "
+    "mcp_list_tools.failed mcp_list_tools.in_progress output_audio_buffer.cleared "
+    "output_audio_buffer.started output_audio_buffer.stopped rate_limits.updated response.event "
+    "response.mcp_call.completed response.mcp_call.failed response.mcp_call.in_progress session.closed "
+    "session.commentary.appended session.created session.delegation.created session.input_audio.muted "
+    "session.input_audio.unmuted session.input_transcript.delta session.instructions.appended "
+    "session.output_audio.delta session.output_audio.fixture.played session.output_audio.fixture.playing "
+    "session.output_transcript.delta session.paused session.resumed session.started "
+    "session.thinking.appended session.updated session.usage.updated transcription_session.created "
+    "transcription_session.updated transport.answered transport.dtmf.received transport.dtmf.sent "
+    "transport.failed transport.ringing"
 )
 """Events of sessions in openai-python, and of xAI's, that are no events of an answer."""
-RESPONSE_FIELDS = frozenset(
-    {
-        "access_programs",
-        "audio",
-        "background",
-        "completed_at",
-        "conversation",
-        "conversation_id",
-        "created_at",
-        "error",
-        "frequency_penalty",
-        "image",
-        "incomplete_details",
-        "input_transformations",
-        "instructions",
-        "max_output_tokens",
-        "max_tool_calls",
-        "metadata",
-        "modalities",
-        "moderation",
-        "output_audio_format",
-        "output_modalities",
-        "parallel_tool_calls",
-        "presence_penalty",
-        "previous_response_id",
-        "prompt",
-        "prompt_cache_diagnostics",
-        "prompt_cache_key",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "reasoning",
-        "safety_identifier",
-        "service_tier",
-        "status_details",
-        "store",
-        "temperature",
-        "text",
-        "tool_choice",
-        "tool_usage",
-        "tools",
-        "top_logprobs",
-        "top_p",
-        "truncation",
-        "user",
-        "voice",
-    }
+_EVENT_FIELDS = split_names(
+    "arguments audio audio_duration_ms audio_end_ms audio_language audio_start_ms call_id channels "
+    "client_event_id code content content_index context_window conversation delegation delegation_id delta "
+    "elapsed_ms end end_ms error event event_id format id input_index item item_id language languages "
+    "latency logprobs message model name obfuscation offset_ms output_index part previous_item_id "
+    "rate_limits reason received_at response response_id rid sample_rate segments session speaker "
+    "speaker_id start start_ms start_time status text timestamp transcript trigger_id ts type usage"
+)
+"""Fields of the events of sessions, in openai-python and in events of xAI and Mistral."""
+RESPONSE_FIELDS = split_names(
+    "access_programs audio background completed_at conversation conversation_id created_at error "
+    "frequency_penalty image incomplete_details input_transformations instructions max_output_tokens "
+    "max_tool_calls metadata modalities moderation output_audio_format output_modalities "
+    "parallel_tool_calls presence_penalty previous_response_id prompt prompt_cache_diagnostics "
+    "prompt_cache_key prompt_cache_options prompt_cache_retention reasoning safety_identifier service_tier "
+    "status_details store temperature text tool_choice tool_usage tools top_logprobs top_p truncation user "
+    "voice"
 )
 """The fields of `Response` and `RealtimeResponse` in openai-python, and of OpenResponses; most repeat the
 request."""
@@ -247,6 +177,8 @@ class SessionEvents(Format):
         if reader is None or not self.belongs(kind, payload):
             self.parts.unknown(kind or "event", payload)
         else:
+            if not payload.keys() <= _EVENT_FIELDS:
+                self.parts.tell_fields(payload, _EVENT_FIELDS)
             reader(self, payload)
 
     def belongs(self, kind: str, payload: JsonObject) -> bool:

@@ -36,6 +36,11 @@ Mark: TypeAlias = "tuple[FinishReason, str | None]"
 """A finish reason, and the provider's word for it."""
 
 
+def split_names(text: str) -> frozenset[str]:
+    """Return the names in a text, as the names of fields that an API has."""
+    return frozenset(text.split())
+
+
 def camel_case(name: str) -> str:
     """Return a field's name in camelCase, as on the wire; SDKs and proxies use snake_case."""
     return _SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name

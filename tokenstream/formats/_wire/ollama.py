@@ -9,7 +9,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import Counts
-from tokenstream.formats._kit.values import base64_bytes
+from tokenstream.formats._kit.values import base64_bytes, split_names
 from tokenstream.message import MediaPart, OpaquePart
 
 if TYPE_CHECKING:
@@ -63,19 +63,8 @@ class Ollama(Format):
     name = "ollama"
     counted = _COUNTS
     # Of the answers in Ollama's `api/types.go`.
-    documented = frozenset(
-        {
-            "completed",
-            "context",
-            "image",
-            "logprobs",
-            "message.tool_name",
-            "remote_host",
-            "remote_model",
-            "response",
-            "thinking",
-            "total",
-        }
+    documented = split_names(
+        "completed context image logprobs message.tool_name remote_host remote_model response thinking total"
     )
     is_one_answer = True
     finish_reasons = FINISH_REASONS

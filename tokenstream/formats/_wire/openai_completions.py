@@ -16,7 +16,7 @@ from tokenstream.formats._kit.openai import (
     report_logprobs,
     usage_of,
 )
-from tokenstream.formats._kit.values import counts_in, marks_in, scalar_text, worst_of
+from tokenstream.formats._kit.values import counts_in, marks_in, scalar_text, split_names, worst_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,40 +67,11 @@ class OpenAICompletions(Format):
     name = "openai-completions"
     counted = CHAT_COUNTS
     # Of OpenAI's `Completion`, vLLM's and SGLang's answers, Together's, and llama.cpp's on both routes.
-    documented = frozenset(
-        {
-            "logprobs",
-            "service_tier",
-            "system_fingerprint",
-            "text",
-            "usage",
-            "kv_transfer_params",
-            "matched_stop",
-            "prompt_logprobs",
-            "prompt_token_ids",
-            "stop_reason",
-            "token_ids",
-            "prompt",
-            "seed",
-            "token_id",
-            "top_logprobs",
-            "warnings",
-            "__verbose",
-            "prompt_progress",
-            "timings",
-            "generation_settings",
-            "has_new_line",
-            "id_slot",
-            "multimodal",
-            "slot_id",
-            "stop_type",
-            "stopped_eos",
-            "stopped_limit",
-            "stopped_word",
-            "stopping_word",
-            "tokens_cached",
-            "truncated",
-        }
+    documented = split_names(
+        "logprobs service_tier system_fingerprint text usage kv_transfer_params matched_stop "
+        "prompt_logprobs prompt_token_ids stop_reason token_ids prompt seed token_id top_logprobs warnings "
+        "__verbose prompt_progress timings generation_settings has_new_line id_slot multimodal slot_id "
+        "stop_type stopped_eos stopped_limit stopped_word stopping_word tokens_cached truncated"
     )
     is_one_answer = True
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **_STOP_TYPES}

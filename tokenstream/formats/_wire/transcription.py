@@ -13,6 +13,7 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_logprobs, usage_of
 from tokenstream.formats._kit.sessions import SESSION_EVENTS, SessionEvents, SessionParts, find_session_kind
+from tokenstream.formats._kit.values import split_names
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:
@@ -74,21 +75,9 @@ class Transcription(SessionEvents):
     name = "transcription"
     counted = SESSION_COUNTS
     # Of OpenAI's `TranscriptionVerbose`, `TranscriptionDiarized` and events, and of Mistral's events.
-    documented = SESSION_EVENTS | frozenset(
-        {
-            "audio_language",
-            "duration",
-            "end",
-            "id",
-            "language",
-            "languages",
-            "previous_item_id",
-            "speaker",
-            "speaker_id",
-            "start",
-            "task",
-            "words",
-        }
+    documented = SESSION_EVENTS | split_names(
+        "audio_language duration end id language languages previous_item_id speaker speaker_id start task "
+        "words"
     )
     ends_with_input = True
     fast = Fast(texts=[("delta",), ("text",)], changing=[("event_id",)])

@@ -12,7 +12,7 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import named_exception
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import json_text, split_names
 from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
 from tokenstream.framing._frames import INITIAL_RESPONSE
 
@@ -145,9 +145,7 @@ class BedrockConverse(Format):
     name = "bedrock-converse"
     counted = USAGE
     # Of `ConverseResponse`, `MessageStopEvent` and `ConverseStreamMetadataEvent` in botocore.
-    documented = frozenset(
-        {"additionalModelResponseFields", "metrics", "performanceConfig", "serviceTier", "trace"}
-    )
+    documented = split_names("additionalModelResponseFields metrics performanceConfig serviceTier trace")
     is_one_answer = True
     framing = "aws-eventstream"
     event_names = _STREAM_EVENTS

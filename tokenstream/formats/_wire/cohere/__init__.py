@@ -8,6 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, te
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.open import NO_PART
+from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.cohere.parts import FINISH_REASONS
 from tokenstream.formats._wire.cohere.v2 import V2
 
@@ -52,18 +53,9 @@ class Cohere(V2):
 
     name = "cohere"
     # Of the stream events of v2 and v1, and of `NonStreamedChatResponse`, in cohere-python.
-    documented = frozenset(
-        {
-            "chat_history",
-            "documents",
-            "generation_id",
-            "is_search_required",
-            "logprobs",
-            "prompt",
-            "response_id",
-            "search_queries",
-            "search_results",
-        }
+    documented = split_names(
+        "chat_history documents generation_id is_search_required logprobs prompt response_id search_queries "
+        "search_results"
     )
     is_one_answer = True
     closes_parts = True

@@ -22,7 +22,7 @@ from tokenstream._basics.untrusted import (
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.values import worst_of
+from tokenstream.formats._kit.values import split_names, worst_of
 from tokenstream.formats._wire.gemini.parts import USAGE, GeminiParts
 
 if TYPE_CHECKING:
@@ -167,20 +167,9 @@ class Gemini(Format):
     name = "gemini"
     counted = USAGE
     # Of `GenerateContentResponse` and `Candidate` in google-genai.
-    documented = frozenset(
-        {
-            "avgLogprobs",
-            "citationMetadata",
-            "continuationToken",
-            "createTime",
-            "finishMessage",
-            "groundingMetadata",
-            "modelStatus",
-            "promptFeedback",
-            "safetyRatings",
-            "tokenCount",
-            "urlContextMetadata",
-        }
+    documented = split_names(
+        "avgLogprobs citationMetadata continuationToken createTime finishMessage groundingMetadata "
+        "modelStatus promptFeedback safetyRatings tokenCount urlContextMetadata"
     )
     is_one_answer = True
     # Some proxies end all streams with OpenAI's sentinel.

@@ -192,8 +192,7 @@ class GeminiParts(CallParts):
             if name not in _CONTENT_FIELDS and value is not False and not says_nothing(value)
         }
         if kinds and not part_fields.keys() <= _PART_FIELDS:
-            for name in part_fields.keys() - _PART_FIELDS:
-                self.tell_field(name, part_fields[name])
+            self.tell_fields(part_fields, _PART_FIELDS)
         # An SDK may write base64 in the URL-safe alphabet; the API uses the standard one.
         if self.decoded and isinstance(part_fields.get(_SIGNATURE), str):
             part_fields[_SIGNATURE] = part_fields[_SIGNATURE].translate(TO_STANDARD)

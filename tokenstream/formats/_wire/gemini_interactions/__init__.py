@@ -9,7 +9,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.values import marks_in, worst_of
+from tokenstream.formats._kit.values import marks_in, split_names, worst_of
 from tokenstream.formats._resume.event_log import MOST_SAVED
 from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
 from tokenstream.formats._wire.gemini_interactions.step import (
@@ -108,29 +108,10 @@ class GeminiInteractions(Format):
     name = "gemini-interactions"
     counted = USAGE
     # Of `Interaction` in google-genai.
-    documented = frozenset(
-        {
-            "agent_config",
-            "cached_content",
-            "continuation_ids",
-            "continuation_token",
-            "created",
-            "environment",
-            "environment_id",
-            "generation_config",
-            "input",
-            "labels",
-            "previous_interaction_id",
-            "response_format",
-            "response_mime_type",
-            "response_modalities",
-            "safety_settings",
-            "service_tier",
-            "system_instruction",
-            "tools",
-            "updated",
-            "webhook_config",
-        }
+    documented = split_names(
+        "agent_config cached_content continuation_ids continuation_token created environment environment_id "
+        "generation_config input labels previous_interaction_id response_format response_mime_type "
+        "response_modalities safety_settings service_tier system_instruction tools updated webhook_config"
     )
     is_one_answer = True
     event_names = _EVENTS | ALIASES.keys()

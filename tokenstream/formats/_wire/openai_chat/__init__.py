@@ -31,6 +31,7 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import CHAT_COUNTS, FINISH_REASONS, usage_of
 from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.openai_chat.bare import (
     BARE_FIELDS,
     ENVELOPE,
@@ -118,87 +119,17 @@ class OpenAIChat(Format):
     # Of OpenAI's reference, also of its harmony format (`channel`), and of the SDKs or pages of Azure,
     # OpenRouter, Groq, Together, Cerebras, Perplexity, xAI, Writer, vLLM, SGLang, llama.cpp, Fireworks,
     # Databricks, Hugging Face, DashScope, Qianfan, MiniMax and Zhipu.
-    documented = frozenset(
-        {
-            "annotations",
-            "audio",
-            "channel",
-            "content",
-            "created",
-            "finish_reason",
-            "function_call",
-            "images",
-            "logprobs",
-            "metadata",
-            "moderation",
-            "refusal",
-            "service_tier",
-            "system_fingerprint",
-            "tool_calls",
-            "usage",
-            "content_filter_offsets",
-            "content_filter_results",
-            "prompt_filter_results",
-            "context",
-            "end_turn",
-            "alignment",
-            "error",
-            "native_finish_reason",
-            "openrouter_metadata",
-            "provider",
-            "safeguard_results",
-            "executed_tools",
-            "mcp_list_tools",
-            "usage_breakdown",
-            "x_groq",
-            "prompt",
-            "seed",
-            "token_id",
-            "top_logprobs",
-            "warnings",
-            "reasoning_logprobs",
-            "time_info",
-            "tokens",
-            "citations",
-            "related_questions",
-            "search_results",
-            "status",
-            "type",
-            "debug_output",
-            "encrypted_content",
-            "output_files",
-            "graph_data",
-            "image_data",
-            "llm_data",
-            "translation_data",
-            "web_search_data",
-            "kv_transfer_params",
-            "prompt_logprobs",
-            "prompt_token_ids",
-            "stop_reason",
-            "token_ids",
-            "matched_stop",
-            "__verbose",
-            "prompt_progress",
-            "timings",
-            "perf_metrics",
-            "raw_output",
-            "request_id",
-            "ban_round",
-            "flag",
-            "is_end",
-            "is_truncated",
-            "need_clear_history",
-            "sentence_id",
-            "base_resp",
-            "input_sensitive",
-            "output_sensitive",
-            "content_filter",
-            "web_search",
-            "databricks_output",
-            "name",
-            "sla_metrics",
-        }
+    documented = split_names(
+        "annotations audio channel content created finish_reason function_call images logprobs metadata "
+        "moderation refusal service_tier system_fingerprint tool_calls usage content_filter_offsets "
+        "content_filter_results prompt_filter_results context end_turn alignment error native_finish_reason "
+        "openrouter_metadata provider safeguard_results executed_tools mcp_list_tools usage_breakdown "
+        "x_groq prompt seed token_id top_logprobs warnings reasoning_logprobs time_info tokens citations "
+        "related_questions search_results status type debug_output encrypted_content output_files "
+        "graph_data image_data llm_data translation_data web_search_data kv_transfer_params prompt_logprobs "
+        "prompt_token_ids stop_reason token_ids matched_stop __verbose prompt_progress timings perf_metrics "
+        "raw_output request_id ban_round flag is_end is_truncated need_clear_history sentence_id base_resp "
+        "input_sensitive output_sensitive content_filter web_search databricks_output name sla_metrics"
     )
     counted = CHAT_COUNTS
     is_one_answer = True

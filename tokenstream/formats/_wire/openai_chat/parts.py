@@ -41,6 +41,8 @@ _PartReader: TypeAlias = "Callable[[ChatContent, dict[str, Any]], None]"
 # Quirk (DashScope's multimodal route, 2025-12): items have no `type`; recording: dashscope_multimodal.
 _KINDS_BY_FIELD = {"text": "text", "image": "image_url"}
 """Maps the field of an item without a type to the type."""
+_TEXT_FIELDS = frozenset({"type", "text", "annotations", "citations", "logprobs", "index", *SIGNATURES})
+"""Names of the fields of a text in a list."""
 _THINKING_TEXT_FIELDS = ("thinking", "reasoning", "summary", "text", "content")
 
 
@@ -151,6 +153,7 @@ class ChatContent:
         if signatures:
             self.read_opaque({"type": "text", **signatures})
         self.read_annotations(item.get("annotations"))
+        self.parts.tell_fields(item, _TEXT_FIELDS)
 
     def _read_refusal(self, item: JsonObject) -> None:
         self.write("refusal", text_within(item.get("refusal", item.get("text"))))

@@ -13,7 +13,7 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.openai import RESPONSE_COUNTS, report_usage
 from tokenstream.formats._kit.sessions import RESPONSE_FIELDS
-from tokenstream.formats._kit.values import WHOLE, worst_of
+from tokenstream.formats._kit.values import WHOLE, split_names, worst_of
 from tokenstream.formats._wire.openai_responses.events import (
     ENDPOINT_EVENTS,
     READERS,
@@ -43,40 +43,10 @@ _NUMBER = ("sequence_number",)
 _RESPONSE_FIELDS = ("id", "model", "object", "output", "output_text", "role", "status", "usage")
 _RESPONSE_EVENTS = frozenset(f"response.{word}" for word in ("created", "queued", "in_progress", *END_WORDS))
 """Names of the events about the response as a whole."""
-_EVENT_FIELDS = PADDING | frozenset(
-    {
-        "agent",
-        "annotation",
-        "annotation_index",
-        "arguments",
-        "code",
-        "command",
-        "command_index",
-        "content_index",
-        "contents",
-        "delta",
-        "input",
-        "item",
-        "item_id",
-        "logprobs",
-        "name",
-        "output",
-        "output_index",
-        "parsed",
-        "part",
-        "queries",
-        "refusal",
-        "response",
-        "results",
-        "sequence_number",
-        "snapshot",
-        "status",
-        "summary_index",
-        "text",
-        "thought",
-        "type",
-        "urls",
-    }
+_EVENT_FIELDS = PADDING | split_names(
+    "agent annotation annotation_index arguments code command command_index content_index contents delta "
+    "input item item_id logprobs name output output_index parsed part queries refusal response results "
+    "sequence_number snapshot status summary_index text thought type urls"
 )
 """Fields of events that are read, or that repeat other fields."""
 
@@ -114,27 +84,11 @@ class OpenAIResponses(Format):
         READERS,
         ENDPOINT_EVENTS,
         _RESPONSE_EVENTS,
-        {
-            "duration",
-            "languages",
-            "message",
-            "output_format",
-            "param",
-            "partial_image_b64",
-            "partial_image_index",
-            "quality",
-            "reason",
-            "required_input",
-            "size",
-            "steer",
-            "stream_id",
-            "timings",
-            # Events.
-            "response.compaction.compacting",
-            "response.steer.accepted",
-            "response.steer.failed",
-            "response.steer.pending",
-        },
+        split_names(
+            "duration languages message output_format param partial_image_b64 partial_image_index quality "
+            "reason required_input size steer stream_id timings response.compaction.compacting "
+            "response.steer.accepted response.steer.failed response.steer.pending"
+        ),
     )
     is_one_answer = True
     closes_parts = True

@@ -1,0 +1,188 @@
+"""Nothing that was received and not read is silent: a made-up sibling of any field is told, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from contextlib import suppress
+from copy import deepcopy
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.recordings import frames_of, ours, shared
+from tests.support.wire import sse
+from tokenstream import Stream
+from tokenstream.errors import TokenStreamError
+from tokenstream.formats._registry import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_LONGEST = 30_000
+_EACH = 2
+"""The most recordings in which an object at a place of a format has siblings."""
+_WORDS = "words that nobody reads"
+_SIBLINGS: dict[str, Any] = {"text": _WORDS, "list of deltas": [{"index": 0, "delta": {"thinking": _WORDS}}]}
+_UNREAD = ("usage_unread", "field_unread", "event_unread", "delta_misfits")
+_SILENT = {
+    # What the application or the user has said, and arguments and results, which are read as they are.
+    r".*\b(input|args|arguments|tool_kwargs|snapshot|rawEvent|output|value|session|setupComplete)\b.*",
+    r"a2a result(\.history|\.task\.history)?.*",
+    r"ag-ui delta\.\[\]",
+    # An error is read by words; sources, and documented objects, of which the message has the whole.
+    r".*\b(error|citations|documents|graph_data|conversation)\b.*",
+    # Texts beside counts, as the name of a tier; only numbers are counts.
+    r".*\b(usage|usage_metadata|usageMetadata|total_usage|model_usage|[a-z_]*details|[a-zA-Z]*TokensDetails)\b.*",
+    # Frameworks and this library's own protocol pass on objects of all providers, so no list is whole.
+    r"(langchain|langchain-protocol|llamaindex|tokenstream|anthropic-agents|bedrock-invoke|custom) .*",
+    # Messages beside the answer: what was heard, delegated work, and how a session may go on.
+    r"gemini-live \w*(serverContent\.inputTranscription|sessionResumptionUpdate|goAway)",
+    r"openai-live (delegation|event).*",
+    r"transcription (item|segments).*",
+    # The whole item, which only repeats what its own events have brought.
+    r"openai-(realtime|responses) (item|part|content|response\.output).*",
+    r"openai-chat choices\.\[\]\.message\.(tool_calls|function_call).*",
+    # Deltas and parts whose known fields depend on their kind.
+    r"gemini-interactions delta.*",
+    r"gemini-live (serverContent\.(modelTurn|outputTranscription)|toolCall).*",
+    r"(gemini|bedrock-converse|mistral-conversations|openai-chat) .*(partialArgs|toolUse|thinking|safetyRatings|function_call)\b.*",
+    r"(gemini|cohere) .*(groundingMetadata|citationMetadata|logprobs)\b.*",
+    r"tgi (token|details|top_tokens).*",
+}
+"""The places, after their formats, at which a sibling may be silent, each with a reason."""
+_FREE = re.compile("|".join(_SILENT))
+_CHANGED = re.compile(
+    r".*\b(input|args|arguments|tool_kwargs|content_block\.input)\b.*|bedrock-converse start|ui-message input"
+    r"|(langchain|llamaindex|tokenstream|anthropic-agents|bedrock-invoke|a2a|mistral-conversations) .*"
+)
+"""The places of what is read whole, such as arguments, which a sibling changes."""
+
+
+def _payloads_in(body: bytes) -> list[tuple[str, Any]]:
+    """Return the payloads of a body with the names of their events."""
+    found = []
+    for frame in frames_of(body):
+        data: Any = getattr(frame, "payload", frame)
+        with suppress(ValueError):
+            data = json.loads(data) if isinstance(data, bytes) else data
+        found.append((getattr(frame, "event", "") or "", data))
+    return found
+
+
+def _objects_in(value: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each JSON object in a value with its place."""
+    if isinstance(value, dict):
+        yield place, value
+        for name, inner in value.items():
+            yield from _objects_in(inner, f"{place}.{name}" if place else name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _objects_in(inner, f"{place}.[]")
+
+
+@cache
+def _objects() -> list[tuple[str, str, list[tuple[str, Any]]]]:
+    """Return the places of objects in recordings: their format, the place, and the payloads of one."""
+    seen, found = Counter[tuple[str, str]](), []
+    for recorded in [*ours(), *shared()]:
+        if recorded.format == "custom" or len(recorded.body) > _LONGEST:
+            continue
+        payloads = _payloads_in(recorded.body)
+        for place in sorted({place for _, data in payloads for place, _ in _objects_in(data)}):
+            seen[recorded.format, place] += 1
+            if seen[recorded.format, place] <= _EACH:
+                found.append((recorded.format, place, payloads))
+    return found
+
+
+def _read(
+    payloads: list[tuple[str, Any]], format: Any, *, plainly: bool = False
+) -> tuple[Any, Counter[str], str]:
+    """Return what was read, the details of what was told to be unread, and the messages as text."""
+    frames = [
+        sse(data.decode() if isinstance(data, bytes) else data, event=event) for event, data in payloads
+    ]
+    source: Any = [data for _, data in payloads] if plainly else frames
+    stream, error = Stream(source, format=format), ""
+    try:
+        for _ in stream:
+            pass
+    except TokenStreamError as caught:
+        error = type(caught).__name__
+    messages = stream.messages or [stream.message]
+    read = [
+        (
+            *(each.text, each.reasoning, each.refusal, each.finish_reason, each.ending),
+            *[(call.name, call.arguments_text) for call in each.tool_calls],
+            *(each.usage.input_tokens, each.usage.output_tokens),
+        )
+        for each in messages
+    ]
+    told = Counter({name: count for name, count in stream.departures.details.items() if name in _UNREAD})
+    return (read, error), told, repr(messages)
+
+
+def _check(format: str, place: str, payloads: list[tuple[str, Any]], changed: list[tuple[str, Any]]) -> str:
+    """Return what is wrong with the reading of changed payloads; "" if nothing is."""
+    before, told_before, _ = _read(payloads, format)
+    read, told, messages = _read(changed, format)
+    where = f"{format} {place}"
+    if read != before:
+        return "" if _CHANGED.fullmatch(where) else f"{where}: {before} became {read}"
+    if _WORDS in messages and told == told_before:
+        # The sibling is among the fields of a part, or of an object that the message has.
+        return ""
+    new = told - told_before
+    # Each delta that does not fit is counted, since each may be another piece of content.
+    if (new.total() if "delta_misfits" not in new else len(new)) != 1 and not _FREE.fullmatch(where):
+        return f"{where}: told {told - told_before}"
+    return ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", _SIBLINGS)
+def test_a_made_up_sibling_of_any_field_is_told_once_and_changes_nothing(kind: str) -> None:
+    """A field that no document has is told, or it is in the message with what it belongs to."""
+    wrong = set()
+    for format, place, payloads in _objects():
+        changed = deepcopy(payloads)
+        for _, data in changed:
+            for found, value in [*_objects_in(data)]:
+                if found == place:
+                    value["zz_made_up"] = _SIBLINGS[kind]
+        wrong.add(_check(format, place, payloads, changed))
+
+    assert set() == wrong - {""}
+
+
+@pytest.mark.slow
+def test_a_made_up_number_in_a_usage_is_told_once_and_changes_nothing() -> None:
+    wrong = set()
+    for format, place, payloads in _objects():
+        counted = getattr(load(format), "counted", None)
+        if counted is None or not re.search(r"(^|\.)(usage|usageMetadata|total_usage)(\.\[\])?$", place):
+            continue
+        changed = deepcopy(payloads)
+        for _, data in changed:
+            for found, value in [*_objects_in(data)]:
+                if found == place:
+                    value["zz_made_up"] = 87_654_321
+        wrong.add(_check(format, place, payloads, changed))
+
+    assert set() == wrong - {""}
+
+
+@pytest.mark.slow
+def test_a_made_up_event_is_told_once_and_changes_nothing() -> None:
+    wrong = set()
+    for format, place, payloads in _objects():
+        if place == "" and len(payloads) > 2:
+            event = "zz.made_up" if payloads[0][0] else ""
+            kinds = {name: "zz.made_up" for name in ("type", "event_type") if name in payloads[0][1]}
+            made_up = (event, {**kinds, "zz_made_up": _WORDS})
+            wrong.add(_check(format, "event", payloads, [*payloads[:2], made_up, made_up, *payloads[2:]]))
+
+    assert set() == wrong - {""}
