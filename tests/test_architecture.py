@@ -39,7 +39,6 @@ _LONGER = {
     "tokenstream/formats/_base.py": "one class, which says to its writer what a format is",
     "tokenstream/formats/_kit/answer.py": "one class, which has all that a format says of an answer",
     "tokenstream/formats/_kit/parts.py": "one class, which has all that a format says of parts and calls",
-    "tokenstream/formats/_wire/openai_chat/__init__.py": "one class, with the fields that its servers send",
     "tokenstream/steps/_agents/claude_code.py": "one program's lines, and the turns that they make",
     "tokenstream/steps/_step.py": "what runs and steps have in common, and all that a step can do",
     "tokenstream/stream/_async_driver.py": "the waits for one event: plain, until a time, or beside others",

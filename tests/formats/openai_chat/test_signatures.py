@@ -274,3 +274,67 @@ def test_a_signature_in_another_place_is_an_opaque_part(delta: Delta, data: dict
 
     assert "Hi" == message.text
     assert [data] == [part.data for part in message.parts if isinstance(part, OpaquePart)]
+
+
+def _block(index: int, content: str | None = None, **fields: str) -> Delta:
+    """Return a delta of Portkey, with a piece of one of Anthropic's blocks."""
+    beside = {} if content is None else {"content": content}
+    return {**beside, "content_blocks": [{"index": index, "delta": fields}]}
+
+
+_HIDDEN = "RU5DUllQVEVE"
+_WHOLE_BLOCKS = [
+    {"type": "thinking", "thinking": "no no", "signature": "c2ln"},
+    {"type": "redacted_thinking", "data": _HIDDEN},
+    {"type": "text", "text": "Ja, ja"},
+]
+_PIECES = [
+    {"role": "assistant", "content": ""},
+    _block(0, thinking="", signature=""),
+    *[_block(0, thinking=piece) for piece in ("no", " ", "no")],
+    _block(0, signature="c2ln"),
+    _block(1, data=_HIDDEN),
+    _block(2, text=""),
+    *[_block(2, piece, text=piece) for piece in ("Ja,", " ja")],
+]
+
+
+_WHOLE = {"role": "assistant", "content": "Ja, ja", "content_blocks": _WHOLE_BLOCKS}
+_CHOICE = {"index": 0, "message": _WHOLE, "finish_reason": "stop"}
+_BODIES = {
+    "pieces": b"".join([*map(chat, _PIECES), chat({}, "stop"), DONE]),
+    "one delta": chat(_WHOLE) + chat({}, "stop") + DONE,
+    "a whole answer": json.dumps({"object": "chat.completion", "choices": [_CHOICE]}).encode(),
+}
+
+
+@pytest.mark.parametrize("body", _BODIES.values(), ids=_BODIES)
+def test_anthropics_blocks_by_way_of_portkey_are_read_and_sent_back_in_order(body: bytes) -> None:
+    """Their text repeats that of `content`; a block without its signature would be refused."""
+    message = Stream([body]).final()
+
+    assert ("no no", "Ja, ja") == (message.reasoning, message.text)
+    assert {"role": "assistant", "content": _WHOLE_BLOCKS} == message.to_openai_chat()
+
+
+def test_what_is_no_thought_in_such_blocks_is_told_and_kept() -> None:
+    """A text that `content` lacks, and a citation, are in no part."""
+    strays = [_block(1, text="lost"), _block(1, "Ja", citation="page 7")]
+    stream = Stream([*map(chat, strays), chat({}, "stop"), DONE])
+    message = stream.final()
+
+    assert "Ja" == message.text
+    assert [stray["content_blocks"][0] for stray in strays] == message.provider_data["content_blocks"]
+    assert (1, "content") == (stream.departures.details["field_unread"], stream.departures["unread"].affects)
+
+
+@pytest.mark.parametrize("pieces", [["ha", "ha", "!"], ["a", "b"]])
+def test_a_list_of_deltas_under_an_unknown_name_is_joined_and_told_once(pieces: list[str]) -> None:
+    """Equal pieces may be equal tokens, so that none is taken for a repetition."""
+    deltas = [{"content": "x", "murmur": [{"index": 0, "words": piece}]} for piece in pieces]
+    stream = Stream([*map(chat, deltas), chat({}, "stop"), DONE])
+    message = stream.final()
+
+    assert "x" * len(pieces) == message.text
+    assert pieces == [each["words"] for each in message.provider_data["murmur"]]
+    assert 1 == stream.departures.details["field_unread"]

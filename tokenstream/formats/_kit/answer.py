@@ -104,13 +104,11 @@ class AnswerEvents:
         "_told",
         "begins_inside",
         "choices",
-        "counted",
         "difference",
-        "documented",
-        "event_names",
         "fields",
         "find_text",
         "first_part",
+        "format_class",
         "has_answer",
         "has_content",
         "limits",
@@ -133,12 +131,10 @@ class AnswerEvents:
             "_has_fields",
             "_payload_data",
             "_out",
-            "counted",
             "difference",
-            "documented",
-            "event_names",
             "fields",
             "find_text",
+            "format_class",
             "limits",
             "note",
             "offered",
@@ -156,18 +152,12 @@ class AnswerEvents:
     def __init__(self, limits: Limits, note: RuleNote) -> None:
         self.limits = limits
         self.note = note
-        self.documented: Collection[str] | None = None
-        """Names of the fields that the format's documents have; None if no document lists them."""
-        self.event_names: Collection[str] = ()
-        """Names of the events that the format reads, which tells those that do not fit."""
-        self.counted: Counts | None = None
-        """The documented places of token counts; None if no document lists them."""
+        self.format_class: Any = None
+        """The class of the format, which has the names that its documents have; None without a format."""
         if isinstance(note, MethodType):
             # Weak, since the format keeps its parts.
             self.note = partial(_note_in, ref(note.__self__), note.__func__)
-            self.documented = getattr(note.__self__, "documented", None)
-            self.counted = getattr(note.__self__, "counted", None)
-            self.event_names = getattr(note.__self__, "event_names", self.event_names)
+            self.format_class = note.__self__.__class__
         self.offered: OfferedTools | None = None
         """The tools that the request has offered; None if they are not known."""
         self.url = ""
@@ -360,7 +350,7 @@ class AnswerEvents:
         """
         zeros = {*replaced, *self._counts_of_refusal()}
         self._add(UsageUpdate).usage = drop_zeros(usage, self._known_counts, zeros)
-        counted = counted or self.counted
+        counted = counted or getattr(self.format_class, "counted", None)
         if counted is not None and not usage.provider_data.keys() <= counted.usual:
             self.note_unread_counts(counted, usage, usage.provider_data)
 
@@ -368,6 +358,11 @@ class AnswerEvents:
         """Count each number in a report once that no document has; it is in `provider_data` at most."""
         for name, number in counted.find_unread(report):
             self.tell_unread("usage_unread", name, is_form=is_told_by(number, usage))
+
+    def _documents(self, name: str) -> bool:
+        """Return True if the format's documents have a field or an event of a name, or none lists them."""
+        documented = getattr(self.format_class, "documented", None)
+        return documented is None or name in documented
 
     def tell_field(self, name: str, value: object) -> None:
         """Count once that a field under a name that no document has is not read."""
@@ -419,12 +414,12 @@ class AnswerEvents:
 
     def other_field(self, name: str, value: object, choice: int | None = None) -> None:
         """Report a field that the format does not read; as `Unknown`, too, if no document names it."""
-        self.field(name, value, choice, is_documented=self.documented is None or name in self.documented)
+        self.field(name, value, choice, is_documented=self._documents(name))
 
     def other_items(self, name: str, values: list[Any], choice: int = 0) -> None:
         """Report a list of objects that the format does not read, and that continues those before it."""
         self.items(name, values, choice)
-        if self.documented is None or name not in self.documented:
+        if not self._documents(name):
             self._out.append(Unknown(name, values, choice=choice, raw=self.raw))
             self.tell_field(name, values)
 
@@ -461,7 +456,7 @@ class AnswerEvents:
     def unknown(self, name: str, data: object) -> None:
         """Report a payload that has no event of its own, as an `Unknown` event."""
         self._out.append(Unknown(name, data, raw=self.raw))
-        if self.documented is None or name in self.documented or name in self.event_names:
+        if self._documents(name) or name in getattr(self.format_class, "event_names", ()):
             return
         if has_text(fields_except(data, *_ENVELOPE) if is_dict(data) else data):
             self.tell_unread("event_unread", name, is_form=False)

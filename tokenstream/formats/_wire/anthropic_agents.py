@@ -58,7 +58,7 @@ COUNTS = {
     "cache_read_input_tokens": "cached_tokens",
     "cache_creation_input_tokens": "cache_write_tokens",
 }
-_COUNTED = Counts(**{field: name for name, field in COUNTS.items()})
+_COUNTED = Counts(beside=" ".join(COUNTS))
 
 
 class _MessageBlock:

@@ -23,21 +23,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.sessions import Readers
     from tokenstream.limits import Limits
 
-_READ_FIELDS = frozenset(
-    {
-        "type",
-        "event_id",
-        "item_id",
-        "content_index",
-        "segment_id",
-        "model",
-        "delta",
-        "text",
-        "transcript",
-        "logprobs",
-        "segments",
-        "usage",
-    }
+_READ_FIELDS = split_names(
+    "type event_id item_id content_index segment_id model delta text transcript logprobs segments usage"
 )
 """Fields of an event that are read, or say only where its text belongs."""
 _REMEMBERED = 2_000

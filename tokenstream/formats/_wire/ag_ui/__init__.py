@@ -20,7 +20,7 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason
-from tokenstream.formats._kit.values import camel_case
+from tokenstream.formats._kit.values import camel_case, split_names
 from tokenstream.formats._wire.ag_ui.parts import COMMON_FIELDS, PART_READERS, RunParts
 from tokenstream.message import FinishReason, Usage
 
@@ -69,25 +69,10 @@ _OUTSIDE_MESSAGE = frozenset(
 )
 # State and activity events are for the application or its interface, so no part is made of them.
 # Of activities, only the progress of a tool is read.
-_REPORTED_AS_UNKNOWN = frozenset(
-    {
-        "ACTIVITY_DELTA",
-        "ACTIVITY_SNAPSHOT",
-        "CUSTOM",
-        "MESSAGES_SNAPSHOT",
-        "RAW",
-        "REASONING_END",
-        "REASONING_START",
-        "STATE_DELTA",
-        "STATE_SNAPSHOT",
-        "STEP_FINISHED",
-        "STEP_STARTED",
-        "SUBAGENT_ERROR",
-        "SUBAGENT_FINISHED",
-        "SUBAGENT_STARTED",
-        "THINKING_END",
-        "THINKING_START",
-    }
+_REPORTED_AS_UNKNOWN = split_names(
+    "ACTIVITY_DELTA ACTIVITY_SNAPSHOT CUSTOM MESSAGES_SNAPSHOT RAW REASONING_END REASONING_START "
+    "STATE_DELTA STATE_SNAPSHOT STEP_FINISHED STEP_STARTED SUBAGENT_ERROR SUBAGENT_FINISHED "
+    "SUBAGENT_STARTED THINKING_END THINKING_START"
 )
 _PYTHON_NAMES = frozenset(
     {"thread_id", "run_id", "message_id", "tool_call_id", "tool_call_name", "entity_id"}

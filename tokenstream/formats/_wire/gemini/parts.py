@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
 from tokenstream.formats._kit.count_paths import Counts, drop_zeros
 from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.values import TO_STANDARD, base64_bytes, failure_of_code, is_worse, json_text
+from tokenstream.formats._kit.values import (
+    TO_STANDARD,
+    base64_bytes,
+    failure_of_code,
+    is_worse,
+    json_text,
+    split_names,
+)
 from tokenstream.formats._wire.gemini.candidate import CallParts
 from tokenstream.message import (
     MediaPart,
@@ -51,19 +58,9 @@ def _counts(answer: str, other: str) -> Counts:
 USAGE, LIVE_USAGE = _counts("candidates", "response"), _counts("response", "candidates")
 """The token counts of an answer as the API writes them, and as its sessions do."""
 
-_CONTENT_FIELDS = frozenset(
-    {
-        "text",
-        "functionCall",
-        "inlineData",
-        "fileData",
-        "executableCode",
-        "codeExecutionResult",
-        "toolCall",
-        "toolResponse",
-        "functionResponse",
-        "audioTranscription",
-    }
+_CONTENT_FIELDS = split_names(
+    "text functionCall inlineData fileData executableCode codeExecutionResult toolCall toolResponse "
+    "functionResponse audioTranscription"
 )
 """Names of content fields. A part has one of them; its other fields describe the content."""
 _PART_FIELDS = frozenset(

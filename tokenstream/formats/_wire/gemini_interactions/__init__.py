@@ -64,23 +64,9 @@ _EVENT_FIELDS = PADDING | frozenset(
 )
 """Fields of an event that are read."""
 # The SDK adds the output, which repeats content of the steps.
-_KNOWN_IN_INTERACTIONS = frozenset(
-    {
-        "id",
-        "model",
-        "agent",
-        "status",
-        "object",
-        "usage",
-        "steps",
-        "outputs",
-        "errors",
-        "error",
-        "output_text",
-        "output_audio",
-        "output_image",
-        "output_video",
-    }
+_KNOWN_IN_INTERACTIONS = split_names(
+    "id model agent status object usage steps outputs errors error output_text output_audio output_image "
+    "output_video"
 )
 
 

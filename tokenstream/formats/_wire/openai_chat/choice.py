@@ -178,8 +178,8 @@ class ChoiceReader:
         if key in ITEM_FIELDS:
             self._parts.items(key, value if is_list(value) else [value], self.index)
             return
-        is_listed = is_list(value) and any(map(is_dict, value))
-        if is_listed and last_values is self._last_delta_values and key not in self._no_content:
+        may_go_on = last_values is self._last_delta_values and key not in self._no_content
+        if may_go_on and is_list(value) and any(map(is_dict, value)):
             # A list may have the next pieces of content: it replaces no earlier one.
             self._parts.other_items(key, value, self.index)
             return

@@ -9,6 +9,7 @@ from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import more_telling, provider_error
+from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.ui_message.parts import PART_READERS, UIParts
 from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, USAGE, merge_metadata, usage_of
 
@@ -23,28 +24,10 @@ if TYPE_CHECKING:
 _METADATA = "messageMetadata"
 _DATA = "data-"
 # Types of chunks that only this format has.
-_UNIQUE_TYPES = frozenset(
-    {
-        "start-step",
-        "finish-step",
-        "reset-step",
-        "text-start",
-        "text-end",
-        "reasoning-start",
-        "reasoning-end",
-        "message-metadata",
-        "steering-message",
-        "tool-approval-request",
-        "tool-input-start",
-        "tool-input-delta",
-        "tool-input-available",
-        "tool-input-error",
-        "tool-output-available",
-        "tool-output-denied",
-        "tool-output-error",
-        "source-url",
-        "source-document",
-    }
+_UNIQUE_TYPES = split_names(
+    "start-step finish-step reset-step text-start text-end reasoning-start reasoning-end message-metadata "
+    "steering-message tool-approval-request tool-input-start tool-input-delta tool-input-available "
+    "tool-input-error tool-output-available tool-output-denied tool-output-error source-url source-document"
 )
 _SHARED_TYPES = {
     "start": ("messageId", _METADATA),
