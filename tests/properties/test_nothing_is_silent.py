@@ -1,4 +1,4 @@
-"""Nothing that was received and not read is silent: a made-up sibling of any field is told, and changes nothing."""
+"""Nothing that was received and not read is silent: a made-up sibling is told, and changes nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONGEST = 30_000
-_EACH = 2
+_EACH = 1
 """The most recordings in which an object at a place of a format has siblings."""
 _WORDS = "words that nobody reads"
 _SIBLINGS: dict[str, Any] = {"text": _WORDS, "list of deltas": [{"index": 0, "delta": {"thinking": _WORDS}}]}
@@ -48,7 +48,10 @@ _SILENT = {
     # Deltas and parts whose known fields depend on their kind.
     r"gemini-interactions delta.*",
     r"gemini-live (serverContent\.(modelTurn|outputTranscription)|toolCall).*",
-    r"(gemini|bedrock-converse|mistral-conversations|openai-chat) .*(partialArgs|toolUse|thinking|safetyRatings|function_call)\b.*",
+    (
+        r"(gemini|bedrock-converse|mistral-conversations|openai-chat) .*"
+        r"\b(partialArgs|toolUse|thinking|safetyRatings|function_call)\b.*"
+    ),
     r"(gemini|cohere) .*(groundingMetadata|citationMetadata|logprobs)\b.*",
     r"tgi (token|details|top_tokens).*",
 }
@@ -105,7 +108,10 @@ def _read(
     frames = [
         sse(data.decode() if isinstance(data, bytes) else data, event=event) for event, data in payloads
     ]
-    source: Any = [data for _, data in payloads] if plainly else frames
+    # In decoded payloads of AWS, the name of an event is the name of the only field.
+    is_named = format == "bedrock-converse"
+    decoded = [{event: data} if is_named and event else data for event, data in payloads]
+    source: Any = [data for data in decoded if isinstance(data, dict)] if plainly else frames
     stream, error = Stream(source, format=format), ""
     try:
         for _ in stream:
@@ -130,6 +136,9 @@ def _check(format: str, place: str, payloads: list[tuple[str, Any]], changed: li
     before, told_before, _ = _read(payloads, format)
     read, told, messages = _read(changed, format)
     where = f"{format} {place}"
+    plain = _read(changed, format, plainly=True)[1]
+    if told.keys() - {"delta_misfits"} != plain.keys() - {"delta_misfits"}:
+        return f"{where}: told {told}, but of decoded payloads {plain}"
     if read != before:
         return "" if _CHANGED.fullmatch(where) else f"{where}: {before} became {read}"
     if _WORDS in messages and told == told_before:

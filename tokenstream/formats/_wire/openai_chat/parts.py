@@ -44,6 +44,8 @@ _KINDS_BY_FIELD = {"text": "text", "image": "image_url"}
 _TEXT_FIELDS = frozenset({"type", "text", "annotations", "citations", "logprobs", "index", *SIGNATURES})
 """Names of the fields of a text in a list."""
 _THINKING_TEXT_FIELDS = ("thinking", "reasoning", "summary", "text", "content")
+_THINKING_FIELDS = frozenset({"type", "id", "closed", "status", *_THINKING_TEXT_FIELDS, *SIGNATURES})
+"""Names of the fields of reasoning in a list."""
 
 
 class ChatContent:
@@ -160,6 +162,7 @@ class ChatContent:
 
     def _read_thinking(self, item: JsonObject) -> None:
         """Read a part with reasoning, the references in it, and its signature."""
+        self.parts.tell_fields(item, _THINKING_FIELDS)
         inner = next((item[key] for key in _THINKING_TEXT_FIELDS if item.get(key)), None)
         pieces = dicts_of(inner)
         if any(text_of(piece, *SIGNATURES) for piece in pieces):
