@@ -58,7 +58,7 @@ RULES: dict[DepartureName, str] = {
     "finish_missing": "no finish reason came, or contradicting ones: it is None, or the worst of them",
     "broken_late": "a failure came after the finish reason: the answer is complete, counts may be missing",
     "call_in_text": "a tool call is in the text or the reasoning: it stays, unless tags name the dialect",
-    "call_unfinished": "a tool call was cut off, or its arguments are in doubt: it is kept, never handed out",
+    "call_unfinished": "a tool call is missing, cut off, or has arguments in doubt: it is never handed out",
     "call_contradicted": "other arguments came for a tool call than before: the answer fails",
     "start_lost": "the answer or a part came without its start: what came before it may be missing",
     "added_late": "content came after its end, or only there: it is added",
@@ -93,7 +93,7 @@ _DETAILS: dict[Affects, dict[DepartureName, str]] = {
     },
     "content": {
         "call_in_text": "call_in_text",
-        "call_unfinished": "call_open_at_end call_invalid",
+        "call_unfinished": "call_open_at_end call_invalid call_missing",
         "call_contradicted": "late_content",
         "start_lost": "start_missing part_unopened",
         "added_late": "text_completed content_after_finish part_after_close",

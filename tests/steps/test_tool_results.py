@@ -101,8 +101,7 @@ def test_a_call_that_cannot_be_run_has_its_error_as_result(way: str) -> None:
     found += early.ready()
     refused = [event for event in found if isinstance(event, ToolResult) and event.error]
 
-    # The call without arguments is handed out last, since they might have followed.
-    assert [ToolResult(id, error=errors[id]) for id in ("b", "a")] == refused
+    assert [ToolResult(id, error=errors[id]) for id in ("a", "b")] == refused
     assert [step.id] * 2 == [event.step for event in refused]
     assert refused == [event for event in results_of(run) if event.error]
 

@@ -304,10 +304,15 @@ class Format(ErrorKeeper, Resuming, ABC):
         return False
 
     @property
-    def is_empty(self) -> bool:
-        """True if a choice, or the answer, has no content, and no reason but the model's own for that."""
-        choices = self.parts.choices.values()
-        return not self.parts.first_part and (not choices or any(each.is_empty for each in choices))
+    def lack(self) -> str:
+        """The departure of a whole answer that lacks all content, or the calls that its reason tells of."""
+        parts, choices = self.parts, self.parts.choices.values()
+        if not parts.first_part and (not choices or any(each.is_empty for each in choices)):
+            return "answer_empty"
+        reasons = [each.finish.reason for each in choices if each.finish is not None]
+        kinds = " ".join(kind for each in choices for kind in each.kinds)
+        has_called = parts.calls_seen or parts.begins_inside or "tool" in kinds or "function" in kinds
+        return "call_missing" if "tool_calls" in reasons and not has_called else ""
 
     @property
     def is_amid(self) -> bool:
@@ -469,8 +474,8 @@ class Format(ErrorKeeper, Resuming, ABC):
                 self.error = self.withheld or self.cut_short()
         if self.error is not None:
             self.classify_error(self.error)
-        elif self.is_empty:
-            self.note("answer_empty")
+        elif lack := self.lack:
+            self.note(lack)
         try:
             self.finish_input()
         except ProtocolError as error:

@@ -170,9 +170,11 @@ def test_encrypted_reasoning_is_kept_as_base64() -> None:
     whole = B64(b"secrets").decode()
     expected = (ReasoningPart(redacted=secret, complete=True),)
 
-    assert expected == parts(reasoning(0, redactedContent=secret), stop(0))
-    assert (ReasoningPart(redacted=whole, complete=True),) == parts(
-        reasoning(0, redactedContent=secret), reasoning(0, redactedContent=more), stop(0)
+    assert expected == answer(reasoning(0, redactedContent=secret), stop(0)).parts
+    came = answer(reasoning(0, redactedContent=secret), reasoning(0, redactedContent=more), stop(0))
+    assert ((ReasoningPart(redacted=whole, complete=True),), {"answer_empty": 1}) == (
+        came.parts,
+        came.departures,
     )
     name, payload = reasoning(0, redactedContent=b"secre")
     came = read_frames(BedrockConverse(), [{name: payload}, {"messageStop": {"stopReason": "end_turn"}}])
@@ -180,9 +182,9 @@ def test_encrypted_reasoning_is_kept_as_base64() -> None:
 
 
 def test_pieces_that_are_no_base64_are_kept_one_after_the_other() -> None:
-    assert (ReasoningPart(redacted="?!", complete=True),) == parts(
-        reasoning(0, redactedContent="?"), reasoning(0, redactedContent="!"), stop(0)
-    )
+    came = answer(reasoning(0, redactedContent="?"), reasoning(0, redactedContent="!"), stop(0))
+
+    assert (ReasoningPart(redacted="?!", complete=True),) == came.parts
 
 
 def test_a_citation_names_the_text_that_follows_it() -> None:

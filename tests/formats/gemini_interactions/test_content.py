@@ -180,7 +180,7 @@ def test_audio_grows_and_pictures_stand_alone() -> None:
 def test_a_delta_that_does_not_fit_its_step_is_carried(kind: str, misfit: Any) -> None:
     told = step(kind, misfit)
 
-    assert told.rules == {"delta_misfits", *(["answer_empty"] if kind == "model_output" else [])}
+    assert told.rules == {"delta_misfits", *(["answer_empty"] if kind in ("model_output", "thought") else [])}
     assert told.data == {misfit[1]["delta"]["type"] or "step.delta": [misfit[1]]}
 
 

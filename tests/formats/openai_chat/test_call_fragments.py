@@ -116,11 +116,11 @@ _ANSWERS: dict[str, tuple[list[Any], list[tuple[str, str]]]] = {
     "an empty object and another one in one fragment": ([call("{}" + FIRST, index=0, id="c1", name="f")], []),
     "an empty object that is all there is": (
         [call("{}", index=0, id="c1", name="f"), call(FIRST, index=1, id="c2", name="f")],
-        [("f", FIRST), ("f", "{}")],
+        [("f", "{}"), ("f", FIRST)],
     ),
     "an empty object, and another call on the same index": (
         [call("{}", index=0, name="f"), call(FIRST, index=0, name="f")],
-        [("f", FIRST), ("f", "{}")],
+        [("f", "{}"), ("f", FIRST)],
     ),
     "an object as arguments": (
         [call({"a": 1}, index=0, id="c1", name="f"), call(SECOND, index=1, id="c2", name="g")],

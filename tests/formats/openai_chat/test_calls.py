@@ -73,7 +73,7 @@ def test_calls_in_turns_without_arguments_yet_are_not_handed_out_when_the_answer
     whole = calling(*calls, call("1}", index=1, id=None))
 
     assert [] == cut.called
-    assert [("g", '{"x":1}'), ("f", "")] == whole.called
+    assert [("f", ""), ("g", '{"x":1}')] == whole.called
 
 
 def test_a_stop_on_a_message_with_calls_means_tool_calls() -> None:

@@ -213,7 +213,7 @@ def test_an_id_without_a_name_is_another_call_where_the_one_before_it_is_whole()
         call("2}", name="ls", index=0),
     )
 
-    assert [("b", '{"b": 2}'), ("a", "{}")] == [(done.id, done.arguments_text) for done in got.calls]
+    assert [("a", "{}"), ("b", '{"b": 2}')] == [(done.id, done.arguments_text) for done in got.calls]
 
 
 def test_two_ids_that_both_lack_a_name_are_two_calls() -> None:

@@ -237,7 +237,7 @@ def test_text_for_a_content_that_we_have_no_word_for_is_carried() -> None:
     came = said(added(message()), part_added(type="heard"), delta("Hi"), output=[])
 
     assert ("", ["response.output_text.delta"]) == (came.text, came.unknown)
-    assert {"delta_misfits": 1, "part_unclosed": 1} == came.departures
+    assert {"delta_misfits": 1, "part_unclosed": 1, "answer_empty": 1} == came.departures
 
 
 def test_an_item_without_an_end_is_closed_by_the_sentinel() -> None:

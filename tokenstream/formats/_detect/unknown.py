@@ -58,7 +58,11 @@ _TEXTS = (
 """Names of fields that usually have an answer's text, the surest first."""
 _KIND_NAMES = ("type", "event", "kind", "op", "action", "object", "status", "state")
 """Names of fields that usually have the kind of a payload, the surest first."""
-_NO_TEXT = re.compile(rf"(?i)(^|[._])(id|time|timestamp|created|date|{'|'.join(_KIND_NAMES)})$")
+_ASKED = r"(user_?)?(ask|asked|inputs?|messages|prompt|query|question|request)"
+"""Matches names of fields that have what was asked."""
+_NO_TEXT = re.compile(
+    rf"(?i)(^|[._])((id|time|timestamp|created|date|{'|'.join(_KIND_NAMES)})$|{_ASKED}(_?text)?([._]|$))"
+)
 _FINISH = re.compile(r"(?i)(^|[._])(finish_?reason|stop_?reason|(is_?)?(done|final|finished|last|end))$")
 _END = re.compile(r"(?i)(end|done|stop|finish|complete|result|close)")
 _ERROR = re.compile(r"(?i)(^|[._])err(or)?_?(msg|message|text)$")
@@ -152,13 +156,7 @@ def _advise_mapping(frames: Sequence[Frame], limits: Limits) -> str:
     seen = [(_event_of(frame), dict(_walk(object_of(frame, limits)))) for frame in frames]
     seen = [(event, fields) for event, fields in seen if fields]
     paths = [path for _, fields in seen for path in fields]
-    texts = Counter(
-        path
-        for _, fields in seen
-        for path, value in fields.items()
-        if isinstance(value, str) and value != "" and path.rpartition(".")[2] in _TEXTS
-    )
-    texts = texts or _find_varying(fields for _, fields in seen)
+    texts = _find_texts([fields for _, fields in seen])
     if not texts:
         return (
             f" If it is one of {', '.join(registry.names())}, name it with format=…; read a simple format of "
@@ -211,13 +209,16 @@ def _walk(value: object, path: str = "") -> Iterator[tuple[str, object]]:
         yield path, value
 
 
-def _find_varying(payloads: Iterable[Mapping[str, object]]) -> Counter[str]:
-    """Return how many values each path has that leads to several texts, to words if any does."""
-    seen = {(path, value) for fields in payloads for path, value in fields.items() if isinstance(value, str)}
-    found = Counter(path for path, _ in seen if not _NO_TEXT.search(path))
-    several = {path: count for path, count in found.items() if count > 1}
-    wordy = {path: several[path] for path, value in seen if " " in value and path in several}
-    return Counter(wordy or several)
+def _find_texts(payloads: Sequence[Mapping[str, object]]) -> Counter[str]:
+    """Return how often each path comes that may lead to the answer's text: one that grows, if any does."""
+    told = [(path, value) for fields in payloads for path, value in fields.items() if isinstance(value, str)]
+    told = [(path, value) for path, value in told if value and not _NO_TEXT.search(path)]
+    seen = {path: {value for other, value in told if other == path} for path, _ in told}
+    named = {path for path in seen if path.rpartition(".")[2] in _TEXTS}
+    growing = {path for path, values in seen.items() if len(values) > 1}
+    wordy = {path for path in growing if any(" " in value for value in seen[path])}
+    best = named & growing or wordy or growing or named
+    return Counter(path for path, _ in told if path in best)
 
 
 def _event_of(frame: Frame) -> str:

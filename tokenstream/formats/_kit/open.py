@@ -26,7 +26,7 @@ from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject, RuleNote
-    from tokenstream.events import Event, Finish
+    from tokenstream.events import Event, Finish, ToolCallDone
 
 ValueT = TypeVar("ValueT")
 
@@ -168,6 +168,11 @@ class OpenCall(OpenPart):
         if self.placeholder or self.held:
             return False
         return not self.arguments.length or (self.type != "custom" and self.arguments.join().isspace())
+
+    @property
+    def lacks_arguments(self) -> bool:
+        """True if all that came of the arguments may only stand in their place."""
+        return self.waits or not self.arguments.length
 
     @property
     def is_whole(self) -> bool:
@@ -325,8 +330,10 @@ class OpenChoice:
         "finish_message",
         "finish_waits",
         "has_reopened",
+        "held_calls",
         "index",
         "is_unread",
+        "kinds",
         "next_part",
         "opened",
         "order",
@@ -339,6 +346,8 @@ class OpenChoice:
         self.order: tuple[int, ...] | None = None
         """The indexes of the parts in the provider's order; None if they have come in that order."""
         self.next_part = 0
+        self.kinds: set[str] = set()
+        """The kinds of the parts that have content; a text of no words has none."""
         self.current_part: OpenPart | None = None
         """The open part to which a piece is added if the piece does not name its part."""
         self.opened: dict[int, OpenPart] = {}
@@ -346,6 +355,8 @@ class OpenChoice:
         """Number of calls of the application's tools."""
         self.turn: CallsInTurn | None = None
         """The calls that began last; None before the first."""
+        self.held_calls: list[ToolCallDone] = []
+        """The ends of calls that wait for an earlier one, which may still get its arguments."""
         self.ended = EndedCalls()
         self.finish: Finish | None = None
         self.early_finish: Finish | None = None
@@ -369,7 +380,7 @@ class OpenChoice:
     @property
     def is_empty(self) -> bool:
         """True if the choice has no content, and no reason but the model's own for that."""
-        return not self.next_part and (self.finish is None or self.finish.reason in OWN_ENDS)
+        return not self.kinds and (self.finish is None or self.finish.reason in OWN_ENDS)
 
     def void_finish(self) -> None:
         """Keep the reason, which content follows, for another one or the end mark to confirm."""
@@ -381,6 +392,13 @@ class OpenChoice:
         if early.reason == "stop" and self.calls_seen:
             # Reported after the calls.
             self.finish, self.finish_waits = replace(early, reason="tool_calls"), True
+
+    def take_ready(self) -> list[ToolCallDone]:
+        """Remove and return the ends of the calls that no earlier call keeps back any more."""
+        lacking = [call.index for call in self.open_calls() if call.index >= 0 and call.lacks_arguments]
+        first, held = min(lacking, default=self.held_calls[-1].part + self.next_part), self.held_calls
+        self.held_calls = [done for done in held if done.part > first]
+        return sorted((done for done in held if done.part < first), key=lambda done: done.part)
 
     def open_calls(self) -> list[OpenCall]:
         """Return the open calls, in order of arrival."""

@@ -61,6 +61,8 @@ _BLANK_PARTS: dict[str, TextPart | ReasoningPart | RefusalPart] = {
 }
 _ANSWERS = frozenset({"text", "refusal", "media"})
 """Kinds of parts that answer by themselves, as calls of the application's tools do."""
+_KNOWN_DATA = ("compaction", "container_upload", "custom", "data", "function", "inlineData", "mcp_", "tool")
+"""The beginnings of the types of opaque parts that are known; of any other, nobody has read the content."""
 _WHOLE_TEXT_KINDS = {"media": "transcript", "server_tool_call": "arguments"}
 """Maps kinds of parts to the kinds of their texts, if these have other names."""
 _WITHDRAWN_DATA = {"dropped": True}
@@ -102,6 +104,10 @@ class Parts(AnswerEvents):
         state.opened[part.index] = part
         if not _is_blank(content):
             self._note_content(part)
+        elif isinstance(content, ReasoningPart) and (content.signature or content.redacted):
+            self.has_content = True
+        if isinstance(content, OpaquePart) and content.type.startswith(_KNOWN_DATA):
+            state.kinds.add(content.type)
         is_inside = self.begins_inside or not self.started
         if is_inside and isinstance(content, WORDED):
             self.starts[choice, part.index] = content
@@ -113,7 +119,10 @@ class Parts(AnswerEvents):
         part.is_written = self.has_content = True
         self.has_answer = self.has_answer or part.kind in _ANSWERS
         state = self.choices.get(part.choice)
-        if state is not None and state.finish is not None and part.kind not in BESIDE:
+        if state is None or part.kind in BESIDE:
+            return
+        state.kinds.add(part.kind)
+        if state.finish is not None:
             self._void_finish(state)
 
     def _void_finish(self, state: OpenChoice) -> None:
@@ -290,7 +299,7 @@ class Parts(AnswerEvents):
         """Add a signature, or a piece of one, to a reasoning part, unless it repeats the whole signature."""
         if signature and signature != part.signature:
             part.signature += signature
-            part.is_written = self.has_content = True
+            self.has_content = True
             self._out.append(ReasoningDelta("", signature, choice=part.choice, part=part.index, raw=self.raw))
 
     def add_media(self, part: OpenPart, data: bytes = b"", transcript: str = "") -> None:
@@ -465,6 +474,7 @@ class Parts(AnswerEvents):
         state.opened.pop(call.index, None)
         call.index = self._take_part_index(state)
         self.has_content = self.has_answer = True
+        state.kinds.add(call.kind)
         state.opened[call.index] = call
         place: Any = {"choice": call.choice, "part": call.index, "raw": self.raw}
         self._out.append(ToolCallStart(call.id, call.name, call.type, call.provider_data, **place))
@@ -637,11 +647,13 @@ class Parts(AnswerEvents):
         ):
             finished = call.as_content(complete=True)
             state.ended.add(call, finished)
-            self._out.append(ToolCallDone(finished, choice=call.choice, part=call.index, raw=self.raw))
+            state.held_calls.append(ToolCallDone(finished, choice=call.choice, part=call.index, raw=self.raw))
         else:
             # The message keeps the call, but it is not handed out.
             self.note("call_invalid")
             self._add(PartDone, call.choice, call.index).content = call.as_content(complete=False)
+        if state.held_calls:
+            self._out += state.take_ready()
 
     def _may_go_on(self, call: OpenCall) -> bool:
         """Return True if arguments of a call may follow its choice's finish reason: not if it takes none."""
@@ -771,7 +783,8 @@ class Parts(AnswerEvents):
                     self._release(part)
                     part.closed = True
             choice.opened.clear()
-            choice.current_part = None
+            self._out += choice.held_calls
+            choice.held_calls, choice.current_part = [], None
             self._report_waiting_finish(choice)
         if self.stage is not None:
             # No event reports the end of a part that was cut off, so the stage learns of it here.
@@ -801,10 +814,8 @@ class Parts(AnswerEvents):
 
 
 def _is_blank(content: Part) -> bool:
-    """Return True for a text, reasoning or refusal in which there is nothing yet."""
-    if not isinstance(content, WORDED) or content.text:
-        return False
-    return not (isinstance(content, ReasoningPart) and (content.signature or content.redacted))
+    """Return True for a text, reasoning or refusal without words so far, whatever signs it."""
+    return isinstance(content, WORDED) and not content.text
 
 
 def make_result_of_part(choice: int, raw: Json) -> ToolResult:

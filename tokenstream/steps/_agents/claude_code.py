@@ -78,6 +78,8 @@ class ClaudeCode(AgentReader):
         """The reader of the last answer; None before the first."""
         self._line_usage = Usage()
         """The tokens of the turn that whole lines have reported; a result reports them anew."""
+        self._counted: dict[str, dict[str, Any]] = {}
+        """The highest counts of each message of the turn that has whole lines, by its id."""
         self._left_over: dict[str, float] = {}
         """The tokens of the session that are of no turn with a result, since a later turn was open."""
         self._streamed: set[str] = set()
@@ -224,9 +226,11 @@ class ClaudeCode(AgentReader):
             answer = self._begin_answer(agent, id)
             head = {key: value for key, value in message.items() if key not in ("usage", "content")}
             answer.reader.read_piece({"type": "message_start", "message": {**head, "content": []}})
-        if not answer.blocks or answer.id != id:
-            # The counts of a line are those of the answer's start, and come again with each line.
+        is_first = not answer.blocks or answer.id != id
+        if is_first:
             answer.id, answer.counts = id, counts
+        if is_first or id is not None:
+            # The counts of a line are those of the answer so far, and come again with each line.
             self._count_line(id, counts)
         for block in content if is_list(content) else [{"type": "text", "text": content}]:
             if is_dict(block):
@@ -327,6 +331,7 @@ class ClaudeCode(AgentReader):
         self._end_turn(error)
         # The whole messages of a turn come before its result.
         self._streamed.clear()
+        self._counted.clear()
 
     def steer(self, text: str) -> Steer:
         """Write a user's message to the process, which runs with `--input-format stream-json`.
@@ -414,12 +419,17 @@ class ClaudeCode(AgentReader):
             self._open_turn().step.conclude("truncated")
 
     def _count_line(self, id: str | None, counts: JsonObject) -> None:
-        """Count the tokens of a message whose first whole line has come."""
+        """Count the tokens in a whole line beyond those that its message has counted so far."""
+        known = self._counted.get(id or "", {})
         # Qwen Code gives the line the id of its message.
-        if id is None or not self._is_repeated(f"counted {id}"):
+        if known or id is None or not self._is_repeated(f"counted {id}"):
             iterations = dicts_of(counts.get("iterations"))
             told = usage_of(counts, iterations) if iterations else counts_in(counts, _COUNTS)
-            self._line_usage += told or Usage()
+            sent = counts_of(told or Usage())
+            more = {name: n - known.get(name, 0) for name, n in sent.items() if n >= known.get(name, 0)}
+            if id is not None:
+                self._counted[id] = {**known, **{name: sent[name] for name in more}}
+            self._line_usage += Usage(**more)
             self._count_lines()
 
     def _count_lines(self, *, is_last: bool = False) -> None:

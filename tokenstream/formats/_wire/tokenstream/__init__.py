@@ -146,9 +146,9 @@ class TokenStream(Format):
         """True until the first event of a connection was read, which names the answer."""
 
     @property
-    def is_empty(self) -> bool:
-        """False: the answer that the relay reads has the departure."""
-        return False
+    def lack(self) -> str:
+        """No departure: the answer that the relay reads has it."""
+        return ""
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:
