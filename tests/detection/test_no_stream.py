@@ -151,6 +151,23 @@ def test_json_of_an_unknown_format_is_no_stream_and_the_error_says_the_way_to_re
     assert "private" not in str(error)
 
 
+@in_one_test(
+    "asked, answered, path",
+    [
+        ({"message": {"content": "Tide?"}}, [{"piece": "It "}, {"piece": "ebbs."}], "piece"),
+        ({"query": {"text": "Tide?"}, "said": {"bit": "It "}}, [{"said": {"bit": "ebbs."}}], "said.bit"),
+        ({"text": "Tide?"}, [{"text": "Tide?", "content": bit} for bit in ("It ", "ebbs.")], "content"),
+        ({"prompt": "Tide?", "output": "It ebbs."}, [], "output"),
+    ],
+)
+def test_the_proposed_path_is_that_of_the_answer_and_not_of_the_question(
+    asked: dict[str, Any], answered: list[dict[str, Any]], path: str
+) -> None:
+    error = read([wire.sse(payload) for payload in (asked, *answered)]).error
+
+    assert f"custom(text={path!r}" in str(error)
+
+
 def test_a_payload_that_is_broken_json_is_a_protocol_error() -> None:
     """What begins like a JSON object and is none says where, and the answer before it is kept."""
     reading = read([wire.chat({"content": "Hi"}) + sse('{"choices": [}') + wire.chat({"content": "!"})])

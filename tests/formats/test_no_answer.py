@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.formats.gemini_interactions import support as steps
+from tests.support.chunkings import several
 from tests.support.recordings import ours
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Stream, testing
-from tokenstream.errors import NotAStream, StreamTruncated
+from tokenstream.errors import NotAStream, NotExpressible, StreamTruncated
 
 if TYPE_CHECKING:
     from tokenstream.formats import FormatName
@@ -82,20 +83,106 @@ def test_unread_words_beside_a_text_change_nothing() -> None:
     assert ("Ebb", "stop") == (stream.final().text, stream.message.finish_reason)
 
 
-@pytest.mark.parametrize(
-    "format",
+FORMATS: tuple[FormatName, ...] = (
+    *("openai-chat", "openai-responses", "anthropic", "gemini", "gemini-interactions"),
+    *("ollama", "cohere", "bedrock-converse", "ui-message", "ag-ui"),
+)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@in_one_test(
+    "script, details",
     [
-        *("openai-chat", "openai-responses", "anthropic", "gemini", "gemini-interactions"),
-        *("ollama", "cohere", "bedrock-converse", "ui-message", "ag-ui"),
+        (testing.script().finish(), {"answer_empty": 1}),
+        (testing.script().text("").finish(), {"answer_empty": 1}),
+        (testing.script().text("Ebb").finish(), {}),
+        (testing.script().text("Ebb").finish("tool_calls"), {"call_missing": 1}),
+        (testing.script().text("Ebb").tool_call("ring", {}).finish("tool_calls"), {}),
     ],
 )
-def test_an_empty_answer_is_reported(format: FormatName) -> None:
-    empty = Stream(testing.script().finish("stop").chunks(format), format=format)
-    empty.final()
-    whole = Stream(testing.script().text("Ebb").finish("stop").chunks(format), format=format)
-    whole.final()
+def test_an_answer_that_lacks_what_its_end_tells_of_is_reported(
+    script: testing.Script, details: dict[str, int], format: FormatName
+) -> None:
+    try:
+        body = b"".join(script.chunks(format))
+    except NotExpressible:
+        return  # the API derives the reason from the calls
+    for chunks in several(body, format).values():
+        stream = Stream(chunks, format=format)
 
-    assert ({"answer_empty": 1}, {}) == (empty.departures.details, whole.departures.details)
+        assert stream.final().complete
+        assert details == stream.departures.details
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_calls_are_handed_out_in_their_order(format: FormatName) -> None:
+    """A call after one without arguments, which might still follow, waits for that one."""
+    script = testing.script().tool_call("pull", {"oar": 1}).tool_call("ring", {}).tool_call("row", {"oar": 2})
+    body = b"".join(script.finish("tool_calls").chunks(format))
+    for chunks in several(body, format).values():
+        calls = [*Stream(chunks, format=format).tool_calls]
+
+        assert [({"oar": 1}), {}, {"oar": 2}] == [call.arguments for call in calls]
+
+
+def in_block(start: dict[str, Any], *deltas: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return an answer of Anthropic with one block."""
+    block = {"type": "content_block_start", "index": 0, "content_block": start}
+    return [
+        {"type": "message_start", "message": {"id": "m", "role": "assistant", "model": "m", "content": []}},
+        *(block, *({"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas)),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+        {"type": "message_stop"},
+    ]
+
+
+def in_item(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return an answer of OpenAI's Responses with one item."""
+    response = {"id": "r", "status": "completed", "model": "m", "output": [item]}
+    return [
+        {"type": "response.created", "response": {**response, "status": "in_progress", "output": []}},
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": response},
+    ]
+
+
+def in_part(part: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return an answer of Gemini with one part."""
+    return [{"candidates": [{"content": {"parts": [part], "role": "model"}, "finishReason": "STOP"}]}]
+
+
+MESSAGE = {"id": "i", "type": "message", "role": "assistant", "status": "completed"}
+
+
+@in_one_test(
+    "payloads, is_empty",
+    [
+        (in_block({"type": "text", "text": ""}, {"type": "song_delta", "song": "Ebb"}), True),
+        (
+            in_block({"type": "thinking", "thinking": ""}, {"type": "signature_delta", "signature": "c2"}),
+            True,
+        ),
+        (in_block({"type": "redacted_thinking", "data": "c2lu"}), True),
+        (in_block({"type": "song", "song": "Ebb"}), True),
+        (in_block({"type": "container_upload", "file_id": "f"}), False),
+        (in_block({"type": "thinking", "thinking": ""}, {"type": "thinking_delta", "thinking": "Hm"}), False),
+        (in_item({**MESSAGE, "content": [{"type": "output_text", "text": "", "annotations": []}]}), True),
+        (in_item({**MESSAGE, "content": [{"type": "output_text", "text": "Ebb"}]}), False),
+        (in_item({"id": "i", "type": "reasoning", "summary": [], "encrypted_content": "c2lu"}), True),
+        (in_item({"id": "i", "type": "song", "song": "Ebb"}), True),
+        (in_part({"song": "Ebb"}), True),
+        (in_part({"text": "", "thoughtSignature": "c2lu"}), True),
+        (in_part({"fileData": {"fileUri": "https://example.org/ebb.png"}}), False),
+    ],
+)
+def test_a_part_without_text_is_no_content(payloads: list[dict[str, Any]], *, is_empty: bool) -> None:
+    for chunks in several(b"".join(map(sse, payloads)), "part").values():
+        stream = Stream(chunks)
+
+        assert stream.final().complete
+        assert is_empty is ("answer_empty" in stream.departures)
 
 
 def step(*deltas: dict[str, Any]) -> list[bytes]:

@@ -207,6 +207,22 @@ def test_the_pieces_of_a_newer_pi_are_read_as_they_come() -> None:
     assert [message.reasoning for message in turn.step.messages] == ["Hm."]
 
 
+def test_the_counts_of_a_killed_run_are_the_highest_of_each_message() -> None:
+    """Each line of a message has the counts so far; lines of a subagent may come between them."""
+    lines = [
+        INIT,
+        said("m1", words("Ebb"), usage={"input_tokens": 10, "output_tokens": 1}),
+        said("s1", words("Tern"), parent="t", usage={"input_tokens": 5, "output_tokens": 2}),
+        said("m1", calls("c"), usage={"input_tokens": 10, "output_tokens": 30}),
+        said("m1", calls("d"), usage={"input_tokens": 10, "output_tokens": 12}),
+        said("s1", words("Gull"), parent="t", usage={"input_tokens": 5, "output_tokens": 8}),
+    ]
+
+    (turn,) = follow(lines)[0].turns
+
+    assert (turn.usage.input_tokens, turn.usage.output_tokens) == (15, 38)
+
+
 def test_gemini_cli_may_tell_why_it_failed_before_the_result() -> None:
     """Gemini CLI writes no error in the result after four answers that broke off."""
     lines: list[dict[str, Any]] = [

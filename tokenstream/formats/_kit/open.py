@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel
@@ -168,11 +169,6 @@ class OpenCall(OpenPart):
         if self.placeholder or self.held:
             return False
         return not self.arguments.length or (self.type != "custom" and self.arguments.join().isspace())
-
-    @property
-    def lacks_arguments(self) -> bool:
-        """True if all that came of the arguments may only stand in their place."""
-        return self.waits or not self.arguments.length
 
     @property
     def is_whole(self) -> bool:
@@ -395,10 +391,10 @@ class OpenChoice:
 
     def take_ready(self) -> list[ToolCallDone]:
         """Remove and return the ends of the calls that no earlier call keeps back any more."""
-        lacking = [call.index for call in self.open_calls() if call.index >= 0 and call.lacks_arguments]
-        first, held = min(lacking, default=self.held_calls[-1].part + self.next_part), self.held_calls
-        self.held_calls = [done for done in held if done.part > first]
-        return sorted((done for done in held if done.part < first), key=lambda done: done.part)
+        lacking = [call.index for call in self.open_calls() if call.waits or not call.arguments.length]
+        held, first = self.held_calls, min((each for each in lacking if each >= 0), default=None)
+        self.held_calls = [done for done in held if first is not None and done.part > first]
+        return sorted((done for done in held if first is None or done.part < first), key=attrgetter("part"))
 
     def open_calls(self) -> list[OpenCall]:
         """Return the open calls, in order of arrival."""

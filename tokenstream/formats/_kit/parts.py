@@ -102,10 +102,10 @@ class Parts(AnswerEvents):
         state = self.choices.get(choice) or self.choice(choice)
         part = OpenPart(content.kind, choice, self._take_part_index(state))
         state.opened[part.index] = part
-        if not _is_blank(content):
+        if not isinstance(content, WORDED) or content.text:
             self._note_content(part)
-        elif isinstance(content, ReasoningPart) and (content.signature or content.redacted):
-            self.has_content = True
+        elif isinstance(content, ReasoningPart):
+            self.has_content |= bool(content.signature or content.redacted)
         if isinstance(content, OpaquePart) and content.type.startswith(_KNOWN_DATA):
             state.kinds.add(content.type)
         is_inside = self.begins_inside or not self.started
@@ -811,11 +811,6 @@ class Parts(AnswerEvents):
         if choice.finish_waits and choice.finish is not None:
             choice.finish_waits = False
             self._report_finish(choice.finish)
-
-
-def _is_blank(content: Part) -> bool:
-    """Return True for a text, reasoning or refusal without words so far, whatever signs it."""
-    return isinstance(content, WORDED) and not content.text
 
 
 def make_result_of_part(choice: int, raw: Json) -> ToolResult:

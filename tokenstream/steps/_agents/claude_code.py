@@ -226,11 +226,11 @@ class ClaudeCode(AgentReader):
             answer = self._begin_answer(agent, id)
             head = {key: value for key, value in message.items() if key not in ("usage", "content")}
             answer.reader.read_piece({"type": "message_start", "message": {**head, "content": []}})
-        is_first = not answer.blocks or answer.id != id
-        if is_first:
+        if not answer.blocks or answer.id != id:
             answer.id, answer.counts = id, counts
-        if is_first or id is not None:
-            # The counts of a line are those of the answer so far, and come again with each line.
+            self._count_line(id, counts)
+        elif id is not None and counts != answer.counts:
+            # The counts are those of the answer so far.
             self._count_line(id, counts)
         for block in content if is_list(content) else [{"type": "text", "text": content}]:
             if is_dict(block):
@@ -425,10 +425,9 @@ class ClaudeCode(AgentReader):
         if known or id is None or not self._is_repeated(f"counted {id}"):
             iterations = dicts_of(counts.get("iterations"))
             told = usage_of(counts, iterations) if iterations else counts_in(counts, _COUNTS)
-            sent = counts_of(told or Usage())
-            more = {name: n - known.get(name, 0) for name, n in sent.items() if n >= known.get(name, 0)}
-            if id is not None:
-                self._counted[id] = {**known, **{name: sent[name] for name in more}}
+            sent = {name: max(n, known.get(name, 0)) for name, n in counts_of(told or Usage()).items()}
+            self._counted |= {} if id is None else {id: {**known, **sent}}
+            more: JsonObject = {name: n - known.get(name, 0) for name, n in sent.items()}
             self._line_usage += Usage(**more)
             self._count_lines()
 
