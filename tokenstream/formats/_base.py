@@ -306,13 +306,16 @@ class Format(ErrorKeeper, Resuming, ABC):
     @property
     def lack(self) -> str:
         """The departure of a whole answer that lacks all content, or the calls that its reason tells of."""
-        parts, choices = self.parts, self.parts.choices.values()
-        if not parts.first_part and (not choices or any(each.is_empty for each in choices)):
+        parts, is_said, kinds = self.parts, False, ""
+        is_empty = not parts.choices
+        for choice in parts.choices.values():
+            is_empty = is_empty or choice.is_empty
+            is_said = is_said or (choice.finish is not None and choice.finish.reason == "tool_calls")
+            kinds += " ".join(choice.kinds)
+        if is_empty and not parts.first_part:
             return "answer_empty"
-        reasons = [each.finish.reason for each in choices if each.finish is not None]
-        kinds = " ".join(kind for each in choices for kind in each.kinds)
         has_called = parts.calls_seen or parts.begins_inside or "tool" in kinds or "function" in kinds
-        return "call_missing" if "tool_calls" in reasons and not has_called else ""
+        return "call_missing" if is_said and not has_called else ""
 
     @property
     def is_amid(self) -> bool:
