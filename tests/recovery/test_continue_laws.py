@@ -17,7 +17,7 @@ from tests.support.recordings import Recorded, ours
 from tests.support.sampling import few
 from tokenstream import Retry, Seam, Stream, resilient, testing
 from tokenstream._answer.accumulator import Accumulator
-from tokenstream.errors import StatusError, StreamError, StreamTruncated
+from tokenstream.errors import StatusError, StreamError
 from tokenstream.events import (
     Event,
     MessageStart,
@@ -362,22 +362,6 @@ def half_and_rest(format: str, cut: int, begin: str) -> tuple[list[bytes], list[
 
 
 @in_each_world
-@pytest.mark.parametrize("prefill", [True, "echo"])
-@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "bedrock-converse"])
-def test_every_driver_goes_on_after_a_prefix(world: str, format: str, prefill: Any) -> None:
-    """Given back by the server, or not."""
-    retry = Retry(mode="continue", wait=0, seam=Seam(prefill=prefill))
-    for cut in CUTS:
-        begin = PROSE[:cut].rstrip() if prefill == "echo" else ""
-        bodies = half_and_rest(format, cut, begin)
-        played = play(world, bodies, retry, lambda stream: stream.text, format=format)
-
-        assert "".join(played.given) == played.message.text == PROSE
-        assert [report.mode for report in played.reports] == ["start", "continue"]
-        assert sorted(set(played.closed)) == [0, 1]
-
-
-@in_each_world
 @pytest.mark.parametrize("words", REFUSALS.values(), ids=REFUSALS)
 def test_every_driver_asks_by_a_user_s_turn_where_a_prefix_is_refused(world: str, words: str) -> None:
     """The refusal costs no attempt, and is not shown. The shortest of these answers has three characters."""
@@ -391,23 +375,6 @@ def test_every_driver_asks_by_a_user_s_turn_where_a_prefix_is_refused(world: str
         assert [attempt.prefill for attempt in played.asked] == [False, True, False]
         assert [event.mode for event in played.given if isinstance(event, Resumed)] == ["continue"]
         assert played.error is None
-
-
-@in_each_world
-@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini"])
-def test_every_driver_raises_what_broke_off_the_answer_where_the_seam_is_doubtful(
-    world: str, format: str
-) -> None:
-    """Nothing of the continuation is given."""
-    retry = Retry(mode="continue", wait=0, seam=Seam(least=0.9), attempts=2)
-    bodies = half_and_rest(format, 71, "Sure, continuing: ")
-    for chunks in (bodies[1], [b"".join(bodies[1])]):
-        played = play(world, [bodies[0], chunks], retry, lambda stream: stream.text, format=format)
-
-        assert isinstance(played.error, StreamTruncated)
-        assert "".join(played.given) == played.message.text == PROSE[:71]
-        assert any("confidence" in note and "least=0.9" in note for note in played.error.__notes__)
-        assert [0, 1] == played.closed
 
 
 # -- what goes back ------------------------------------------------------------

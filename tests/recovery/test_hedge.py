@@ -131,23 +131,6 @@ async def test_a_complete_answer_without_text_wins_over_a_failed_one() -> None:
     assert stream.attempts[1].error is None
 
 
-@pytest.mark.anyio
-async def test_a_cancellation_while_both_are_waited_for_closes_both() -> None:
-    provider = Provider((WHOLE, LONG), (WHOLE, LONG))
-
-    async def cancel() -> None:
-        await provider.waits[1].wait()
-        scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(cancel)
-        with anyio.CancelScope() as scope:
-            async with aresilient(provider.open, Retry(routes=Routes(hedge_after=SHORT))) as stream:
-                await stream.final()
-
-    assert (scope.cancelled_caught, provider.asked, sorted(provider.closed)) == (True, 2, [0, 1])
-
-
 def test_a_stream_without_tasks_cannot_hedge() -> None:
     with pytest.raises(MisuseError, match="use aresilient or aconnect"):
         resilient(list, Retry(routes=Routes(hedge_after=1)))

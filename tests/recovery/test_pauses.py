@@ -64,22 +64,6 @@ def test_a_paused_answer_goes_on_by_itself(world: str) -> None:
     assert [*range(8)] == sorted({event.part for event in played.given} - {None})
 
 
-def test_over_a_real_connection() -> None:
-    """Each request is a request like the first one."""
-    asked: list[Any] = []
-
-    def answer(request: testing.Request) -> Any:
-        asked.append(request.json)
-        return testing.Recording.of(LEGS[number_asked(request.json)], format="anthropic")
-
-    with (
-        testing.serve(answer) as server,
-        connect(f"{server.url}/v1/messages", json=ASKED, retry=GO_ON) as stream,
-    ):
-        assert TEXT == "".join(stream.text)
-    assert 3 == len(asked)
-
-
 @in_each_world
 def test_without_pauses_a_pause_ends_the_answer(world: str) -> None:
     for retry in (Retry(), Retry(attempts=5)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -121,22 +120,3 @@ def test_a_leg_may_break_anywhere(format: str, world: str, written: list[list[st
     assert server.text == "".join(played.given)
     assert [*range(server.asked)] == sorted(played.closed)
     assert server.asked == len(played.reports)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("view", ["tool_calls", "text", "events"])
-@examples(15)
-@given(written=legs)
-def test_every_view_reads_over_the_pauses(view: str, written: list[list[str]]) -> None:
-    server = Server("anthropic", written, {})
-    retry = Retry(attempts=9, pauses=8)
-
-    def read(stream: Any) -> Any:
-        return stream if view == "events" else getattr(stream, view)
-
-    played = play("sync", [server] * len(written), retry, read, format="anthropic")
-    check(server, played, played.message)
-    if view == "tool_calls":
-        assert ["call_1"] == [call.id for call in played.given]
-    if view == "text":
-        assert server.text == "".join(played.given)

@@ -86,21 +86,6 @@ def test_an_attempt_that_shows_nothing_leaves_no_trace(world: str, format: str) 
 
 
 @in_each_world
-@pytest.mark.parametrize("cut", [10, 14, 20, 24])
-def test_a_tool_call_is_handed_out_once(world: str, cut: int) -> None:
-    bodies = []
-    for id in ("call_a", "call_b"):
-        script = testing.script().tool_call("now", {"zone": "UTC", "format": "iso"}, id=id)
-        script = script.tool_call("book", {"table": 4}, id=id + "2").finish("tool_calls")
-        bodies.append(script.chunks("anthropic"))
-    cut = min(cut, len(bodies[0]) - 1)
-    played = play(world, [bodies[0][:cut], bodies[1]], RESTART, lambda stream: stream.tool_calls)
-
-    assert [call.name for call in played.given] == ["now", "book"]
-    assert played.error is None
-
-
-@in_each_world
 def test_another_tool_call_in_the_place_of_one_that_was_handed_out_raises(world: str) -> None:
     """What was run cannot be taken back."""
     first = testing.script().tool_call("now", {"zone": "UTC"}).tool_call("book", {}).finish("tool_calls")
@@ -111,28 +96,6 @@ def test_another_tool_call_in_the_place_of_one_that_was_handed_out_raises(world:
     assert [call.arguments for call in played.given][:1] == [{"zone": "UTC"}]
     assert isinstance(played.error, StreamTruncated)
     assert played.error.tool_calls_delivered == tuple(call.id for call in played.given)
-
-
-RECIPE = '{"title": "Pan cakes", "steps": ["mix", "bake", "eat"]}'
-
-
-@in_each_world
-@pytest.mark.parametrize(
-    ("view", "expected"),
-    [
-        (lambda stream: stream.items(str, "steps"), ["mix", "bake", "eat"]),
-        (lambda stream: stream.field("title"), "Pan cakes"),
-    ],
-    ids=["items", "field"],
-)
-def test_structured_output_that_comes_again_is_not_given_again(world: str, view: Any, expected: Any) -> None:
-    """At every cut the items, or the text of the field, are those of one answer."""
-    whole = testing.script().text(RECIPE).finish("stop").chunks("openai-chat")
-    for cut in range(len(whole)):
-        played = play(world, [whole[:cut], whole], RESTART, view)
-        given = played.given if isinstance(expected, list) else "".join(played.given)
-
-        assert (given, played.error) == (expected, None)
 
 
 @in_each_world

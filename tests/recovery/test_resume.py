@@ -84,18 +84,6 @@ def test_open_is_told_the_position(world: str, format: str) -> None:
 
 
 @in_each_world
-def test_an_answer_that_breaks_several_times_goes_on_each_time(world: str) -> None:
-    whole = answer("openai-responses")
-    bodies = [whole[:5], whole[5:7], whole[7:7], whole[7:9], whole[9:]]
-    played = play(world, bodies, Retry(mode="resume", wait=0, attempts=5), lambda stream: stream.text)
-    usage = played.message.usage
-
-    assert "".join(played.given) == played.message.text == "Let me look. Done."
-    assert (usage.input_tokens, usage.output_tokens, usage.basis) == (3, 9, "reported")
-    assert [report.mode for report in played.reports] == ["start", "resume", "resume", "resume", "resume"]
-
-
-@in_each_world
 @pytest.mark.parametrize("format", FORMATS)
 def test_another_answer_is_refused(world: str, format: str) -> None:
     whole = answer(format)

@@ -8,15 +8,12 @@ import random
 import tracemalloc
 import warnings
 from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.effort import trials
-from tests.support.loopback import FIN, Loopback, chunked, chunked_head, http_chunk
 from tests.support.timing import own_threads
-from tokenstream import Retry, aconnect, aresilient, connect, resilient, testing
+from tokenstream import Retry, aresilient, resilient, testing
 from tokenstream.errors import StreamError
 
 SCRIPT = testing.script().text("Hello wonderful world").tool_call("now", {"zone": "UTC"}).finish("tool_calls")
@@ -129,39 +126,3 @@ def test_memory_and_tasks_do_not_grow_on_an_event_loop() -> None:
 
     assert growth < GROWTH
     assert tasks == 1
-
-
-def sockets(server: Loopback) -> int:
-    """Return how many files and sockets are open, but for the server's own side of each connection."""
-    return len(list(Path("/proc/self/fd").iterdir())) - len(server.connections)
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux tells which files are open")
-def test_sockets_are_closed_after_each_attempt() -> None:
-    chance = random.Random(17)
-    scripts: list[Any] = []
-    for _ in range(150):
-        cut = chance.randrange(1, len(WHOLE))
-        scripts += [[chunked_head(), *map(http_chunk, WHOLE[:cut]), FIN], chunked(WHOLE)]
-    retry = Retry(mode="restart", wait=0)
-
-    async def read(url: str) -> str:
-        async with aconnect(url, json={}, retry=retry) as stream:
-            return (await stream.final()).text
-
-    with Loopback(*scripts) as server:
-        before = None
-        for number in range(150):
-            if number % 2:
-                with connect(server.url, json={}, retry=retry) as stream:
-                    text = stream.final().text
-            else:
-                text = asyncio.run(read(server.url))
-            assert text == "Hello wonderful world"
-            if number == 10:
-                gc.collect()
-                before = sockets(server)
-        gc.collect()
-        assert before is not None
-        assert sockets(server) <= before + 2

@@ -17,11 +17,10 @@ from starlette.websockets import WebSocket
 from tests.relay.journals import Place, in_memory
 from tests.support.asgi import Client
 from tokenstream import AsyncStream, aconnect, relay, testing
-from tokenstream.errors import StreamError, StreamInterrupted
+from tokenstream.errors import StreamInterrupted
 from tokenstream.events import Event, TextDelta
 from tokenstream.framing import SSEParser
 from tokenstream.relay.journal import JournalError, MemoryJournal
-from tokenstream.stream import Origin
 from tokenstream.testing import faults
 
 pytestmark = pytest.mark.anyio
@@ -190,26 +189,6 @@ async def test_an_answer_that_is_no_stream_is_a_line_of_its_own(caplog: pytest.L
         "an answer broke off: network (StreamInterrupted): the connection to the provider broke in the "
         r"middle of the answer · answer 7\nCRITICAL forged"
     )
-
-
-async def test_an_error_keeps_the_host_that_it_names(caplog: pytest.LogCaptureFixture) -> None:
-    """An application's own source knows whom it has asked; the relay adds the id that its readers get."""
-
-    async def broken() -> AsyncIterator[Event]:
-        yield TextDelta("Hel")
-        await anyio.lowlevel.checkpoint()
-        error = StreamError("the provider is gone")
-        error.origin = Origin(host="api.example", request_id="req_7")
-        raise error
-
-    await Client().call(relay.respond(broken()))
-    async with MemoryJournal() as journal:
-        await Client().call(relay.respond(broken(), journal=journal, id="answer-7"))
-
-    without, with_id = (record.getMessage() for record in warnings_in(caplog))
-    assert "api.example · req_7" in without
-    assert "api.example · req_7" in with_id
-    assert "answer-7" in with_id
 
 
 async def test_a_journal_that_gives_an_answer_up_says_whose_it_was(caplog: pytest.LogCaptureFixture) -> None:

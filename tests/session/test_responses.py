@@ -11,7 +11,6 @@ from tests.session.talks import COLOURS, talking
 from tests.support.wire import DONE
 from tokenstream import (
     Deadlines,
-    ProviderError,
     Retry,
     Router,
     Seam,
@@ -125,17 +124,6 @@ def test_another_connection_gets_what_the_server_has_not_stored(
         assert len(creates(server)) == 2
 
 
-def test_the_sixty_minute_limit_rotates_the_connection(colour: str) -> None:
-    server = ResponsesServer()
-    server.errors[2] = refusal("websocket_connection_limit_reached", "60 minutes")
-    with serving(server) as url, talking(colour, url) as talk:
-        texts = [talk.ask(question).text for question in ("one", "two", "three")]
-
-        assert texts == ["I know: one", "I know: one | two", "I know: one | two | three"]
-        assert talk.session.rotations == 1
-        assert [number for number, _ in server.received] == [0, 0, 1, 1]
-
-
 def test_the_id_of_the_last_event_is_continued(colour: str) -> None:
     """Gateways give the first event another id, which the server behind them does not know."""
 
@@ -151,20 +139,6 @@ def test_the_id_of_the_last_event_is_continued(colour: str) -> None:
 
         assert talk.ask("two").text == "I know: one | two"
         assert creates(server)[-1]["previous_response_id"] == "resp_1"
-
-
-def test_after_a_refused_request_the_history_is_sent_as_a_new_chain(colour: str) -> None:
-    """The server forgets the parent of a request that fails; the refused question is not in the history."""
-    server = ResponsesServer()
-    server.errors[2] = refusal("invalid_prompt")
-    with serving(server) as url, talking(colour, url) as talk:
-        talk.ask("one")
-        error = talk.ask("two").error
-
-        assert isinstance(error, ProviderError)
-        assert error.code == "invalid_prompt"
-        assert talk.ask("three").text == "I know: one | three"
-        assert (talk.session.rotations, talk.session.resent) == (1, 1)
 
 
 def test_a_server_that_closes_the_connection_at_once_is_asked_three_times_and_not_for_ever(
@@ -288,17 +262,6 @@ def test_a_broken_answer_raises_its_error_and_the_session_goes_on(colour: str) -
         assert broken.error.partial.text == broken.text == "I know: one"[: 7 * len(broken.pieces)]
         assert talk.ask("two").text == "I know: one | two"
         assert talk.session.rotations == 1
-
-
-@pytest.mark.parametrize("code", [1001, 1011, None])
-def test_a_broken_answer_follows_the_policy(colour: str, code: int | None) -> None:
-    server = ResponsesServer()
-    server.hangups[4] = code
-    retry = Retry(mode="restart", wait=0)
-    with serving(server) as url, talking(colour, url, retry=retry) as talk:
-        assert talk.ask("one").message.text == "I know: one"
-        assert talk.ask("two").message.text == "I know: one | two"
-        assert len(creates(server)) == 3
 
 
 def test_the_model_continues_a_broken_answer(colour: str) -> None:

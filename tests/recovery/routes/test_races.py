@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, SlowBody
-from tokenstream import Deadlines, Purse, Retry, Route, Routes, aconnect, testing
+from tokenstream import Deadlines, Retry, Route, Routes, aconnect, testing
 from tokenstream.errors import StreamError, StreamStalled
 from tokenstream.recovery import AttemptReport
 
@@ -262,67 +262,6 @@ def _ask(
         return [(report.mode, report.route) for report in stream.attempts], stream.message.text
 
     return anyio.run(ask, backend=backend)
-
-
-class TestARaceThatIsLeft:
-    """Both requests were sent, so both are told and paid for, whoever ends the race."""
-
-    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-    @pytest.mark.parametrize(
-        "how", ["cancel", "stop", "aclose", pytest.param("total", marks=pytest.mark.slow)]
-    )
-    def test_tells_and_books_both_requests(self, how: str, backend: str) -> None:
-        """Each has cost at least its own input."""
-        asked = list[str]()
-        purse = Purse(most=1_000)
-
-        async def leave() -> Any:
-            sent = anyio.Event()
-
-            async def answer(request: httpx.Request) -> httpx.Response:
-                asked.append(request.url.host)
-                if len(asked) == 2:
-                    sent.set()
-                await anyio.sleep_forever()
-                raise AssertionError
-
-            def ask(host: str) -> Route:
-                return Route(
-                    f"https://{host}/v1/chat/completions",
-                    json={"model": "m", "max_tokens": 9, "messages": ["x" * 400]},
-                    client=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
-                    price=lambda usage: float(usage.input_tokens or 0),
-                )
-
-            deadlines = Deadlines(total=1.0) if how == "total" else None
-            retry = Retry(routes=Routes(ask("b.test"), hedge_after=0.001), most=purse)
-            stream = aconnect(ask("a.test"), retry=retry, deadlines=deadlines)
-
-            async def end() -> None:
-                await sent.wait()
-                if how == "stop":
-                    stream.stop()
-                elif how == "aclose":
-                    await stream.aclose()
-                elif how == "cancel":
-                    scope.cancel()
-
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(end)
-                with anyio.CancelScope() as scope, suppress(StreamError):
-                    async with stream:
-                        await stream.final()
-            return stream
-
-        stream = anyio.run(leave, backend=backend)
-
-        assert asked == ["a.test", "b.test"]
-        assert [(report.mode, report.host) for report in stream.attempts] == [
-            ("start", "a.test"),
-            ("hedge", "b.test"),
-        ]
-        assert [report.cost for report in stream.attempts] == [pytest.approx(115, abs=10)] * 2
-        assert purse.spent == pytest.approx(stream.cost)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
