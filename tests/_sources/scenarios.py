@@ -67,7 +67,6 @@ _PIECES = ["Let ", "me ", "see – 🌊."]
 
 
 def body_of(format: Any, begun: testing.Script | None = None) -> Body:
-    """Return an answer in a format: what a script has begun, a text in pieces, a tool call and counts."""
     said = (begun or testing.script()).text(*_PIECES).tool_call("get_weather", {"city": "Oslo"}, id="call_a")
     chunks = said.usage(input_tokens=7, output_tokens=21).finish("tool_calls").chunks(format)
     decoder = Decoder(format)

@@ -69,7 +69,6 @@ def _leaves_a_connection_to_use_or_none(way: Way, server: Loopback) -> None:
 
 
 def _holds_no_connection_back(server: Loopback) -> None:
-    """Assert that the first of two requests has given its connection back, or closed it."""
     requests = [len(connection.requests) for connection in server.connections]
     assert [2] == requests or server.connection().closed_within(_SOON)
 

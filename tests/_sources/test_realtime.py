@@ -42,7 +42,6 @@ def realtime(connection: ServerConnection) -> None:
 
 
 def silent(connection: ServerConnection) -> None:
-    """Begin an answer, and say nothing more."""
     connection.recv()
     for each in answer("resp_1", "Hel")[:-3]:
         connection.send(each)

@@ -90,7 +90,6 @@ def test_the_bytes_of_the_messages_are_an_error_that_says_what_to_pass(format: A
 
 @contextmanager
 def opened(*messages: bytes) -> Generator[Any]:
-    """Return boto3's response for a stream of these messages."""
     script = sized(b"".join(messages), headers=[("Content-Type", "application/vnd.amazon.eventstream")])
     with Loopback(script) as server:
         client = needed("boto3").client(

@@ -41,7 +41,6 @@ async def _paced(script: testing.Script) -> AsyncIterator[bytes]:
 
 
 async def _run() -> AsyncIterator[Event]:
-    """Yield the events of a run of an agent, one at a time."""
     for event in run_with_news():
         await anyio.sleep(0.01)
         yield event

@@ -128,7 +128,6 @@ def script() -> bytes:
 
 @pytest.fixture
 def asked() -> list[dict[str, Any]]:
-    """The bodies of requests."""
     return []
 
 

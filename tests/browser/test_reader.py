@@ -239,7 +239,6 @@ console.log(JSON.stringify([own.map(each => each.replayed), late.map(each => eac
 
 
 def _told(program: str, *arguments: str, given: bytes = b"") -> Any:
-    """Return the JSON that a program in Node prints."""
     _, node = any_node()
     command = [node, "--input-type=module", "-e", program, *arguments]
     done = subprocess.run(command, input=given, capture_output=True, check=False)

@@ -437,7 +437,6 @@ def test_a_plain_stream_refuses_what_it_cannot_await() -> None:
 
 @pytest.fixture(autouse=True)
 def closed() -> Iterator[None]:
-    """Collect the streams of a test within it."""
     yield
     import gc
 

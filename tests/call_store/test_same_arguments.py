@@ -77,7 +77,6 @@ def body(name: str, *arguments: Any) -> list[bytes]:
 
 
 def keys_in_store(tool: Any, *arguments: Any) -> list[str]:
-    """Return the keys by which a store is asked for the calls of one answer."""
     found: list[str] = []
 
     class Noting(MemoryCallStore):

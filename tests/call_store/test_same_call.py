@@ -61,7 +61,6 @@ def chunks(name: str, text: str, *, id: str = "call_1") -> list[bytes]:
 
 
 def cut(body: list[bytes]) -> list[bytes]:
-    """Return an answer that breaks off behind its call: another call has begun."""
     begun = {"index": 1, "id": "call_9", "function": {"name": "pay", "arguments": "{"}}
     return [body[0], sse({"choices": [{"index": 0, "delta": {"tool_calls": [begun]}}]})]
 

@@ -26,7 +26,6 @@ def slips(markup: str, end: int) -> list[str]:
 
 
 def borrows(call: Call) -> bool:
-    """Return True if one of the two calls has what was written for the other."""
     foreign = {"delete": "/home/a", "look": "/tmp/x"}
     return call.name in foreign and foreign[call.name] in str(call.arguments)
 

@@ -49,7 +49,6 @@ class Shell:
         self.notes.append(f"tried again after {failure}")
 
     def said(self) -> str:
-        """Return the commands, each with what it printed."""
         return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
 
     def run(

@@ -60,7 +60,6 @@ def started(*arguments: str, **options: Any) -> Generator[Any]:
 
 @contextmanager
 def serving(*arguments: str) -> Generator[tuple[Any, str, list[str]]]:
-    """Run the command `serve`; give its process, its address, and the first lines that it prints."""
     with started("serve", "--port", "0", *arguments, encoding="utf-8") as process:
         first = process.stdout.readline()
         yield process, first.split(" ", maxsplit=1)[0], [first]

@@ -51,7 +51,6 @@ class Relay(NamedTuple):
 
 
 def asked(question: str) -> dict[str, object]:
-    """Return the body of a browser's request."""
     return {"messages": [{"role": "user", "content": question}]}
 
 

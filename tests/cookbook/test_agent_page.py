@@ -58,7 +58,6 @@ def _ask(page: Page, url: str, question: str) -> None:
 
 
 def _shown(page: Page) -> tuple[str, str]:
-    """Return the result of the call and the text after it, once the answer is complete."""
     page.locator("article[data-state=complete]").wait_for()
     assert page.locator(".decision").is_hidden()
     return page.locator(".result").inner_text(), page.locator(".parts > p").last.inner_text()

@@ -40,7 +40,6 @@ class _Served(NamedTuple):
 
 
 def _answer(request: testing.Request) -> testing.Recording:
-    """Return the recording that the question names."""
     return _ANSWERS[request.json["messages"][-1]["content"]]
 
 

@@ -80,7 +80,6 @@ class Job:
 
     @contextmanager
     def started(self) -> Generator[Any]:
-        """Start a process, and kill it at the end."""
         command = [sys.executable, str(self._program), "mail 7", _MAIL]
         variables = environment(**self._variables)
         with subprocess.Popen(

@@ -94,7 +94,6 @@ def url(project: _Next, relay: Relay) -> Iterator[str]:
 
 
 def _ask(page: Page, url: str, question: str) -> Locator:
-    """Ask in a page, and return the place of the answer."""
     page.goto(url)
     page.locator("input").fill(question)
     page.locator("input").press("Enter")

@@ -49,7 +49,6 @@ def _program(provider: testing.Server, folder: Path) -> Generator[subprocess.Pop
 
 
 def _spoken(folder: Path) -> list[str]:
-    """Return what the voice has said so far."""
     path = folder / "spoken.txt"
     return [words.strip() for words in path.read_text().split("<")[1:]] if path.exists() else []
 

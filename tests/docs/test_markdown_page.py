@@ -22,7 +22,6 @@ def _changes(text: str, size: int = 4) -> list[dict[str, Any]]:
 
 
 def _taken(changes: list[dict[str, Any]]) -> dict[str, str]:
-    """Do what the page's script does."""
     page: dict[str, str] = {}
     for change in changes:
         name = change["id"]

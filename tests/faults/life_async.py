@@ -47,7 +47,6 @@ async def break_and_drop() -> Result:
 
 
 async def ended_by(end: Callable[[AsyncStream], Awaitable[None]]) -> Result:
-    """End a loop that waits."""
     with open_after(HELLO) as server:
         async with aconnect(server.url) as stream:
             begun, ended = [0.0], [0.0]

@@ -99,7 +99,6 @@ class Told:
 
     @property
     def calls(self) -> list[ToolCall]:
-        """The calls that were handed out."""
         return [event.call for event in self.events if isinstance(event, ToolCallDone)]
 
     @property

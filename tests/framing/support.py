@@ -23,7 +23,6 @@ _SPLITS_MOST = 150
 
 
 def shared_cases() -> list[dict[str, Any]]:
-    """Return the verified cases, or nothing where they are not there."""
     if not _CASES.exists():
         return []
     cases: list[dict[str, Any]] = json.loads(_CASES.read_text("utf-8"))["cases"]

@@ -72,7 +72,6 @@ def open_slowly(path: str, *arguments: Any, **options: Any) -> Generator[Any]:
 
 
 def start(work: Any, job: str, question: str) -> int:
-    """Work on a job in a process of its own; return its number."""
     number = os.fork()
     if number:
         return number

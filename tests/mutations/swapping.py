@@ -48,7 +48,6 @@ class Functions:
                 yield from _codes(function.__code__)
 
     def forget(self) -> None:
-        """Empty the caches."""
         for cache in self.caches:
             cache.cache_clear()
 

@@ -30,7 +30,6 @@ def observed(backend: Backend, recording: Recording, **options: Any) -> Steps:
 
 
 def parents(backend: Backend) -> list[tuple[str, str | None]]:
-    """Return the name of each span, and the name of its parent."""
     names = {span.context.span_id: span.name for span in backend.spans if span.context}
     return [(span.name, names.get(span.parent.span_id) if span.parent else None) for span in backend.spans]
 

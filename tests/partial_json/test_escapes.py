@@ -52,7 +52,6 @@ def _told(pieces: list[str], **options: Any) -> list[tuple[list[JSONEvent], Any,
 
 @contextmanager
 def _one_by_one() -> Generator[None, None, None]:
-    """Have no escapes read in C."""
     with (
         patch.object(_parser, "read_codes", Mock(side_effect=_NO_CODES)),
         patch.object(_parser, "scan_string", Mock(side_effect=ValueError)),

@@ -84,7 +84,6 @@ def _hold_the_law(seed: int) -> None:
 
 
 def _spoil(value: Any) -> None:
-    """Change all that can be changed of a patch."""
     inner = (
         list(value.values()) if isinstance(value, dict) else list(value) if isinstance(value, list) else []
     )

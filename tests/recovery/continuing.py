@@ -22,7 +22,6 @@ Server = Callable[[Attempt], list[bytes]]
 
 
 def cut(format: str = "openai-chat", script: Any = SCRIPT, *, behind: bytes = b"goes") -> list[bytes]:
-    """Return an answer that breaks off before the chunk with these words."""
     whole: list[bytes] = script.chunks(format)
     return whole[: next(number for number, chunk in enumerate(whole) if behind in chunk)]
 
@@ -54,7 +53,6 @@ def goes_on(given: str) -> str:
 
 
 def seam(played: Played) -> Resumed:
-    """Return what announced the continuation."""
     (found,) = [event for event in played.given if isinstance(event, Resumed)]
     return found
 

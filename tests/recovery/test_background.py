@@ -60,7 +60,6 @@ class Server:
         return httpx.Response(404) if self._stored is None else httpx.Response(200, json=self._stored)
 
     def ask(self, retry: Retry, *, is_async: bool = False) -> tuple[Message, StreamError | None]:
-        """Read the answer; return it, and the error."""
         transport = httpx.MockTransport(self)
         options: dict[str, Any] = {"json": PAYLOAD, "retry": retry}
         try:

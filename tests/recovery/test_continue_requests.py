@@ -57,7 +57,6 @@ TURNS = {"openai-responses": "input", "openai-completions": "prompt", "gemini": 
 
 
 def cut(format: str, words: int = 9, **more: Any) -> testing.Recording:
-    """Return an answer that breaks off behind so many words."""
     script = testing.script(**more).text(*WORDS[:words], "never read").finish("stop")
     whole = script.chunks(format)
     at = next(number for number, chunk in enumerate(whole) if b"never" in chunk)
@@ -79,7 +78,6 @@ def asked(*answers: testing.Recording) -> testing.Transport:
 
 
 def payloads(server: testing.Transport) -> list[Any]:
-    """Return what was asked."""
     return [request.json for request in server.requests]
 
 

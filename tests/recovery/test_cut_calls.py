@@ -117,7 +117,6 @@ def ran(stream: Any) -> Iterator[Any]:
 
 
 async def ran_async(stream: Any) -> AsyncIterator[Any]:
-    """Do the same in a task."""
     runs = list[Any]()
     await stream.run(_router(runs))
     for run in runs:

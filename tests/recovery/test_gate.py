@@ -34,7 +34,6 @@ ASKED_TO_WAIT = 0.03
 
 
 def make_failure(name: str) -> Any:
-    """Return what a server does in place of an answer, by its name; an exception is raised."""
     if name == "silent":
         return httpx.ReadTimeout("silence")
     headers = {"retry-after-ms": str(1000 * ASKED_TO_WAIT)} if name == "retry-after" else {}

@@ -27,7 +27,6 @@ BUSY = Recording(status=503)
 
 
 def giving(*answers: Recording) -> Transport:
-    """Return a transport that gives one answer after the other."""
     return testing.transport(answers)
 
 
@@ -43,7 +42,6 @@ def asked(server: Transport) -> list[str]:
 
 
 def _read(world: str, make_stream: Callable[[], Any]) -> tuple[Any, Message]:
-    """Read a stream to its end; return it with its message."""
     stream = read_whole(world, make_stream)
     return stream, stream.message
 

@@ -17,7 +17,6 @@ URL = "https://generativelanguage.googleapis.com/v1beta/interactions"
 
 
 def numbered() -> list[bytes]:
-    """Return the answer with the id of each event in its payload, as Google sends it."""
     payloads = [json.loads(event.partition(b"data: ")[2]) for event in events(SPELLINGS["compact"])]
     return [
         sse({**payload, "event_id": f"e{number}"}, event=payload["event_type"])

@@ -38,7 +38,6 @@ class Server:
         return streamed(self._legs[number_asked(asked)])
 
     def ask(self, world: str, retry: Retry, url: str = URL, **asked: Any) -> Played:
-        """Read the answer in one of the worlds."""
         options: dict[str, Any] = {"json": {**ASKED, **asked}, "retry": retry}
         events, stream, error = read_all(
             world, lambda: connect_in(world)(url, client=client_in(world, self), **options)

@@ -44,7 +44,6 @@ class Server:
         return [request.json for request in self.transport.requests]
 
     def read(self, retry: Retry = GO_ON, world: str = "sync", **asked: Any) -> Any:
-        """Read the answer to its end in one of the worlds; return the stream."""
         made = httpx.Client if world == "sync" else httpx.AsyncClient
         options: dict[str, Any] = {"json": {**ASKED, **asked}, "retry": retry}
         client = made(transport=self.transport)

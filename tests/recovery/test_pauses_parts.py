@@ -35,7 +35,6 @@ from tokenstream.stages import Budget
 
 
 def ask(retry: Retry = GO_ON, **options: Any) -> Stream:
-    """Return a stream of the research, which is paused twice."""
     client = httpx.Client(transport=httpx.MockTransport(Server()))
     return connect(URL, json=ASKED, client=client, retry=retry, **options)
 

@@ -18,7 +18,6 @@ QUESTION = {"role": "user", "content": "Sum it up."}
 
 
 def body_of(name: str) -> bytes:
-    """Return a recorded answer."""
     return next((SHARED / "recordings" / "anthropic").glob(f"*{name}.sse")).read_bytes()
 
 

@@ -79,7 +79,6 @@ class Server:
         return streamed(chunks)
 
     def read(self, retry: Retry, **asked: Any) -> Stream:
-        """Read the answer to its end; return the stream."""
         client = httpx.Client(transport=httpx.MockTransport(self))
         with connect(URL, json={**ASKED, **asked}, client=client, retry=retry) as stream:
             heads = [event for event in stream if isinstance(event, MessageStart)]

@@ -33,7 +33,6 @@ def payload_of(chunk: bytes) -> dict[str, Any]:
 
 
 def answer(format: str, script: Any = SCRIPT, *, background: bool = False) -> list[bytes]:
-    """Return an answer whose events are numbered, or have ids, as the real server's."""
     chunks = [chunk for chunk in script.chunks(format) if b"[DONE]" not in chunk]
     if format == "openai-responses":
         told = b'"background":true' if background else b'"background":false'

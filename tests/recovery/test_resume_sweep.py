@@ -179,7 +179,6 @@ class Read:
     kept: str = ""
 
     def take(self, event: Any) -> None:
-        """Note an event of the loop."""
         if isinstance(event, TextDelta):
             self.shown += event.text
         elif isinstance(event, ToolCallDone):
@@ -187,7 +186,6 @@ class Read:
 
 
 def options_of(format: str) -> dict[str, Any]:
-    """Return the options for a request whose answer can be resumed."""
     if format == "openai-responses":
         return {"json": {"model": "m", "input": "hi", "stream": True, "background": True}}
     if format == "gemini-interactions":
@@ -208,7 +206,6 @@ async def read_answer(world: str, url: str, format: FormatName, client: Any) -> 
 
 
 def make_case(format: str, seed: int) -> Case:
-    """Return a case; the same seed makes the same one."""
     chance = random.Random(seed)
     ids = chance.choice(["number", "text"])
     kind = chance.choice([*RIGHT, *WRONG])

@@ -104,7 +104,6 @@ class _Service:
 
 
 def _read(world: str, url: str, protocol: str = "tokenstream") -> tuple[str, StreamError | None]:
-    """Return the text of an answer, and the error that ended it."""
     format: Any = "tokenstream" if protocol in ("tokenstream", "ndjson") else protocol
     options: dict[str, Any] = {"json": {"prompt": "x"}, "format": format, "retry": _AGAIN}
 

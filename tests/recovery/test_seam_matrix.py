@@ -106,7 +106,6 @@ def asked(text: str, cut: int, model: Model, retry: Retry, *, size: int = 5, wor
 
 
 def cuts_of(text: str) -> list[int]:
-    """Give places in the text, some of them behind white space."""
     return list(range(24, len(text) - 8, max(1, len(text) // 6)))
 
 

@@ -222,7 +222,6 @@ def run(world: str, answer: Answer, mode: str, *, every: int) -> None:
 
 
 def by_name(cases: list[Answer | ParameterSet]) -> pytest.MarkDecorator:
-    """Run a test for each answer."""
     return pytest.mark.parametrize("answer", cases, ids=lambda answer: answer.name)
 
 

@@ -99,7 +99,6 @@ class Provider:
         return self.cell.startswith("call")
 
     def reply(self, chunks: list[bytes], error: Exception | None = None) -> httpx.Response:
-        """Return a response with an answer, or with some of one."""
         if self.chance is not None:
             chunks = with_odd_frames(chunks, self.format, self.chance)
         kind = "application/x-ndjson" if self.format == "ollama" else "text/event-stream"

@@ -81,7 +81,6 @@ class Harbour:
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The JSON of the first request."""
         if self.format == "gemini":
             return {"contents": [{"role": "user", "parts": [{"text": "And the boats?"}]}]}
         if self.format == "openai-responses":
@@ -95,7 +94,6 @@ class Harbour:
         return httpx.AsyncClient(transport=transport) if is_async else httpx.Client(transport=transport)
 
     def ask(self, retry: Retry, *, is_async: bool) -> Any:
-        """Return the unread stream of the first request."""
         client = self.client(is_async=is_async)
         return connect_in("async" if is_async else "sync")(
             self.url, json=self.payload, client=client, retry=retry
@@ -139,7 +137,6 @@ class Teller(Harbour):
         self._tell = tell
 
     def choose(self, number: int, given: str) -> list[bytes]:
-        """Return what the function says."""
         return self._tell(number, given)
 
 
@@ -165,7 +162,6 @@ class Seen:
 
     @property
     def notes(self) -> str:
-        """The notes of the error, one a line."""
         return "\n".join(getattr(self.error, "__notes__", ()))
 
 

@@ -138,7 +138,6 @@ class Place(Storage):
 
 
 async def read(journal: Journal, id: str, *, after: int = 0, owner: str | None = None) -> list[Entry]:
-    """Follow an answer to its end."""
     with anyio.fail_after(PATIENCE):
         return [entry async for entry in journal.follow(id, after=after, owner=owner)]
 

@@ -50,7 +50,6 @@ def results_in(events: Iterable[Event]) -> list[ToolResult]:
 
 
 def told_result(result: ServerToolResult) -> ToolResult:
-    """Return the event that follows the part of a result."""
     told = ToolResult(result.id, result.content, result.error, provider_executed=True)
     told.is_repeat = True
     return told

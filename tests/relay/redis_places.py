@@ -19,7 +19,6 @@ def client_of(server: RedisServer, **options: Any) -> Redis:
 
 
 def in_redis(client: Redis, **bounds: Any) -> Storage:
-    """Return a storage in a Redis, with the bounds of a `RedisJournal`."""
     return RedisStorage(client, **bounds)
 
 

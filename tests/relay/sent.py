@@ -28,7 +28,6 @@ def sent(script: Script, format: str) -> list[tuple[str, Any]]:
 
 
 def relayed(format: str, *events: Event, lossy: bool = False) -> list[bytes]:
-    """Return what an encoder sends for events, and for their end."""
     encoder = create(format, lossy=lossy)
     return [*(chunk for event in events for chunk in encoder.feed(event)), *encoder.end()]
 

@@ -157,7 +157,6 @@ async def test_the_log_has_the_id_that_readers_get(caplog: pytest.LogCaptureFixt
 
 
 def chat_chunks(body: bytes) -> list[dict[str, Any]]:
-    """Return the payloads of openai-chat that have an id."""
     payloads = [json.loads(event.data) for event in SSEParser().feed(body) if event.data != "[DONE]"]
     return [payload for payload in payloads if "id" in payload]
 

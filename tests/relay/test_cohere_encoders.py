@@ -51,7 +51,6 @@ def end(**delta: Any) -> tuple[str, Any]:
 
 
 def body_of(script: Script) -> list[tuple[str, Any]]:
-    """Return what is sent behind the `message-start`."""
     return sent(script, "cohere")[1:]
 
 

@@ -250,7 +250,6 @@ def served(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
 
 
 def _first(url: str, **headers: str) -> Any:
-    """Return the first message of an answer, or the code of the close."""
     with websockets.sync.client.connect(url, additional_headers=headers, open_timeout=PATIENCE) as ws:
         try:
             return json.loads(ws.recv(timeout=PATIENCE))["type"]

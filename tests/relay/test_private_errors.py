@@ -74,7 +74,6 @@ async def failing(error: Exception, *events: Event) -> AsyncGenerator[Event]:
 
 
 def begun(error: Exception) -> tuple[Event, ...]:
-    """Return what comes before a failure in the middle of an answer."""
     restart = Restarted(Message(), error) if isinstance(error, StreamError) else Restarted(Message())
     return TextDelta("Hel"), restart, TextDelta("lo")
 

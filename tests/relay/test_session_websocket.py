@@ -51,7 +51,6 @@ class Page:
         return told
 
     def read_answer(self) -> Any:
-        """Return the next answer, as our reader understands its messages."""
         stream = Stream(self.until("end", "error"), format="tokenstream")
         return stream.final()
 

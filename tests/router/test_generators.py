@@ -80,12 +80,10 @@ def outputs(told: list[Event]) -> list[Any]:
 
 
 def call_weather(city: str) -> Generator[str, None, str]:
-    """Return a generator, as a function that is none itself."""
     return weather(city)
 
 
 async def call_weather_later(city: str) -> AsyncGenerator[str, None]:
-    """Return an async generator, as a coroutine."""
     return weather_later(city)
 
 

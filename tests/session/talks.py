@@ -52,7 +52,6 @@ class Talk:
             pool.shutdown(wait=False)
 
     def call(self, program: Callable[..., Any], *args: Any) -> Any:
-        """Run a program that talks to the session, and return its result."""
         return at_once(program(*args))
 
     def ask(

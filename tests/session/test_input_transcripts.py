@@ -51,8 +51,6 @@ APIS: dict[str, tuple[type[Any], list[Any], list[Any]]] = {
 
 
 def speaking(base: type[Server], before: list[Any], within: list[Any], after: list[Any]) -> Server:
-    """Return a server that sends messages before, within and after its first answer."""
-
     def send_all(line: Line, payloads: list[Any]) -> None:
         for payload in payloads:
             server.send(line, payload)

@@ -35,7 +35,6 @@ def build(source: Path, target: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the built site."""
     needed("sphinx")
     target = tmp_path_factory.mktemp("site")
     done = build(ROOT / "docs", target)

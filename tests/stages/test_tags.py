@@ -21,7 +21,6 @@ _WORDS = ["<think>", "</think>", "<THINK>", "`", "``", "```", "~~~", "\n", " ", 
 
 
 def split(scanner: TagScanner, pieces: Iterable[str]) -> tuple[str, str]:
-    """Return the texts outside and inside of tags."""
     found = [*[each for piece in pieces for each in scanner.feed(piece)], *scanner.end()]
     outside, inside = (
         "".join([each.text for each in found if isinstance(each, Passage) and each.inside is which])

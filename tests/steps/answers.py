@@ -17,7 +17,6 @@ FORMAT: Final = "openai-chat"
 
 
 def talk(*words: str) -> list[bytes]:
-    """Return the chunks of an answer in words."""
     script = testing.script().text(*words).usage(input_tokens=3, output_tokens=len(words))
     return script.finish().chunks(FORMAT)
 

@@ -57,7 +57,6 @@ async def _anyio_process(command: list[str]) -> AsyncGenerator[Any]:
 
 
 def run_with_process(kind: str, command: list[str], test: Callable[[Any], Awaitable[None]]) -> None:
-    """Run a test with a process, which is killed at its end."""
     opened = {"asyncio": _asyncio_process, "trio": _trio_process}.get(kind, _anyio_process)
 
     async def main() -> None:

@@ -63,7 +63,6 @@ class Session:
         return self._all[: self._happened]
 
     def live(self) -> Iterator[dict[str, Any]]:
-        """Return what happens from now on."""
         return self._play(self._happened, next(self._cuts, None))
 
     def _play(self, place: int, cut: int | None) -> Iterator[dict[str, Any]]:

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 
 def parts_of(events: list[Event]) -> dict[int, set[str | None]]:
-    """Return the steps that tell of each part."""
     found: dict[int, set[str | None]] = {}
     for event in events:
         if event.part is not None:
@@ -47,7 +46,6 @@ def parts_of(events: list[Event]) -> dict[int, set[str | None]]:
 
 
 def in_turns(streams: list[Stream], dice: random.Random) -> None:
-    """Read streams event by event, in turns."""
     left = [iter(stream) for stream in streams]
     while left:
         mine = dice.choice(left)

@@ -126,7 +126,6 @@ def test_results_that_a_stream_brings_are_reported_with_the_ids_of_the_run() -> 
 
 
 def every_step(steps: tuple[Step, ...]) -> list[Step]:
-    """Return steps and all that are below them."""
     return [found for step in steps for found in (step, *every_step(step.steps))]
 
 

@@ -33,12 +33,10 @@ def _follow(body: bytes, **options: Any) -> Steps:
 
 
 def _printed(*lines: dict[str, Any]) -> bytes:
-    """Return lines as an agent prints them."""
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 
 def _claude(turns: int) -> bytes:
-    """Return the lines of turns of Claude Code."""
     counts: dict[str, Any] = {"usage": _COUNTS_OF_CLAUDE}
     told = [(INIT, said(f"m{n}", words("Hi."), **counts), ended("Hi.", **counts)) for n in range(turns)]
     return _printed(*[line for turn in told for line in turn])

@@ -22,7 +22,6 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def saying(*words: str) -> list[bytes]:
-    """Return a whole answer, word by word."""
     return [*(chunk({"content": word}) for word in words), chunk({}, "stop") + DONE]
 
 

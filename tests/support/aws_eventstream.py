@@ -37,7 +37,6 @@ def header(name: str, value: Any) -> bytes:
 
 
 def message(headers: Mapping[str, Any], payload: bytes = b"") -> bytes:
-    """Pack a message with headers by name."""
     return pack(b"".join(header(name, value) for name, value in headers.items()), payload)
 
 
@@ -73,7 +72,6 @@ def chunk(payload: Mapping[str, Any] | bytes, *, padding: int | None = 7) -> byt
 
 
 def converse(*events: tuple[str, Mapping[str, Any]]) -> bytes:
-    """Pack a body of ConverseStream, its payloads padded as Bedrock pads them."""
     return b"".join(
         event(name, {**payload, "p": _PADDING[: 3 + number % 20]})
         for number, (name, payload) in enumerate(events)

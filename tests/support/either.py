@@ -101,7 +101,6 @@ def at_once(program: Coroutine[Any, Any, T]) -> T:
 
 
 async def got(value: Any) -> Any:
-    """Return a value, or what it gives if it is awaitable."""
     return await value if isawaitable(value) else value
 
 

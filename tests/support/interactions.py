@@ -8,7 +8,6 @@ from typing import Any
 
 
 def payloads_of(events: Iterable[bytes]) -> list[dict[str, Any]]:
-    """Return the payloads of events; a sentinel has none."""
     data = [event.partition(b"data: ")[2] for event in events]
     return [json.loads(each) for each in data if each[:1] == b"{"]
 

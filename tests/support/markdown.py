@@ -53,7 +53,6 @@ def run(pieces: Iterable[str], stage: MarkdownBlocks | None = None) -> list[Mark
 
 
 def closed(given: Iterable[MarkdownBlock]) -> list[MarkdownBlock]:
-    """Return the latest version of each block."""
     return [block for block in given if block.closed]
 
 

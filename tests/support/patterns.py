@@ -43,7 +43,6 @@ class Expression:
 
 @cache
 def _files() -> dict[str, Path]:
-    """Return the files of the package's modules, by their names."""
     names = [info.name for info in pkgutil.walk_packages([str(PACKAGE)], "tokenstream.")]
     places = {name: PACKAGE.parent.joinpath(*name.split(".")) for name in names}
     return {
@@ -81,7 +80,6 @@ def _patterns_in(
 
 
 def kept() -> Iterator[Expression]:
-    """Yield the expressions that modules hold."""
     for module in _files():
         for name, value in vars(importlib.import_module(module)).items():
             if name.startswith("__"):

@@ -56,7 +56,6 @@ class Playback:
         return stream
 
     def astream(self, **options: Any) -> AsyncStream:
-        """Return an `AsyncStream` of the replay."""
         stream = self._recording.astream(clock=self.clock, **self._options, **options)
         self._reader = stream
         return stream

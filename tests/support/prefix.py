@@ -75,7 +75,6 @@ class Prefix:
 
     @property
     def finished(self) -> bool:
-        """True if the answer has ended."""
         return self.done or (
             bool(self.choices) and all(said.finish is not None for said in self.choices.values())
         )

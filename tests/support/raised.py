@@ -15,5 +15,4 @@ def is_same_error(one: BaseException | None, other: BaseException | None) -> boo
 
 
 def misuse(kind: str, match: str | None = None) -> pytest.RaisesExc[MisuseError]:
-    """Expect a `MisuseError` of a kind."""
     return pytest.raises(MisuseError, match=match, check=lambda error: error.kind == kind)

@@ -99,13 +99,11 @@ class Reading:
         )
 
     def calls(self, choice: int = 0) -> list[ToolCall]:
-        """Return the tool calls that were handed out."""
         return [
             event.call for event in self.events if isinstance(event, ToolCallDone) and event.choice == choice
         ]
 
     def seen(self) -> dict[str, Any]:
-        """Return everything as values that can be compared."""
         error = self.error
         told = None
         if error is not None:
@@ -135,7 +133,6 @@ async def _read(make_stream: Any, source: Chunks, options: dict[str, Any]) -> Re
 
 
 def read(chunks: Iterable[bytes], *, breaks_with: Exception | None = None, **options: Any) -> Reading:
-    """Read to the end with a `Stream`."""
     return at_once(_read(Stream, Chunks(chunks, breaks_with), options))
 
 

@@ -56,7 +56,6 @@ def of_native_routes() -> list[Recorded]:
 
 
 def _recorded_in(paths: Iterable[Path]) -> list[Recorded]:
-    """Return the recordings among some files."""
     found = []
     for path in sorted(paths):
         expected = path.with_name(f"{path.stem}.expected.json")

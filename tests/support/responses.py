@@ -13,12 +13,10 @@ from tests.support.loopback import EVENT_STREAM
 
 
 def streamed(chunks: Iterable[bytes]) -> httpx.Response:
-    """Return the response of a stream that is sent to its end."""
     return httpx.Response(200, headers={"content-type": EVENT_STREAM}, content=b"".join(chunks))
 
 
 def client_of(colour: str, *bodies: bytes) -> Any:
-    """Return a client of httpx whose requests get one stream after the other."""
     left = iter(bodies)
     return client_in(colour, lambda _: streamed([next(left)]))
 

@@ -56,7 +56,6 @@ def read(stream: Stream) -> Came:
 
 
 def stored(checkpoint: Checkpoint) -> Checkpoint:
-    """Return a checkpoint that was written to a file and read again."""
     return Checkpoint.model_validate_json(checkpoint.model_dump_json())
 
 

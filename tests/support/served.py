@@ -42,7 +42,6 @@ class Hand:
         self._read.release()
 
     def give(self) -> Iterator[str]:
-        """Yield the words in a thread."""
         try:
             for word in self.words:
                 if not self._read.acquire(timeout=PATIENCE):
@@ -54,7 +53,6 @@ class Hand:
             self.closed.set()
 
     async def agive(self) -> AsyncIterator[str]:
-        """Yield the words in a task."""
         try:
             for word in self.words:
                 with anyio.fail_after(PATIENCE):
@@ -101,7 +99,6 @@ def lifespan_in(*contexts: AbstractAsyncContextManager[Any]) -> Any:
 
 @contextmanager
 def by_uvicorn(app: Any, **options: Any) -> Generator[str, None, None]:
-    """Serve an ASGI application with uvicorn, and yield its address."""
     port = free_port()
     options = {"lifespan": "off", "timeout_graceful_shutdown": 1, **options}
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", **options))
@@ -118,7 +115,6 @@ def by_uvicorn(app: Any, **options: Any) -> Generator[str, None, None]:
 
 @contextmanager
 def by_websockets(handle: Callable[[Any], Awaitable[None]]) -> Generator[str, None, None]:
-    """Serve connections with the package `websockets`, and yield the address."""
     started, stop, ports = threading.Event(), threading.Event(), list[int]()
 
     async def serve() -> None:

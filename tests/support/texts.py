@@ -54,7 +54,6 @@ def recorded_documents() -> list[tuple[str, str]]:
 
 
 def is_json(text: str) -> bool:
-    """True if a text is a JSON object or array."""
     try:
         return isinstance(json.loads(text), dict | list)
     except ValueError:

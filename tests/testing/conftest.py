@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where an answer is recorded."""
     return tmp_path / "answer.rec"
 
 

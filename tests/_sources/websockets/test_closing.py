@@ -23,7 +23,6 @@ pytestmark = pytest.mark.not_quick
 
 
 def silent(connection: ServerConnection) -> None:
-    """Begin an answer, and say nothing more."""
     for each in answer("resp_1", "Hel")[:-3]:
         connection.send(each)
     for _ in connection:

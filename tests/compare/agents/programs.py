@@ -148,7 +148,6 @@ def started(name: str, folder: Path, url: str, *arguments: str) -> Generator[sub
 
 
 def _settings_of(name: str, url: str) -> str:
-    """Return what the file of a program's settings has."""
     if name == "kimi":
         provider = f'[providers.test]\ntype = "anthropic"\nbase_url = "{url}"\napi_key = "made-up"\n'
         alias = f'[models.test]\nprovider = "test"\nmodel = "{MODEL}"\nmax_context_size = 200000\n'

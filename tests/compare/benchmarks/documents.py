@@ -39,7 +39,6 @@ def _lines(count: int) -> list[str]:
 
 
 def steps_text(count: int) -> str:
-    """Return an object with a list of `count` objects."""
     return f'{{"name": "A plan", "steps": [{", ".join(_lines(count))}]}}'
 
 

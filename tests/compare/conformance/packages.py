@@ -40,9 +40,7 @@ class Packages(Protocol):
         """Return their versions, that of the package which gives the name first."""
         ...
 
-    def runtime(self) -> str:
-        """Return the interpreter that they run in."""
-        ...
+    def runtime(self) -> str: ...
 
 
 def need_versions(packages: Packages, kept: Mapping[str, Any]) -> None:

@@ -28,9 +28,7 @@ class Reader(Packages, Protocol):
     """A way to read streams, as its documents show it."""
 
     @property
-    def formats(self) -> frozenset[str]:
-        """The formats of answers that it reads."""
-        ...
+    def formats(self) -> frozenset[str]: ...
 
     @property
     def claims(self) -> frozenset[str]:

@@ -25,7 +25,6 @@ SCENARIOS = [
 
 
 def _parts(told: Said) -> list[dict[str, Any]]:
-    """Return what the model streams."""
     parts: list[dict[str, Any]] = [{"type": "stream-start", "warnings": []}]
     for kind, text in (("reasoning", told.reasoning), ("text", told.text)):
         if text:

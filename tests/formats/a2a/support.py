@@ -12,7 +12,6 @@ WIRES = ("1.0", "1.0 http", "0.3")
 
 
 def payload(kind: str, wire: str = "1.0", **content: Any) -> dict[str, Any]:
-    """Return a payload as a server of a version sends it, with JSON-RPC around it or without."""
     inner = {"kind": kind, **content} if wire == "0.3" else {_FIELDS.get(kind, kind): content}
     return inner if wire.endswith("http") else {"jsonrpc": "2.0", "id": "r-1", "result": inner}
 
@@ -31,7 +30,6 @@ def message(text: str, wire: str = "1.0", id: str = "m1") -> dict[str, Any]:
 
 
 def status(word: str, text: str | None = None, wire: str = "1.0", **fields: Any) -> dict[str, Any]:
-    """Return an update of the task's state, with a message if there is a text."""
     said = {} if text is None else {"message": message(text, wire, f"m-{text}")}
     found = {"state": state(word, wire), **said}
     return payload("status-update", wire, taskId="t1", contextId="c1", status=found, **fields)

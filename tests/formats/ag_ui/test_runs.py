@@ -199,7 +199,6 @@ TEXT = [
 
 
 def results_of(told: Any) -> list[tuple[str, Any]]:
-    """Return the names and contents of the results among the parts."""
     return [(part.name, part.content) for part in told.message.parts if isinstance(part, ServerToolResult)]
 
 

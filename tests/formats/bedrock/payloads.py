@@ -15,7 +15,6 @@ Named: TypeAlias = tuple[str, Mapping[str, Any]]
 
 
 def frame(name: str, payload: Mapping[str, Any]) -> EventStreamMessage:
-    """Return an event as its framing gives it."""
     written = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
     return EventStreamMessage(written.encode("utf-8", "surrogatepass"), name)
 

@@ -40,7 +40,6 @@ def read(payload: dict[str, Any]) -> tuple[Message, set[str]]:
 
 
 def parts(*blocks: Any) -> tuple[Part, ...]:
-    """Return the parts of an answer in which nothing is odd."""
     message, departures = read(answer(*blocks))
 
     assert set() == departures

@@ -21,7 +21,6 @@ USAGE: Payload = {
 
 
 def event(kind: str, message: Payload | None = None, **fields: Any) -> Payload:
-    """Return an event of v2; `message` stands in its delta."""
     delta = {} if message is None else {"delta": {"message": message}}
     return {"type": kind, **fields, **delta}
 
@@ -75,7 +74,6 @@ def answer(*payloads: Payload, reason: str = "COMPLETE") -> list[Payload]:
 
 
 def line(kind: str, **fields: Any) -> Payload:
-    """Return an event of v1."""
     return {"is_finished": kind == "stream-end", "event_type": kind, **fields}
 
 

@@ -15,7 +15,6 @@ HEAD: Payload = {"id": "chat_1", "object": "chat.completion.chunk", "created": 1
 
 
 def chunk(delta: Any = None, finish: Any = None, *, choice: Any = 0, **fields: Any) -> Payload:
-    """One chunk of one choice; `fields` stand beside its delta."""
     said = {} if delta is None else {"delta": delta}
     return {**HEAD, "choices": [{"index": choice, **said, **fields, "finish_reason": finish}]}
 

@@ -111,5 +111,4 @@ def read(*frames: Frame, format: OpenAIRealtime | None = None, end: bool = True)
 
 
 def answer(*frames: Frame, format: OpenAIRealtime | None = None) -> Told:
-    """Read a response with these events, from its start to its end."""
     return read(created(), *frames, done(), format=format)

@@ -106,7 +106,6 @@ def summary(text: str, place: int = 0, index: int = 0) -> Payload:
 
 
 def hello(index: int = 0, **fields: Any) -> list[Payload]:
-    """Return the events of a message, all that OpenAI sends."""
     return [
         added(message(**fields), index),
         part_added(index),

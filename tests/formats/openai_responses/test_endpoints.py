@@ -34,7 +34,6 @@ def body_of(*payloads: Payload, named: bool = False) -> bytes:
 
 
 def stream_of(body: bytes, size: int = 100_000, **options: Any) -> tuple[Stream, list[Event]]:
-    """Return a stream that was read to its end, and its events."""
     stream = Stream(sized(body, size), **options)
     return stream, list(stream)
 

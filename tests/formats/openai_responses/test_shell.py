@@ -39,7 +39,6 @@ OUTPUT: Payload = {"id": "sho_1", "type": "shell_call_output", "call_id": "c", "
 
 
 def opened(**fields: Any) -> Payload:
-    """Return the start of a shell call, which has no command yet."""
     return added({**CALL, "action": {"commands": []}, **fields})
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """Answer or refuse, by the path."""
     whole = at_once(ANSWER.chunks("openai-chat"))
     refused = reply([(0.0, b'{"error": {"message": "my secret"}}')], status=429)
     with serve_in_time({CHAT: whole, "/busy" + CHAT: refused}) as server:

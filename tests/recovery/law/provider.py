@@ -153,7 +153,6 @@ class Providers:
         self._asked = [0] * len(draw.routes)
 
     def client(self) -> Any:
-        """Return a client whose requests come here."""
         if self.draw.world == "sync":
             return httpx.Client(transport=httpx.MockTransport(self._answer))
         return httpx.AsyncClient(transport=httpx.MockTransport(self._answer_async))

@@ -76,17 +76,14 @@ class Provider:
         self._plan = [*plan]
 
     def add(self, behaviour: Behaviour) -> None:
-        """Add a behaviour to the plan."""
         self._plan.append(behaviour)
 
     @property
     def payloads(self) -> list[Any]:
-        """The JSON of each request."""
         return [json.loads(request.content) for request in self.requests]
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The JSON of a question in this API's own shape."""
         if self.format == "gemini":
             return {"contents": [{"role": "user", "parts": [{"text": "Tell me of rivers"}]}]}
         question = {
@@ -97,7 +94,6 @@ class Provider:
         return {**question, "max_tokens": 500} if self.format == "anthropic" else question
 
     def client(self, *, is_async: bool = False) -> Any:
-        """Return a client whose requests come here."""
         if is_async:
             return httpx.AsyncClient(transport=httpx.MockTransport(self._answer_async))
         return httpx.Client(transport=httpx.MockTransport(self._answer_slowly))

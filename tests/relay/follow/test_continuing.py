@@ -25,7 +25,6 @@ class _Model:
         self._failures = failures
 
     def stream(self) -> AsyncStream:
-        """Return an answer of which nothing is asked before it is read."""
         return AsyncStream(self._pieces(), format="pieces")
 
     def answer(self, _: Any) -> Any:

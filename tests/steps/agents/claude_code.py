@@ -8,7 +8,6 @@ _SESSION = {"session_id": "s"}
 
 
 def noted(subtype: str, **fields: Any) -> dict[str, Any]:
-    """Return a line of the program itself."""
     return {"type": "system", "subtype": subtype, **fields, **_SESSION}
 
 
@@ -36,12 +35,10 @@ def said(id: str | None, *blocks: Any, parent: str | None = None, **fields: Any)
 
 
 def returned(id: str, content: str, *, parent: str | None = None) -> dict[str, Any]:
-    """Return the line with the result of a call."""
     block = {"type": "tool_result", "tool_use_id": id, "content": content}
     message = {"role": "user", "content": [block]}
     return {"type": "user", "message": message, "parent_tool_use_id": parent, **_SESSION}
 
 
 def ended(result: str = "", **fields: Any) -> dict[str, Any]:
-    """Return the last line of a turn, without `is_error`, which some lines lack."""
     return {"type": "result", "subtype": "success", "result": result, **fields, **_SESSION}

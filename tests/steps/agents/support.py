@@ -16,7 +16,6 @@ FOLDER = Path(__file__).parent / "recordings"
 
 
 def body_of(name: str) -> bytes:
-    """Return the lines of a recording."""
     return (FOLDER / f"{name}.jsonl").read_bytes()
 
 

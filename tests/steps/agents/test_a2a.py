@@ -29,7 +29,6 @@ _TEXTS = {
 
 
 def payloads_of(path: Path) -> list[dict[str, Any]]:
-    """Return the payloads of a recording."""
     return [
         json.loads(line.removeprefix(b"data: "))
         for line in path.read_bytes().splitlines()

@@ -43,12 +43,10 @@ _TOKENS = {"input": 3, "output": 2}
 
 
 def _finish(reason: str, **tokens: int) -> dict[str, Any]:
-    """Return the line of opencode that ends an answer."""
     return _opencode("step_finish", reason=reason, tokens=tokens or _TOKENS)
 
 
 def _served(kind: str, **properties: Any) -> dict[str, Any]:
-    """Return an event of an opencode server."""
     return {"type": kind, "properties": {"sessionID": "s", **properties}}
 
 

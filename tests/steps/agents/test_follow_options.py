@@ -46,7 +46,6 @@ _WORKING = "[print('working', flush=True) or time.sleep(0.02) for _ in range(30_
 
 
 def text_of(lines: list[Any]) -> str:
-    """Return lines as an agent prints them."""
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
@@ -67,7 +66,6 @@ def process_of(lines: list[Any], then: str = "", **streams: Any) -> Generator[An
 
 
 def read(run: Any, source: Any, **options: Any) -> StreamError | None:
-    """Follow to the end; return the error."""
     try:
         list(run.follow(source, **options))
     except StreamError as error:

@@ -20,24 +20,20 @@ def messages_of(name: str) -> list[Any]:
 
 
 def follow(messages: list[Any], agent: str | None = None) -> Steps:
-    """Follow some messages to their end."""
     with Steps() as run:
         list(run.follow(messages, agent=agent))
     return run
 
 
 def codex(method: str, **params: Any) -> dict[str, Any]:
-    """Return a message of Codex's app server about its only thread and turn, unless others are named."""
     return {"method": method, "params": {"threadId": "t", "turnId": "1", **params}}
 
 
 def turn(method: str, id: str = "1", **fields: Any) -> dict[str, Any]:
-    """Return a message of Codex's app server about a turn."""
     return {"method": method, "params": {"threadId": "t", "turn": {"id": id, **fields}}}
 
 
 def done(status: str = "completed", **fields: Any) -> dict[str, Any]:
-    """Return the message that ends a turn of Codex's app server."""
     return turn("turn/completed", status=status, **fields)
 
 
@@ -52,7 +48,6 @@ def said(text: str, id: str | None = None, kind: str = "agent_message_chunk") ->
 
 
 def answered(reason: str = "end_turn", **fields: Any) -> dict[str, Any]:
-    """Return the answer to a prompt of an ACP session."""
     return {"jsonrpc": "2.0", "id": 2, "result": {"stopReason": reason, **fields}}
 
 
@@ -189,7 +184,6 @@ _CHILD_ENDS = {
 
 
 def child_says(text: str) -> dict[str, Any]:
-    """Return a piece of a subagent's answer, in a thread of its own."""
     params = {"threadId": "child", "turnId": "c1", "itemId": "a", "delta": text}
     return {"method": "item/agentMessage/delta", "params": params}
 

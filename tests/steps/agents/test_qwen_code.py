@@ -33,7 +33,6 @@ def result(**fields: Any) -> dict[str, Any]:
 
 
 def events(block: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the events of a block, each of which begins a message of its own: their index is always 0."""
     kind = block["type"]
     if kind == "tool_use":
         start = {**block, "input": {}}

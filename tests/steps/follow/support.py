@@ -40,7 +40,6 @@ STOP = piece(response_metadata={"finish_reason": "stop"})
 
 
 def said(id: str, *parents: str, chunks: Iterable[Any], name: str = "model") -> list[dict[str, Any]]:
-    """Return the events of a model that says something."""
     return [
         event("chat_model_start", id, *parents, name=name),
         *[event("chat_model_stream", id, *parents, name=name, chunk=chunk) for chunk in chunks],

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 
 def _object(name: str, module: str = "pydantic_ai.messages", **fields: Any) -> Any:
-    """Return an object of a class that has the name of one of pydantic-ai's."""
     return type(name, (SimpleNamespace,), {"__module__": module})(**fields)
 
 

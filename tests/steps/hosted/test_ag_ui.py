@@ -21,7 +21,6 @@ BELOW: list[Any] = [("weather", "done", "", [("scout", "done", "I look out.", []
 
 
 def endings_of(step: Step) -> list[tuple[str, str | None, str | None]]:
-    """Return the texts, endings and finish reasons of a step's answers."""
     return [(each.text, each.ending, each.finish_reason) for each in step.messages]
 
 

@@ -27,7 +27,6 @@ TOOL: tuple[Any, ...] = ("ask_helper", "done", "", [("helper", "done", "Sunny, s
 
 
 def wrapped(data: Any, method: str = "messages", path: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
-    """Return an event of a graph."""
     return {"type": "event", "method": method, "params": {"namespace": [*path], "data": data, **more}}
 
 

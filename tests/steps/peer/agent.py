@@ -10,7 +10,6 @@ from typing import Any
 
 
 def write(data: bytes) -> None:
-    """Write to the client."""
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
 

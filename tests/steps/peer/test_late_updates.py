@@ -29,7 +29,6 @@ def _update(kind: str, **fields: Any) -> dict[str, Any]:
 
 
 def _says(text: str, kind: str = "agent_message_chunk", **fields: Any) -> dict[str, Any]:
-    """Return an update with a piece of an answer."""
     return _update(kind, content={"type": "text", "text": text}, **fields)
 
 

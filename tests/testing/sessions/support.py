@@ -44,7 +44,6 @@ class Client:
         return json.loads(self.socket.recv(timeout=PATIENCE))
 
     def until(self, kind: str) -> list[Any]:
-        """Return the messages up to the one of a type."""
         messages = [self.recv()]
         while messages[-1].get("type") != kind:
             messages.append(self.recv())

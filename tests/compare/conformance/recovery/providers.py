@@ -56,7 +56,6 @@ class World:
 
 @contextlib.contextmanager
 def playing(case: Case) -> Generator[World]:
-    """Run both providers of a case, and give their addresses."""
     other_format: Format = "anthropic" if case.scenario == "anthropic" else "openai-chat"
     world = World(case, "", "", other_format)
     lock = threading.Lock()

@@ -52,7 +52,6 @@ def few(test: Callable[..., None]) -> Callable[..., None]:
 
 @cache
 def _http() -> tuple[Any, list[Recording]]:
-    """Return an HTTP client, and the place for its next answer."""
     httpx2, played = needed("httpx2"), list["Recording"]()
 
     def answer(request: Any) -> Any:

@@ -39,7 +39,6 @@ class RecordedAnswer:
 
     @property
     def message(self) -> Message:
-        """The message of the first choice."""
         return self.messages[0]
 
     def __iter__(self) -> Iterator[Event]:
