@@ -12,7 +12,6 @@ import pytest
 from tests.recovery.attempts import in_each_world, play
 from tests.recovery.unseen import READERS, Teller, read
 from tests.support.either import read_whole
-from tests.support.raised import is_same_error
 from tests.support.tables import in_one_test
 from tests.support.timing import PATIENCE, meanwhile
 from tokenstream import Deadlines, Limits, Retry, Route, aresilient, resilient, testing
@@ -23,7 +22,6 @@ from tokenstream.errors import (
     ProviderError,
     StatusError,
     StreamError,
-    StreamTruncated,
 )
 from tokenstream.recovery import Attempt
 
@@ -41,16 +39,6 @@ OVERLOADED = testing.script().error("overloaded").chunks("anthropic")
 def refusal(status: int, retry_after: float | None = None, *, retryable: bool | None = None) -> StatusError:
     kind: Any = "rate_limited" if status == 429 else "server"
     return StatusError(f"{status}", status=status, kind=kind, retry_after=retry_after, retryable=retryable)
-
-
-@in_each_world
-def test_attempts_are_a_budget(world: str) -> None:
-    played = play(world, [[], [], [], WHOLE], Retry(attempts=3, wait=0))
-
-    assert isinstance(played.error, StreamTruncated)
-    assert [report.number for report in played.reports] == [1, 2, 3]
-    assert [type(report.error) for report in played.reports] == [StreamTruncated] * 3
-    assert is_same_error(played.reports[-1].error, played.error)
 
 
 @in_each_world
@@ -84,41 +72,6 @@ def test_waits_double_and_are_shortened_by_chance() -> None:
         longest = 0.01 * 2**number
         assert longest / 2 <= wait <= longest
     assert time.monotonic() - started >= sum(waits[:-1])
-
-
-@pytest.mark.parametrize(("asked", "waits"), [(0.05, 1), (301.0, 0)])
-def test_a_wait_that_a_server_asks_for_is_the_least_or_too_long(asked: float, waits: int) -> None:
-    """Beyond five minutes the error is raised at once, with what the server said."""
-    seen: list[float] = []
-    retry = Retry(attempts=2, wait=0, on_retry=lambda attempt: seen.append(attempt.wait))
-    played = play("sync", [refusal(429, asked), WHOLE], retry)
-
-    assert len(seen) == waits
-    assert all(asked <= wait <= asked * 1.2 for wait in seen)
-    assert (played.error is None) is bool(waits)
-    assert played.error is None or played.error.retry_after == asked
-
-
-def test_a_function_decides_on_the_wait() -> None:
-    seen: list[tuple[int, float]] = []
-    retry = Retry(
-        wait=lambda attempt: attempt.number / 1000,
-        on_retry=lambda attempt: seen.append((attempt.number, attempt.wait)),
-    )
-    play("sync", [[], [], WHOLE], retry)
-
-    assert seen == [(2, 0.002), (3, 0.003)]
-
-
-@pytest.mark.parametrize("bound", [{"within": 0.5}, {"deadlines": Deadlines(total=0.5)}], ids=str)
-def test_seconds_are_a_budget_too(bound: dict[str, Any]) -> None:
-    """A wait that would end behind it is not begun."""
-    within = bound.pop("within", None)
-    started = time.monotonic()
-    played = play("sync", [refusal(503), WHOLE], Retry(wait=60, within=within), **bound)
-
-    assert played.error is not None
-    assert time.monotonic() - started < 30
 
 
 @pytest.mark.slow
@@ -164,39 +117,6 @@ def test_a_model_whose_first_token_does_not_come_is_asked_again() -> None:
             assert [type(report.error).__name__ for report in stream.attempts[:2]] == ["StreamStalled"] * 2
 
     assert [later - at for at, later in pairwise(asked)] == pytest.approx([9, 9], abs=1)
-
-
-@in_each_world
-def test_another_route_is_asked_at_once_and_read_in_its_own_format(world: str) -> None:
-    """An error that could not pass at the first place may do so at the second."""
-    anthropic, gemini = HELLO.chunks("anthropic"), HELLO.chunks("gemini")
-    asked: list[str] = []
-
-    def opens(name: str, chunks: Any) -> Any:
-        def opened() -> Any:
-            asked.append(name)
-            if isinstance(chunks, Exception):
-                raise chunks
-            return chunks
-
-        async def opened_async() -> Any:
-            return opened()
-
-        return opened if world == "sync" else opened_async
-
-    retry = Retry(
-        wait=60,
-        routes=[
-            Route(open=opens("second", anthropic[:2])),
-            Route(open=opens("third", gemini), format="gemini"),
-        ],
-    )
-    first = opens("first", refusal(401, retryable=False))
-    start = resilient if world == "sync" else aresilient
-    message = read_whole(world, lambda: start(first, retry, format="openai-chat")).message
-
-    assert asked == ["first", "second", "third"]
-    assert (message.text, message.format) == ("Hello wonderful world", "gemini")
 
 
 @in_each_world
@@ -261,23 +181,6 @@ def test_an_outcome_is_asked_for_again_unless_a_view_has_given_something(
         shown = view in SHOWING[outcome]
         assert (None, 1 if shown else 2) == (seen.error, len(server.requests)), (world, seen.items)
         assert (seen.message.text == "Hello wonderful world") != shown
-
-
-@in_each_world
-def test_a_call_whose_arguments_are_no_json_is_asked_for_again(world: str) -> None:
-    whole, broken = (
-        [
-            {"choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": [call]}}]},
-            {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
-        ]
-        for text in ('{"zone": "UTC"}', '{"zone": "UTC')
-        for call in [{"index": 0, "id": "call_1", "function": {"name": "now", "arguments": text}}]
-    )
-    retry = Retry(wait=0, on=["malformed_call"])
-    played = play(world, [broken, whole], retry, lambda stream: stream.tool_calls)
-
-    assert [call.arguments for call in played.given] == [{"zone": "UTC"}]
-    assert len(played.reports) == 2
 
 
 @in_each_world

@@ -130,28 +130,3 @@ def test_a_response_that_is_gone_or_has_failed_is_not_cancelled() -> None:
     server.ask(Retry(mode="auto", wait=0, attempts=3))
 
     assert not [each for each in server.asked if "cancel" in each]
-
-
-class RightServer(Server):
-    """Replays its answer after the position that is asked for."""
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        if request.method == "POST":
-            return super().__call__(request)
-        after = int(request.url.params["starting_after"])
-        self.asked.append(f"GET {request.url.path.removeprefix('/v1/responses')} after {after}")
-        return streamed(WHOLE[after + 1 :])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
-@pytest.mark.parametrize("mode", ["auto", "resume"])
-def test_a_response_is_asked_for_once_wherever_it_breaks(mode: Any, is_async: bool) -> None:
-    expected = connect_whole()
-    for cut in range(1, len(WHOLE) - 1):
-        server = RightServer(cut, None)
-        message, error = server.ask(Retry(mode=mode, wait=0, attempts=2), is_async=is_async)
-
-        assert error is None
-        assert (expected.parts, "complete") == (message.parts, message.ending)
-        assert ["POST ", f"GET /resp_1 after {cut - 1}"] == server.asked

@@ -8,7 +8,7 @@ import pytest
 
 from tests.session.servers import Hangup, Line, Payload, RealtimeServer, no_pause, serving, wait_after
 from tests.session.talks import COLOURS, talking
-from tokenstream import ProviderError, Router
+from tokenstream import Router
 from tokenstream.testing import Recording, Script, faults
 from tokenstream.turns import ToolResults
 
@@ -223,22 +223,3 @@ def test_an_answer_that_has_ended_is_cut_to_what_was_heard(
         assert "response.cancel" not in server.kinds()
         assert [each["audio_end_ms"] for each in server.truncations] == cuts
         assert server.refusals == []
-
-
-def test_a_refused_request_ends_its_answer(colour: str) -> None:
-    """The server reports it as an event, and sends no answer; another error concerns no answer."""
-
-    class Refusing(RealtimeServer):
-        def may_begin(self, line: Line, asked: Payload) -> bool:
-            is_first = len(line.converse(asked)) == 1
-            if is_first:
-                line.refuse("busy", code="rate_limit_exceeded", request=asked)
-            return not is_first
-
-    server = Refusing()
-    with serving(server) as url, talking(colour, url) as talk:
-        error = talk.ask("one").error
-
-        assert isinstance(error, ProviderError)
-        assert error.code == "rate_limit_exceeded"
-        assert talk.ask("two").text == "I know: one | two"

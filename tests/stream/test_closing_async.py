@@ -134,7 +134,10 @@ class Own(BaseException): ...
 
 
 @every_kind
-@pytest.mark.parametrize("raised", [KeyError("mine"), KeyboardInterrupt(), SystemExit(3), Own()])
+@pytest.mark.parametrize(
+    "raised",
+    [KeyError("mine"), KeyboardInterrupt(), SystemExit(3), Own(), ExceptionGroup("mine", [KeyError()])],
+)
 async def test_what_the_block_raises_leaves_it_unchanged(kind: str, raised: BaseException) -> None:
     async with begun(kind, open_after(HEL)) as (stream, server):
         with pytest.raises(type(raised)) as caught:
@@ -146,16 +149,6 @@ async def test_what_the_block_raises_leaves_it_unchanged(kind: str, raised: Base
         assert is_closed(server)
         assert (stream.message.text, stream.message.ending) == ("Hel", "stopped")
         assert readers() == []
-
-
-async def test_a_group_that_the_block_raises_stays_the_same_group() -> None:
-    group = ExceptionGroup("mine", [KeyError(), ValueError()])
-    with open_after(HEL) as server:
-        with pytest.raises(ExceptionGroup) as caught:
-            async with aconnect(server.url) as stream:
-                await first_text(stream)
-                raise group
-        assert caught.value is group
 
 
 async def test_an_error_of_the_stream_leaves_the_block_as_it_is() -> None:

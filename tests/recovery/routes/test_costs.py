@@ -16,7 +16,7 @@ from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask
 from tests.support.either import Each, connect_in, got, inside, read_whole, run_in
 from tests.support.responses import streamed
-from tokenstream import Message, Purse, Retry, Route, Stream, Usage, connect, relay, testing
+from tokenstream import Message, Purse, Retry, Route, Usage, connect, testing
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
 from tokenstream.stages import Budget
 from tokenstream.stream._prices import Tariff, _look_up, find_tariff
@@ -285,16 +285,3 @@ class TestAnAnswerThatCostsTooMuch:
             with connect(OPENAI, json=question(), client=playing(LONG), retry=Retry(most=1.0)) as stream:
                 stop(stream)
                 assert stream.final().ending == "stopped"
-
-    @pytest.mark.parametrize("protocol", ["tokenstream", "openai-chat", "ui-message", "ag-ui"])
-    def test_is_an_error_for_the_readers_of_a_relay(self, protocol: Any) -> None:
-        """Readers cannot see why an answer ends in its middle."""
-
-        def send(most: float) -> bytes:
-            stream = connect(OPENAI, json=question(), client=playing(LONG), retry=Retry(most=most))
-            return b"".join(relay.encode(stream, protocol))
-
-        assert b"error" in send(0.001).split(b"\n\n")[-2].lower() + send(0.001).split(b"\n\n")[-3].lower()
-        assert b"error" not in send(1.0).lower()
-        with Stream([send(0.001)]) as copy, pytest.raises(StreamError):
-            copy.final()

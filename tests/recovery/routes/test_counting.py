@@ -160,19 +160,6 @@ def test_a_function_has_attempts_of_its_own() -> None:
     assert [len(first.requests), len(second.requests)] == [1, 3]
 
 
-def test_a_route_is_the_first_request_as_well() -> None:
-    """`connect(route)` sends its request; so all routes are of one kind, and all remember how they did."""
-    first, second, _ = _providers([DOWN] * 9, [], [])
-    claude = second.route(name="claude")
-
-    with connect(first.route(name="chat", attempts=3), retry=Retry(routes=[claude], wait=0)) as stream:
-        assert stream.final().text == TRUTH
-
-    assert len(first.requests) == 3
-    assert [report.route for report in stream.attempts] == ["chat", "chat", "chat", "claude"]
-    assert stream.message.route == "claude"
-
-
 @pytest.mark.parametrize("extra", [{"json": {}}, {"headers": {}}, {"method": "GET"}, {"format": "gemini"}])
 def test_no_part_of_a_request_is_beside_its_route(extra: dict[str, object]) -> None:
     """The error says where it belongs."""
