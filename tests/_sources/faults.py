@@ -27,13 +27,7 @@ def error_of_opening(error: Exception) -> StreamError | MisuseError:
 def error_of_reading(
     error: Exception, *, begun: bool = True, package: str = __name__
 ) -> StreamError | MisuseError:
-    """Return what is raised where a source breaks off with an exception.
-
-    Args:
-        error: The exception.
-        begun: True if bytes came before it.
-        package: The package whose code raises it.
-    """
+    """Return what is raised where a source breaks off with an exception."""
     code: dict[str, Any] = {"__name__": package, "error": error}
     exec("def fail():\n    raise error", code)
 

@@ -74,12 +74,7 @@ def opening_async(
 
 
 def asks_of(api: Callable[[Any], Any], **asked: Any) -> Mapping[str, Callable[[Any], Any]]:
-    """Return the ways in which openai's and anthropic's clients are asked for a stream.
-
-    Args:
-        api: Returns the part of a client that is asked.
-        asked: The arguments of the request.
-    """
+    """Return the ways in which openai's and anthropic's clients are asked for a stream."""
     return {
         "create": lambda client: api(client).create(**asked, stream=True),
         "stream": lambda client: api(client).stream(**asked),

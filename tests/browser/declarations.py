@@ -27,10 +27,6 @@ STRICTLY = [
 def make_declarations(modules: Path, npm: Path) -> dict[str, str]:
     """Return the declarations of all modules in a folder, by file name.
 
-    Args:
-        modules: The folder.
-        npm: A folder that has TypeScript in its `node_modules`.
-
     Raises:
         ValueError: The modules' types are wrong.
     """

@@ -85,9 +85,6 @@ def concerned(changed: Iterable[str]) -> list[str]:
 
     Those are the changed ones, those that import a changed module of the tests, and the folder of a room of
     the library in which something has changed.
-
-    Args:
-        changed: The paths of the changed files.
     """
     changed = [*changed]
     rooms = tuple(f"{_room_of(path)}/" for path in changed if path.startswith("tokenstream/"))

@@ -51,11 +51,7 @@ def answer(request: testing.Request) -> testing.Recording:
 
 @contextmanager
 def chatting(recipe: str, folder: Path, application: str) -> Generator[Chat]:
-    """Run the program of a page with uvicorn, with the page of FastAPI and Redis.
-
-    Args:
-        application: The name of the ASGI application in the program.
-    """
+    """Run the program of a page with uvicorn, with the page of FastAPI and Redis."""
     program = write_program(recipe, folder)
     write_page("fastapi-redis", folder, "page.html", "html")
     command = ("-m", "uvicorn", f"{program.stem}:{application}", "--port", "{port}")

@@ -32,11 +32,7 @@ sys.exit({exit_code})
 def ask_agent(
     folder: Path, program: str, lines: str, *arguments: str, size: int | None = None, exit_code: int = 0
 ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
-    """Run the example with a program that prints a recording; return its output, and the program's arguments.
-
-    Args:
-        size: Number of bytes that the program prints; None for all.
-    """
+    """Run the example with a program that prints a recording; return its output, and the arguments."""
     fake = folder / program
     path = str(FOLDER / f"{lines}.jsonl")
     fake.write_text(PROGRAM.format(python=sys.executable, lines=path, size=size, exit_code=exit_code))

@@ -125,13 +125,7 @@ def _details(error: StreamError | None) -> list[str]:
 
 
 def result_of(outcome: Outcome, *seen: str, closed: bool | None = None) -> Result:
-    """Put what was read into a row's words.
-
-    Args:
-        outcome: What was read.
-        seen: What else was looked at, as `saw` tells it.
-        closed: Whether the source was closed.
-    """
+    """Put what was read into a row's words."""
     error = outcome.error
     names = ", ".join([f"`{name}`" for name in outcome.departures.details])
     counted = [f"counted as {names}"] if names else []
@@ -148,14 +142,7 @@ def result_of(outcome: Outcome, *seen: str, closed: bool | None = None) -> Resul
 def state_of(
     stream: Stream | AsyncStream, server: Loopback | None, *seen: str, error: BaseException | None = None
 ) -> Result:
-    """Put into a row's words how a stream stands.
-
-    Args:
-        stream: The stream.
-        server: What answered; None for a source of the test's own.
-        seen: What else was looked at, as `saw` tells it.
-        error: What was raised.
-    """
+    """Put into a row's words how a stream stands."""
     closed = stream.closed and (server is None or server.connection().closed_within(PATIENCE))
     name = type(error).__name__ if error else ""
     return Result(
@@ -181,14 +168,7 @@ def measured(
     also: Callable[[Outcome], Iterable[str]] = lambda _: (),
     **options: Any,
 ) -> Result:
-    """Read an answer, and put what came of it into a row's words.
-
-    Args:
-        world: How to read.
-        server: Where to ask.
-        also: Gives what else is to be seen, as `saw` tells it.
-        options: What `read` takes.
-    """
+    """Read an answer, and put what came of it into a row's words."""
     outcome = read(world, server, **options)
     closed = None if isinstance(server, str) else outcome.left
     return result_of(outcome, *also(outcome), closed=closed)

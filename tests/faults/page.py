@@ -84,12 +84,7 @@ def _measured(row: Row, world: World, results: Mapping[World, Result]) -> str:
 
 
 def line(row: Row, results: Mapping[World, Result]) -> str:
-    """Return a row's line of the table.
-
-    Args:
-        row: The row.
-        results: What was measured in each world.
-    """
+    """Return a row's line of the table."""
     cells = [
         row.id,
         row.fault,
@@ -117,11 +112,7 @@ def owed(row: Row) -> dict[World, Result]:
 
 
 def render(results: Mapping[str, Mapping[World, Result]]) -> str:
-    """Return the page.
-
-    Args:
-        results: What was measured, by the rows' ids.
-    """
+    """Return the page."""
     pieces = [_HEAD]
     for title, rows in SECTIONS.items():
         pieces += [f"\n## {title}\n\n", _line(_COLUMNS), _line(["---"] * len(_COLUMNS))]

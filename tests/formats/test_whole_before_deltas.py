@@ -28,12 +28,7 @@ def _mixed(deltas: list[Payload], ends: dict[str, Payload], early: tuple[str, ..
 
 
 def _responses(kind: str, at: int, early: tuple[str, ...], *, told: bool) -> list[Payload]:
-    """Return a Responses answer whose text ends `at` a delta, by these of its three end events.
-
-    Args:
-        kind: The type of the text.
-        told: True if the end of the response repeats the text.
-    """
+    """Return a Responses answer whose text ends `at` a delta, by these of its three end events."""
     field = "refusal" if kind == "refusal" else "text"
     content: Payload = {"type": kind, field: _WHOLE}
     is_summary = kind == "summary_text"

@@ -26,11 +26,7 @@ Place = Callable[..., Purse]
 
 @dataclass
 class Gate:
-    """Holds up one change of a purse, before it is made or once it is, until it is opened.
-
-    Args:
-        number: The number of the change, from 1.
-    """
+    """Holds up one change of a purse, before it is made or once it is, until it is opened."""
 
     number: int
     is_after: bool

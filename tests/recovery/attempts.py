@@ -81,15 +81,7 @@ def play(
     view: Callable[[Any], Any] = iter,
     **options: Any,
 ) -> Played:
-    """Read an answer to its end, or to its error.
-
-    Args:
-        world: "sync", "asyncio" or "trio".
-        bodies: What each attempt is given, or a function of it; an exception is raised instead of a body.
-        retry: What is asked for again.
-        view: What is read of the stream; by default its events.
-        options: What `resilient` takes.
-    """
+    """Read an answer to its end, or to its error."""
     played = Played()
 
     def opened(attempt: Attempt) -> PlayedBody:

@@ -154,11 +154,7 @@ def _said(api: str, number: int) -> str:
 
 
 def _messages(api: str, number: int, script: Any = None) -> list[Payload]:
-    """Return the messages of an answer, whose ids no other answer has.
-
-    Args:
-        script: What it says; by default a text with its number.
-    """
+    """Return the messages of an answer, whose ids no other answer has."""
     script = testing.script().text(_said(api, number)).finish() if script is None else script
     found: list[Payload] = []
     for chunk in script.chunks(api):
@@ -300,11 +296,7 @@ def test_calls_of_live_belong_to_their_turn(late: Payload) -> None:
 
 
 class RoundsServer(Server):
-    """A server that says something and calls a tool, and answers with its result.
-
-    Args:
-        api: The format, which `PATHS` has.
-    """
+    """A server that says something and calls a tool, and answers with its result."""
 
     def __init__(self, api: str) -> None:
         super().__init__()

@@ -22,11 +22,7 @@ BUSY = Recording(status=503)
 
 
 def keys_of(answers: Sequence[Any], retry: Retry, headers: Any, *, is_async: bool) -> list[str | None]:
-    """Ask until the answer is whole; return the key of each request.
-
-    Args:
-        answers: One for each request.
-    """
+    """Ask until the answer is whole; return the key of each request."""
     transport = testing.transport(answers)
     options: dict[str, Any] = {"json": PAYLOAD, "retry": retry, "headers": headers}
     if is_async:

@@ -86,19 +86,6 @@ def test_an_event_that_was_read_without_its_blank_line_is_a_part_of_the_replay(w
 
 
 @in_each_world
-def test_the_rest_of_another_answer_of_gemini_is_not_joined(world: str) -> None:
-    """Gemini calls the id of the answer `responseId`."""
-    script = testing.script().text(*WORDS[1:]).finish("stop")
-    whole = [b"id: %d\n%b" % (place, chunk) for place, chunk in enumerate(script.chunks("gemini"))]
-    other = [chunk.replace(b"response-1", b"response-2") for chunk in whole]
-    played = play(world, [whole[:4], other[4:]], RESUME, format="gemini")
-
-    assert other != whole
-    assert isinstance(played.error, PositionLost)
-    assert "".join(WORDS[:5]) == text(played)
-
-
-@in_each_world
 def test_right_numbers_with_the_items_of_another_answer_are_not_joined(world: str) -> None:
     """The item's id is another one at the same place of the output."""
     script = testing.script().text("Once upon a time there was a king.").finish("stop")

@@ -19,7 +19,6 @@ from tests.support.responses import streamed
 from tokenstream import Retry, connect, resilient, testing
 from tokenstream.errors import StatusError, StreamError
 from tokenstream.events import Finish, MessageStart, Resumed
-from tokenstream.recovery import Attempt
 
 GO_ON = Retry(attempts=9, pauses=8)
 URL = "https://api.anthropic.com/v1/messages"
@@ -191,19 +190,6 @@ def test_an_open_without_the_attempt_cannot_go_on() -> None:
     with resilient(lambda: LEGS[0], GO_ON) as stream:
         assert "pause" == stream.final().finish_reason
     assert "open takes no attempt, and so cannot make the request that goes on" == stream.pauses[-1].why
-
-
-def test_your_own_function_makes_the_request() -> None:
-    asked: list[dict[str, Any]] = []
-
-    def ask(attempt: Attempt) -> list[bytes]:
-        asked.append(attempt.request(ASKED))
-        return LEGS[number_asked(asked[-1])]
-
-    with resilient(ask, GO_ON) as stream:
-        assert TEXT == "".join(stream.text)
-    assert [1, 2, 2] == [len(each["messages"]) for each in asked]
-    assert ASKED == asked[0]
 
 
 @pytest.mark.slow

@@ -46,13 +46,7 @@ def _part(body: bytes, end: Any = FIN) -> Sequence[Any]:
 
 
 def _scripts(frames: list[bytes], cuts: list[int], end: Any) -> tuple[list[Sequence[Any]], list[str | None]]:
-    """Return what a relay sends on each connection, where each is cut, and what it is asked behind.
-
-    Args:
-        frames: All events.
-        cuts: How many bytes come on each connection but the last.
-        end: How each is cut.
-    """
+    """Return what a relay sends on each connection, where each is cut, and what it is asked behind."""
     scripts: list[Sequence[Any]] = []
     asked: list[str | None] = [None]
     at = 0

@@ -140,17 +140,6 @@ def test_a_long_wait_that_the_server_asks_for_is_logged_before_it_begins(
     assert stream.message.ending == ("stopped" if said else "failed")
 
 
-@in_each_world
-def test_on_retry_is_told_of_each_further_attempt(world: str) -> None:
-    told: list[Attempt] = []
-    retry = Retry(mode="restart", wait=0, on_retry=told.append)
-    play(world, [WHOLE[:3], WHOLE], retry, text)
-    (attempt,) = told
-
-    assert (attempt.number, attempt.mode, attempt.message.text) == (2, "restart", "Hello wonder")
-    assert isinstance(attempt.error, StreamTruncated)
-
-
 def test_the_opening_of_another_source_is_no_time_of_a_busy_loop() -> None:
     """`metrics.away` has only the seconds in which the program did something else."""
     now, bodies = 0.0, [WHOLE[:1], WHOLE]

@@ -164,18 +164,6 @@ def test_the_next_attempt_is_made_where_a_continuation_does_not_join(world: str)
     assert [0, 1, 2] == sorted(set(played.closed))
 
 
-def test_a_call_in_place_of_the_rest_is_not_handed_out() -> None:
-    """A model that was asked to go on with a text, and calls a tool, has not gone on."""
-    call = (
-        testing.script().tool_call("look", {"at": "it"}, id="c1").finish("tool_calls").chunks("openai-chat")
-    )
-    bodies = [broken(TEXTS["prose"], 50), call]
-    played = play("sync", bodies, ASKED, lambda stream: stream.tool_calls, format="openai-chat")
-
-    assert ([], StreamTruncated) == (played.given, type(played.error))
-    assert TEXTS["prose"][:50] == played.message.text
-
-
 @pytest.mark.few_rows(3)
 @pytest.mark.slow_rows("long")
 @each_text

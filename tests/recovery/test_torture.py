@@ -88,12 +88,7 @@ def whole(body: bytes) -> Recording:
 
 
 class Server:
-    """Gives one body after the other, on a clock of its own.
-
-    Args:
-        bodies: The bodies.
-        outcome: Notes what was opened and closed.
-    """
+    """Gives one body after the other, on a clock of its own."""
 
     def __init__(self, bodies: list[Recording], outcome: Outcome) -> None:
         self._bodies = bodies

@@ -43,14 +43,7 @@ def open_after(*pieces: bytes) -> Loopback:
 
 
 async def begin(kind: str, server: Loopback, stack: AsyncExitStack, **options: Any) -> AsyncStream:
-    """Return a stream that nobody has read yet.
-
-    Args:
-        kind: One of `KINDS`.
-        server: What answers.
-        stack: Closes what is the test's own, such as a client; not the stream.
-        options: What `AsyncStream` takes.
-    """
+    """Return a stream that nobody has read yet."""
     if kind == "aconnect":
         return aconnect(server.url, json={}, **options)
     if kind == "generator":

@@ -54,12 +54,7 @@ PLACES = ("import", "before the head", "head", "between frames", "view", "retry"
 
 
 class Cell:
-    """One exception in one place.
-
-    Args:
-        column: The name of the exception.
-        place: The place that raises it.
-    """
+    """One exception in one place."""
 
     def __init__(self, column: str, place: str) -> None:
         self.column, self.place = column, place

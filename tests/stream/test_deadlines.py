@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import anyio
 import httpx
 import pytest
 
-from tests.stream.async_sources import (
-    END,
-    HEL,
-    HELLO,
-    LO,
-    PATIENCE,
-    Scripted,
-    begin,
-    is_closed,
-    readers,
-    serving,
-)
+from tests.stream.async_sources import END, HEL, HELLO, LO, Scripted, is_closed, serving
 from tests.support.loopback import OPEN, Loopback, until_close
 from tests.support.playing import silent_after
 from tests.support.timing import TooLate, tried_again
@@ -66,31 +55,6 @@ async def test_each_deadline_fires(block: bool, limit: str, body: list[Any], tex
     assert error.partial == stream.message
     assert pytest.approx(0.3, abs=1e-5) == playback.clock()
     assert playback.closed
-
-
-@pytest.mark.slow
-@in_and_out
-@pytest.mark.parametrize("kind", ["aconnect", "generator"])
-@pytest.mark.parametrize("limit, body, text", SILENCES)
-async def test_each_deadline_fires_in_real_time(
-    kind: str, block: bool, limit: str, body: list[Any], text: str
-) -> None:
-    async with AsyncExitStack() as stack:
-        with serving(*body, OPEN) as server:
-            begun = time.monotonic()
-            # A busy machine takes its time to connect, and within the total the text has to come too.
-            seconds = {"first_event": 0.3, "total": 1.0}.get(limit, 0.15)
-            deadlines = Deadlines(**{limit: seconds})
-            stream = await begin(kind, server, stack, deadlines=deadlines)
-            error = await stalled(stream, block)
-
-            assert error.limit == limit
-            assert (error.partial.text, error.partial.ending) == (text, "truncated")
-            assert error.retryable
-            assert stream.message == error.partial
-            assert seconds - 0.01 < time.monotonic() - begun < PATIENCE
-            assert is_closed(server)
-            assert readers() == []
 
 
 # On asyncio both are one, so the quick tests have one of them.

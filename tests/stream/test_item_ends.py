@@ -235,12 +235,6 @@ def test_an_item_comes_with_the_end_of_its_text_in_every_loop(format: str, drive
         check(answer, driver, format=format)
 
 
-@pytest.mark.parametrize("driver", list(DRIVERS)[1:])
-def test_an_item_comes_with_the_end_of_its_text_before_a_call(driver: str) -> None:
-    """Whoever reads: a call whose arguments take long holds no item up."""
-    check(_answers("anthropic")["text, call"], driver)
-
-
 @every_format
 def test_an_item_comes_with_the_end_of_its_text_in_every_chunking(format: str) -> None:
     for name, answer in _answers(format).items():

@@ -119,22 +119,6 @@ def test_a_silence_after_lone_events_is_a_stall_and_never_too_early(run: Run) ->
     assert run(main()) - last[0] >= 0.2
 
 
-@pytest.mark.slow
-@on_both_loops
-def test_a_blocked_loop_is_no_stall(run: Run) -> None:
-    """What arrived meanwhile is read first, although the timer has rung."""
-
-    async def main() -> str:
-        deadlines = Deadlines(idle_bytes=0.1, idle_content=0.1)
-        async with AsyncStream(one_by_one(BODY, end), deadlines=deadlines) as stream:
-            async for event in stream:
-                if isinstance(event, TextDelta) and event.text in PIECES[10:40:10]:
-                    time.sleep(0.25)  # noqa: ASYNC251 - it blocks the loop on purpose
-        return stream.message.text
-
-    assert run(main()) == "".join(PIECES)
-
-
 async def _read_with_wait_for(stream: AsyncStream) -> Any:
     return await asyncio.wait_for(anext(stream), 0.0001)
 

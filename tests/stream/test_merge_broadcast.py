@@ -127,14 +127,7 @@ async def test_a_stream_that_fails_ends_its_readers_too() -> None:
 
 
 def _beside_slow(kind: str, seen: Seen, act: str, **options: Any) -> list[Any]:
-    """Merge two streams, one of which waits for a reader of events that is two behind.
-
-    Args:
-        kind: One of `KINDS`.
-        seen: Takes what the loop gives.
-        act: What the reader does after a while: "reads" on, or "ends".
-        options: What the streams are told.
-    """
+    """Merge two streams, one of which waits for a reader of events that is two behind."""
     given: list[Any] = []
     pause = 0.3
     if kind == "sync":

@@ -156,12 +156,7 @@ class _Reader:
 
 @cache
 def _whole(name: str, *, is_other: bool = False) -> dict[str, Any]:
-    """Return what each reader is given who reads an answer alone, from the start.
-
-    Args:
-        name: The name of the answer.
-        is_other: True for the answer that comes to say something else.
-    """
+    """Return what each reader is given who reads an answer alone, from the start."""
     chunks, found = (_OTHERS if is_other else _ANSWERS)[name], {}
     for reader_name in _readers_of(name):
         reader = _Reader(reader_name, name, Stream(chunks, format="anthropic"))

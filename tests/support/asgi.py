@@ -123,13 +123,7 @@ async def response_to(
     query: str = "",
     **headers: str,
 ) -> Client:
-    """Send a request, and return the client once the response has ended.
-
-    Args:
-        body: The body; what is not bytes is sent as JSON.
-        root: The path at which the application is mounted.
-        headers: Headers beside the usual ones or in their place, with "_" for "-".
-    """
+    """Send a request, and return the client once the response has ended."""
     client = Client(method=method)
     client.scope |= {"path": root + path, "root_path": root, "query_string": query.encode()}
     named = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}

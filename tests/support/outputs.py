@@ -8,10 +8,6 @@ from tokenstream import Stream
 
 
 def output_of(type_: Any, text: str, **options: Any) -> Any:
-    """Return the object that an answer of this text validates as.
-
-    Args:
-        text: The answer's text, in one piece.
-    """
+    """Return the object that an answer of this text validates as."""
     with Stream([text], format="pieces") as stream:
         return stream.result(type_, **options)

@@ -30,12 +30,7 @@ three_worlds = pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])
 
 
 class Playback:
-    """One replay of a recording by one reader, with its clock.
-
-    Args:
-        clock: The clock; None for a new `VirtualClock`.
-        **options: `pace`, `chunking` and `fault`, as for `Recording.stream`.
-    """
+    """One replay of a recording by one reader, with its clock."""
 
     def __init__(
         self, recording: Recording, *, clock: Callable[[], float] | None = None, **options: Any

@@ -17,11 +17,7 @@ from tests.support.timing import PATIENCE
 
 
 class RedisServer(AbstractContextManager["RedisServer"]):
-    """A server on a socket in a folder, which can be killed and started again.
-
-    Args:
-        options: Further configuration, such as `appendonly="yes"`.
-    """
+    """A server on a socket in a folder, which can be killed and started again."""
 
     def __init__(self, folder: Path, **options: str) -> None:
         self.path = str(folder / "redis.sock")

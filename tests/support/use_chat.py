@@ -17,12 +17,7 @@ createRoot(document.getElementById("root")!).render(<Page />);
 
 
 def make_project(folder: Path, npm: Path, backend: str) -> Path:
-    """Write the component and a page with nothing else into a folder with all packages; return the page.
-
-    Args:
-        npm: A folder with the packages that are imported.
-        backend: The address that the component has in place of its own.
-    """
+    """Write the component and a page with nothing else into a folder with all packages; return the page."""
     (folder / "node_modules").mkdir()
     for package in (npm / "node_modules").iterdir():
         (folder / "node_modules" / package.name).symlink_to(package)

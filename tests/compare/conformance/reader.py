@@ -87,11 +87,7 @@ class Attempt:
 
 
 def answer_by(read: Callable[[bytes, Answer], None], **empty: Any) -> Callable[[bytes], Answer]:
-    """Return what gives the answer that `read` fills in, with the error that ended it.
-
-    Args:
-        empty: Fields of an answer of which nothing was read.
-    """
+    """Return what gives the answer that `read` fills in, with the error that ended it."""
 
     def answer_of(body: bytes) -> Answer:
         answer = Answer(**empty)

@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 
 def readers(node_folder: Path | None = None) -> list[Reader]:
-    """Return every reader, whether it can run here or not.
-
-    Args:
-        node_folder: Where packages of npm are installed.
-    """
+    """Return every reader, whether it can run here or not."""
     return [
         *by_us.READERS,
         *by_sse_parsers.READERS,

@@ -10,14 +10,7 @@ USAGE: Payload = {"promptTokenCount": 7, "candidatesTokenCount": 3, "totalTokenC
 
 
 def chunk(*parts: Payload, finish: str | None = None, index: int | None = None, **fields: Any) -> Payload:
-    """Return a chunk with one candidate.
-
-    Args:
-        parts: The candidate's parts.
-        finish: Its finish reason.
-        index: Its index; left out where it is None, as the API leaves out 0.
-        fields: Further fields of the candidate.
-    """
+    """Return a chunk with one candidate."""
     candidate: Payload = {"content": {"parts": list(parts), "role": "model"}, **fields}
     if index is not None:
         candidate["index"] = index

@@ -255,41 +255,19 @@ class Read:
 def read(
     world: str, first: Provider, retry: Callable[[bool], Retry], *, view: str = "text", **options: Any
 ) -> Read:
-    """Ask the first provider, and others as the policy says, and return what was read.
-
-    Args:
-        world: "sync", "asyncio" or "trio".
-        first: The provider of the first request.
-        retry: Returns the policy; gets True for asynchronous clients.
-        view: The view that is read.
-        options: Options of `connect`.
-    """
+    """Ask the first provider, and others as the policy says, and return what was read."""
     is_async = world != "sync"
     asked: dict[str, Any] = {"json": first.payload, "client": first.client(is_async=is_async)}
     return _read(world, first.url, retry(is_async), view, asked | options)
 
 
 def ask(world: str, first: Provider, retry: Retry, **options: Any) -> Read:
-    """Ask a provider by a `Route`, and return the text that was read.
-
-    Args:
-        world: "sync", "asyncio" or "trio".
-        first: The provider.
-        retry: The policy.
-        options: Options of the route.
-    """
+    """Ask a provider by a `Route`, and return the text that was read."""
     return read_route(world, first.route(is_async=world != "sync", **options), retry)
 
 
 def read_route(world: str, route: Route, retry: Retry, *, view: str = "text") -> Read:
-    """Ask by a route, and return what was read.
-
-    Args:
-        world: "sync", "asyncio" or "trio".
-        route: The first route.
-        retry: The policy.
-        view: The view that is read.
-    """
+    """Ask by a route, and return what was read."""
     return _read(world, route, retry, view, {})
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 from pydantic import BaseModel, TypeAdapter
@@ -15,8 +14,7 @@ from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask, rea
 from tests.support.clocks import on
 from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.raised import is_same_error
-from tests.support.timing import PATIENCE
-from tokenstream import Message, Retry, Route, Routes, Usage, aconnect, connect, resilient, testing
+from tokenstream import Message, Retry, Route, Usage, connect, resilient, testing
 from tokenstream.errors import (
     AnswerRejected,
     GuardFailed,
@@ -263,19 +261,6 @@ class TestAnAnswerThatHasToBeGood:
 class TestMoney:
     """`Route(price=…)` and `Retry(most=…)`."""
 
-    def test_the_reports_have_the_costs(self) -> None:
-        first, second = Provider("openai-chat", Behaviour("early_end", 9)), Provider("anthropic")
-
-        with connect(
-            first.route(price=_cents), retry=Retry(attempts=1, routes=[second.route(price=_cents)])
-        ) as stream:
-            stream.final()
-
-        costs: list[Any] = [report.cost for report in stream.attempts]
-        assert stream.attempts[0].usage.basis == "estimated"
-        assert costs == [_cents(stream.attempts[0].usage), pytest.approx(27)]
-        assert stream.cost == sum(costs)
-
     def test_the_requests_of_functions_have_the_prices_of_their_routes(self) -> None:
         """A function has the price of its route also where it is asked first."""
         said = testing.script().text("Hello")
@@ -432,47 +417,6 @@ class TestMoney:
         assert "price= raised LookupError" in str(found.error)
         assert [report.cost for report in found.reports] == [None]
         assert (len(first.requests), first.open) == (1, 0)
-
-
-class TestAHedge:
-    """`Retry(hedge_after=…)` with routes: the second request goes to the next one."""
-
-    def test_is_at_the_next_route(self) -> None:
-        """The provider that brings content first is read, in its own format; the other is closed."""
-        slow, fast = Provider("openai-chat"), Provider("anthropic")
-        stream = _hedged(slow, fast)
-
-        assert [(report.mode, report.route) for report in stream.attempts] == [
-            ("start", "chat.test"),
-            ("hedge", "claude.test"),
-        ]
-        assert stream.message.route == "claude.test"
-        assert stream.message.format == "anthropic"
-
-        assert slow.open == fast.open == 0
-
-    def test_leaves_the_rest_of_the_routes_to_recovery(self) -> None:
-        """An answer that the winner breaks off goes on at the route after it."""
-        slow, fast = Provider("openai-chat"), Provider("anthropic", Behaviour("reset", 9))
-        stream = _hedged(slow, fast, Provider("gemini"))
-
-        assert [report.route for report in stream.attempts] == ["chat.test", "claude.test", "gemini.test"]
-
-
-def _hedged(slow: Provider, *others: Provider) -> Any:
-    """Return a stream of the truth, which the first provider is too slow to tell."""
-    slow.delay = 30
-    routes = Routes(*[other.route(is_async=True) for other in others], hedge_after=0.01)
-    client = slow.client(is_async=True)
-
-    async def ask() -> Any:
-        retry = Retry(routes=routes, wait=0)
-        with anyio.fail_after(PATIENCE):
-            async with aconnect(slow.url, json=slow.payload, client=client, retry=retry) as stream:
-                assert (await stream.final()).text == TRUTH
-        return stream
-
-    return anyio.run(ask)
 
 
 def _any(_: Message) -> bool:

@@ -51,17 +51,7 @@ def race(
     hedge_after: float = HEDGE_AFTER,
     total: float | None = None,
 ) -> Raced:
-    """Let two routes race, which may be asked once each.
-
-    Args:
-        backend: The event loop.
-        seconds: The seconds of each route before the rest of its body.
-        first: The deadlines of the first route.
-        second: The deadlines of the second route.
-        at_once: Number of chunks before that.
-        hedge_after: The seconds after which the second route is asked.
-        total: The deadline of the stream.
-    """
+    """Let two routes race, which may be asked once each."""
     asked: list[str] = []
     formats = {"a": "openai-chat", "b": "anthropic"}
     pauses = dict(zip("ab", seconds, strict=True))
@@ -232,15 +222,7 @@ class TestAfterARace:
 def _ask(
     backend: str, *providers: Provider, attempts: int, seconds: tuple[float, float], others: int = 1
 ) -> tuple[list[tuple[str, str | None]], str]:
-    """Let the first two requests race, and return the mode and the route of each attempt, and the text.
-
-    Args:
-        backend: The event loop.
-        providers: The providers of the routes.
-        attempts: The attempts of the first route.
-        seconds: The seconds before each response of the race; those after it come at once.
-        others: The attempts of each other route.
-    """
+    """Let the first two requests race, and return the mode and the route of each attempt, and the text."""
     pauses = iter(seconds)
     by_host = {httpx.URL(provider.url).host: provider for provider in providers}
 

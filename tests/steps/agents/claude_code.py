@@ -23,13 +23,7 @@ def calls(id: str, name: str = "Bash", **arguments: Any) -> dict[str, Any]:
 
 
 def said(id: str | None, *blocks: Any, parent: str | None = None, **fields: Any) -> dict[str, Any]:
-    """Return the line of a message, or of a part of one.
-
-    Args:
-        id: The message's id; None for a program that gives it none.
-        parent: The call that began the subagent whose message it is.
-        fields: Further fields of the message.
-    """
+    """Return the line of a message, or of a part of one."""
     message = {**({} if id is None else {"id": id}), "role": "assistant", "content": [*blocks], **fields}
     return {"type": "assistant", "message": message, "parent_tool_use_id": parent, **_SESSION}
 

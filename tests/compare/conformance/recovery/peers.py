@@ -14,11 +14,7 @@ if TYPE_CHECKING:
 
 
 def peers(node_folder: Path | None = None) -> list[Peer]:
-    """Return every peer, whether it can run here or not, this library first.
-
-    Args:
-        node_folder: Where packages of npm are installed.
-    """
+    """Return every peer, whether it can run here or not, this library first."""
     return [
         US,
         *by_litellm.PEERS,

@@ -25,11 +25,7 @@ _ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content":
 
 
 def read_in_python(reader: str, bodies: Mapping[str, tuple[ProtocolName, bytes]]) -> dict[str, ClientAnswer]:
-    """Return what an SDK gives for answers that are served over HTTP.
-
-    Args:
-        bodies: The protocol and the bytes of each answer, by a name for it.
-    """
+    """Return what an SDK gives for answers that are served over HTTP."""
     with needed("httpx2").Client() as http, served(bodies) as urls:
         return {name: _read(READERS[reader], http, url) for name, url in urls.items()}
 

@@ -34,9 +34,6 @@ def served(bodies: Mapping[str, tuple[ProtocolName, bytes]]) -> Generator[Mappin
     """Serve the bodies of answers in small pieces, and yield the address of each.
 
     Whatever a client adds to the address, such as `/chat/completions`, the answer is the same.
-
-    Args:
-        bodies: The protocol and the bytes of each answer, by a name for it.
     """
     numbered = [*bodies.values()]
 
