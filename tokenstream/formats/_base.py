@@ -306,16 +306,18 @@ class Format(ErrorKeeper, Resuming, ABC):
     @property
     def lack(self) -> str:
         """The departure of a whole answer that lacks all content, or the calls that its reason tells of."""
-        parts, is_said, kinds = self.parts, False, ""
+        parts, is_said = self.parts, False
         is_empty = not parts.choices
         for choice in parts.choices.values():
             is_empty = is_empty or choice.is_empty
             is_said = is_said or (choice.finish is not None and choice.finish.reason == "tool_calls")
-            kinds += " ".join(choice.kinds)
         if is_empty and not parts.first_part:
             return "answer_empty"
-        has_called = parts.calls_seen or parts.begins_inside or "tool" in kinds or "function" in kinds
-        return "call_missing" if is_said and not has_called else ""
+        if not is_said or parts.calls_seen or parts.begins_inside:
+            return ""
+        # A tool of the provider's, or a call in a form that is carried as it is.
+        kinds = [kind for choice in parts.choices.values() for kind in choice.kinds]
+        return "" if any("tool" in kind or "function" in kind for kind in kinds) else "call_missing"
 
     @property
     def is_amid(self) -> bool:
