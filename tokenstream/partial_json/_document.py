@@ -11,7 +11,7 @@ from tokenstream.partial_json._strict.numbers import MOST_DIGITS, parse_prefix
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
-    from tokenstream.partial_json._events import JSONEvent, JSONKind
+    from tokenstream.partial_json._events import JSONEvents, JSONKind
 
 # The bits of `Allow` in partial-json-parser, repeated here to avoid loading that package.
 STR, NUM, ARR, OBJ, NULL, BOOL = 1, 2, 4, 8, 16, 32
@@ -207,7 +207,7 @@ class Document:
         else:
             container[self.key] = value
 
-    def open(self, container: dict[str, Any] | list[Any], offset: int, out: list[JSONEvent]) -> bool:
+    def open(self, container: dict[str, Any] | list[Any], offset: int, out: JSONEvents) -> bool:
         """Begin an object or array; return False, with an error set, if it is nested too deeply."""
         if len(self.frames) >= self.max_depth:
             self.exceed(
@@ -239,7 +239,7 @@ class Document:
         self.key = 0
         return True
 
-    def close(self, offset: int, out: list[JSONEvent]) -> None:
+    def close(self, offset: int, out: JSONEvents) -> None:
         """Finish the innermost open object or array; `offset` is the position after its bracket."""
         frame: Any = self.frames.pop()
         container = frame.container
@@ -256,7 +256,7 @@ class Document:
         event.offset = offset
         out.append(event)
 
-    def begin_atom(self, kind: JSONKind, offset: int, out: list[JSONEvent]) -> None:
+    def begin_atom(self, kind: JSONKind, offset: int, out: JSONEvents) -> None:
         """Begin an atom, a number or literal, which is not visible yet, in the innermost open container."""
         self.atom_shown = False
         out.append(ValueStart(self.frame, kind, offset, self.key))
@@ -273,12 +273,12 @@ class Document:
         if value is not None:
             self.show_atom(value)
 
-    def end_atom(self, value: object, offset: int, out: list[JSONEvent]) -> None:
+    def end_atom(self, value: object, offset: int, out: JSONEvents) -> None:
         """Finish a number or literal; `offset` is the position after it."""
         self.show_atom(value)
         out.append(ValueDone(self.frame, value, offset, self.key))
 
-    def begin_string(self, offset: int, out: list[JSONEvent], piece: str = "") -> None:
+    def begin_string(self, offset: int, out: JSONEvents, piece: str = "") -> None:
         """Begin a string; `piece` is the part of it that has already been read."""
         frame, key = self.frame, self.key
         out.append(ValueStart(frame, "string", offset, key))
@@ -290,7 +290,7 @@ class Document:
             # The string is shown once it is complete.
             self.string = piece
 
-    def grow_string(self, piece: str, out: list[JSONEvent]) -> None:
+    def grow_string(self, piece: str, out: JSONEvents) -> None:
         """Report a new piece of the open string, and keep it until `write_pieces` adds it to the value."""
         out.append(StringDelta(self.frame, piece, self.key))
         # `pending` is the first piece that waits, `more_pending` has the others.
@@ -299,7 +299,7 @@ class Document:
         else:
             self.pending = piece
 
-    def end_string(self, offset: int, out: list[JSONEvent]) -> None:
+    def end_string(self, offset: int, out: JSONEvents) -> None:
         """End the open string; `offset` is the position after its quote."""
         if self.pending:
             self.write_pieces()

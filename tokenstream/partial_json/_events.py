@@ -209,6 +209,8 @@ class ValueDone(_PlacedEvent):
 
 JSONEvent: TypeAlias = ValueStart | StringDelta | ValueDone
 """All kinds of events, for `match` and `assert_never`; a minor release may add kinds."""
+JSONEvents: TypeAlias = list[JSONEvent]
+"""Events that a reader adds to, in the order of the text."""
 
 
 class Pattern:

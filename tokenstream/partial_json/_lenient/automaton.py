@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.partial_json._document import Document
-    from tokenstream.partial_json._events import JSONEvent
+    from tokenstream.partial_json._events import JSONEvents
     from tokenstream.partial_json._lenient.peek import Atom, QuoteKind
     from tokenstream.partial_json._strict.grammar import ReadStep, Table
 
@@ -163,7 +163,7 @@ class PushdownAutomaton:
     # -- brackets ----------------------------------------------------------------
 
     @register_step
-    def read_between(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def read_between(self, text: str, position: int, out: JSONEvents) -> int:
         """Take the step, a function, that the table `expects` has for the next character.
 
         The result is the position after what the step has read, as for every step. After a closing bracket of
@@ -193,7 +193,7 @@ class PushdownAutomaton:
         self.expects = FIRST_KEY if closer == "}" else FIRST_ELEMENT
         self.inside_step = STEPS["read_between"]
 
-    def close_fitting_container(self, closer: str, position: int, out: list[JSONEvent]) -> None:
+    def close_fitting_container(self, closer: str, position: int, out: JSONEvents) -> None:
         """Close the containers in the one that a mismatched bracket fits; their brackets may still follow."""
         owed_closers = self.owed_closers or 0
         while self.closer_counts[closer] and self.closers[-1][0] != closer:
@@ -201,7 +201,7 @@ class PushdownAutomaton:
             owed_closers += 1
         self.owed_closers = owed_closers
 
-    def close_container(self, offset: int, out: list[JSONEvent]) -> None:
+    def close_container(self, offset: int, out: JSONEvents) -> None:
         """Close the innermost container, but not the document `{}`, which another object may replace."""
         closer = self.closers.pop()
         self.closer_counts[closer[0]] -= 1
@@ -229,7 +229,7 @@ class PushdownAutomaton:
         self.repair_log.note("extra_closer", self.base + position)
         return position + 1
 
-    def finish_empty_object(self, out: list[JSONEvent]) -> None:
+    def finish_empty_object(self, out: JSONEvents) -> None:
         """End the document `{}`, which was not a placeholder."""
         self.document.close(self.empty_end, out)
         self.empty_end = -1
@@ -257,7 +257,7 @@ class PushdownAutomaton:
     @register_after_mismatch
     @under(",", *AFTER)
     @under(";", AFTER_FIELD)
-    def read_comma(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def read_comma(self, text: str, position: int, out: JSONEvents) -> int:
         if text[position] == ";":
             self.repair_log.note("semicolon", self.base + position)
         self.comma_at = self.base + position
@@ -272,7 +272,7 @@ class PushdownAutomaton:
         return position
 
     @under(":", COLON)
-    def read_colon(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def read_colon(self, text: str, position: int, out: JSONEvents) -> int:
         self.expects = VALUE
         return position + 1
 
@@ -296,13 +296,13 @@ class PushdownAutomaton:
 
     # -- values ----------------------------------------------------------------------
 
-    def begin_number(self, position: int, out: list[JSONEvent]) -> None:
+    def begin_number(self, position: int, out: JSONEvents) -> None:
         """Add the event that begins an unfinished or too long number, unless it has been added."""
         if not self.atom_begun:
             self.atom_begun = True
             self.document.begin_atom("number", self.base + position, out)
 
-    def add_atom(self, atom: Atom, position: int, end: int, out: list[JSONEvent]) -> int:
+    def add_atom(self, atom: Atom, position: int, end: int, out: JSONEvents) -> int:
         """Add a whole number or literal; return `end` or, with an error for its exponent, `position`."""
         offset = self.base + position
         document = self.document
@@ -329,7 +329,7 @@ class PushdownAutomaton:
         self.repair_log.note("unfinished_value", self.base + position)
         self.expects = self.place_after_value()
 
-    def open_quoted(self, kind: QuoteKind, position: int, out: list[JSONEvent], *, is_key: bool) -> int:
+    def open_quoted(self, kind: QuoteKind, position: int, out: JSONEvents, *, is_key: bool) -> int:
         self.quoted = QuotedString(kind, self.repair_log)
         self.token_at = self.base + position
         if kind.repair is not None:
@@ -341,7 +341,7 @@ class PushdownAutomaton:
             self.inside_step = STEPS["read_string"]
         return position + 1
 
-    def end_string(self, position: int, out: list[JSONEvent]) -> int:
+    def end_string(self, position: int, out: JSONEvents) -> int:
         """End the string that is being read; return `position`, which is the position after the string."""
         self.document.end_string(self.base + position, out)
         self.inside_step = STEPS["read_between"]

@@ -32,7 +32,7 @@ from tokenstream.partial_json._lenient.quotes import StringContext
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._events import JSONEvent
+    from tokenstream.partial_json._events import JSONEvents
     from tokenstream.partial_json._lenient.reader import LenientReader
 
 # Match the valid JSON that may follow a string. The key is the closing bracket of the container.
@@ -48,17 +48,17 @@ _QUOTES = "".join(quote for quote in OPENING_QUOTES if quote != "`")
 
 
 @under("{", *VALUES)
-def begin_object(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def begin_object(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     return open_container(reader, {}, "}", position, out)
 
 
 @under("[", *VALUES)
-def begin_array(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def begin_array(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     return open_container(reader, [], "]", position, out)
 
 
 @under("(", *VALUES)
-def begin_tuple(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def begin_tuple(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     reader.repair_log.note("tuple", reader.base + position)
     return open_container(reader, [], ")", position, out)
 
@@ -68,7 +68,7 @@ def open_container(
     container: Any,  # noqa: ANN401 - a dict or a list
     closer: str,
     position: int,
-    out: list[JSONEvent],
+    out: JSONEvents,
 ) -> int:
     """Begin an object or array; return the position after its bracket; too deep a one is an error."""
     if reader.document.open(container, reader.base + position, out):
@@ -77,7 +77,7 @@ def open_container(
 
 
 @under("{", FIRST_KEY)
-def skip_doubled_brace(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def skip_doubled_brace(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Skip the second of two opening braces, as in `{{`; return the position after it.
 
     The template of a prompt doubles braces. A third brace is refused.
@@ -93,7 +93,7 @@ def skip_doubled_brace(reader: LenientReader, text: str, position: int, out: lis
 
 @register_after_mismatch
 @under("}])", FIRST_ELEMENT, ELEMENT, *KEYS, *AFTER)
-def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def close_bracket(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Close an object or array; return the position after its closing bracket.
 
     A closing bracket of the wrong kind closes all containers up to the one that it fits; if it
@@ -129,7 +129,7 @@ def ends_grouping_brackets(reader: LenientReader, closer: str) -> bool:
 
 @register_after_mismatch
 @under(("",), *PLACES)
-def end_cut_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def end_cut_document(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Close whatever is open in a document whose end is missing, and record a repair; return `position`.
 
     The text is refused instead if `must_be_closed` is set, or if what was read may also be prose.
@@ -157,7 +157,7 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
 
 
 @under(_QUOTES, *PLACES)
-def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def begin_quoted(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Begin a key or a string at its opening quote; return the position at which to read on.
 
     If a comma is missing before the quote, only that is supplied, and the result is `position`.
@@ -170,7 +170,7 @@ def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSON
 
 
 @under('"', *KEYS)
-def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_plain_key(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Read a whole key at once, if all of it has arrived and it needs no repair; otherwise only begin it.
 
     The result is the position up to which the text was read.
@@ -185,7 +185,7 @@ def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JS
 
 
 @under('"', *VALUES)
-def read_plain_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_plain_string(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Read a whole string at once, if all of it has arrived and it needs no repair; otherwise only begin it.
 
     The result is the position up to which the text was read.
@@ -211,7 +211,7 @@ def read_plain_string(reader: LenientReader, text: str, position: int, out: list
 
 @register_after_mismatch
 @under("`~", *PLACES)
-def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Read the end of the code fence, or begin a string in backticks; return the position to read on at."""
     char = text[position]
     fence = text[position : position + 3]
@@ -231,7 +231,7 @@ def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: li
 
 
 @register_step
-def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_quoted_key(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Continue a key in quotes, from `position` on; return the position up to which the text was read."""
     quoted, pieces = reader.quoted, reader.key_pieces
     if quoted.kind is PLAIN and not reader.text_ended:
@@ -261,7 +261,7 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
 
 
 @under((OTHER,), *KEYS)
-def read_bare_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_bare_key(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Read a key without quotes, a word before a colon; refuse any other; return the position after it."""
     peek = Lookahead(text, position, text_ended=reader.text_ended)
     try:
@@ -289,7 +289,7 @@ def read_bare_key(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 @register_step
-def read_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_string(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Continue a string that is a value; return the position up to which the text was read.
 
     The string ends at its closing quote, or at the end of a text that was cut.

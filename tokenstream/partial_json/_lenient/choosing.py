@@ -14,7 +14,7 @@ from tokenstream.partial_json._strict.reader import make_fed_after_end_error
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.partial_json._events import JSONEvent
+    from tokenstream.partial_json._events import JSONEvents
 
 _REPAIRS_AROUND = frozenset({"leading_text", "trailing_text", "code_fence", "reasoning"})
 """Names of repairs that are made outside of documents."""
@@ -104,7 +104,7 @@ class ChoosingReader:
         """Offset of the chosen document; 0 until it has been chosen."""
         return 0 if self._reader is None else self._chosen_at
 
-    def feed(self, text: str) -> list[JSONEvent]:
+    def feed(self, text: str) -> JSONEvents:
         """Read a piece of the text; return an empty list, because the events come only at the end."""
         if self._document.error is not None:
             return []
@@ -118,7 +118,7 @@ class ChoosingReader:
         self._drop_text()
         return []
 
-    def end(self) -> list[JSONEvent]:
+    def end(self) -> JSONEvents:
         """End the text, and return the events of the chosen document."""
         scanner, document = self._scanner, self._document
         if self._reader is not None or document.error is not None:

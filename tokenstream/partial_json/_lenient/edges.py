@@ -32,7 +32,7 @@ from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._events import JSONEvent
+    from tokenstream.partial_json._events import JSONEvents
     from tokenstream.partial_json._lenient.reader import LenientReader
 
 _ROOT_TOKEN: Any = re.compile(r"[\w.+-]*").match
@@ -52,7 +52,7 @@ def refuse_empty_text(reader: LenientReader, position: int) -> int:
 
 
 @under(_QUOTES, START)
-def begin_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def begin_root_string(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Begin a string in the place of a document: it may be the document, its first key, or prose.
 
     The result is the position at which to read on.
@@ -70,7 +70,7 @@ def begin_root_string(reader: LenientReader, text: str, position: int, out: list
 
 
 @register_step
-def read_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_root_string(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Continue a string outside of any object or array; return the position after what was read.
 
     It may be the whole document, the first key of an object without an opening brace, or prose.
@@ -98,7 +98,7 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
 
 
 @under("-0123456789tfnTFNI", START)
-def read_root_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_root_token(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Read a number or a literal in the place of a document: it is the document, or begins prose.
 
     The result is the position at which to read on.
@@ -125,7 +125,7 @@ def read_root_token(reader: LenientReader, text: str, position: int, out: list[J
 
 
 @register_step
-def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def decide_root(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Decide by the next character if the value without brackets is the document, a key, or prose.
 
     The value is `reader.root_value`: the string, number or literal that was read in the place of a document.
@@ -158,7 +158,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
     return reader.turn_to_prose(position)
 
 
-def begin_object_without_brace(reader: LenientReader, key: str, position: int, out: list[JSONEvent]) -> int:
+def begin_object_without_brace(reader: LenientReader, key: str, position: int, out: JSONEvents) -> int:
     """Begin an object without a brace, at the colon after its first key; return the position after that."""
     reader.repair_log.note("missing_opener", reader.root_at)
     if reader.quoted.kind.repair is not None:
@@ -173,7 +173,7 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
     return position + 1
 
 
-def use_root_value(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
+def use_root_value(reader: LenientReader, position: int, out: JSONEvents) -> int:
     """Treat the string, number or literal just read as the document; return `position` unchanged."""
     value = reader.root_value
     reader.begin_document(reader.root_at)
@@ -190,7 +190,7 @@ def use_root_value(reader: LenientReader, position: int, out: list[JSONEvent]) -
 
 
 @register_step
-def read_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_after_document(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Take the step for the next character after the document; return the position after what was read.
 
     If only the first document is wanted, most of the text after it is skipped.
@@ -210,7 +210,7 @@ def read_after_document(reader: LenientReader, text: str, position: int, out: li
     return read_text_after_document(reader, text, position, out)
 
 
-def skip_text_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def skip_text_after_document(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Skip all text after the document, unless an object replaces a `{}`; return the position after it."""
     if reader.empty_end >= 0:
         # The document is `{}`.
@@ -229,7 +229,7 @@ def has_text_between(reader: LenientReader) -> bool:
     return bool(reader.prose_noted or reader.has_comment_after or has_fence)
 
 
-def read_text_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_text_after_document(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Begin prose after the document, or refuse text that may still belong to the document.
 
     Either way, the result is `position`: no character is read.
@@ -240,9 +240,7 @@ def read_text_after_document(reader: LenientReader, text: str, position: int, ou
 
 
 @under("/#", AFTER_DOCUMENT)
-def begin_comment_after_document(
-    reader: LenientReader, text: str, position: int, out: list[JSONEvent]
-) -> int:
+def begin_comment_after_document(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Begin a comment, or skip other text, such as a heading; return the position after what was read."""
     opener = text[position : position + 2]
     if opener == "/" and not reader.text_ended:
@@ -286,7 +284,7 @@ def is_end_doubtful(reader: LenientReader, char: str) -> bool:
 
 
 @under(("",), AFTER_DOCUMENT)
-def end_text(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def end_text(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     # No object followed the `{}`: it is not a placeholder, but the document itself.
     if reader.empty_end >= 0:
         reader.finish_empty_object(out)
@@ -295,7 +293,7 @@ def end_text(reader: LenientReader, text: str, position: int, out: list[JSONEven
 
 
 @under("}]", AFTER_DOCUMENT)
-def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def skip_extra_closer(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Skip a surplus closing bracket after the document, and return the position after it.
 
     The bracket is refused if the text then has two readings. Prose, once begun, may contain no such
@@ -312,19 +310,19 @@ def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list
 
 
 @under(";", AFTER_DOCUMENT)
-def skip_semicolon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def skip_semicolon(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     reader.repair_log.note("semicolon", reader.base + position)
     return position + 1
 
 
 @under(").!", AFTER_DOCUMENT)
-def skip_punctuation(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def skip_punctuation(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     reader.note_prose(reader.base + position)
     return position + 1
 
 
 @under('"', AFTER_DOCUMENT)
-def read_quote_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_quote_after_document(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Begin prose at a quote if the document's code fence has ended; otherwise, refuse the quote.
 
     Without a fence, the quote may belong to the document. The result is `position`: no character is read.
@@ -346,7 +344,7 @@ def is_fence_end(reader: LenientReader, text: str, position: int) -> bool | None
 
 
 @under("`~", AFTER_DOCUMENT)
-def read_fence_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_fence_after_document(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Read the end of the code fence around the document, and return the position after it.
 
     Any other backtick or tilde begins prose; the result is then `position`.
@@ -362,7 +360,7 @@ def read_fence_after_document(reader: LenientReader, text: str, position: int, o
 
 
 @under(",", AFTER_DOCUMENT)
-def read_comma_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_comma_after_document(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Skip a comma after the document, and return the position after it.
 
     The next step, `read_after_comma`, decides by the text after the comma if the comma is allowed.
@@ -371,7 +369,7 @@ def read_comma_after_document(reader: LenientReader, text: str, position: int, o
 
 
 @register_step
-def read_after_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_after_comma(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Decide about the comma that was skipped after the document; return the position at which to read on.
 
     The comma is accepted, as a repair, if the text ends after it or another document may begin there.

@@ -45,7 +45,7 @@ from tokenstream.partial_json._strict.grammar import under
 from tokenstream.partial_json._strict.numbers import MOST_LENGTH, NUMBER, is_too_long, parse_prefix
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._events import JSONEvent
+    from tokenstream.partial_json._events import JSONEvents
     from tokenstream.partial_json._lenient.reader import LenientReader
 
 _JSON_SPACE: Any = re.compile(r"[ \t\n\r]*").match
@@ -61,13 +61,13 @@ NO_KEY = frozenset(",:{}[]")
 
 @under("`~<", START)
 @under("<", AFTER_DOCUMENT)
-def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def turn_to_prose(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     return reader.turn_to_prose(position)
 
 
 @register_after_mismatch
 @under(WHITE, *PLACES, START, AFTER_DOCUMENT)
-def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def skip_space(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Skip white space, record whether it contains a line break, and return the position after it."""
     if text[position] == " " and text[position + 1 : position + 2] not in WHITE:
         # Usually there is a single space. At the end of the text the slice is "", which is in WHITE.
@@ -80,7 +80,7 @@ def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 
 @under((OTHER,), COLON)
-def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_other(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Skip white space that JSON does not allow, and return the position after it; refuse all else."""
     if is_odd_space(text[position]):
         reader.repair_log.note("odd_space", reader.base + position)
@@ -104,7 +104,7 @@ def is_odd_space(char: str) -> bool:
 
 @register_after_mismatch
 @under("/#", *PLACES)
-def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def begin_comment(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Begin a comment, and return the position after its opener: `//` or `#`.
 
     A character that may begin something else is refused, such as the hash of the value `#fff`.
@@ -133,7 +133,7 @@ def enter_comment(reader: LenientReader, position: int, opener: str) -> int:
 
 
 @register_step
-def skip_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def skip_comment(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Skip a comment up to the end of its line; return the position up to which the text was read."""
     end = _LINE_END(text, position)
     if end is None:
@@ -157,7 +157,7 @@ def end_cut_comment(reader: LenientReader, text: str) -> int:
 
 @under("…", *PLACES)
 @under(".", *KEYS, COLON, *AFTER)
-def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def skip_dots(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Skip dots that stand for omitted values, after a value; return the position after them."""
     # Three dots, or the single character `…`.
     dots = text[position : position + (3 if text[position] == "." else 1)]
@@ -174,13 +174,13 @@ def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEve
 
 
 @under(",", ELEMENT, KEY)
-def skip_extra_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def skip_extra_comma(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     reader.repair_log.note("extra_comma", reader.base + position)
     return position + 1
 
 
 @under("{[", AFTER_ELEMENT)
-def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def supply_comma(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Supply a missing comma if only the next key or element can begin here; else refuse the character.
 
     In both cases, the result is `position`: no character is read.
@@ -201,7 +201,7 @@ def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSON
 
 
 @under((OTHER,), *AFTER)
-def read_word_without_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_word_without_comma(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Supply a missing comma before a word or a number that must be the next item; refuse other text.
 
     For a word or a number, the result is `position`: no character is read.
@@ -215,7 +215,7 @@ def read_word_without_comma(reader: LenientReader, text: str, position: int, out
 
 
 @under((OTHER,), *VALUES)
-def read_token_or_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_token_or_other(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Read a word or a number; leave any other character to `read_other`. Return where to read on."""
     if text[position].isalnum() or text[position] in "_$":
         return read_token(reader, text, position, out)
@@ -223,7 +223,7 @@ def read_token_or_other(reader: LenientReader, text: str, position: int, out: li
 
 
 @under(".", *VALUES)
-def read_token_or_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_token_or_dots(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Read a number such as `.5`, or skip dots; return the position at which to read on.
 
     If the dot is the last character, it is held back until the next character decides.
@@ -236,7 +236,7 @@ def read_token_or_dots(reader: LenientReader, text: str, position: int, out: lis
 
 
 @under("+-", *VALUES)
-def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_token(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Read a number, a literal or a word, once the text after it is known; return where to read on."""
     # The first `scanned_length` characters were matched before, when no more of the token had arrived. One
     # character more than the maximum shows that a token is too long.
@@ -277,13 +277,13 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
     return reader.refuse_two_readings(position)
 
 
-def show_unfinished_number(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> None:
+def show_unfinished_number(reader: LenientReader, token: str, position: int, out: JSONEvents) -> None:
     if reader.document.allow & NUM and NUMBER(token) is not None:
         reader.begin_number(position, out)
         reader.document.show_number(token)
 
 
-def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> int:
+def drop_cut_token(reader: LenientReader, token: str, position: int, out: JSONEvents) -> int:
     """Drop a number or word that was cut by the end of the text; return the position after it.
 
     A number that is already visible is kept as far as it has arrived.
@@ -316,7 +316,7 @@ def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> b
     return char in _ENDS_ATOM or char == reader.prose.fence or SPACES(char).end() > 0
 
 
-def read_word(reader: LenientReader, text: str, position: int, end: int, out: list[JSONEvent]) -> int:
+def read_word(reader: LenientReader, text: str, position: int, end: int, out: JSONEvents) -> int:
     """Read a word without quotes as a string; return `end`, the position after the word.
 
     The word is refused if the text after it might belong to it.

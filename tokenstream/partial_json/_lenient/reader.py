@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.partial_json._document import Document
-    from tokenstream.partial_json._events import JSONEvent
+    from tokenstream.partial_json._events import JSONEvents
     from tokenstream.partial_json._lenient.peek import Atom, QuoteKind
     from tokenstream.partial_json._repairs import RepairName
     from tokenstream.partial_json._strict.grammar import ReadStep
@@ -163,9 +163,9 @@ class LenientReader(PushdownAutomaton):
     def repair_count(self) -> int:
         return len(self.repair_log.made)
 
-    def feed(self, text: str) -> list[JSONEvent]:  # noqa: C901 - what runs for every piece is in one place
+    def feed(self, text: str) -> JSONEvents:  # noqa: C901 - what runs for every piece is in one place
         """Return the events of a piece of the text; pieces may be cut anywhere."""
-        out: list[JSONEvent] = []
+        out: JSONEvents = []
         if self.document.error is not None:
             return out
         if self.is_done:
@@ -199,9 +199,9 @@ class LenientReader(PushdownAutomaton):
         self._read(self.held_back + text if self.held_back else text, out)
         return out
 
-    def end(self) -> list[JSONEvent]:
+    def end(self) -> JSONEvents:
         """End the text: close whatever is open, as a repair; return the last events."""
-        out: list[JSONEvent] = []
+        out: JSONEvents = []
         if not self.is_done and self.document.error is None:
             self.text_ended = True
             self._read(self.held_back, out)
@@ -213,14 +213,14 @@ class LenientReader(PushdownAutomaton):
         self.document.end(self.base)
         return out
 
-    def _read(self, text: str, out: list[JSONEvent]) -> None:
+    def _read(self, text: str, out: JSONEvents) -> None:
         """Read a text; keep its end in `held_back` if more text decides how to read it."""
         position = self.read_on(text, 0, out)
         self.needs_more = False
         self.held_back = text[position:]
         self.base += min(position, len(text))
 
-    def read_on(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def read_on(self, text: str, position: int, out: JSONEvents) -> int:
         """Read a text from a position on, step by step; return the position at which reading stopped."""
         size = len(text)
         repairs = self.repair_log.made
@@ -282,7 +282,7 @@ class LenientReader(PushdownAutomaton):
         self.outside_step = STEPS["decide_root"]
         return position
 
-    def begin_root_string(self, piece: str, out: list[JSONEvent]) -> None:
+    def begin_root_string(self, piece: str, out: JSONEvents) -> None:
         """Begin the document with a piece of a string that is too long for a key, or for prose."""
         self.begin_document(self.root_at)
         self.document.begin_string(self.root_at, out, piece)

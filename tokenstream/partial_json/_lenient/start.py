@@ -23,14 +23,14 @@ from tokenstream.partial_json._lenient.prose import SearchResult
 from tokenstream.partial_json._strict.grammar import under
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._events import JSONEvent
+    from tokenstream.partial_json._events import JSONEvents
     from tokenstream.partial_json._lenient.reader import LenientReader
 
 # -- before the document ----------------------------------------------------------
 
 
 @register_step
-def read_possible_start(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_possible_start(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Read on where a bracket is certain to begin the document; return the position at which to read on.
 
     That is at the start of the text, after the first line of a code fence, and after reasoning.
@@ -55,9 +55,7 @@ def begin_prose(reader: LenientReader, position: int) -> int:
 
 
 @under("/", START)
-def begin_comment_before_document(
-    reader: LenientReader, text: str, position: int, out: list[JSONEvent]
-) -> int:
+def begin_comment_before_document(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Begin a comment before the document, or prose if the slash does not begin a comment.
 
     The result is the position at which to read on.
@@ -71,7 +69,7 @@ def begin_comment_before_document(
 
 
 @register_step
-def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_prose(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Search the prose for a document, a code fence, or reasoning; return the position at which to go on."""
     if position == len(text):
         # The text has ended.
@@ -107,7 +105,7 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 
 @under("[", START)
-def begin_root_array(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def begin_root_array(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Begin an array at `[`, and return the position after the bracket.
 
     A bracket of a link, or of a mark such as [TOOL_CALLS], begins prose; the result is then `position`.
@@ -122,7 +120,7 @@ def begin_root_array(reader: LenientReader, text: str, position: int, out: list[
 
 
 @under("{", START)
-def begin_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def begin_document(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     reader.begin_document(reader.base + position)
     return (begin_object if text[position] == "{" else begin_array)(reader, text, position, out)
 
@@ -131,7 +129,7 @@ def begin_document(reader: LenientReader, text: str, position: int, out: list[JS
 
 
 @under("{[", AFTER_DOCUMENT)
-def read_bracket_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_bracket_after_document(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Decide if a bracket after the document begins another document or is prose; return where to read on.
 
     The text is refused if the bracket is prose, and the finished document may then be prose, too.
@@ -148,7 +146,7 @@ def read_bracket_after_document(reader: LenientReader, text: str, position: int,
     return turn_to_prose(reader, text, position, out)
 
 
-def begin_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def begin_another(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Begin another document, or continue the placeholder `{}`; return the position at which to read on."""
     reader.second_at = reader.base + position
     if is_placeholder(reader, text[position]):
@@ -168,7 +166,7 @@ def is_placeholder(reader: LenientReader, opener: str) -> bool:
 
 
 @register_step
-def read_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+def read_another(reader: LenientReader, text: str, position: int, out: JSONEvents) -> int:
     """Continue a document after the first one; return the position up to which it was read.
 
     Without `reader.choose`, a second document that differs from the first is refused.

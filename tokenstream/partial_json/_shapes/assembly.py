@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from tokenstream.partial_json._shapes.core_schema import CoreSchema
-    from tokenstream.partial_json._shapes.shape import Entries, FoundErrors
+    from tokenstream.partial_json._shapes.shape import Entries, ErrorDetails, FoundErrors
 
     Config: TypeAlias = CoreSchema | None
     # The layers around a structure, from the outside in: validators, and tags for the locations of errors.
@@ -109,7 +109,7 @@ def convert_errors(error: ValidationError, entries: Entries, plain_data: object)
 
     They equal the errors of validating the object or array as a whole.
     """
-    out: list[dict[str, Any] | NestedErrors] = []
+    out: list[ErrorDetails | NestedErrors] = []
     for item in list_errors(error):
         loc = item["loc"]
         entry = entries.get(loc[0]) if loc else None
@@ -148,7 +148,7 @@ def is_assembly_sound() -> bool:
     return isinstance(made, ProbeModel) and vars(made) == {"value": "kept"}
 
 
-def list_errors(error: ValidationError) -> tuple[dict[str, Any], ...]:
+def list_errors(error: ValidationError) -> tuple[ErrorDetails, ...]:
     return tuple({**item} for item in error.errors(include_url=False))
 
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.assembly import LayeredSchema
     from tokenstream.partial_json._shapes.core_schema import CoreSchema, SchemaField
     from tokenstream.partial_json._shapes.pydantic_shapes import PydanticSlots
-    from tokenstream.partial_json._shapes.shape import Entries, ValueStructure
+    from tokenstream.partial_json._shapes.shape import Entries, ErrorDetails, FieldValues, ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import ShowUnit
 
@@ -69,12 +69,12 @@ def make_fields(
     return _FieldsStructure(types, layered, names, cls)
 
 
-def make_defaults(types: PydanticSlots, schema: CoreSchema, config: CoreSchema | None) -> dict[str, Any]:
+def make_defaults(types: PydanticSlots, schema: CoreSchema, config: CoreSchema | None) -> FieldValues:
     """Make an object's defaults, but not those that depend on fields that may not have arrived.
 
     They are made for each object, so that no mutable value is shared.
     """
-    made: dict[str, Any] = {}
+    made: FieldValues = {}
     for name, field in list_fields(schema):
         inner = types.definitions.resolve(field["schema"])
         if inner["type"] == "default" and not inner.get("default_factory_takes_data"):
@@ -168,7 +168,7 @@ class _FieldsStructure(AssembledStructure):
     def find_name(self, key: KeyOrIndex) -> KeyOrIndex:
         return self._names.get(str(key), key)
 
-    def find_defaults(self) -> dict[str, Any]:
+    def find_defaults(self) -> FieldValues:
         return make_defaults(self._types, self._schema, self._config)
 
     def locate(self, key: KeyOrIndex) -> Path:
@@ -256,7 +256,7 @@ class _FieldsStructure(AssembledStructure):
             # In an entry, the locations of errors begin inside the field.
             return InvalidEntry(_drop_first_key(own_errors))
         # For models and dataclasses, the result is a tuple of the fields and the extra data.
-        fields: dict[str, Any] = made if self._schema["type"] == "typed-dict" else made[0]
+        fields: FieldValues = made if self._schema["type"] == "typed-dict" else made[0]
         # A field that the result lacks is read with the whole object, at its end.
         return fields[name] if name in fields else UnreadEntry(text, tried=True)
 
@@ -386,7 +386,7 @@ class _LateSlot(Slot):
     def find_inner_show_unit(self, key: str) -> ShowUnit | None:
         return self._slot.find_inner_show_unit(key)
 
-    def find_defaults(self) -> dict[str, Any] | None:
+    def find_defaults(self) -> FieldValues | None:
         return self._slot.find_defaults()
 
 
@@ -404,7 +404,7 @@ def _use_known_value(field: SchemaField) -> SchemaField:
     return name, {**schema, "schema": value}
 
 
-def _drop_first_key(errors: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+def _drop_first_key(errors: Iterable[ErrorDetails]) -> tuple[ErrorDetails, ...]:
     """Return the errors of a field without the field's own key in their locations."""
     return tuple({**item, "loc": item["loc"][1:]} for item in errors)
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONKind, KeyOrIndex
     from tokenstream.partial_json._shapes.assembly import Config
     from tokenstream.partial_json._shapes.core_schema import Alternative, CoreSchema
-    from tokenstream.partial_json._shapes.shape import Entries, ValueStructure
+    from tokenstream.partial_json._shapes.shape import Entries, FieldValues, ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import ShowUnit
 
@@ -203,7 +203,7 @@ class PydanticSlot(Slot):
             found += [self._types.get_slot(each, config) for each in inner]
         return found
 
-    def find_defaults(self) -> dict[str, Any] | None:
+    def find_defaults(self) -> FieldValues | None:
         if len(self._objects) != 1:
             return None
         return make_defaults(self._types, self._objects[0].schema, self._objects[0].config)

@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 
 Entries: TypeAlias = dict[str | int, Any]
 """The values of an object or array so far, by key: validated values, `InvalidEntry` or `UnreadEntry`."""
-FoundErrors: TypeAlias = "tuple[dict[str, Any] | NestedErrors, ...]"
-"""Errors in the form of pydantic's `ValidationError.errors()`."""
+Slots: TypeAlias = "tuple[Slot, ...]"
+"""Slots of the types that a value may have."""
+FieldValues: TypeAlias = dict[str, Any]
+"""Values by the names of fields."""
+ErrorDetails: TypeAlias = dict[str, Any]
+"""An error in the form of pydantic's `ValidationError.errors()`."""
+FoundErrors: TypeAlias = "tuple[ErrorDetails | NestedErrors, ...]"
 
 
 class NestedErrors(NamedTuple):
@@ -95,9 +100,9 @@ class TypeNames(NamedTuple):
         return alias if uses_alias or alias is None else name
 
 
-def locate_errors(loc: Path, errors: FoundErrors) -> tuple[dict[str, Any], ...]:
+def locate_errors(loc: Path, errors: FoundErrors) -> tuple[ErrorDetails, ...]:
     """Return the errors of a nested value, each with its complete location."""
-    out: list[dict[str, Any]] = []
+    out: list[ErrorDetails] = []
     # A stack, from whose end errors are taken: hence the reversed order.
     waiting = [(loc, error) for error in reversed(errors)]
     while waiting:
@@ -148,7 +153,7 @@ class ValueStructure(ABC):
         """
         return []
 
-    def find_defaults(self) -> dict[str, Any] | None:
+    def find_defaults(self) -> FieldValues | None:
         """Make the defaults of the fields; None if the structure has no fields."""
         return None
 
@@ -239,7 +244,7 @@ class Slot(ABC):
         """
         return None
 
-    def find_defaults(self) -> dict[str, Any] | None:
+    def find_defaults(self) -> FieldValues | None:
         """Make the defaults of the fields of an object; None unless the type allows exactly one class."""
         return None
 

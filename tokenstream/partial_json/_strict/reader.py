@@ -27,7 +27,7 @@ from tokenstream.partial_json._strict.numbers import ACCEPTED
 from tokenstream.partial_json._strict.scalars import ScalarReader
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._events import JSONEvent
+    from tokenstream.partial_json._events import JSONEvents
 
 _SPACE = re.compile(r"[ \t\n\r]*").match
 
@@ -63,9 +63,9 @@ class StrictReader(ScalarReader):
     has_begun = False
     """True if a document has begun that the value does not show yet; never here."""
 
-    def feed(self, text: str) -> list[JSONEvent]:
+    def feed(self, text: str) -> JSONEvents:
         """Return the events of a piece of the document; pieces may be cut anywhere."""
-        out: list[JSONEvent] = []
+        out: JSONEvents = []
         size = len(text)
         position = 0
         if self.state is IN_STRING and (self.incomplete or "\\" in text):
@@ -86,9 +86,9 @@ class StrictReader(ScalarReader):
         self.base += size
         return out
 
-    def feed_string_end(self, text: str, string: str, end: int) -> list[JSONEvent]:
+    def feed_string_end(self, text: str, string: str, end: int) -> JSONEvents:
         """Return the events of a piece in which the open string ends; the caller has decoded the string."""
-        out: list[JSONEvent] = []
+        out: JSONEvents = []
         size = len(text)
         self.incomplete = ""
         self._end_string(string, end, out)
@@ -97,7 +97,7 @@ class StrictReader(ScalarReader):
         self.base += size
         return out
 
-    def _read_parts(self, text: str, out: list[JSONEvent]) -> int:  # noqa: C901 - as for `PartialJSONParser.feed`
+    def _read_parts(self, text: str, out: JSONEvents) -> int:  # noqa: C901 - as for `PartialJSONParser.feed`
         """Read a piece by splitting it at its quotes; return the position up to which it was read.
 
         This is the fast way for usual text. The caller reads the rest token by token: it begins with an
@@ -208,7 +208,7 @@ class StrictReader(ScalarReader):
         self.state = state
         return position
 
-    def read_tokens(self, text: str, position: int, stop: int, out: list[JSONEvent]) -> None:
+    def read_tokens(self, text: str, position: int, stop: int, out: JSONEvents) -> None:
         """Read from `position` up to `stop`, token by token."""
         state = self.state
         while position < stop:
@@ -229,9 +229,9 @@ class StrictReader(ScalarReader):
             state = self.state
         self.state = state
 
-    def end(self) -> list[JSONEvent]:
+    def end(self) -> JSONEvents:
         """End the text, which also ends a number that is the whole document; return the events of that."""
-        out: list[JSONEvent] = []
+        out: JSONEvents = []
         document = self.document
         is_whole_number = self.state is ScalarReader.continue_number and self.progress in ACCEPTED
         if is_whole_number and document.container is None:
@@ -256,20 +256,20 @@ class StrictReader(ScalarReader):
     # -- between values ---------------------------------------------------------
 
     @under("\t\n\r", *BETWEEN)
-    def _skip_space(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def _skip_space(self, text: str, position: int, out: JSONEvents) -> int:
         space: Any = _SPACE(text, position)
         end: int = space.end()
         return end
 
     @under("{", VALUE, FIRST_ELEMENT)
-    def _begin_object(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def _begin_object(self, text: str, position: int, out: JSONEvents) -> int:
         if not self.document.open({}, self.base + position, out):
             return self.stop_reading()
         self.state = FIRST_KEY
         return position + 1
 
     @under("[", VALUE, FIRST_ELEMENT)
-    def _begin_array(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def _begin_array(self, text: str, position: int, out: JSONEvents) -> int:
         if not self.document.open([], self.base + position, out):
             return self.stop_reading()
         self.state = FIRST_ELEMENT
@@ -277,7 +277,7 @@ class StrictReader(ScalarReader):
 
     @under("}", FIRST_KEY, AFTER_FIELD)
     @under("]", FIRST_ELEMENT, AFTER_ELEMENT)
-    def _end_container(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def _end_container(self, text: str, position: int, out: JSONEvents) -> int:
         document = self.document
         document.close(self.base + position + 1, out)
         if document.container.__class__ is dict:

@@ -45,7 +45,7 @@ from tokenstream.partial_json._strict.strings import (
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.partial_json._document import Document
-    from tokenstream.partial_json._events import JSONEvent, JSONKind
+    from tokenstream.partial_json._events import JSONEvents, JSONKind
 
 _LITERALS = {"t": ("true", True, BOOL), "f": ("false", False, BOOL), "n": ("null", None, NULL)}
 _SHORT = 20
@@ -87,7 +87,7 @@ class ScalarReader:
     # -- numbers and literals ----------------------------------------------------
 
     @under("-0123456789", VALUE, FIRST_ELEMENT)
-    def begin_number(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def begin_number(self, text: str, position: int, out: JSONEvents) -> int:
         """Read a number from its first character; return the position after the part that has arrived."""
         start = self.base + position
         # Most numbers are a few digits before a comma; a leading zero is not JSON.
@@ -118,7 +118,7 @@ class ScalarReader:
         self.progress = START
         return self.continue_number(text, position, out)
 
-    def continue_number(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def continue_number(self, text: str, position: int, out: JSONEvents) -> int:
         # `progress` is the state of the number; in the states `ACCEPTED`, the number may end.
         end, self.progress = advance(text, position, self.progress)
         self.incomplete += text[position:end]
@@ -130,7 +130,7 @@ class ScalarReader:
         self.document.show_number(self.incomplete)
         return end if end == len(text) else self.refuse(end, "a digit")
 
-    def end_number(self, end: int, out: list[JSONEvent]) -> int:
+    def end_number(self, end: int, out: JSONEvents) -> int:
         """End a number before the position `end`; return the position at which to read on."""
         value = parse_number(self.incomplete, decimals=self.document.decimals)
         if value is None:
@@ -143,7 +143,7 @@ class ScalarReader:
         return end
 
     @under("tfn", VALUE, FIRST_ELEMENT)
-    def begin_literal(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def begin_literal(self, text: str, position: int, out: JSONEvents) -> int:
         """Read as much of true, false or null as has arrived; return the position after that."""
         word, value, _ = literal = _LITERALS[text[position]]
         start = self.base + position
@@ -157,7 +157,7 @@ class ScalarReader:
         self.progress = 0
         return self.continue_literal(text, position, out)
 
-    def continue_literal(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def continue_literal(self, text: str, position: int, out: JSONEvents) -> int:
         """Continue true, false or null, split between pieces; return the position after its letters."""
         word, value, allow_bit = self.literal
         letters_before = self.progress
@@ -182,7 +182,7 @@ class ScalarReader:
     # so without control characters), up to the closing quote or the end of the text.
 
     @under('"', KEY, FIRST_KEY)
-    def _begin_key(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def _begin_key(self, text: str, position: int, out: JSONEvents) -> int:
         self.state = IN_KEY
         return self.continue_key(text, position + 1)
 
@@ -206,7 +206,7 @@ class ScalarReader:
         return end + 1
 
     @under('"', VALUE, FIRST_ELEMENT)
-    def _begin_string_value(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def _begin_string_value(self, text: str, position: int, out: JSONEvents) -> int:
         """Begin a string that is a value, and read what has arrived of it; return the position after that."""
         start = position + 1
         offset = self.base + position
@@ -231,7 +231,7 @@ class ScalarReader:
         self.document.begin_string(offset, out, piece)
         return end
 
-    def continue_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
+    def continue_string(self, text: str, position: int, out: JSONEvents) -> int:
         """Continue a string that is a value; return the position after its closing quote.
 
         The position is beyond the text, where there is nothing to read, if the text ends before or has an
@@ -249,7 +249,7 @@ class ScalarReader:
         # Without a closing quote, `end` is already the end of the text or beyond it; one more does no harm.
         return end + 1
 
-    def _end_string(self, piece: str, end: int, out: list[JSONEvent]) -> None:
+    def _end_string(self, piece: str, end: int, out: JSONEvents) -> None:
         """End a string with its last piece; `end` is the position after its closing quote."""
         if piece:
             self.document.grow_string(piece, out)
@@ -343,7 +343,7 @@ class ScalarReader:
             document.key = len(container)
             self.state = AFTER_ELEMENT
 
-    def add_whole(self, kind: JSONKind, value: Json, start: int, end: int, out: list[JSONEvent]) -> None:
+    def add_whole(self, kind: JSONKind, value: Json, start: int, end: int, out: JSONEvents) -> None:
         """Add a string, number or literal that has arrived whole."""
         document = self.document
         frame, key = document.frame, document.key

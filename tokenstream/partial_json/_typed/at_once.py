@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tokenstream.partial_json._events import KeyOrIndex
-    from tokenstream.partial_json._shapes.shape import Slot
+    from tokenstream.partial_json._shapes.shape import FieldValues, Slot, Slots
     from tokenstream.partial_json._typed.partial import Partial
 
 _SPACE = " \t\n\r"
@@ -58,7 +58,7 @@ def read_at_once(slot: Slot, text: str, *, max_depth: int) -> object:
     return value if is_nested_at_most(text, max_depth) else MISSING
 
 
-def pick_fields(names: Iterable[str], value: object) -> dict[str, Any]:
+def pick_fields(names: Iterable[str], value: object) -> FieldValues:
     return {name: found for name in names if (found := get_member(value, name)) is not MISSING}
 
 
@@ -160,7 +160,7 @@ class DraftMapping(Mapping[Any, Any]):
         return dict, (list(self.items()),)
 
 
-def as_draft(value: Any, slots: tuple[Slot, ...] | None, make: type[Partial[Any]]) -> Any:  # noqa: ANN401 - any value
+def as_draft(value: Any, slots: Slots | None, make: type[Partial[Any]]) -> Any:  # noqa: ANN401 - any value
     """Return a value of a draft in which every object has `get`: a finished one is a complete draft.
 
     Args:

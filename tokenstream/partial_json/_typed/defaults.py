@@ -11,7 +11,7 @@ from tokenstream.partial_json._typed.views import FieldLog, GrowingObject
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tokenstream.partial_json._shapes.shape import Slot
+    from tokenstream.partial_json._shapes.shape import FieldValues, Slot
     from tokenstream.partial_json._typed.open import OpenContainer
 
 
@@ -26,7 +26,7 @@ class DefaultsFiller:
 
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
-        self._first_defaults: dict[str, Any] | None = None
+        self._first_defaults: FieldValues | None = None
         """The defaults of the outermost object, which are shown even before the object begins."""
 
     @property

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.partial_json._events import KeyOrIndex
-    from tokenstream.partial_json._shapes.shape import ValueStructure
+    from tokenstream.partial_json._shapes.shape import FieldValues, ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._typed.state import SnapshotState
 
@@ -194,7 +194,7 @@ def _dump_finished(log: FieldLog, position: int, by_alias: ByAlias) -> str | Non
     # Positions of plain data, which the structure has not read, and so cannot write.
     plain_positions = log.plain_positions or ()
 
-    def collect_before() -> dict[str, Any]:
+    def collect_before() -> FieldValues:
         """Return the values of the fields up to `position`, by name, without fields of plain data.
 
         If the class has serializer methods, they are called on an object made of these values.
@@ -293,9 +293,8 @@ def dump_data(value: object, by_alias: ByAlias) -> Json:
     return json.loads(write_plain_json(view, by_alias))
 
 
-def _dump_object_data(view: GrowingObject, type_names: TypeNames, by_alias: ByAlias) -> dict[str, Any]:
-    """Return an object as plain data."""
-    data: dict[str, Any] = {}
+def _dump_object_data(view: GrowingObject, type_names: TypeNames, by_alias: ByAlias) -> FieldValues:
+    data: FieldValues = {}
     cache = _get_cache(view.log, by_alias).data
     for name in view:
         key = type_names.find_key(name, by_alias)

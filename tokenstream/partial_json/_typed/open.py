@@ -11,7 +11,7 @@ from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, Growin
 
 if TYPE_CHECKING:
     from tokenstream.partial_json._events import KeyOrIndex, Path, ValueStart
-    from tokenstream.partial_json._shapes.shape import Entries
+    from tokenstream.partial_json._shapes.shape import Entries, FieldValues
     from tokenstream.partial_json._show import ShowUnit
     from tokenstream.partial_json._typed.state import FaultLink
 
@@ -100,7 +100,7 @@ class OpenContainer:
         self.values = ValueLog(structure)
         self.unvalidated: set[int] = set()
         """Indexes of elements that have not been validated yet."""
-        self.fillers: dict[str, Any] | None = None
+        self.fillers: FieldValues | None = None
         """Maps fields that have not arrived to the values to show for them; None if there are none."""
 
     def find_child(self, key: KeyOrIndex) -> tuple[Slot, KeyOrIndex | None]:

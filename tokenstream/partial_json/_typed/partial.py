@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.partial_json._events import KeyOrIndex, Path
     from tokenstream.partial_json._repairs import Repair
-    from tokenstream.partial_json._shapes.shape import TypeNames
+    from tokenstream.partial_json._shapes.shape import ErrorDetails, TypeNames
     from tokenstream.partial_json._typed.paths import RecordedPath
 
 T_co = TypeVar("T_co", covariant=True)
@@ -113,7 +113,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         """Validation errors of finished values, in the form of `ValidationError.errors()`."""
         # From the newest to the oldest that was found in this object; a link without errors cancels the
         # older errors of its value.
-        newest_first: list[tuple[dict[str, Any], ...]] = []
+        newest_first: list[tuple[ErrorDetails, ...]] = []
         cancelled: set[Path] = set()
         fault = self._state.faults
         while fault is not None and fault is not self._state.faults_before:
@@ -292,7 +292,6 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return self._type_names, None if self._get_growing() is MISSING else self._get_growing()
 
     def _make_error(self) -> OutputInvalid | OutputIncomplete:
-        """Return the error that `final` raises."""
         error, errors, text = self._state.error, self.errors, self._get_text()
         if isinstance(error, InvalidJSON):
             return InvalidJSON(error.message, text=text, offset=error.offset, errors=errors, best=self)
@@ -409,7 +408,6 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return self._make_key() == other._make_key()
 
     def _make_key(self) -> tuple[Any, ...]:
-        """Return the values that are the same in two equal snapshots."""
         fields = None if self._members is None else [(name, self._find(name)) for name in self._members]
         return self._type_names.title, self.complete, fields, resolve(self._whole), self.errors
 

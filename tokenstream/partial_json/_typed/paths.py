@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream.partial_json._events import KeyOrIndex, Path
-    from tokenstream.partial_json._shapes.shape import Slot, TypeNames
+    from tokenstream.partial_json._shapes.shape import Slot, Slots, TypeNames
     from tokenstream.partial_json._typed.partial import Partial
 
 _FIELD_SETS = ("__pydantic_fields__", "__dataclass_fields__", "_fields")
@@ -93,9 +93,7 @@ def is_final_at(value: object, key: KeyOrIndex) -> bool:
     return isinstance(value, GrowingArray) and value.is_final(key)
 
 
-def is_as_typed(
-    holder: object, key: KeyOrIndex | None, value: object, slots: tuple[Slot, ...] | None
-) -> bool:
+def is_as_typed(holder: object, key: KeyOrIndex | None, value: object, slots: Slots | None) -> bool:
     """Return True if a value in a snapshot has its annotated type, or is an unfinished value of that type."""
     if value is MISSING or slots is None:
         return value is not MISSING
@@ -146,9 +144,9 @@ def list_names(value: object) -> list[str] | None:
     return None if found == [None] * 3 else [*chain.from_iterable(filter(None, found))]
 
 
-def find_slots_at(slot: Slot | None, path: Iterable[KeyOrIndex]) -> tuple[Slot, ...] | None:
+def find_slots_at(slot: Slot | None, path: Iterable[KeyOrIndex]) -> Slots | None:
     """Return the slots of the types that the value at a path may have; None if they are unknown."""
-    slots: tuple[Slot, ...] | None = None if slot is None else (slot,)
+    slots: Slots | None = None if slot is None else (slot,)
     for key in path:
         # Fields are attributes, or items of a TypedDict.
         slots = _find_slots(slots, key, attribute=True) or _find_slots(slots, key, attribute=False) or None
@@ -196,7 +194,7 @@ class RecordedPath(NamedTuple):
 
     keys: Path
     """Names of fields, keys and indexes, outermost first."""
-    slots: tuple[Slot, ...] | None
+    slots: Slots | None
     """Slots of the types that the value may have; None if they are unknown."""
 
 
@@ -204,7 +202,7 @@ class _Trail(NamedTuple):
     """The path from a function's argument, as in `lambda r: r.title`, to the value of a `_Recorder`."""
 
     keys: Path
-    slots: tuple[Slot, ...] | None
+    slots: Slots | None
     """Slots of the types that the value may have; None if they are unknown."""
     source_text: str
     """The path as the function's code has it, for messages."""
@@ -305,7 +303,6 @@ def _refuse(recorder: _Recorder, what: str) -> NoReturn:
 
 
 def _extend(recorder: _Recorder, key: KeyOrIndex, *, attribute: bool) -> _Recorder:
-    """Return a recorder of the path with one more step."""
     keys, slots, source_text, tested = _get_trail(recorder)
     source_text = f"{source_text}.{key}" if attribute else f"{source_text}[{key!r}]"
     if attribute and key == "root" and slots is not None and any(slot.is_root() for slot in slots):
@@ -319,9 +316,7 @@ def _extend(recorder: _Recorder, key: KeyOrIndex, *, attribute: bool) -> _Record
     return _Recorder(_Trail((*keys, key), inner, source_text, tested))
 
 
-def _find_slots(
-    slots: tuple[Slot, ...] | None, key: KeyOrIndex, *, attribute: bool
-) -> tuple[Slot, ...] | None:
+def _find_slots(slots: Slots | None, key: KeyOrIndex, *, attribute: bool) -> Slots | None:
     """Return the slots of the types that the value after one more step of a path may have.
 
     A slot reads the values of one type. The result is () if no value can be there, and None if the slots
@@ -336,7 +331,7 @@ def _find_slots(
     return None if slots is None else tuple(inner_slots)
 
 
-def _describe_fields(slots: tuple[Slot, ...], key: KeyOrIndex, *, attribute: bool) -> str:
+def _describe_fields(slots: Slots, key: KeyOrIndex, *, attribute: bool) -> str:
     """Return the part of an error message that says which fields a type has, instead of the one requested."""
     all_type_names = [slot.type_names for slot in slots if slot.type_names is not None]
     names = [name for type_names in all_type_names for name in type_names.field_names or ()]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.text_log import TextLog
     from tokenstream.errors import InvalidJSON, LimitExceeded
-    from tokenstream.partial_json._events import JSONEvent, ValueStart
+    from tokenstream.partial_json._events import JSONEvents, ValueStart
     from tokenstream.partial_json._parser import OutputParser
     from tokenstream.partial_json._shapes.shape import FoundErrors, Slot, ValueStructure
     from tokenstream.partial_json._show import Cutter, ShowUnit
@@ -182,7 +182,7 @@ class ValueTree:
 
     # -- events -------------------------------------------------------------------
 
-    def feed(self, events: list[JSONEvent]) -> bool:
+    def feed(self, events: JSONEvents) -> bool:
         """Update the values by the events of a piece; return True if something visible has changed."""
         changed = False
         for event in events:
