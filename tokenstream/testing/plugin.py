@@ -123,15 +123,17 @@ def _is_compared(left: object, right: object) -> bool:
     return contains_answers(left) and contains_answers(right)
 
 
-def _record_source(source: Callable[[], object], path: Path, **options: object) -> None:
+def _record_source(source: Callable[[], object], path: Path, **options: Any) -> None:  # noqa: ANN401 - those of `record`
     """Read a live stream to its end and write the recording to a file.
 
     If the stream fails, an existing file stays unchanged.
     """
+    from tokenstream.testing._record.record import record
+
     # Several processes may run the tests and record the same stream at once.
     temporary = path.with_name(f"new-{os.getpid()}-{path.name}")
     try:
-        _read_to_end(source, partial(_start_recording, path=temporary, **options))
+        _read_to_end(source, partial(record, path=temporary, overwrite=True, **options))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -158,13 +160,6 @@ async def _read_to_end_async(source: Callable[[], object], start_recording: Call
     replacement = start_recording(await opened if inspect.isawaitable(opened) else opened)
     async with replacement if isinstance(replacement, AsyncStream) else AsyncStream(replacement) as stream:
         await stream.final()
-
-
-def _start_recording(opened: object, *, path: Path, **options: Any) -> object:  # noqa: ANN401 - what the source is, or stands for
-    """Begin to record an opened source; return the object to read in its place."""
-    from tokenstream.testing._record.record import record
-
-    return record(opened, path, overwrite=True, **options)
 
 
 def _find_recording(request: pytest.FixtureRequest) -> Recording:

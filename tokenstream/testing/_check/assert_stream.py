@@ -7,7 +7,7 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from tokenstream._basics.error_marks import message_of
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
@@ -18,7 +18,6 @@ from tokenstream.testing._recordings.replay import Playback, Seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from types import TracebackType
     from typing import Self, Unpack
 
     from tokenstream.stream import AsyncStream, Stream
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.replay import Chunking
 
 ResultT = TypeVar("ResultT")
+Allowed: TypeAlias = type[Exception] | tuple[type[Exception], ...]
+"""Exceptions that a handler may raise: one class, or several."""
 
 _ALLOWED_ERRORS: tuple[type[Exception], ...] = (StreamError, OutputIncomplete)
 _MAX_BYTEWISE = 64 * 1024
@@ -43,7 +44,7 @@ def assert_stream(
     handler: Callable[[Stream], ResultT],
     recording: Playable,
     *,
-    allow: type[Exception] | tuple[type[Exception], ...] = ...,
+    allow: Allowed = ...,
     chunkings: Iterable[Chunking] | Chunking | None = ...,
     cuts: int = ...,
     backends: str | Sequence[str] = ...,
@@ -54,7 +55,7 @@ def assert_stream(
     handler: Callable[[AsyncStream], Awaitable[ResultT]],
     recording: Playable,
     *,
-    allow: type[Exception] | tuple[type[Exception], ...] = ...,
+    allow: Allowed = ...,
     chunkings: Iterable[Chunking] | Chunking | None = ...,
     cuts: int = ...,
     backends: str | Sequence[str] = ...,
@@ -64,7 +65,7 @@ def assert_stream(
     handler: Callable[[Any], Any],
     recording: Playable,
     *,
-    allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED_ERRORS,
+    allow: Allowed = _ALLOWED_ERRORS,
     chunkings: Iterable[Chunking] | Chunking | None = None,
     cuts: int = _MAX_CUTS,
     backends: str | Sequence[str] = "asyncio",
@@ -124,7 +125,7 @@ async def aassert_stream(
     handler: Callable[[AsyncStream], Awaitable[ResultT]],
     recording: Playable,
     *,
-    allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED_ERRORS,
+    allow: Allowed = _ALLOWED_ERRORS,
     chunkings: Iterable[Chunking] | Chunking | None = None,
     cuts: int = _MAX_CUTS,
     **options: Unpack[StreamOptions],
@@ -183,9 +184,7 @@ async def _call_async(
 class _HandlerCall:
     """One call of the handler: its stream, and its result or error."""
 
-    def __init__(
-        self, allow: type[Exception] | tuple[type[Exception], ...], replay_arguments: str, playback: Playback
-    ):
+    def __init__(self, allow: Allowed, replay_arguments: str, playback: Playback):
         self.playback = playback
         self.value: Any = None
         self.value_copy: Any = None
@@ -198,9 +197,7 @@ class _HandlerCall:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         """Store an allowed exception; report any other, or a stream that was left open, as a failure.
 
         Interruptions and cancellations are raised as they are, and so is the handler's own exception
@@ -277,11 +274,7 @@ class _Trials(Generic[ResultT]):
     """Plans the calls of one handler, each with another replay of a recording, and checks their results."""
 
     def __init__(
-        self,
-        recording: Recording,
-        allow: type[Exception] | tuple[type[Exception], ...],
-        chunkings: Iterable[Chunking] | Chunking | None,
-        cuts: int,
+        self, recording: Recording, allow: Allowed, chunkings: Iterable[Chunking] | Chunking | None, cuts: int
     ) -> None:
         self._recording = recording
         self._allow = allow

@@ -23,7 +23,6 @@ from tokenstream.testing._recordings.replay import Playback
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-    from types import TracebackType
     from typing import Self, Unpack
 
     from tokenstream._basics.loose import JsonObject
@@ -69,9 +68,7 @@ class CrashWatch:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         """Store an exception as `crash`, and suppress it; an interruption such as Ctrl-C is raised."""
         if isinstance(error, Exception):
             self.crash = error
@@ -230,7 +227,6 @@ def make_unknown_frame(frame: AnyFrame) -> AnyFrame:
 
 
 def _list_paths(value: object, path: Path = ()) -> list[Path]:
-    """Return the paths of all values inside a payload, at any depth."""
     items: list[tuple[str | int, object]] = []
     if isinstance(value, dict):
         items += cast("dict[str, object]", value).items()

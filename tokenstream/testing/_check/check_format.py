@@ -333,7 +333,6 @@ def _write_report(rule: Check, violations: list[tuple[Case, Violation]]) -> str:
 def _pair_up(
     recordings: Iterable[Playable | tuple[Playable, Expectation]] | Playable,
 ) -> Iterable[tuple[Recording, Expectation | None]]:
-    """Yield each recording with its expected message, or None."""
     if isinstance(recordings, Recording | Script | str | os.PathLike):
         recordings = [recordings]
     for each in recordings:

@@ -233,7 +233,6 @@ def gzipped(recording: Recording) -> Recording:
 
 
 def _make_close_frame(code: int | None, reason: str) -> tuple[int, str] | None:
-    """Return the content of a closing frame; None for no frame."""
     if code is None:
         if reason:
             raise MisuseError("a reason is sent with a code: pass code=, too")
@@ -335,7 +334,6 @@ def connection_limit(recording: Recording, *, event: int = 0) -> Recording:
 
 
 def _require_format(recording: Recording, formats: tuple[str, ...]) -> None:
-    """Raise `MisuseError` if a recording is in none of some formats."""
     if recording.format not in formats:
         raise MisuseError(
             f"{recording.name!r} is in the format {recording.format}: this fault exists only in "

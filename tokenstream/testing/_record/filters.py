@@ -55,8 +55,6 @@ def apply_replacements(
 
 
 def _apply_one(recording: Recording, pattern: re.Pattern[bytes], text: bytes) -> Recording:
-    """Return a recording with all matches of one pattern replaced."""
-
     def replace_in_head(value: str) -> str:
         new_value = pattern.sub(text, value.encode("utf-8", "surrogateescape"))
         return new_value.decode("utf-8", "surrogateescape")

@@ -130,7 +130,8 @@ def stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., An
 def note_loop(source: object, notes: Notes) -> object:
     """Return an object that behaves like an iterable, and adds the bytes that it yields to `notes`."""
     name, is_response = class_name_of(source), _is_other_response(source)
-    if _is_complete(source) and not is_response:
+    is_complete = is_file(source) or isinstance(source, bytes | bytearray | memoryview | str | PurePath)
+    if is_complete and not is_response:
         raise MisuseError(
             f"{name} is complete already: Recording.load(path) reads a file, and "
             "Recording.of([body]).save(path) writes a recording; an answer is recorded from connect(url, …)"
@@ -152,11 +153,6 @@ def _is_other_response(source: object) -> bool:
     stream = boto3_stream_of(source)
     is_of = (is_requests, is_urllib3, is_http_client, is_aiohttp)
     return hasattr(stream, "_raw_stream") or any(is_response(stream) for is_response in is_of)
-
-
-def _is_complete(source: object) -> bool:
-    """Return True if a source is the whole body itself, or a file."""
-    return is_file(source) or isinstance(source, bytes | bytearray | memoryview | str | PurePath)
 
 
 class _NotedSource(WatchedStream[Any]):

@@ -84,7 +84,11 @@ class RecordingInvalid(MisuseError, ValueError):
 def encode_recording(recording: Recording) -> bytes:
     lines = [f"{_FORMAT_NAME.decode()} {_VERSION}", *_head_lines(recording), ""]
     for at, data in recording.arrivals:
-        lines.append(f"@ {_write_seconds(at)}")
+        if not 0 <= at < math.inf:
+            raise MisuseError(
+                f"a chunk that comes at {at} cannot be saved: its time is a number of seconds from 0"
+            )
+        lines.append(f"@ {at:.6f}".rstrip("0").rstrip("."))
         lines += _chunk_lines(data)
     return "\n".join([*lines, ""]).encode()
 
@@ -108,7 +112,6 @@ def _head_lines(recording: Recording) -> Iterator[str]:
 
 
 def _ending_lines(recording: Recording) -> Iterator[str]:
-    """Yield the lines of the head that say how the recording ends."""
     if recording.breaks is not None:
         yield f"ended: {recording.breaks}"
     if recording.close_frame is not None:
@@ -125,15 +128,6 @@ def _head_line(name: str, value: str) -> str:
     if value[:1].isspace() or _NEEDS_ESCAPE.search(value):
         return f"{name}:~ {_escape_text(value)}"
     return f"{name}: {value}" if value else f"{name}:"
-
-
-def _write_seconds(at: float) -> str:
-    """Return a time as text, without zeros at the end; raise `MisuseError` if it is negative or infinite."""
-    if not 0 <= at < math.inf:
-        raise MisuseError(
-            f"a chunk that comes at {at} cannot be saved: its time is a number of seconds from 0"
-        )
-    return f"{at:.6f}".rstrip("0").rstrip(".")
 
 
 def _chunk_lines(data: bytes) -> Iterator[str]:
@@ -307,8 +301,6 @@ def _parse_close_frame(value: str) -> tuple[int, str]:
 
 
 def _number_parser(pattern: re.Pattern[str], expected: str) -> Callable[[str], int]:
-    """Return a parser for a field whose value is a number."""
-
     def parse_number(value: str) -> int:
         if not pattern.fullmatch(value):
             raise _InvalidLine(expected)
@@ -342,7 +334,6 @@ _FIELDS: dict[bytes, tuple[str, Callable[[str], Any]]] = {
 
 
 def _parse_time(line: bytes) -> float:
-    """Return the time in the first line of a chunk."""
     match = _CHUNK_LINE.fullmatch(line)
     if match is None:
         raise _InvalidLine(

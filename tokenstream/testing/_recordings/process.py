@@ -155,7 +155,6 @@ class _RawOutput(io.RawIOBase):
         return size
 
     def _receive(self) -> bytes | None:
-        """Wait for the next chunk; return None at the end."""
         try:
             return next(self._chunks, None)
         except ConnectionAbortedError:

@@ -191,7 +191,6 @@ def serve(
 
 
 def _reply_of(recording: Recording) -> Reply:
-    """Return a recording as a reply for the server."""
     headers = headers_of(recording)
     times = [0.0, *[at for at, _ in recording.arrivals]]
     return Reply(

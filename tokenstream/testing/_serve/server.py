@@ -193,7 +193,6 @@ class Listener(socketserver.TCPServer):
         thread.start()
 
     def _serve_connection(self, connection: socket.socket, client_address: tuple[str, int]) -> None:
-        """Serve a connection until it ends, in its own thread."""
         if self._tls is not None:
             with self._lock:
                 thread = self._open_connections.pop(connection)
@@ -305,7 +304,6 @@ class _ServedConnection(BaseHTTPRequestHandler):
     # -- in ----------------------------------------------------------------
 
     def _read_body(self) -> bytes | Reply:
-        """Return the request's body, or the reply that refuses it."""
         try:
             if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
                 return self._read_chunks()
@@ -341,7 +339,6 @@ class _ServedConnection(BaseHTTPRequestHandler):
     # -- out ---------------------------------------------------------------
 
     def _send(self, reply: Reply, exchange: Exchange, number: int) -> None:
-        """Send the head and the body of a reply."""
         has_no_body = self.command == "HEAD" or reply.status in _STATUSES_WITHOUT_BODY
         chunked = not has_no_body and self.request_version != "HTTP/1.0"
         if not has_no_body and not chunked:
@@ -374,7 +371,6 @@ class _ServedConnection(BaseHTTPRequestHandler):
         return False
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
-        """Send the status line and the headers of a reply."""
         headers = {"content-type": reply.content_type, "cache-control": "no-cache"}
         # Anthropic calls this header request-id; all other providers call it x-request-id.
         headers["request-id"] = headers["x-request-id"] = f"req_{number:016d}"

@@ -206,7 +206,6 @@ class WebSocketExchange:
                 self._session.receive(message, time.monotonic())
 
     def _write(self) -> None:
-        """Send the bytes that the protocol has prepared."""
         # The timeout that `_listen` has set is only for reads.
         self._connection.settimeout(None)
         for data in self._protocol.data_to_send():

@@ -10,7 +10,8 @@ from tokenstream.testing._faults.transport import CONNECTION_LIMITS
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:
-    from tokenstream.testing._serve.sessions.session import PlayedAnswer, SessionPayload
+    from tokenstream._basics.loose import JsonObject
+    from tokenstream.testing._serve.sessions.session import PlayedAnswer
 
 _LIMIT_CODE, _LIMIT_MESSAGE = CONNECTION_LIMITS["openai-responses"]
 _ENDS = {"response.completed", "response.incomplete", "response.failed", "response.cancelled", "error"}
@@ -31,7 +32,7 @@ class ResponsesSession(ServedSession):
 
     def __init__(self, *args: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(*args)
-        self.cached: dict[str, list[SessionPayload]] = {}
+        self.cached: dict[str, list[JsonObject]] = {}
         """The conversation up to each response of this connection, by its id."""
         self._lanes: set[str] = set()
         """The values of `stream_id` so far."""
@@ -40,7 +41,7 @@ class ResponsesSession(ServedSession):
 
     # -- what the client sends ---------------------------------------------
 
-    def handle(self, request: SessionPayload) -> None:
+    def handle(self, request: JsonObject) -> None:
         kind = request.get("type")
         if kind == "response.create":
             if self._may_use_lane(request):
@@ -54,7 +55,7 @@ class ResponsesSession(ServedSession):
             message = f"Invalid value: '{kind}'. Supported values are: {supported}."
             self.refuse(message, code="invalid_value", param="type", request=request)
 
-    def _may_use_lane(self, request: SessionPayload) -> bool:
+    def _may_use_lane(self, request: JsonObject) -> bool:
         """Return True if the `stream_id` of a request is valid; otherwise refuse the request."""
         lane = request.get("stream_id")
         if lane is None:
@@ -70,7 +71,7 @@ class ResponsesSession(ServedSession):
         self._lanes.add(lane)
         return True
 
-    def may_begin(self, request: SessionPayload) -> bool:
+    def may_begin(self, request: JsonObject) -> bool:
         """Return True if a response can be created; a warm-up gets its empty response here."""
         parent = request.get("previous_response_id")
         if self._is_expired:
@@ -88,10 +89,9 @@ class ResponsesSession(ServedSession):
             return False
         return True
 
-    def _warm_up(self, request: SessionPayload) -> None:
-        """Create a response without any output."""
+    def _warm_up(self, request: JsonObject) -> None:
         id = self.store.make_id("resp_warm")
-        response: SessionPayload = {
+        response: JsonObject = {
             "id": id,
             "object": "response",
             "created_at": 0,
@@ -105,7 +105,7 @@ class ResponsesSession(ServedSession):
             self.send(_with_lane(event, request))
         self._keep(id, request, [])
 
-    def _cancel(self, request: SessionPayload) -> None:
+    def _cancel(self, request: JsonObject) -> None:
         """End the current response, which is then neither complete nor continued by another one."""
         turn = self.find_turn(request.get("response_id"), text_of(request, "stream_id") or "")
         if turn is None:
@@ -115,7 +115,7 @@ class ResponsesSession(ServedSession):
         response = {**begun, "status": "cancelled", "output": turn.output}
         self.cancel(turn, _with_lane({"type": "response.cancelled", "response": response}, turn.asked))
 
-    def _steer(self, request: SessionPayload) -> None:
+    def _steer(self, request: JsonObject) -> None:
         """End a response where it is, and follow it with the next answer; refuse what comes too late."""
         target, lane = request.get("previous_response_id"), text_of(request, "stream_id") or ""
         turn = self.find_turn(target, lane)
@@ -138,19 +138,19 @@ class ResponsesSession(ServedSession):
         ending = {"type": "response.incomplete", "response": {**turn.response, **details}}
         self.cancel(turn, _with_lane(ending, turn.asked))
 
-    def refuse(self, message: str, *, code: str, request: SessionPayload, **details: str) -> None:
+    def refuse(self, message: str, *, code: str, request: JsonObject, **details: str) -> None:
         """Send an error; the connection stays open."""
         error = {"type": "invalid_request_error", "code": code, "message": message, **details}
         self.send(_with_lane({"type": "error", "status": 400, "error": error}, request))
 
-    def refuse_answer(self, status: int, error: SessionPayload, asked: SessionPayload) -> None:
+    def refuse_answer(self, status: int, error: JsonObject, asked: JsonObject) -> None:
         """Send an error in place of a response; the response that was to be continued leaves the cache."""
         self.cached.pop(str(asked.get("previous_response_id")), None)
         self.send(_with_lane({"type": "error", "status": status, "error": error}, asked))
 
     # -- what an answer says -----------------------------------------------
 
-    def edit(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
+    def edit(self, turn: PlayedAnswer, message: JsonObject) -> bool:
         """Add the request's lane and the id of the response that it continues; nest an error."""
         changed = False
         if isinstance(turn.asked.get("stream_id"), str):
@@ -168,10 +168,10 @@ class ResponsesSession(ServedSession):
             changed = True
         return changed
 
-    def ends_turn(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
+    def ends_turn(self, turn: PlayedAnswer, message: JsonObject) -> bool:
         return text_of(message, "type") in _ENDS
 
-    def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:
+    def note(self, turn: PlayedAnswer, message: JsonObject) -> None:
         kind = text_of(message, "type")
         turn.response = dict_of(message, "response") or turn.response
         if kind == "response.output_item.done":
@@ -182,20 +182,19 @@ class ResponsesSession(ServedSession):
             self.cached.pop(str(turn.asked.get("previous_response_id")), None)
             self._is_expired = self._is_expired or dict_of(message, "error").get("code") == _LIMIT_CODE
 
-    def converse(self, asked: SessionPayload) -> list[SessionPayload]:
+    def converse(self, asked: JsonObject) -> list[JsonObject]:
         """Return the items of the responses that a request continues, and its own input."""
         parent, given = str(asked.get("previous_response_id")), asked.get("input")
         known = self.cached.get(parent) or self.store.responses.get(parent, [])
         items = [{"role": "user", "content": given}] if isinstance(given, str) else dicts_of(given)
         return [*known, *items]
 
-    def _keep(self, id: str, request: SessionPayload, output: list[SessionPayload]) -> None:
-        """Keep a response, so that it can be continued."""
+    def _keep(self, id: str, request: JsonObject, output: list[JsonObject]) -> None:
         self.cached[id] = items = [*self.converse(request), *output]
         if request.get("store") is not False:
             self.store.responses[id] = items
 
 
-def _with_lane(event: SessionPayload, request: SessionPayload) -> SessionPayload:
+def _with_lane(event: JsonObject, request: JsonObject) -> JsonObject:
     lane = request.get("stream_id")
     return event if lane is None else {**event, "stream_id": lane}

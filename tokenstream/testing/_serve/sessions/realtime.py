@@ -13,7 +13,8 @@ from tokenstream.testing._serve.sessions.session import ServedSession
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.testing._serve.sessions.session import PlayedAnswer, SessionPayload
+    from tokenstream._basics.loose import JsonObject
+    from tokenstream.testing._serve.sessions.session import PlayedAnswer
 
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 """Bytes of a millisecond of audio, for each format; PCM has 24,000 samples a second, of two bytes each."""
@@ -35,12 +36,12 @@ class RealtimeSession(ServedSession):
 
     def __init__(self, *args: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(*args)
-        self._items: dict[str, SessionPayload] = {}
+        self._items: dict[str, JsonObject] = {}
         """The items of the conversation, by id."""
         self._audio_sizes: dict[str, int] = {}
         """The bytes of audio that were sent for an item, by the item's id."""
         audio_format = {"type": "audio/pcm", "rate": 24000}
-        self._session: SessionPayload = {
+        self._session: JsonObject = {
             "type": "realtime",
             "object": "realtime.session",
             "id": self.store.make_id("sess"),
@@ -48,7 +49,7 @@ class RealtimeSession(ServedSession):
             "output_modalities": ["audio"],
             "audio": {"input": {"format": audio_format}, "output": {"format": audio_format}},
         }
-        self._actions: dict[str, Callable[[SessionPayload], None]] = {
+        self._actions: dict[str, Callable[[JsonObject], None]] = {
             "session.update": self._update,
             "response.create": self._create,
             "response.cancel": self._cancel,
@@ -67,7 +68,7 @@ class RealtimeSession(ServedSession):
 
     # -- what the client sends ---------------------------------------------
 
-    def handle(self, request: SessionPayload) -> None:
+    def handle(self, request: JsonObject) -> None:
         action = self._actions.get(str(request.get("type")))
         if action is None:
             supported = ", ".join(f"'{name}'" for name in self._actions)
@@ -76,11 +77,11 @@ class RealtimeSession(ServedSession):
         else:
             action(request)
 
-    def _update(self, request: SessionPayload) -> None:
+    def _update(self, request: JsonObject) -> None:
         self._session = _update_object(self._session, dict_of(request, "session"))
         self._say("session.updated", session=self._session)
 
-    def _create(self, request: SessionPayload) -> None:
+    def _create(self, request: JsonObject) -> None:
         if dict_of(request, "response").get("conversation") == "none":
             # A response outside the conversation may be created while another one is.
             self.ask(request, self.store.make_id("lane"))
@@ -91,7 +92,7 @@ class RealtimeSession(ServedSession):
         else:
             self.ask(request)
 
-    def _cancel(self, request: SessionPayload) -> None:
+    def _cancel(self, request: JsonObject) -> None:
         turn = self.find_turn(request.get("response_id"))
         if turn is None:
             message = "Cancellation failed: no active response found"
@@ -102,7 +103,7 @@ class RealtimeSession(ServedSession):
         begun = turn.response or {"id": self.store.make_id("resp_cancelled"), "object": "realtime.response"}
         self.cancel(turn, self._event("response.done", response={**begun, **fields}))
 
-    def _add_item(self, request: SessionPayload) -> None:
+    def _add_item(self, request: JsonObject) -> None:
         item = request.get("item")
         if not is_dict(item):
             message = "Missing required parameter: 'item'."
@@ -115,18 +116,18 @@ class RealtimeSession(ServedSession):
         for kind in ("conversation.item.added", "conversation.item.done"):
             self._say(kind, previous_item_id=previous, item=item)
 
-    def _retrieve_item(self, request: SessionPayload) -> None:
+    def _retrieve_item(self, request: JsonObject) -> None:
         item = self._find_item(request, "item_retrieve_invalid_item_id")
         if item is not None:
             self._say("conversation.item.retrieved", item=item)
 
-    def _delete_item(self, request: SessionPayload) -> None:
+    def _delete_item(self, request: JsonObject) -> None:
         item = self._find_item(request, "item_delete_invalid_item_id")
         if item is not None:
             del self._items[str(request["item_id"])]
             self._say("conversation.item.deleted", item_id=request["item_id"])
 
-    def _truncate_item(self, request: SessionPayload) -> None:
+    def _truncate_item(self, request: JsonObject) -> None:
         """Cut an item's audio to what was heard; refuse a place after its end, as the provider does."""
         item = self._find_item(request, "item_truncate_invalid_item_id")
         if item is None:
@@ -148,14 +149,14 @@ class RealtimeSession(ServedSession):
             index = request.get("content_index", 0)
             self._say("conversation.item.truncated", item_id=id, content_index=index, audio_end_ms=end_ms)
 
-    def _commit_audio(self, request: SessionPayload) -> None:
+    def _commit_audio(self, request: JsonObject) -> None:
         id = self.store.make_id("item_client")
         previous = next(reversed(self._items), None)
         self._say("input_audio_buffer.committed", item_id=id, previous_item_id=previous)
         content = [{"type": "input_audio", "transcript": None}]
         self._add_item({"item": {"id": id, "type": "message", "role": "user", "content": content}})
 
-    def _find_item(self, request: SessionPayload, code: str) -> SessionPayload | None:
+    def _find_item(self, request: JsonObject, code: str) -> JsonObject | None:
         """Return the item that a request names; None if there is none, which is an error with `code`."""
         id = request.get("item_id")
         item = self._items.get(str(id))
@@ -166,34 +167,34 @@ class RealtimeSession(ServedSession):
 
     # -- what the server sends ---------------------------------------------
 
-    def converse(self, asked: SessionPayload) -> list[SessionPayload]:
+    def converse(self, asked: JsonObject) -> list[JsonObject]:
         return list(self._items.values())
 
-    def refuse(self, message: str, *, code: str, request: SessionPayload, **details: str) -> None:
+    def refuse(self, message: str, *, code: str, request: JsonObject, **details: str) -> None:
         """Send an error; the session goes on."""
         error = {"type": "invalid_request_error", "code": code, "message": message, "param": None, **details}
         self._say("error", error={**error, "event_id": request.get("event_id")})
 
-    def refuse_answer(self, status: int, error: SessionPayload, asked: SessionPayload) -> None:
+    def refuse_answer(self, status: int, error: JsonObject, asked: JsonObject) -> None:
         self._say("error", error={"param": None, **error, "event_id": asked.get("event_id")})
 
     def _say(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - JSON
         self.send(self._event(kind, **fields))
 
-    def _event(self, kind: str, **fields: Any) -> SessionPayload:  # noqa: ANN401 - JSON
+    def _event(self, kind: str, **fields: Any) -> JsonObject:  # noqa: ANN401 - JSON
         return {"type": kind, "event_id": self.store.make_id("event_server"), **fields}
 
     # -- what an answer says -----------------------------------------------
 
-    def is_greeting(self, message: SessionPayload) -> bool:
+    def is_greeting(self, message: JsonObject) -> bool:
         return text_of(message, "type") in {"session.created", "conversation.created"}
 
-    def ends_turn(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
+    def ends_turn(self, turn: PlayedAnswer, message: JsonObject) -> bool:
         kind = text_of(message, "type")
         # An error before its response has begun is the whole answer.
         return kind == "response.done" or (kind == "error" and not turn.response)
 
-    def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:
+    def note(self, turn: PlayedAnswer, message: JsonObject) -> None:
         """Keep the response, its items and the length of its audio."""
         kind = text_of(message, "type")
         turn.response = dict_of(message, "response") or turn.response
@@ -213,7 +214,7 @@ def _audio_size(delta: object) -> int:
         return 0
 
 
-def _update_object(old: SessionPayload, update: SessionPayload) -> SessionPayload:
+def _update_object(old: JsonObject, update: JsonObject) -> JsonObject:
     """Return an object with the fields of an update, which are merged at every depth."""
     merged = dict(old)
     for name, value in update.items():
@@ -230,9 +231,9 @@ class GeminiLiveSession(ServedSession):
     def __init__(self, *args: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(*args)
         self._is_set_up = False
-        self._resumption: SessionPayload | None = None
+        self._resumption: JsonObject | None = None
         """The client's wish to get handles; None without it."""
-        self._turns: list[SessionPayload] = []
+        self._turns: list[JsonObject] = []
         """The conversation so far."""
         self._consumed = 0
         """Number of the client's messages after the setup."""
@@ -241,7 +242,7 @@ class GeminiLiveSession(ServedSession):
 
     # -- what the client sends ---------------------------------------------
 
-    def handle(self, request: SessionPayload) -> None:
+    def handle(self, request: JsonObject) -> None:
         """Act on a message of the client, whose fields may be in camelCase or in snake_case."""
         request = _write_camel_case(request)
         setup = request.get("setup")
@@ -269,7 +270,7 @@ class GeminiLiveSession(ServedSession):
         else:
             self.close(_INVALID, "setup must be the first message and only the first")
 
-    def _hear(self, given: SessionPayload, request: SessionPayload) -> None:
+    def _hear(self, given: JsonObject, request: JsonObject) -> None:
         """Act on input that comes while the user speaks or writes."""
         if "activityStart" in given or "text" in given:
             self._interrupt()
@@ -278,7 +279,7 @@ class GeminiLiveSession(ServedSession):
         if "text" in given or "activityEnd" in given or "audioStreamEnd" in given:
             self.ask(request)
 
-    def _set_up(self, setup: SessionPayload) -> None:
+    def _set_up(self, setup: JsonObject) -> None:
         """Begin the session, or resume the one that a handle names."""
         resumption = setup.get("sessionResumption")
         self._resumption = resumption if is_dict(resumption) else None
@@ -291,7 +292,7 @@ class GeminiLiveSession(ServedSession):
         self.send({"setupComplete": {}})
         self.tell_handle()
 
-    def converse(self, asked: SessionPayload) -> list[SessionPayload]:
+    def converse(self, asked: JsonObject) -> list[JsonObject]:
         return list(self._turns)
 
     def tell_handle(self) -> None:
@@ -300,7 +301,7 @@ class GeminiLiveSession(ServedSession):
             return
         handle = self.store.make_id("handle")
         self.store.handles[handle] = list(self._turns)
-        update: SessionPayload = {"newHandle": handle, "resumable": True}
+        update: JsonObject = {"newHandle": handle, "resumable": True}
         if self._resumption.get("transparent"):
             update["lastConsumedClientMessageIndex"] = str(self._consumed)
         self.send({"sessionResumptionUpdate": update})
@@ -321,20 +322,20 @@ class GeminiLiveSession(ServedSession):
         else:
             self.cancel(turn, *ending)
 
-    def refuse(self, message: str, *, code: str, request: SessionPayload, **details: str) -> None:
+    def refuse(self, message: str, *, code: str, request: JsonObject, **details: str) -> None:
         """Close the connection: this protocol has no messages for errors."""
         self.close(_INVALID, message)
 
-    def refuse_answer(self, status: int, error: SessionPayload, asked: SessionPayload) -> None:
+    def refuse_answer(self, status: int, error: JsonObject, asked: JsonObject) -> None:
         reason = str(error.get("message")).encode()[:_MAX_REASON].decode(errors="ignore")
         self.close(_FAILED, reason)
 
     # -- what an answer says -----------------------------------------------
 
-    def is_greeting(self, message: SessionPayload) -> bool:
+    def is_greeting(self, message: JsonObject) -> bool:
         return "setupComplete" in message
 
-    def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:
+    def note(self, turn: PlayedAnswer, message: JsonObject) -> None:
         calls = dicts_of(dict_of(message, "toolCall").get("functionCalls"))
         self._open_calls += [str(call.get("id")) for call in calls]
         content = dict_of(dict_of(message, "serverContent"), "modelTurn")
@@ -342,14 +343,14 @@ class GeminiLiveSession(ServedSession):
         if parts:
             self._turns.append({"role": "model", "parts": parts})
 
-    def ends_turn(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
+    def ends_turn(self, turn: PlayedAnswer, message: JsonObject) -> bool:
         """Return True if the model ends its turn with a message, or then waits for the results of calls."""
         if dicts_of(dict_of(message, "toolCall").get("functionCalls")):
             # Several calls may come in several messages.
             return not (turn.messages and b'"toolCall"' in turn.messages[0][1])
         return self.ends_answer(turn, message)
 
-    def ends_answer(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
+    def ends_answer(self, turn: PlayedAnswer, message: JsonObject) -> bool:
         return bool(dict_of(message, "serverContent").get("turnComplete"))
 
     def keeps_rest(self, turn: PlayedAnswer) -> bool:

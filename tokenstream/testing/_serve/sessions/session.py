@@ -17,6 +17,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.json import to_json_bytes
+from tokenstream._basics.loose import JsonObject
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
@@ -36,8 +37,6 @@ _MOST_DIGITS = 15
 """Digits at the end of an id that are read as its number; Python converts a few thousand at most."""
 
 AnswerChooser: TypeAlias = Callable[[Request], Recording]
-SessionPayload: TypeAlias = dict[str, Any]
-"""A message as a JSON object."""
 
 
 class SessionStore:
@@ -56,9 +55,9 @@ class SessionStore:
         self._used_ids: set[str] = set()
         self._last_numbers: dict[str, int] = {}
         """The last number that was given to an id, for each beginning of ids."""
-        self.responses: dict[str, list[SessionPayload]] = {}
+        self.responses: dict[str, list[JsonObject]] = {}
         """The conversation up to each stored response, by its id."""
-        self.handles: dict[str, list[SessionPayload]] = {}
+        self.handles: dict[str, list[JsonObject]] = {}
         """The conversation of each session that can be resumed, by its handle."""
         self._numbers = count(1)
 
@@ -116,7 +115,7 @@ class AnswerIds:
 
 @dataclass(slots=True)
 class PlayedAnswer:
-    asked: SessionPayload
+    asked: JsonObject
     """The client's message that asked for it."""
     lane: str
     """Answers with the same lane follow one another; others may be played at the same time."""
@@ -124,9 +123,9 @@ class PlayedAnswer:
     messages: deque[tuple[float, bytes]]
     """The messages that remain, each with the time at which it is sent."""
     ids: AnswerIds
-    response: SessionPayload = field(default_factory=dict[str, Any])
+    response: JsonObject = field(default_factory=dict[str, Any])
     """The answer as its last message describes it."""
-    output: list[SessionPayload] = field(default_factory=list[SessionPayload])
+    output: list[JsonObject] = field(default_factory=list[JsonObject])
     """The items of the answer that are complete."""
 
 
@@ -164,7 +163,7 @@ class ServedSession:
         self._out: deque[bytes] = deque()
         self._remaining: tuple[Recording, AnswerIds] | None = None
         """The later turns of a recording that has several."""
-        self._waiting: dict[str, deque[SessionPayload]] = {}
+        self._waiting: dict[str, deque[JsonObject]] = {}
         """Requests that wait for the end of the answer before them, by lane."""
         self.ending: Break | None = None
         """The way in which the connection ends once all messages have been taken; None to keep it open."""
@@ -222,39 +221,39 @@ class ServedSession:
     def greet(self) -> None:
         """Send the first message of the session, if the protocol has one."""
 
-    def handle(self, request: SessionPayload) -> None:
+    def handle(self, request: JsonObject) -> None:
         """Act on a message of the client."""
         raise NotImplementedError
 
-    def converse(self, asked: SessionPayload) -> list[SessionPayload]:
+    def converse(self, asked: JsonObject) -> list[JsonObject]:
         """Return the conversation up to the answer to a message of the client."""
         raise NotImplementedError
 
-    def refuse(self, message: str, *, code: str, request: SessionPayload, **details: str) -> None:
+    def refuse(self, message: str, *, code: str, request: JsonObject, **details: str) -> None:
         """Tell the client that its message was wrong."""
         raise NotImplementedError
 
-    def refuse_answer(self, status: int, error: SessionPayload, asked: SessionPayload) -> None:
+    def refuse_answer(self, status: int, error: JsonObject, asked: JsonObject) -> None:
         """Tell the client that its request for an answer has failed with a status of HTTP."""
         raise NotImplementedError
 
-    def is_greeting(self, message: SessionPayload) -> bool:
+    def is_greeting(self, message: JsonObject) -> bool:
         """Return True for a message that begins a session, and that an answer does not repeat."""
         return False
 
-    def note(self, turn: PlayedAnswer, message: SessionPayload) -> None:
+    def note(self, turn: PlayedAnswer, message: JsonObject) -> None:
         """Keep what a message of an answer says."""
         raise NotImplementedError
 
-    def ends_turn(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
+    def ends_turn(self, turn: PlayedAnswer, message: JsonObject) -> bool:
         """Return True if the turn ends with a message."""
         raise NotImplementedError
 
-    def ends_answer(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
+    def ends_answer(self, turn: PlayedAnswer, message: JsonObject) -> bool:
         """Return True if nothing of the answer follows a message, even if the client sends what it wants."""
         return self.ends_turn(turn, message)
 
-    def edit(self, turn: PlayedAnswer, message: SessionPayload) -> bool:
+    def edit(self, turn: PlayedAnswer, message: JsonObject) -> bool:
         """Change a message of an answer as the request wants it; return True if it was changed."""
         return False
 
@@ -267,20 +266,20 @@ class ServedSession:
 
     # -- for the protocols to call -----------------------------------------
 
-    def send(self, message: SessionPayload) -> None:
+    def send(self, message: JsonObject) -> None:
         """Send a message at once."""
         self._out.append(to_json_bytes(message))
 
-    def ask(self, request: SessionPayload, lane: str = "") -> None:
+    def ask(self, request: JsonObject, lane: str = "") -> None:
         """Play the next answer, after the current one of the same lane if there is one."""
         self._waiting.setdefault(lane, deque()).append(request)
         self._begin_waiting(lane)
 
-    def ask_first(self, request: SessionPayload, lane: str) -> None:
+    def ask_first(self, request: JsonObject, lane: str) -> None:
         """Play the next answer once the current one of the lane has ended, before any other that waits."""
         self._waiting.setdefault(lane, deque()).appendleft(request)
 
-    def may_begin(self, request: SessionPayload) -> bool:
+    def may_begin(self, request: JsonObject) -> bool:
         """Return True if an answer can be given to a request; otherwise refuse the request."""
         return True
 
@@ -291,7 +290,7 @@ class ServedSession:
         turns = (turn for turn in self.turns.values() if turn.response.get("id") == response_id)
         return next(turns, None)
 
-    def cancel(self, turn: PlayedAnswer, *ending: SessionPayload) -> None:
+    def cancel(self, turn: PlayedAnswer, *ending: JsonObject) -> None:
         """End an answer early, with the late messages that its recording asks for."""
         late = turn.recording.late
         while turn.messages:
@@ -326,14 +325,13 @@ class ServedSession:
 
     def _begin_waiting(self, lane: str) -> None:
         """Play the next answer for which a client has asked in a lane, unless one is being played there."""
-        waiting = self._waiting.get(lane, deque[SessionPayload]())
+        waiting = self._waiting.get(lane, deque[JsonObject]())
         while waiting and lane not in self.turns:
             request = waiting.popleft()
             if self.may_begin(request):
                 self._begin(request, lane)
 
-    def _begin(self, asked: SessionPayload, lane: str) -> None:
-        """Play the next answer."""
+    def _begin(self, asked: JsonObject, lane: str) -> None:
         if self._remaining is not None:
             (recording, ids), self._remaining = self._remaining, None
         else:
@@ -374,7 +372,7 @@ class ServedSession:
             self._conclude(turn)
         return data
 
-    def _prepare(self, turn: PlayedAnswer, data: bytes, message: SessionPayload | None) -> bytes:
+    def _prepare(self, turn: PlayedAnswer, data: bytes, message: JsonObject | None) -> bytes:
         """Return a message as it is sent, empty to send nothing."""
         if message is None:
             return data
