@@ -210,7 +210,6 @@ def _write_fact(value: str | float) -> str:
 
 
 def _write_run(run: Steps) -> JsonObject:
-    """Return a run as JSON: its agent, its turns and its steps."""
     return {
         "agent": run.agent,
         "session": run.session,
@@ -251,7 +250,6 @@ def _write_step(step: Step) -> JsonObject:
 
 
 def _iterate(run: Steps) -> Iterator[Step]:
-    """Yield all steps of a run, each before its own sub-steps."""
     # Not recursive: runs may nest deeper than Python's recursion limit.
     waiting = [*reversed(run.steps)]
     while waiting:

@@ -84,7 +84,6 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Print a stream; return the exit status."""
     recording = load_recording(options)
     clock: Callable[[], float] = time.monotonic
     pieces: FilePieces | None = None

@@ -301,7 +301,6 @@ class FolderAnswers:
         return self._replay(recording), recording.name
 
     def _list_recordings(self) -> Reply:
-        """Return a reply with a list of all recordings, in JSON."""
         listed: list[dict[str, object]] = []
         for each in self._folder.recordings():
             # A file may be removed meanwhile.

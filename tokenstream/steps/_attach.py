@@ -156,7 +156,6 @@ class _Attachment(Generic[EventT]):
         )
 
     def _note_state(self, kind: str, payload: JsonObject) -> None:
-        """Note whether something is going on in the session."""
         if kind in _RESTING or kind in _GOING_ON:
             # Quirk (Qoder, 2026-07): a server may close the events while the session waits for a result.
             waits = text_of(dict_of(payload, "stop_reason"), "type") == "requires_action"

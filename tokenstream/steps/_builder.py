@@ -91,7 +91,6 @@ class RunBuilder(ABC):
 
     @property
     def _reader(self) -> AgentReader | None:
-        """The reader of the agent; None until the agent is known."""
         return self._agent.reader
 
     # -- input -------------------------------------------------------------
@@ -256,7 +255,6 @@ class LineReader(RunBuilder):
         return item
 
     def _prepare(self, reader: AgentReader) -> None:
-        """Let the reader write to the agent."""
         super()._prepare(reader)
         reader.steering.write = self._write
 

@@ -266,7 +266,6 @@ class AsyncChunks:
         return item
 
     async def _read_chunk(self) -> bytes:
-        """Return the next chunk of a stream of bytes."""
         source = self._source
         chunk = b""
         if hasattr(source, "at_eof"):

@@ -254,7 +254,6 @@ class AgentsRun(RunOfAgents):
             self._end_step(id, getattr(item, "output", None))
 
     def _wait_for(self, tools: list[str]) -> None:
-        """Report the tools that wait for an approval."""
         for id in tools:
             cause = self._open[id].cause
             self._ask(_AGENTS, "approval", id, self._open[id].name, cause and cause.arguments_text)

@@ -307,7 +307,6 @@ class SyncDrain:
         self._must_end = True
 
     def _run(self) -> None:
-        """Read the pipe to its end, or until it is closed."""
         items = iter(self._items)
         with suppress(OSError, ValueError):
             while not self._must_end:

@@ -107,7 +107,6 @@ class PydanticAIRun(RunOfAgents):
             self._find_answer().read_piece({"type": "content_block_stop", "index": event.index})
 
     def _find_answer(self) -> ModelAnswer:
-        """Return the answer in progress, and begin one if there is none."""
         if self._answer is None:
             self._answer = ModelAnswer(self._switch_agent("agent"), "anthropic", self._calls)
         return self._answer
@@ -145,7 +144,6 @@ class PydanticAIRun(RunOfAgents):
         self._call(event.part)
 
     def _call(self, part: FromPydanticAI) -> None:
-        """Begin the tool that a part of an answer calls."""
         self._begin_tool(part.tool_call_id, part.tool_name, self._agent, id=part.tool_call_id)
 
     def _end_call(self, event: FromPydanticAI) -> None:
@@ -217,5 +215,5 @@ def is_of_pydantic_ai(event: object) -> bool:
 
 def _usage_of(usage: FromPydanticAI) -> Usage:
     """Return the counts of an answer or a run; a count of 0 may be unknown."""
-    counts: dict[str, Any] = {ours: getattr(usage, name) or None for name, ours in _COUNTS.items()}
+    counts: JsonObject = {ours: getattr(usage, name) or None for name, ours in _COUNTS.items()}
     return Usage(**counts)

@@ -161,7 +161,6 @@ class RunNode:
                 waiting.extend(reversed(step.steps))
 
     def _record_end(self) -> None:
-        """Record the end in the log."""
         raise NotImplementedError
 
     def _begin_step(
@@ -614,7 +613,6 @@ class Step(RunNode):
     # -- within ------------------------------------------------------------
 
     def _refuse_if_ended(self, action: str) -> None:
-        """Raise MisuseError if the step has ended."""
         if self.ended is not None:
             raise MisuseError(f"{title_of(self)} has already ended: {action} before its end")
 

@@ -210,7 +210,6 @@ def _write_row(label: str, text: str) -> str:
 
 
 def _as_json(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, mask: SecretMask) -> str:
-    """Return the diagnosis as a JSON object on one line."""
     report: JsonObject = {
         "url": address,
         "verdict": diagnosis.verdict,

@@ -305,7 +305,6 @@ class _ACPSession(ConversationReader):
 
 
 def _to_usage(result: JsonObject) -> Usage | None:
-    """Return the counts of a turn; None if the answer has none."""
     usage = counts_in(dict_of(result, "usage"), _COUNTS)
     if usage is None:
         quota = dict_of(dict_of(result, "_meta"), "quota")

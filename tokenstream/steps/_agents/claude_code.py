@@ -78,7 +78,7 @@ class ClaudeCode(AgentReader):
         """The reader of the last answer; None before the first."""
         self._line_usage = Usage()
         """The tokens of the turn that whole lines have reported; a result reports them anew."""
-        self._counted: dict[str, dict[str, Any]] = {}
+        self._counted: dict[str, JsonObject] = {}
         """The highest counts of each message of the turn that has whole lines, by its id."""
         self._left_over: dict[str, float] = {}
         """The tokens of the session that are of no turn with a result, since a later turn was open."""
@@ -160,7 +160,6 @@ class ClaudeCode(AgentReader):
     # -- lines -------------------------------------------------------------
 
     def _read_system(self, line: JsonObject) -> None:
-        """Begin a turn, or follow a task in the background."""
         subtype, call_id = text_of(line, "subtype"), text_of(line, "tool_use_id")
         if subtype == "init":
             self._run.introduce(session=text_of(line, "session_id"), model=text_of(line, "model"))
@@ -445,7 +444,6 @@ class ClaudeCode(AgentReader):
             step.end(LeftOpenStep("its lines have ended"))
 
     def _follow_task(self, id: str, line: JsonObject) -> None:
-        """Note that a task goes on in the background, or has ended."""
         patch = dict_of(line, "patch")
         if patch.get("is_backgrounded") is True:
             self._in_background.add(id)

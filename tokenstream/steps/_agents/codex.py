@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from json import dumps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of
@@ -49,7 +49,6 @@ _RESULTS = (
 
 
 def _read_codex_counts(usage: JsonObject) -> dict[str, int]:
-    """Return token counts by our names."""
     return {ours: n for theirs, ours in _COUNTS.items() if (n := int_of(usage, theirs)) is not None}
 
 
@@ -176,7 +175,7 @@ class Codex(TextAgentReader):
         """Return the counts of the turn: those of the thread so far, less those of the turns before."""
         if not is_dict(counts):
             return Usage()
-        own: dict[str, Any] = self._run.ledger.take(self._run.session or "", _read_codex_counts(counts))
+        own: JsonObject = self._run.ledger.take(self._run.session or "", _read_codex_counts(counts))
         return Usage(**own)
 
 
@@ -319,7 +318,6 @@ class _Thread(ConversationReader):
             self._read_news(method, params)
 
     def _read_news(self, method: str, params: JsonObject) -> None:
-        """Read a message about the progress of a tool or of the turn."""
         if method in _OUTPUTS:
             self._step_of(params).add_output(text_of(params, "delta") or "")
         elif method == "item/mcpToolCall/progress":
@@ -347,7 +345,6 @@ class _Thread(ConversationReader):
             self._open_turn()
 
     def _complete_turn(self, turn: JsonObject) -> None:
-        """End a turn with the agent's verdict."""
         id, status, error = text_of(turn, "id"), text_of(turn, "status"), dict_of(turn, "error")
         self._ids.add(f"turn {id}")
         if self._is_repeated(f"ended {id}") or (self._turn is None and id == self.turn_id):
@@ -388,8 +385,8 @@ class _Thread(ConversationReader):
     def _usage_of_turn(self) -> Usage:
         """Return the tokens of the turn: those of the thread so far, less those before the turn."""
         # A turn without counts of its own leaves the thread's as they were, also in another loop.
-        total: dict[str, Any] = self._total or self._run.ledger.totals_of(self.id)
-        own: dict[str, Any] = self._run.ledger.take(self.id, total)
+        total: JsonObject = self._total or self._run.ledger.totals_of(self.id)
+        own: JsonObject = self._run.ledger.take(self.id, total)
         return Usage(**own)
 
     # -- items -------------------------------------------------------------

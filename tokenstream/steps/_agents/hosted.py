@@ -113,7 +113,6 @@ class AnthropicAgentsRun(AgentReader):
     # -- turns -------------------------------------------------------------
 
     def _read_state(self, line: JsonObject, kind: str) -> None:
-        """Read an event about the turn as a whole."""
         turn = self._turn
         if kind == "agent.message":
             self._result = text_in(line.get("content")) or self._result
@@ -252,11 +251,9 @@ class MistralConversationsRun(AgentReader):
 
     @property
     def _step(self) -> Step:
-        """The step of the agent that speaks."""
         return self._speaker or self._open_turn().step
 
     def _find_answer(self) -> ModelAnswer:
-        """Return the answer in progress, and begin one if there is none."""
         if self._answer is None:
             self._answer = ModelAnswer(self._step, _NAME, [])
         return self._answer

@@ -106,7 +106,6 @@ class LangGraphRun(AgentReader):
     # -- the graph and its subgraphs -----------------------------------------
 
     def _read_lifecycle(self, namespace: Namespace, params: JsonObject, line: JsonObject) -> None:
-        """Begin or end the step of a subgraph, or the turn."""
         data = dict_of(params, "data")
         # In Python, the namespace of a subgraph is in the data.
         path = data.get("namespace")
@@ -221,7 +220,6 @@ class LangGraphRun(AgentReader):
             answer.end()
 
     def _end_answer(self, key: _Key, error: StreamError | None = None) -> StreamError | None:
-        """End an answer; return its error, or None."""
         answer = self._answers.pop(key)
         error = error or answer.end() or answer.error
         if key in self._beside:
@@ -259,7 +257,6 @@ class LangGraphRun(AgentReader):
             self._end_tool(id, output, failure=failure)
 
     def _read_request(self, namespace: Namespace, params: JsonObject, line: JsonObject) -> None:
-        """Report that a graph waits for an answer."""
         data = dict_of(params, "data")
         self._ask(namespace, text_of(data, "interrupt_id"), data.get("payload"))
 

@@ -241,7 +241,6 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
     # -- events ------------------------------------------------------------
 
     def _read_state(self, kind: str, properties: JsonObject) -> None:
-        """Read an event about the state of the session or its plan."""
         status = dict_of(properties, "status")
         if kind == "session.idle":
             self._finish(None)
@@ -301,7 +300,6 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
             self._end_tool(id, state.get("output"), failure=failure_in(state))
 
     def _finish(self, error: JsonObject | None) -> None:
-        """End the turn in progress, if there is one."""
         if self._turn is None:
             return
         self._end_answer("stop" if error is None else "error")

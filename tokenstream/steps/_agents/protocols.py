@@ -100,7 +100,6 @@ class A2ATasks(AgentReader):
         return f"{self.name} {self._asking}"
 
     def _report_status(self, id: str, turn: Turn, state: str, status: JsonObject) -> None:
-        """Report a state with its message, and what the task waits for."""
         step = turn.step
         step.update({"type": "status", **status})
         before = self._waiting.pop(id, None)

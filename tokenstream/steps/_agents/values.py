@@ -62,7 +62,6 @@ def line_of(item: object) -> JsonObject | None:
 
 
 def _line_of_claude(message: Any, kind: str) -> JsonObject | None:  # noqa: ANN401 - a dataclass of the SDK
-    """Return the line of a message of claude-agent-sdk."""
     data = getattr(message, "data", None)
     if is_dict(data):
         # Messages of the system have their whole line.

@@ -176,7 +176,6 @@ class PeerRun(RunBuilder):
         self._check_turns()
 
     def _prepare(self, reader: AgentReader) -> None:
-        """Let the reader answer the agent's requests."""
         super()._prepare(reader)
         self._peer.followed = (self._run, reader)
         reader.steering.ask = self._peer.begin_soon

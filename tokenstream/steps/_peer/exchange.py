@@ -158,7 +158,6 @@ class PeerExchange:
 
     @property
     def _is_full(self) -> bool:
-        """True if too many messages wait for a loop."""
         return len(self._messages) > _MOST_KEPT or self._size > self._limits.body
 
     @property
