@@ -371,7 +371,7 @@ ROWS = [
         "F36",
         "A payload has keys that would collide if they were hashed as numbers.",
         answered(chunked([HELLO, wire.chat({"content": "!", **_KEYS}), END]), also=_keys_are_text),
-        whole("each key remains text", kept=f"{TEXT}!"),
+        whole("counted as `field_unread`", "each key remains text", kept=f"{TEXT}!"),
     ),
     Row(
         "F37",

@@ -83,7 +83,7 @@ def calls_in_turns(draw: st.DrawFn) -> list[Event]:
 @each_with_results
 @given(calls_in_turns(), st.integers(1, 100))
 def test_a_result_is_read_as_it_was_written(protocol: ProtocolName, events: list[Event], size: int) -> None:
-    """A UI message tells of a tool that failed only the error; calls and their order stay what they are."""
+    """A UI message tells of a tool that failed only the error; no call is lost."""
     expected = [
         replace(event, output=None) if protocol == "ui-message" and event.error is not None else event
         for event in events
@@ -92,9 +92,9 @@ def test_a_result_is_read_as_it_was_written(protocol: ProtocolName, events: list
     stream = read_through([*events, Finish("tool_calls")], protocol, size=size, raw=True)
     found = list(stream)
     called = [event.call.id for event in events if isinstance(event, ToolCallDone)]
-
     assert expected == results_in(found)
-    assert called == [event.call.id for event in found if isinstance(event, ToolCallDone)]
+    # A call waits for one that began before it and may still get its arguments.
+    assert sorted(called) == sorted(event.call.id for event in found if isinstance(event, ToolCallDone))
     assert "complete" == stream.message.ending
 
 

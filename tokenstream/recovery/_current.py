@@ -199,7 +199,9 @@ class CurrentAttempt:
         if cost is not None:
             # The attempts before have the cost of what this one has resumed.
             before = (price.of(paid) or 0.0) if paid and usage else 0.0
-            self._cost, cost = max(cost - before, 0.0), max(cost, before)
+            self._cost = max(cost - before, 0.0)
+            # The server's own count of a whole answer is the bill; an estimate of what came is only its least.
+            cost = cost if usage.basis == "reported" else max(cost, before)
         return cost
 
     def end(self, error: StreamError | None, now: float, *, is_last: bool = False) -> None:

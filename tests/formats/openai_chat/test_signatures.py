@@ -310,7 +310,7 @@ _BODIES = {
 
 @pytest.mark.parametrize("body", _BODIES.values(), ids=_BODIES)
 def test_anthropics_blocks_by_way_of_portkey_are_read_and_sent_back_in_order(body: bytes) -> None:
-    """Their text repeats that of `content`; a block without its signature would be refused."""
+    """The text of blocks repeats that of `content`; without its signature, a block would be refused."""
     message = Stream([body]).final()
 
     assert ("no no", "Ja, ja") == (message.reasoning, message.text)
