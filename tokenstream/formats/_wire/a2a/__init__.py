@@ -10,6 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import object_of
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.a2a.parts import (
     TaskParts,
     fingerprint_of,
@@ -54,7 +55,7 @@ _KINDS: dict[object, PayloadKind] = {kind: kind for kind in _KINDS_BY_FIELD.valu
 _STATE_PREFIX = "TASK_STATE_"
 
 _TEXT = ("artifact", "parts", 0, "text")
-_ENVELOPE = frozenset({"jsonrpc", "id", "result", "task", "message", "statusUpdate", "artifactUpdate"})
+_ENVELOPE = split_names("jsonrpc id result task message statusUpdate artifactUpdate")
 _UPDATE = ("kind", "taskId", "contextId", "metadata")
 _KNOWN_IN_TASKS = ("kind", "id", "contextId", "metadata", "status", "artifacts")
 _KNOWN_IN_STATUS_UPDATES = (*_UPDATE, "status", "final")

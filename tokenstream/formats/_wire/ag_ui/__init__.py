@@ -55,17 +55,9 @@ OUTCOMES = frozenset({"success", "interrupt", "cancelled"})
 _CHUNK_EVENTS = frozenset({"TEXT_MESSAGE_CHUNK", "REASONING_MESSAGE_CHUNK", "TOOL_CALL_CHUNK"})
 # These events do not belong to the message, so they do not complete a part that chunks are writing;
 # an error cuts the part off.
-_OUTSIDE_MESSAGE = frozenset(
-    {
-        "ACTIVITY_DELTA",
-        "ACTIVITY_SNAPSHOT",
-        "RAW",
-        "REASONING_ENCRYPTED_VALUE",
-        "RUN_ERROR",
-        "SUBAGENT_ERROR",
-        "SUBAGENT_FINISHED",
-        "SUBAGENT_STARTED",
-    }
+_OUTSIDE_MESSAGE = split_names(
+    "ACTIVITY_DELTA ACTIVITY_SNAPSHOT RAW REASONING_ENCRYPTED_VALUE RUN_ERROR SUBAGENT_ERROR "
+    "SUBAGENT_FINISHED SUBAGENT_STARTED"
 )
 # State and activity events are for the application or its interface, so no part is made of them.
 # Of activities, only the progress of a tool is read.
@@ -74,9 +66,7 @@ _REPORTED_AS_UNKNOWN = split_names(
     "STATE_DELTA STATE_SNAPSHOT STEP_FINISHED STEP_STARTED SUBAGENT_ERROR SUBAGENT_FINISHED "
     "SUBAGENT_STARTED THINKING_END THINKING_START"
 )
-_PYTHON_NAMES = frozenset(
-    {"thread_id", "run_id", "message_id", "tool_call_id", "tool_call_name", "entity_id"}
-)
+_PYTHON_NAMES = split_names("thread_id run_id message_id tool_call_id tool_call_name entity_id")
 """The names of fields in Python, of which an event has one at least that was written with them."""
 _ENVELOPE = frozenset({"id", "chunk"})
 """The fields of an event of TanStack AI with its position."""
@@ -106,7 +96,7 @@ class AGUI(Format):
     name = "ag-ui"
     counted = USAGE
     # Of the events about a run in ag-ui-protocol.
-    documented = _EVENT_TYPES | {"input", "outcome", "parentRunId", "protocolVersion", "result", "threadId"}
+    documented = _EVENT_TYPES | split_names("input outcome parentRunId protocolVersion result threadId")
     sentinel = b"[DONE]"
     finish_reasons = MappingProxyType(FINISH_REASONS)
     fast = Fast(

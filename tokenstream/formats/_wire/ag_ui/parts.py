@@ -18,6 +18,7 @@ from tokenstream.errors import ProtocolError
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall
+from tokenstream.formats._kit.values import split_names
 from tokenstream.message import ReasoningPart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Part
 
-COMMON_FIELDS = frozenset({"type", "timestamp", "rawEvent", "raw_event", "metadata"})
+COMMON_FIELDS = split_names("type timestamp rawEvent raw_event metadata")
 """Fields that any event may have, such as its time; they are not reported, but an event's `raw` has them."""
 PROGRESS = "TOOL_PROGRESS"
 """The type of the activity in which a relay of this library sends the progress of a tool.

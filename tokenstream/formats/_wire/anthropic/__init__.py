@@ -11,7 +11,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import Counts
-from tokenstream.formats._kit.values import marks_in, worst_of
+from tokenstream.formats._kit.values import marks_in, split_names, worst_of
 from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
 from tokenstream.framing._frames import ServerSentEvent
 
@@ -71,18 +71,10 @@ _KNOWN_IN_BLOCK_EVENTS = PADDING | {"type", "index", "content_block"}
 _KNOWN_IN_DELTA_EVENTS = PADDING | {"type", "index", "delta"}
 _KNOWN_IN_MESSAGE_DELTAS = PADDING | {"type", "delta", "usage"}
 _END_FIELDS = PADDING | {"type", "stop_reason", "stop_sequence", "stop_details"}
-_MESSAGE_FIELDS = _END_FIELDS | {"id", "role", "model", "content", "usage"}
-_KNOWN_IN_DELTAS = PADDING | {
-    "type",
-    "text",
-    "thinking",
-    "estimated_tokens",
-    "signature",
-    "partial_json",
-    "citation",
-    "content",
-    "encrypted_content",
-}
+_MESSAGE_FIELDS = _END_FIELDS | split_names("id role model content usage")
+_KNOWN_IN_DELTAS = PADDING | split_names(
+    "type text thinking estimated_tokens signature partial_json citation content encrypted_content"
+)
 
 
 class Anthropic(Format):

@@ -102,20 +102,11 @@ _CONVERTERS: dict[str, Callable[[object], StartAndDeltas]] = {
 """Converters for blocks that a stream sends in another form; any other block is used as its start."""
 
 
-_STREAM_EVENTS = frozenset(
-    {"messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop"}
-)
+_STREAM_EVENTS = split_names("messageStart contentBlockStart contentBlockDelta contentBlockStop messageStop")
 _HOOK_EVENT = "hookEvent"
 _HARNESS_FIELDS = frozenset({"serverName"})
-_HARNESS_REASONS = frozenset(
-    {
-        "tool_result",
-        "interrupted",
-        "partial_turn",
-        "max_iterations_exceeded",
-        "max_output_tokens_exceeded",
-        "timeout_exceeded",
-    }
+_HARNESS_REASONS = split_names(
+    "tool_result interrupted partial_turn max_iterations_exceeded max_output_tokens_exceeded timeout_exceeded"
 )
 """Stop reasons that only messages of AgentCore's InvokeHarness have (botocore 1.43, `HarnessStopReason`)."""
 

@@ -12,7 +12,7 @@ from tokenstream.formats._fast.path import always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.values import Mark, marks_in, worst_of
+from tokenstream.formats._kit.values import Mark, marks_in, split_names, worst_of
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import DeltaCallback, JsonObject, RuleNote
@@ -223,7 +223,7 @@ class PlainModel(Format):
 
     name = "bedrock-invoke"
     # Of the models' pages in the user guide of Amazon Bedrock.
-    documented = frozenset({"id", "likelihood", "prompt", "stop", "token_likelihoods"})
+    documented = split_names("id likelihood prompt stop token_likelihoods")
     is_one_answer = True
 
     def _make_parts(self) -> _CountedParts:

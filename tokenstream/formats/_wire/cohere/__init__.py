@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 ID_FIELDS = ("generation_id", "response_id", "id")
-_REPEATED_FIELDS = frozenset({"text", "tool_calls", "citations", "finish_reason", "meta", "generations"})
+_REPEATED_FIELDS = split_names("text tool_calls citations finish_reason meta generations")
 """Fields of a whole answer that are read elsewhere, or that repeat earlier events."""
 _FAILURE_FIELDS = ("err", "error", "message")
 
-_EVENT_FIELDS = PADDING | frozenset(
-    {"event_type", "is_finished", "index", "text", "tool_call_delta", "tool_calls", "citations"}
+_EVENT_FIELDS = PADDING | split_names(
+    "event_type is_finished index text tool_call_delta tool_calls citations"
 ).union(("finish_reason", "response"), ID_FIELDS, _FAILURE_FIELDS)
 """Fields of an event that are read."""
 

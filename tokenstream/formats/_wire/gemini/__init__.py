@@ -72,7 +72,7 @@ _FILTER_NUMBERS = frozenset({"6", "7", "8"})
 """Numbers that mean a content filter, although another one in the Gemini API than in Vertex AI."""
 _NO_REASON = "FINISH_REASON_UNSPECIFIED"
 
-_FREE_NAMES = frozenset({"args", "response", "part_metadata", "partMetadata", "metadata"})
+_FREE_NAMES = split_names("args response part_metadata partMetadata metadata")
 """Fields in which the application or the model chose the names, so that these stay as they are."""
 _DEEPEST = 50
 """The deepest level on which names are converted."""
@@ -132,24 +132,15 @@ _KNOWN_IN_CHUNKS = ("candidates", "usageMetadata", "modelVersion", "responseId",
 _ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
 _KNOWN_IN_CONTENT = frozenset({"parts", "role"})
 _KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")
-_FIELDS_OF_GEMINI_LIVE = frozenset(
-    {
-        "setupComplete",
-        "serverContent",
-        "toolCall",
-        "toolCallCancellation",
-        "goAway",
-        "sessionResumptionUpdate",
-    }
+_FIELDS_OF_GEMINI_LIVE = split_names(
+    "setupComplete serverContent toolCall toolCallCancellation goAway sessionResumptionUpdate"
 )
 _FIELDS_OF_OTHERS = frozenset({"choices", "object", "type", "event_type"})
 _TEXT: KeyPath = ("candidates", 0, "content", "parts", 0, "text")
 _COUNTS = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount", "promptTokenCount")
 _DETAILS = ("candidatesTokensDetails", "promptTokensDetails")
 _DISTINCTIVE_FIELDS = ("promptFeedback", "modelVersion", "responseId")
-_WRAPPED_FIELDS = frozenset(
-    {"candidates", "promptFeedback", "prompt_feedback", "usageMetadata", "usage_metadata"}
-)
+_WRAPPED_FIELDS = split_names("candidates promptFeedback prompt_feedback usageMetadata usage_metadata")
 
 
 class Gemini(Format):

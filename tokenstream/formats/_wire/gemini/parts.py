@@ -63,9 +63,7 @@ _CONTENT_FIELDS = split_names(
     "functionResponse audioTranscription"
 )
 """Names of content fields. A part has one of them; its other fields describe the content."""
-_PART_FIELDS = frozenset(
-    {"thought", "thoughtSignature", "videoMetadata", "partMetadata", "mediaResolution", "toolCallId"}
-)
+_PART_FIELDS = split_names("thought thoughtSignature videoMetadata partMetadata mediaResolution toolCallId")
 """Names of the fields of a part that describe its content."""
 _SERVER_CALLS = ("executableCode", "toolCall")
 _SIGNATURE = "thoughtSignature"

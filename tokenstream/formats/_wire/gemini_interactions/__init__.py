@@ -29,15 +29,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.values import Mark
     from tokenstream.limits import Limits
 
-_EVENTS = frozenset(
-    {
-        "interaction.created",
-        "interaction.status_update",
-        "interaction.completed",
-        "step.start",
-        "step.delta",
-        "step.stop",
-    }
+_EVENTS = split_names(
+    "interaction.created interaction.status_update interaction.completed step.start step.delta step.stop"
 )
 _STARTS = ("interaction.created", "interaction.status_update")
 _OWN_FIELDS = ("interaction", "interaction_id", "index")
@@ -46,21 +39,8 @@ _REMEMBERED = 500
 """Number of events that are remembered, so that those sent again are dropped."""
 _PLAIN_PAYLOAD = {"event_type", "index", "delta"}
 """The fields of a payload that has nothing but a delta."""
-_EVENT_FIELDS = PADDING | frozenset(
-    {
-        "event_type",
-        "event_id",
-        "interaction",
-        "interaction_id",
-        "status",
-        "usage",
-        "index",
-        "step",
-        "content",
-        "delta",
-        "metadata",
-        "step_usage",
-    }
+_EVENT_FIELDS = PADDING | split_names(
+    "event_type event_id interaction interaction_id status usage index step content delta metadata step_usage"
 )
 """Fields of an event that are read."""
 # The SDK adds the output, which repeats content of the steps.

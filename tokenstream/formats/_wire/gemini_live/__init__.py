@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothi
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.values import camel_case, marks_in, worst_of
+from tokenstream.formats._kit.values import camel_case, marks_in, split_names, worst_of
 from tokenstream.formats._wire.gemini.parts import LIVE_USAGE
 from tokenstream.formats._wire.gemini_live.parts import LiveTurn, fields_of, object_in
 
@@ -56,28 +56,13 @@ FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
     }
 )
 """Maps the fields that end a turn, and the words for the reason of its end, to finish reasons."""
-_NAMES = frozenset(
-    {
-        "setupComplete",
-        "serverContent",
-        "toolCall",
-        "toolCallCancellation",
-        "goAway",
-        "sessionResumptionUpdate",
-        "voiceActivity",
-        "voiceActivityDetectionSignal",
-    }
+_NAMES = split_names(
+    "setupComplete serverContent toolCall toolCallCancellation goAway sessionResumptionUpdate "
+    "voiceActivity voiceActivityDetectionSignal"
 )
-_FIELDS_OF_A_TURN = frozenset(
-    {
-        "modelTurn",
-        "outputTranscription",
-        "interrupted",
-        "generationComplete",
-        "turnComplete",
-        "groundingMetadata",
-        "urlContextMetadata",
-    }
+_FIELDS_OF_A_TURN = split_names(
+    "modelTurn outputTranscription interrupted generationComplete turnComplete groundingMetadata "
+    "urlContextMetadata"
 )
 """Fields that belong to the model's turn; a message may also report the user's speech."""
 _MARKS = frozenset({"generationComplete", "turnComplete"})
@@ -295,16 +280,9 @@ class GeminiLive(Format):
 
 
 # Fields that `_read_content`, `_read_end` and `_ends_turn` read.
-_READ_ELSEWHERE = frozenset(
-    {
-        "modelTurn",
-        "outputTranscription",
-        "interrupted",
-        "generationComplete",
-        "turnComplete",
-        "turnCompleteReason",
-        "interactionStatus",
-    }
+_READ_ELSEWHERE = split_names(
+    "modelTurn outputTranscription interrupted generationComplete turnComplete turnCompleteReason "
+    "interactionStatus"
 )
 
 

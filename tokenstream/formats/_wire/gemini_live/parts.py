@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.sessions import SessionParts
-from tokenstream.formats._kit.values import base64_bytes, camel_case, failure_of_code
+from tokenstream.formats._kit.values import base64_bytes, camel_case, failure_of_code, split_names
 from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
 # Fields of a part that describe its content.
-_FIELDS_ABOUT_CONTENT = frozenset(
-    {"thought", "thoughtSignature", "partMetadata", "videoMetadata", "mediaResolution"}
-)
+_FIELDS_ABOUT_CONTENT = split_names("thought thoughtSignature partMetadata videoMetadata mediaResolution")
 
 
 class LiveTurn(SessionParts):

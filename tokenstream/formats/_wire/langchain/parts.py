@@ -16,7 +16,7 @@ from tokenstream._basics.untrusted import (
 )
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.openai import provider_marks, reason_of
-from tokenstream.formats._kit.values import base64_bytes, failure_text, json_text, worst_of
+from tokenstream.formats._kit.values import base64_bytes, failure_text, json_text, split_names, worst_of
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import FinishReason
 
-_READ_AS_CALL_CHUNKS = frozenset(
-    {"function_call", "input_json_delta", "invalid_tool_call", "tool_call", "tool_call_chunk", "tool_use"}
+_READ_AS_CALL_CHUNKS = split_names(
+    "function_call input_json_delta invalid_tool_call tool_call tool_call_chunk tool_use"
 )
 """Types of blocks with a tool call that the message's `tool_call_chunks` contain, too."""
 _RESULT_FIELDS = ("type", "tool_call_id", "output", "index")

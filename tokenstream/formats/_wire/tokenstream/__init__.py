@@ -25,6 +25,7 @@ from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import make_result_of_part
+from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._resume.resuming import Replay
 from tokenstream.formats._wire.tokenstream.words import CONTROL, EVENTS, end_of, event_of
 from tokenstream.framing._frames import ServerSentEvent
@@ -62,11 +63,9 @@ _REQUIRED_KEYS: dict[str, str | None] = {
     "end": "ending",
 }
 """Maps each type of event to a key that all events of the type have; to None if no other format has it."""
-_FIELDS_OF_OTHERS = frozenset({"message", "text", "content", "delta", "data"})
+_FIELDS_OF_OTHERS = split_names("message text content delta data")
 """Fields of a `message_start` of another vocabulary."""
-_DELTAS = frozenset(
-    {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
-)
+_DELTAS = split_names("text_delta reasoning_delta refusal_delta tool_call_delta part_delta media_delta")
 """Types of events of which a relay may merge several into one, with the position of the last."""
 PARTS: dict[type, str] = {
     TextDelta: "text",
