@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream._values.parts import make_usage
 from tokenstream.errors import ProtocolError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.message import FinishReason, Usage
@@ -34,6 +34,9 @@ _RANKS = {reason: rank for rank, reasons in enumerate(_WORST) for reason in reas
 
 Mark: TypeAlias = "tuple[FinishReason, str | None]"
 """A finish reason, and the provider's word for it."""
+_ReadingT = TypeVar("_ReadingT")
+ReadersOf: TypeAlias = "dict[str, Callable[[_ReadingT, JsonObject], object]]"
+"""The methods of a class, each of which reads one kind of object, under the names of the kinds."""
 
 
 def split_names(text: str) -> frozenset[str]:

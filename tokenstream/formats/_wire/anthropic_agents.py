@@ -246,7 +246,6 @@ class AnthropicAgents(HostedSession):
     # -- answers -----------------------------------------------------------
 
     def _begin(self, kind: str) -> None:
-        """Begin an answer, unless one is open."""
         if self.answer_is_open:
             return
         if kind != "session.status_running":
@@ -293,7 +292,6 @@ class AnthropicAgents(HostedSession):
             self.conclude()
 
     def _read_request_end(self, payload: JsonObject) -> None:
-        """Add the tokens of a request, and close the previews that it has left open."""
         usage = usage_of(payload)
         if usage is not None:
             self._usage = self._usage + usage
@@ -318,7 +316,6 @@ class AnthropicAgents(HostedSession):
         self._messages.read(text_of(payload, "id") or "", payload.get("content"))
 
     def _read_tool(self, payload: JsonObject) -> None:
-        """Read a call of a tool that the agent runs itself."""
         data = fields_except(payload, *_TOOL_FIELDS)
         call = ServerToolCall(
             id=text_of(payload, "id") or "",
@@ -330,7 +327,6 @@ class AnthropicAgents(HostedSession):
         self.parts.whole(0, call)
 
     def _read_tool_result(self, payload: JsonObject) -> None:
-        """Read the result of a tool that the agent has run itself."""
         name, content = (text_of(payload, "type") or "").removeprefix("agent."), payload.get("content")
         result = ServerToolResult(id=text_of(payload, *_IDS_OF_CALLS) or "", name=name, content=content)
         if payload.get("is_error") is True:

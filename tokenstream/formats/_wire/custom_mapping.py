@@ -229,7 +229,6 @@ class Custom(Format):
         return self.error is not None
 
     def _read_head(self, data: object) -> bool:
-        """Report the answer's id and model; return whether the payload has one of them."""
         mapped = self.mapped
         if mapped.id is None and mapped.model is None:
             return False

@@ -9,7 +9,7 @@ from tokenstream.events import TextDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.openai import PROVIDERS_REASONS, provider_marks
-from tokenstream.formats._kit.values import base64_bytes, json_text, worst_of
+from tokenstream.formats._kit.values import base64_bytes, json_text, split_names, worst_of
 from tokenstream.message import MediaPart, OpaquePart, Usage
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _FIELDS_READ = frozenset({"tool_calls", "thinking_delta", *_COUNT_FIELDS, *_USAG
 """Names in `additional_kwargs` that are read elsewhere."""
 _FINISH_REASON_FIELDS = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason")
 """Fields that may hold the provider's finish reason."""
-_MEDIA_TYPES = frozenset({"audio", "document", "image", "video"})
+_MEDIA_TYPES = split_names("audio document image video")
 
 
 class LlamaIndex(Format):
@@ -212,7 +212,6 @@ class LlamaIndex(Format):
             self.parts.note_unread(call.part, {**item, **function}, *known)
 
     def _add_arguments(self, call: _RepeatedCall, text: str) -> None:
-        """Add the end of a call's arguments that no earlier response has contained."""
         if call.part.closed:
             return
         if text.startswith(call.text):

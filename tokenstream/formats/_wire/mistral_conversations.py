@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._base import Format
@@ -10,6 +10,7 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import CHAT_COUNTS, usage_of
+from tokenstream.formats._kit.values import split_names
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -21,13 +22,11 @@ from tokenstream.message import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall, OpenPart
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
 
-_MistralReader: TypeAlias = "Callable[[MistralConversations, dict[str, Any]], None]"
 
 _NUMBERING = ("type", "created_at", "output_index", "content_index", "role")
 """Fields that number an event, or say nothing of the answer."""
@@ -52,7 +51,7 @@ class MistralConversations(Format):
     name = "mistral-conversations"
     counted = CHAT_COUNTS
     # Of the events of a conversation, and of `ConversationResponse`, in mistralai.
-    documented = frozenset({"agent.handoff", "agent.state.changed", "conversation_id", "guardrails"})
+    documented = split_names("agent.handoff agent.state.changed conversation_id guardrails")
     fast = Fast(texts=[("content",), ("content", "text"), ("arguments",)], changing=[("created_at",)])
 
     def __init__(self, *, limits: Limits | None = None) -> None:
@@ -123,7 +122,6 @@ class MistralConversations(Format):
     # -- messages ----------------------------------------------------------
 
     def _read_message(self, payload: JsonObject) -> None:
-        """Add a piece of a message: text, or a chunk of any kind."""
         self.parts.head(model=text_of(payload, "model"))
         content = payload.get("content")
         if isinstance(content, str):
@@ -188,7 +186,6 @@ class MistralConversations(Format):
     # -- tools -------------------------------------------------------------
 
     def _read_call(self, payload: JsonObject) -> None:
-        """Add a piece of a call's arguments; the first piece opens the call."""
         self.parts.head(model=text_of(payload, "model"))
         id, name = text_of(payload, "tool_call_id", "id"), text_of(payload, "name")
         call = None if id is None else self._calls.get(id)
@@ -210,7 +207,6 @@ class MistralConversations(Format):
         self.parts.add_fragment(call, payload.get("arguments"))
 
     def _read_tool(self, payload: JsonObject) -> None:
-        """Begin a call of one of Mistral's tools, or add to its arguments."""
         self.parts.head(model=text_of(payload, "model"))
         id = text_of(payload, "id") or ""
         part = self._tools.get(id)
@@ -238,7 +234,7 @@ class MistralConversations(Format):
     def _report_rest(self, payload: JsonObject, *known: str) -> None:
         self.parts.report_unknown_fields(payload, (*known, *_NUMBERING))
 
-    _READERS: ClassVar[dict[str, _MistralReader]] = {
+    _READERS: ClassVar[ReadersOf[MistralConversations]] = {
         "conversation.response.started": _read_started,
         "conversation.response.done": _read_done,
         "conversation.response.error": _read_error,
@@ -254,7 +250,6 @@ class MistralConversations(Format):
 
 
 def _tool_of(payload: JsonObject) -> ServerToolCall:
-    """Return the part for a call of one of Mistral's tools, without its arguments."""
     data = fields_except(payload, *_NUMBERING, "id", "name", "arguments", "info", "model")
     id, name = text_of(payload, "id") or "", text_of(payload, "name") or ""
     return ServerToolCall(id=id, name=name, provider_data=data)

@@ -132,7 +132,6 @@ class Ollama(Format):
                 self.parts.field(key, text)
 
     def _read_message(self, message: JsonObject) -> None:
-        """Read a message's tool calls and images, and report its unknown fields."""
         for key, value in message.items():
             if says_nothing(value) or key == "role" or (key in _TEXT_FIELDS and isinstance(value, str)):
                 continue
@@ -145,7 +144,6 @@ class Ollama(Format):
                 reader(self, items)
 
     def _read_fields(self, payload: JsonObject) -> None:
-        """Read the other fields of a line: log probabilities, an image, the time, and unknown fields."""
         for key, value in payload.items():
             is_text = key in _TEXT_FIELDS and isinstance(value, str)
             if is_text or key in _READ_ELSEWHERE or says_nothing(value):
@@ -162,7 +160,6 @@ class Ollama(Format):
                 self.parts.field(key, value)
 
     def _read_calls(self, calls: list[Any]) -> None:
-        """Add tool calls, which arrive whole."""
         for call in calls:
             function = dict_of(call, "function") if is_dict(call) else {}
             name = text_of(function, "name")
@@ -195,7 +192,6 @@ class Ollama(Format):
                 self.parts.items("message.images", [image])
 
     def _add_image(self, encoded: str) -> None:
-        """Add an image in base64; if it cannot be decoded, add it as an opaque part."""
         data = base64_bytes(encoded)
         if data is None:
             self.parts.add_undecodable_media(0, "image", {"image": encoded})
@@ -205,7 +201,6 @@ class Ollama(Format):
         self.parts.close(part)
 
     def _finish(self, payload: JsonObject) -> None:
-        """Report the token counts and the finish reason, and end the answer."""
         report = {name: payload[name] for name in _COUNTS.usual if payload.get(name) is not None}
         if report:
             self.parts.usage(_COUNTS.read(report))

@@ -129,7 +129,6 @@ class OpenAICompletions(Format):
         return super().end(now=now)
 
     def _read_answer(self, payload: JsonObject) -> None:
-        """Read a payload of OpenAI's API: its head, choices, usage and unknown fields."""
         choices = payload.get("choices")
         self._read_head(payload)
         if is_list(choices) or is_dict(choices):
@@ -162,7 +161,6 @@ class OpenAICompletions(Format):
                 raise ProtocolError("every choice must be a JSON object")
 
     def _read_choice(self, index: int, choice: JsonObject) -> None:
-        """Read a choice: its text and further fields, and then its finish reason."""
         for name, value in choice.items():
             if name not in _SKIPPED_CHOICE_FIELDS and value is not None:
                 self._CHOICE_READERS.get(name, OpenAICompletions._read_field)(self, index, name, value)
@@ -196,7 +194,6 @@ class OpenAICompletions(Format):
     # -- llama.cpp's native route ------------------------------------------
 
     def _read_native(self, payload: JsonObject) -> None:
-        """Read a payload of llama.cpp's native route, which is one choice."""
         # `_is_native` has checked that the payload has the text and `stop`.
         index = payload.get("index")
         choice = self.parts.choice(0 if index is None else index_of(index)).index
@@ -238,5 +235,4 @@ class OpenAICompletions(Format):
 
 
 def _is_native(payload: JsonObject) -> bool:
-    """Return whether a payload has the fields of llama.cpp's native route."""
     return isinstance(payload.get(_NATIVE_TEXT), str) and isinstance(payload.get("stop"), bool)

@@ -185,7 +185,6 @@ class OpenAILive(SessionEvents):
             self.report_misfit(payload)
 
     def _read_audio(self, payload: JsonObject) -> None:
-        """Add a piece of audio, which is base64."""
         data = base64_bytes(payload.get("delta"))
         if data is None:
             self.report_misfit(payload)

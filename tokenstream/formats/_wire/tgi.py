@@ -127,7 +127,6 @@ class TGI(Format):
             self.parts.write(0, "text", text)
 
     def _read_details(self, details: JsonObject) -> None:
-        """Read the last payload's details: counts, further choices, and finish reasons."""
         usage = counts_in(details, _USAGE)
         if usage is not None:
             self.parts.usage(usage)
@@ -145,6 +144,5 @@ class TGI(Format):
         self._finish(0, details.get("finish_reason"))
 
     def _finish(self, choice: int, word: object) -> None:
-        """Report a choice's finish reason if `word` is the server's word for one."""
         if isinstance(word, str) and word:
             self.parts.finish(choice, _FINISH_REASONS.get(word, "unknown"), word)

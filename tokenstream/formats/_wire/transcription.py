@@ -241,7 +241,6 @@ class Transcription(SessionEvents):
         self._open[key] = None
 
     def _add(self, key: str, text: str) -> None:
-        """Add text to a transcript, whose first text opens its part."""
         self._begin(key)
         part = self._open[key]
         if part is None:
@@ -284,7 +283,7 @@ class Transcription(SessionEvents):
     event_names = frozenset(_READERS) - {"error"}
 
 
-_OF_FILES = frozenset(
-    {"transcription.language", "transcription.text.delta", "transcription.segment", "transcription.done"}
+_OF_FILES = split_names(
+    "transcription.language transcription.text.delta transcription.segment transcription.done"
 )
 """Types of events that only transcriptions have."""

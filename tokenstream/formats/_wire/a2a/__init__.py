@@ -22,11 +22,10 @@ from tokenstream.formats._wire.a2a.parts import (
 from tokenstream.formats._wire.gemini.parts import USAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -57,7 +56,7 @@ _STATE_PREFIX = "TASK_STATE_"
 _TEXT = ("artifact", "parts", 0, "text")
 _ENVELOPE = split_names("jsonrpc id result task message statusUpdate artifactUpdate")
 _UPDATE = ("kind", "taskId", "contextId", "metadata")
-_KNOWN_IN_TASKS = ("kind", "id", "contextId", "metadata", "status", "artifacts")
+_KNOWN_IN_TASKS = split_names("kind id contextId metadata status artifacts")
 _KNOWN_IN_STATUS_UPDATES = (*_UPDATE, "status", "final")
 # `index` counted the artifacts in versions before 0.3.
 _KNOWN_IN_ARTIFACT_UPDATES = (*_UPDATE, "artifact", "append", "lastChunk", "index")
@@ -215,7 +214,7 @@ class A2A(Format):
         self.parts.report_unknown_fields(update, _KNOWN_IN_STATUS_UPDATES)
         self._read_status(dict_of(update, "status"), is_final=update.get("final") is True)
 
-    _READERS: ClassVar[dict[str, Callable[[A2A, JsonObject], None]]] = {
+    _READERS: ClassVar[ReadersOf[A2A]] = {
         "task": _read_task,
         "message": _read_message,
         "artifact-update": _read_artifact_update,

@@ -8,7 +8,7 @@ from tokenstream._basics.json import canonical_json
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.open import OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.values import base64_bytes
+from tokenstream.formats._kit.values import base64_bytes, split_names
 from tokenstream.formats._kit.whole_text import WholeText, added_by
 from tokenstream.formats._wire.gemini.parts import USAGE
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
@@ -27,7 +27,7 @@ _PREFIXES = ("adk_", "kagent_")
 A2APiece: TypeAlias = dict[str, Any]
 """A piece of content, which the protocol calls a part: a text, a file or data."""
 _TEXT_FIELDS = ("kind", "text")
-_FILE_FIELDS = ("kind", "bytes", "uri", "mimeType", "raw", "url", "mediaType", "fileWithBytes", "fileWithUri")
+_FILE_FIELDS = split_names("kind bytes uri mimeType raw url mediaType fileWithBytes fileWithUri")
 _MESSAGE_FIELDS = ("kind", "role", "parts", "content", "taskId", "contextId")
 
 

@@ -25,9 +25,8 @@ from tokenstream.formats._wire.ag_ui.parts import COMMON_FIELDS, PART_READERS, R
 from tokenstream.message import FinishReason, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import JsonObject
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
 
 FINISH_REASONS: dict[str, FinishReason] = {
@@ -71,7 +70,7 @@ _PYTHON_NAMES = split_names("thread_id run_id message_id tool_call_id tool_call_
 _ENVELOPE = frozenset({"id", "chunk"})
 """The fields of an event of TanStack AI with its position."""
 _RUN_EVENTS = frozenset({"RUN_STARTED", "RUN_FINISHED", "RUN_ERROR"})
-_RUN_IDS = frozenset({"threadId", "runId", "thread_id", "run_id"})
+_RUN_IDS = split_names("threadId runId thread_id run_id")
 _EVENT_TYPES = _RUN_EVENTS | _REPORTED_AS_UNKNOWN | PART_READERS.keys()
 _OWN_TYPES = _RUN_EVENTS | PART_READERS.keys()
 """Types of the events that only this format has; those in `_REPORTED_AS_UNKNOWN` may be of any vocabulary."""
@@ -212,7 +211,7 @@ class AGUI(Format):
     def _report_unknown_fields(self, payload: JsonObject, *known: str) -> None:
         self.parts.report_unknown_fields(payload, (*known, *COMMON_FIELDS))
 
-    _READERS: ClassVar[dict[str, Callable[[AGUI, JsonObject], None]]] = {
+    _READERS: ClassVar[ReadersOf[AGUI]] = {
         "RUN_STARTED": _read_run_started,
         "RUN_FINISHED": _read_run_finished,
         "RUN_ERROR": _read_run_error,

@@ -22,10 +22,9 @@ from tokenstream.formats._kit.values import split_names
 from tokenstream.message import ReasoningPart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import Json, JsonObject, RuleNote
     from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
     from tokenstream.message import Part
 
@@ -229,7 +228,7 @@ def _data_of_start(payload: JsonObject) -> JsonObject | None:
     return data or None
 
 
-PART_READERS: dict[str, Callable[[RunParts, JsonObject], object]] = {
+PART_READERS: ReadersOf[RunParts] = {
     "TEXT_MESSAGE_START": partial(RunParts.read_message_start, kind="text"),
     "TEXT_MESSAGE_CONTENT": partial(RunParts.read_delta, kind="text"),
     "TEXT_MESSAGE_END": partial(RunParts.read_message_end, kind="text"),

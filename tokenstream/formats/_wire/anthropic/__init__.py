@@ -16,11 +16,10 @@ from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
 from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 
@@ -46,7 +45,7 @@ COUNTED = Counts(
     " iterations.input_tokens|output_tokens|cache_read_input_tokens|cache_creation_input_tokens",
 )
 """The token counts of an answer, and of each of its `iterations`."""
-_COUNTS = frozenset({"input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens"})
+_COUNTS = split_names("input_tokens output_tokens cached_tokens cache_write_tokens")
 """The counts that each of the `iterations` has."""
 _BESIDE = frozenset({"compaction", "advisor_message"})
 """Types of `iterations` that did not write the answer."""
@@ -63,14 +62,14 @@ _STREAM_EVENTS: dict[str, str | None] = {
 _ERROR_FIELDS = frozenset({"type", "error", "request_id"})
 _ERROR_DETAILS = frozenset({"type", "message", "details"})
 # Events that the SDK's stream helper adds to the server's events; they repeat the content.
-_HELPER_EVENTS = frozenset({"text", "thinking", "input_json", "citation"})
+_HELPER_EVENTS = split_names("text thinking input_json citation")
 # Fields that are read, or have no meaning, by the object that has them. The SDK's stream helper adds the
 # finished block or message to the events that end one. `PADDING` hides the length of the text.
 _KNOWN_IN_STARTS_AND_ENDS = PADDING | {"type", "message"}
 _KNOWN_IN_BLOCK_EVENTS = PADDING | {"type", "index", "content_block"}
 _KNOWN_IN_DELTA_EVENTS = PADDING | {"type", "index", "delta"}
 _KNOWN_IN_MESSAGE_DELTAS = PADDING | {"type", "delta", "usage"}
-_END_FIELDS = PADDING | {"type", "stop_reason", "stop_sequence", "stop_details"}
+_END_FIELDS = PADDING | split_names("type stop_reason stop_sequence stop_details")
 _MESSAGE_FIELDS = _END_FIELDS | split_names("id role model content usage")
 _KNOWN_IN_DELTAS = PADDING | split_names(
     "type text thinking estimated_tokens signature partial_json citation content encrypted_content"
@@ -95,7 +94,7 @@ class Anthropic(Format):
     name = "anthropic"
     counted = COUNTED
     # Of `Message` and `BetaMessage` in anthropic-sdk-python, and of the events about them.
-    documented = frozenset({"container", "context_management", "diagnostics", "input_transformations"})
+    documented = split_names("container context_management diagnostics input_transformations")
     is_one_answer = True
     closes_parts = True
     event_names = frozenset(_STREAM_EVENTS)
@@ -191,7 +190,6 @@ class Anthropic(Format):
         self._read_message(message, whole=has_content)
 
     def _read_whole_message(self, payload: JsonObject) -> None:
-        """Read an answer that was not streamed."""
         if self._blocks.has_content:
             self.note("content_twice")
             return
@@ -204,7 +202,6 @@ class Anthropic(Format):
         self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
     def _read_block_delta(self, payload: JsonObject) -> None:
-        """Add a delta to its block, and report the unknown fields of the payload and the delta."""
         delta = dict_of(payload, "delta")
         is_input = "partial_json" in delta
         index = self._blocks.find_index(payload.get("index"), arguments=is_input)
@@ -218,7 +215,6 @@ class Anthropic(Format):
         self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
     def _read_message_delta(self, payload: JsonObject) -> None:
-        """Read the end of the message: token counts and finish reason."""
         self._expect_start()
         delta = dict_of(payload, "delta")
         self._report_unknown_fields(payload, _KNOWN_IN_MESSAGE_DELTAS)
@@ -296,7 +292,7 @@ class Anthropic(Format):
             known |= {"usage"}
         self.parts.report_unknown_fields(payload, known)
 
-    _READERS: ClassVar[dict[str, Callable[[Anthropic, JsonObject], None]]] = {
+    _READERS: ClassVar[ReadersOf[Anthropic]] = {
         "ping": _read_ping,
         "message_start": _read_message_start,
         "content_block_start": _read_block_start,

@@ -120,7 +120,6 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return block
 
     def _open_redacted(self, block_type: str, content: JsonObject) -> AnthropicBlock:
-        """Open a reasoning part whose text is encrypted."""
         other_fields = fields_except(content, "type", "data")
         return self._open_part(
             block_type, ReasoningPart(redacted=text_of(content, "data"), provider_data=other_fields)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -323,7 +324,7 @@ class BedrockConverse(Format):
     def _report_unknown_fields(self, payload: JsonObject, *known: str) -> None:
         self.parts.report_unknown_fields(payload, (*known, *PADDING))
 
-    _READERS: ClassVar[dict[str, Callable[[BedrockConverse, JsonObject], None]]] = {
+    _READERS: ClassVar[ReadersOf[BedrockConverse]] = {
         "messageStart": _read_message_start,
         "contentBlockStart": _read_block_start,
         "contentBlockDelta": _read_block_delta,

@@ -69,7 +69,6 @@ def _join_texts(pieces: list[JsonObject]) -> list[JsonObject]:
 
 
 def _is_text(piece: JsonObject) -> bool:
-    """Return True if a piece has a text and no other field."""
     return isinstance(piece.get("text"), str) and len(piece) == 1
 
 
@@ -163,7 +162,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
     # -- opening -----------------------------------------------------------
 
     def _open_block(self, index: int) -> ConverseBlock:
-        """Create a block, whose part is opened later."""
         self.check_room(len(self._open))
         self._closed.pop(index, None)
         block = self._open[index] = ConverseBlock()
@@ -246,7 +244,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
         return block.part or self._open_part(block, _EMPTY_PARTS[kind])
 
     def _add_text(self, block: ConverseBlock, text: object) -> bool:
-        """Add text to a block; return False if the value is not text."""
         if not isinstance(text, str):
             return False
         # Quirk (Amazon Nova, 2025-03): blocks of empty text alone, where a guardrail took a word out;

@@ -13,11 +13,10 @@ from tokenstream.formats._wire.cohere.parts import FINISH_REASONS
 from tokenstream.formats._wire.cohere.v2 import V2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._fast.shape import KeyPath
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
 
 ID_FIELDS = ("generation_id", "response_id", "id")
@@ -166,7 +165,6 @@ class Cohere(V2):
         self.content.read_call_list(dicts_of(payload.get("tool_calls")))
 
     def _read_stream_end(self, payload: JsonObject) -> None:
-        """Read the last event, which contains the whole answer."""
         response = dict_of(payload, "response")
         if not self.parts.started:
             self.parts.head(id=text_of(response, *ID_FIELDS))
@@ -176,7 +174,6 @@ class Cohere(V2):
         self._read_end(response, reason, text_of(payload, *_FAILURE_FIELDS))
 
     def _read_whole_v1(self, payload: JsonObject) -> None:
-        """Read an answer that was not streamed."""
         if self.content.has_content:
             self.note("content_twice")
             return
@@ -226,7 +223,7 @@ class Cohere(V2):
             self.parts.note("text_completed")
             self.content.write_text(whole, index)
 
-    READERS_V1: ClassVar[dict[str, Callable[[Cohere, JsonObject], None]]] = {
+    READERS_V1: ClassVar[ReadersOf[Cohere]] = {
         "stream-start": _read_stream_start,
         "text-generation": _read_text_generation,
         "search-queries-generation": V2.pass_over_event,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, fields_except, int_of, is_list, text_of
 from tokenstream._values.parts import CONTEXT
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tokenstream.errors import ProviderError
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Part, Usage
+
+_Key: TypeAlias = tuple[str, int]
+"""The kind of a block or call, and its index."""
 
 COUNTED = Counts(
     input_tokens="billed_units|tokens.input_tokens",
@@ -53,7 +56,7 @@ _FAILURES = {
 """Messages for the finish reasons that are failures, used if the server sends no message."""
 
 
-class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
+class CohereParts(KeyedParts[_Key, OpenPart]):
     """Reads the content of an answer: text, reasoning, tool calls, plans and citations.
 
     The methods are named after the events of version 2 of the API (v2); the events of version 1 (v1)
@@ -69,7 +72,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self.plan = NO_PART
         """The part of the model's plan for using tools."""
 
-    def _note_taken(self, key: tuple[str, int], *, is_open: bool) -> None:
+    def _note_taken(self, key: _Key, *, is_open: bool) -> None:
         if key[0] == "call":
             self.note("call_index_reused")
         else:
@@ -98,7 +101,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
             self.note("delta_misfits")
             self.stray("content-delta", {"index": key[1], **other_fields})
 
-    def _is_of_other_kind(self, key: tuple[str, int], kind: str, content: JsonObject) -> bool:
+    def _is_of_other_kind(self, key: _Key, kind: str, content: JsonObject) -> bool:
         """Return True if a delta is of another kind than the text in one of its fields, which is empty."""
         block = self._open.get(key)
         return any(content.get(name) for name in TEXT_KEYS) or (block is not None and block.kind != kind)
@@ -111,11 +114,11 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self.start_block(index, content)
         self.end_block(index)
 
-    def _block_key(self, index: int | None, *, new: bool = False) -> tuple[str, int]:
+    def _block_key(self, index: int | None, *, new: bool = False) -> _Key:
         """Return the key of a block; a missing index is that of a new block or else of the newest."""
         return "block", self.find_index(index, new=new)
 
-    def _open_block(self, key: tuple[str, int], kind: str, content: JsonObject) -> OpenPart:
+    def _open_block(self, key: _Key, kind: str, content: JsonObject) -> OpenPart:
         """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown."""
         self.close(self.plan)
         part_class, empty_part = _EMPTY_PARTS.get(kind, (None, None))
@@ -133,7 +136,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         self._part_indexes[key[1]] = part.index
         return part
 
-    def _get_or_open_block(self, key: tuple[str, int], field: str, kind: str) -> OpenPart:
+    def _get_or_open_block(self, key: _Key, field: str, kind: str) -> OpenPart:
         """Return the part of the block that a delta adds to; if no block of this kind is open, open one."""
         part = self._open.get(key)
         if part is None:
@@ -217,7 +220,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
         """Close a tool call, by default the first that is open, and hand it out if it is whole."""
         self.stop(self._call_key(index, ends=True))
 
-    def _call_key(self, index: int | None, *, new: bool = False, ends: bool = False) -> tuple[str, int]:
+    def _call_key(self, index: int | None, *, new: bool = False, ends: bool = False) -> _Key:
         """Return the key of a call; a missing index means, as in `find_index`, a new or an open call."""
         if index is None:
             self.note("call_index_missing")
@@ -228,7 +231,7 @@ class CohereParts(KeyedParts[tuple[str, int], OpenPart]):
                 index = in_turn.number
         return "call", index
 
-    def _call_indexes(self, *others: tuple[str, int]) -> list[int]:
+    def _call_indexes(self, *others: _Key) -> list[int]:
         """Return the indexes of the open calls, and of those among other keys."""
         return [index for kind, index in (*self._open, *others) if kind == "call"]
 
@@ -312,7 +315,11 @@ def citation_of(data: JsonObject, cites: int | None, documents: object) -> Citat
     stay in `provider_data`, and so does `text`, which repeats the cited words of the answer.
     """
     url = title = None
-    for source in (*_sources_of(data), *_documents_of(data, documents)):
+    ids = data.get("document_ids")
+    # A citation of v1 lists the ids of documents.
+    listed = [document for document in dicts_of(documents) if is_list(ids) and document.get("id") in ids]
+    sources = dicts_of(data.get("sources"))
+    for source in (*[dict_of(each, "document") or dict_of(each, "tool_output") for each in sources], *listed):
         url, title = text_of(source, "url"), text_of(source, "title")
         if url or title:
             break
@@ -324,19 +331,6 @@ def citation_of(data: JsonObject, cites: int | None, documents: object) -> Citat
         cites=cites,
         provider_data=data,
     )
-
-
-def _sources_of(data: JsonObject) -> list[JsonObject]:
-    return [
-        dict_of(source, "document") or dict_of(source, "tool_output")
-        for source in dicts_of(data.get("sources"))
-    ]
-
-
-def _documents_of(data: JsonObject, documents: object) -> list[JsonObject]:
-    """Return the documents whose ids a v1 citation lists."""
-    ids = data.get("document_ids")
-    return [document for document in dicts_of(documents) if is_list(ids) and document.get("id") in ids]
 
 
 def failure_of(reason: str, failure_message: str | None) -> ProviderError | None:

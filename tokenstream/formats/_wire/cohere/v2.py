@@ -13,17 +13,15 @@ from tokenstream.formats._wire.cohere.parts import COUNTED, FINISH_REASONS, Cohe
 from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._base import Frame
-    from tokenstream.formats._kit.values import Mark
+    from tokenstream.formats._kit.values import Mark, ReadersOf
     from tokenstream.limits import Limits
 
 _MESSAGE_FIELDS = ("role", "content", "tool_plan", "tool_calls", "citations")
 """The fields of a message, which are all read."""
 _EVENT_FIELDS = PADDING | split_names("type id index delta error logprobs")
-_DELTA_FIELDS = frozenset({"message", "finish_reason", "usage", "error"})
+_DELTA_FIELDS = split_names("message finish_reason usage error")
 _BARE_ERROR_FIELDS = frozenset({"message", "id"})
 
 
@@ -96,7 +94,6 @@ class V2(Format):
     # -- events --------------------------------------------------------------
 
     def _read_message_start(self, payload: JsonObject) -> None:
-        """Read the start of the message, which may contain the whole content."""
         id, message = text_of(payload, "id"), _message_of(payload)
         if self.parts.started and self.begins_another(id, payload):
             return
@@ -125,7 +122,6 @@ class V2(Format):
             self.content.add_to_call(index, call)
 
     def _read_citation_start(self, payload: JsonObject) -> None:
-        """Add a citation, which this event contains as a whole."""
         for citation in dicts_of(_message_of(payload).get("citations")):
             self.content.cite_source(citation)
 
@@ -182,7 +178,6 @@ class V2(Format):
         self.parts.report_unknown_fields(_message_of(payload), _MESSAGE_FIELDS)
 
     def _read_whole(self, payload: JsonObject) -> None:
-        """Read an answer that was not streamed."""
         if self.content.has_content:
             self.note("content_twice")
             return
@@ -196,7 +191,7 @@ class V2(Format):
         self.parts.report_unknown_fields(message, _MESSAGE_FIELDS)
         self.end_answer(text_of(payload, "finish_reason"), dict_of(payload, "usage"), failure_message=None)
 
-    READERS: ClassVar[dict[str, Callable[[V2, JsonObject], None]]] = {
+    READERS: ClassVar[ReadersOf[V2]] = {
         "message-start": _read_message_start,
         "content-start": _read_content_start,
         "content-delta": _read_content_delta,

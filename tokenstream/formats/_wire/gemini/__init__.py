@@ -135,7 +135,7 @@ _KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")
 _FIELDS_OF_GEMINI_LIVE = split_names(
     "setupComplete serverContent toolCall toolCallCancellation goAway sessionResumptionUpdate"
 )
-_FIELDS_OF_OTHERS = frozenset({"choices", "object", "type", "event_type"})
+_FIELDS_OF_OTHERS = split_names("choices object type event_type")
 _TEXT: KeyPath = ("candidates", 0, "content", "parts", 0, "text")
 _COUNTS = ("candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount", "promptTokenCount")
 _DETAILS = ("candidatesTokensDetails", "promptTokensDetails")

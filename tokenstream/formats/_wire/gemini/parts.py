@@ -255,7 +255,6 @@ class GeminiParts(CallParts):
         return True
 
     def _add_file(self, choice: int, value: object, part_fields: JsonObject) -> bool:
-        """Add media as a URL; return False if the value is not an object."""
         if not is_dict(value):
             return False
         data_fields = fields_except({**value, **part_fields}, "fileUri", "mimeType")

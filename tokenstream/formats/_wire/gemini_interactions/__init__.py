@@ -22,11 +22,9 @@ from tokenstream.formats._wire.gemini_interactions.step import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
-    from tokenstream.formats._kit.values import Mark
+    from tokenstream.formats._kit.values import Mark, ReadersOf
     from tokenstream.limits import Limits
 
 _EVENTS = split_names(
@@ -292,7 +290,7 @@ class GeminiInteractions(Format):
             self.parts.field("errors", errors)
         self.conclude()
 
-    _READERS: ClassVar[dict[str, Callable[[GeminiInteractions, JsonObject], None]]] = {
+    _READERS: ClassVar[ReadersOf[GeminiInteractions]] = {
         "interaction.created": _read_created,
         "interaction.status_update": _read_status_update,
         "interaction.completed": _read_completed,

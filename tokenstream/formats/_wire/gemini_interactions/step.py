@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import int_of, text_of
 from tokenstream.formats._kit.count_paths import Counts
-from tokenstream.formats._kit.values import failure_text, json_text
+from tokenstream.formats._kit.values import failure_text, json_text, split_names
 from tokenstream.message import Citation, OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ CALL = "function_call"
 """Type of a call of one of the application's tools; the provider runs the calls of other types."""
 CALL_FIELDS = ("id", "name", "arguments", "signature")
 """Fields of a call, or of its deltas, that are read or hold no arguments."""
-MEDIA_TYPES = frozenset({"image", "audio", "video", "document"})
+MEDIA_TYPES = split_names("image audio video document")
 NOT_TEXT = -1
 """Stands for the index of a part in `ReportedStep.contents` if the content is not text."""
 _STEP_TYPES_OF_DELTAS = {

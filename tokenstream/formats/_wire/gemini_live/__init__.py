@@ -14,10 +14,11 @@ from tokenstream.formats._wire.gemini.parts import LIVE_USAGE
 from tokenstream.formats._wire.gemini_live.parts import LiveTurn, fields_of, object_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -272,7 +273,7 @@ class GeminiLive(Format):
         else:
             self.parts.unknown("toolCallCancellation", data)
 
-    _READERS: ClassVar[dict[str, Callable[[GeminiLive, JsonObject], None]]] = {
+    _READERS: ClassVar[ReadersOf[GeminiLive]] = {
         "serverContent": _read_content,
         "toolCall": _read_tool_call,
         "toolCallCancellation": _read_cancellation,

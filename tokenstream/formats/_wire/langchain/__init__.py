@@ -247,7 +247,6 @@ class LangChain(Format):
             self.parts.head(id=self.parts.id or id, model=text_of(metadata, *MODEL_FIELDS))
 
     def _read_additional(self, fields: JsonObject) -> None:
-        """Read `additional_kwargs`: reasoning, a refusal, and unknown fields."""
         for name, value in fields.items():
             if name == "reasoning_content" and isinstance(value, str):
                 self.parts.write(0, "reasoning", value)

@@ -27,11 +27,10 @@ from tokenstream.message import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.message import FinishReason
 
 _READ_AS_CALL_CHUNKS = split_names(
@@ -39,8 +38,8 @@ _READ_AS_CALL_CHUNKS = split_names(
 )
 """Types of blocks with a tool call that the message's `tool_call_chunks` contain, too."""
 _RESULT_FIELDS = ("type", "tool_call_id", "output", "index")
-_MEDIA_FIELDS = ("type", "id", "base64", "url", "mime_type", "index")
-_CITATION_FIELDS = ("type", "url", "title", "cited_text", "start_index", "end_index")
+_MEDIA_FIELDS = split_names("type id base64 url mime_type index")
+_CITATION_FIELDS = split_names("type url title cited_text start_index end_index")
 
 MADE_UP_ID_PREFIXES = ("lc_", "run-")
 """Prefixes of ids that LangChain makes up if the provider sent none."""
@@ -122,7 +121,6 @@ class LangChainBlocks:
             self._parts.whole(0, OpaquePart(type=kind, data=block))
 
     def _read_text(self, block: JsonObject) -> None:
-        """Add the text and citations of a block; another index than the last one begins a new part."""
         text, index = text_of(block, "text") or "", block.get("index")
         current = self._parts.choice(0).current_part
         if text and current is not None and index != self._text_index:
@@ -203,7 +201,7 @@ class LangChainBlocks:
         self._parts.add_media(part, data)
         self._parts.close(part)
 
-    _READERS: ClassVar[dict[str, Callable[[LangChainBlocks, JsonObject], None]]] = {
+    _READERS: ClassVar[ReadersOf[LangChainBlocks]] = {
         "text": _read_text,
         "reasoning": _read_reasoning,
         # Native names of providers, which LangChain has not translated.

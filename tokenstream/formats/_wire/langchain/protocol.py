@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
@@ -12,7 +12,7 @@ from tokenstream.errors import PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.hosted import HostedSession
-from tokenstream.formats._kit.values import failure_text
+from tokenstream.formats._kit.values import failure_text, split_names
 from tokenstream.formats._wire.langchain.parts import (
     COUNTED,
     MADE_UP_ID_PREFIXES,
@@ -30,16 +30,14 @@ from tokenstream.formats._wire.langchain.protocol_blocks import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
 
-_ProtocolReader: TypeAlias = "Callable[[LangChainProtocol, dict[str, Any]], object]"
 
-RUN_ENDS = frozenset({"completed", "failed", "interrupted", "drained"})
+RUN_ENDS = split_names("completed failed interrupted drained")
 """The states in which a graph, or a subgraph, has ended."""
 _MESSAGE_EVENTS = frozenset(
     {START, "content-block-start", "content-block-delta", "content-block-finish", FINISH}
@@ -207,7 +205,6 @@ class LangChainProtocol(HostedSession):
         return True
 
     def _end_run(self, data: JsonObject) -> None:
-        """End the run of the graph, with its error if it has failed."""
         self._run_is_open = False
         self._messages.clear()
         # The run may be called complete although its last answer has failed.
@@ -222,7 +219,6 @@ class LangChainProtocol(HostedSession):
             self.conclude()
 
     def _read_refusal(self, payload: JsonObject) -> None:
-        """Read the server's answer to a subscription that it does not serve."""
         code, message = text_of(payload, "error"), text_of(payload, "message") or ""
         if code == "resume_gap":
             sentence = "the server has no longer what followed the last event that was read"
@@ -343,7 +339,7 @@ class LangChainProtocol(HostedSession):
     def _note_provider(self, metadata: JsonObject) -> None:
         self._names_provider = self._names_provider or text_of(metadata, *PROVIDER_FIELDS) is not None
 
-    _READERS: ClassVar[dict[str, _ProtocolReader]] = {
+    _READERS: ClassVar[ReadersOf[LangChainProtocol]] = {
         START: _read_start,
         "content-block-start": lambda self, event: self._blocks.begin(event),
         "content-block-delta": _read_delta,

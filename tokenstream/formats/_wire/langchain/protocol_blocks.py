@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, text_of
 from tokenstream.formats._kit.open import NO_PART, OpenCall
-from tokenstream.formats._kit.values import base64_bytes
+from tokenstream.formats._kit.values import base64_bytes, split_names
 from tokenstream.formats._wire.langchain.parts import LangChainBlocks, citation_of
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, TextPart
 
@@ -129,14 +129,14 @@ class OpenMessages:
 
 _CALL_CHUNK, _SERVER_CALL_CHUNK = "tool_call_chunk", "server_tool_call_chunk"
 _CALLS = frozenset({_CALL_CHUNK, "tool_call", "invalid_tool_call"})
-_MEDIA = frozenset({"image", "audio", "video", "file"})
+_MEDIA = split_names("image audio video file")
 _GROWING: dict[str, type[TextPart | ReasoningPart]] = {"text": TextPart, "reasoning": ReasoningPart}
 """Maps the types of blocks with a text, which are also the names of its field, to the classes of parts."""
 _FIELDS = {
     "text": ("type", "text", "index", "annotations"),
     "reasoning": ("type", "reasoning", "index", "extras", "signature"),
 }
-_CALL_FIELDS = ("type", "id", "name", "args", "index", "error")
+_CALL_FIELDS = split_names("type id name args index error")
 
 
 class _ContentBlock:

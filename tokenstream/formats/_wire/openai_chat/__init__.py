@@ -56,7 +56,7 @@ _AnswerReaders: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 """The keys of a payload with the readers of their values, in the order in which they are called."""
 
 # If a payload has "choices" and none of these keys, it is an error only if its `object` says so.
-_ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
+_ERROR_MARKS = split_names("error type event_type base_resp")
 _CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
 _CHOICE_MARKS = frozenset({"index", "finish_reason"})
 """An object without content is recognised as a choice if it has at least one of these fields."""
@@ -297,7 +297,6 @@ class OpenAIChat(Format):
                 reader(self, key, value)
 
     def _report_head(self, payload: JsonObject) -> None:
-        """Report the answer's id and model, and the role in its first choice that names one."""
         role = next(filter(None, map(_find_role, dicts_of(payload.get("choices")))), None)
         id, model = text_of(payload, "id"), text_of(payload, "model")
         self.parts.head(id=id, model=model, role=role)
@@ -331,7 +330,6 @@ class OpenAIChat(Format):
             self.parts.usage(usage_of(value))
 
     def _read_groq(self, key: str, value: object) -> None:
-        """Read Groq's extension `x_groq`: usage, an error, and unknown fields."""
         if not is_dict(value):
             self.read_answer_field(key, value)
             return

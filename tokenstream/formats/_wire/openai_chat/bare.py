@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list
+from tokenstream.formats._kit.values import split_names
 
 # Quirk (Cloudflare Workers AI, 2026-11): the text is `response`, a piece in each payload, where tokens
 # such as 6 and true are JSON's numbers and booleans, as in `content` (cloudflare/ai#651); recording:
@@ -37,7 +38,7 @@ TEXT_PATHS = [(name,) for name, chat_name in _DELTA_FIELDS.items() if chat_name 
 
 BARE_FIELDS = frozenset({"response", "result", "tool_calls", ENVELOPE})
 """Fields of which a *bare* payload (a chunk's content without the chunk around it) has at least one."""
-_ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
+_ONLY_FIELDS = split_names("response tool_calls usage p")
 """All fields that a first payload without an envelope may have; with any other, it is not recognised."""
 
 

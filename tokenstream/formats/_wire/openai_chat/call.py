@@ -97,7 +97,6 @@ def is_repetition(legacy: object, items: object) -> bool:
 
 
 def _id_of(value: object) -> str | None:
-    """Return the id of a call as text; None if there is none."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     # Quirk (Mistral, 2026-04): the text "null" stands for a missing id; zed-industries/zed#53605.
@@ -185,11 +184,6 @@ class ChatCall:
             self.repeats_name = True
         elif part is not None:
             self.has_nameless_fragment = True
-
-    def begin_name(self, name: str) -> None:
-        """Take the name as far as it has arrived, which another piece may continue."""
-        self.name = name
-        self.is_waiting = True
 
     def is_continued_by(self, fragment: Fragment) -> bool:
         """Return True if a fragment has the id of this call or, without two ids, its index.

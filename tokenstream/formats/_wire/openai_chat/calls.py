@@ -108,7 +108,6 @@ class ChatCalls:
     # -- assigning fragments -----------------------------------------------
 
     def _read_fragment(self, fragment: Fragment) -> None:
-        """Add a fragment to its call; if there is no such call, begin one."""
         if fragment.is_whole and self._repeats_whole_call(fragment):
             self._parts.note("call_repeated")
             return
@@ -311,7 +310,8 @@ class ChatCalls:
             if not call.name:
                 self._unnamed_calls.remove(call)
                 self._waiting_calls.append(call)
-            call.begin_name(self._join_names(call, fragment) or fragment.name)
+            # Another piece may continue the name.
+            call.name, call.is_waiting = self._join_names(call, fragment) or fragment.name, True
         if not call.is_waiting:
             return
         tools = self._parts.offered

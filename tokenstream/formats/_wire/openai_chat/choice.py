@@ -209,7 +209,6 @@ class ChoiceReader:
         self._messages.read(value)
 
     def _read_choice_text(self, key: str, value: object) -> None:
-        """Read the `text` of a choice, unless its deltas have sent text before."""
         # Quirk (Together, 2026-08): `text` repeats the delta; recording: chat-together-arize-ad940ef2.
         if not isinstance(value, str):
             self.read_field(key, value)

@@ -6,7 +6,7 @@ piece of the answer, which is then read like a delta. `GrowingTexts` tells the l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.chat_words import LEGACY, REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list
@@ -46,6 +46,10 @@ class _MessageCall:
         self.call = call
         self.key = ""
         """The key of the call's arguments; "" until the first of them are read."""
+
+
+_MatchedCalls: TypeAlias = "list[tuple[_MessageCall | None, Fragment]]"
+"""The items of a message's list of calls, each with the call that it repeats, or None."""
 
 
 class MessageReader:
@@ -138,9 +142,7 @@ class MessageReader:
 
     # -- texts -------------------------------------------------------------
 
-    def _texts_in(
-        self, message: JsonObject, fields: JsonObject, calls: list[tuple[_MessageCall | None, Fragment]]
-    ) -> dict[str, str]:
+    def _texts_in(self, message: JsonObject, fields: JsonObject, calls: _MatchedCalls) -> dict[str, str]:
         """Return the texts of a message and the arguments of its known calls, by their keys in `_texts`."""
         texts = {name: fields[name] for name in _TEXT_KINDS if isinstance(fields.get(name), str)}
         # An empty text has a meaning, too: after other text, the message does not contain all so far.
@@ -192,7 +194,6 @@ class MessageReader:
         return delta
 
     def _write(self, new_texts: Iterable[tuple[str, str]]) -> None:
-        """Add texts that were held back and are now known to be new."""
         calls = {call.key: call.call for call in self._calls}
         pairs = list(new_texts)
         delta = self._join(pair for pair in pairs if pair[0] not in calls)
@@ -209,10 +210,10 @@ class MessageReader:
 
     # -- calls -------------------------------------------------------------
 
-    def _match_calls(self, fields: JsonObject) -> list[tuple[_MessageCall | None, Fragment]]:
+    def _match_calls(self, fields: JsonObject) -> _MatchedCalls:
         """Return the items of `tool_calls` and `function_call`, each with the call it repeats, or None."""
         items = _list_message_calls(fields)
-        matched: list[tuple[_MessageCall | None, Fragment]] = []
+        matched: _MatchedCalls = []
         free = [*self._calls]
         for position, item in enumerate(items):
             fragment = Fragment(item, None)
@@ -223,9 +224,7 @@ class MessageReader:
             matched.append((call, fragment))
         return matched
 
-    def _judge_calls(
-        self, calls: list[tuple[_MessageCall | None, Fragment]], *, begins_another: bool
-    ) -> list[tuple[str, str]]:
+    def _judge_calls(self, calls: _MatchedCalls, *, begins_another: bool) -> list[tuple[str, str]]:
         """Compare calls with earlier ones, to decide if messages grow; return texts now known to be new."""
         if self._texts.grows is not None or not calls:
             return []
@@ -253,7 +252,7 @@ class MessageReader:
             return None
         return True if fragment.opens_value or self._texts.continues(known.key, arguments) else None
 
-    def _read_calls(self, fields: JsonObject, matched: list[tuple[_MessageCall | None, Fragment]]) -> None:
+    def _read_calls(self, fields: JsonObject, matched: _MatchedCalls) -> None:
         """Read the calls of a message: begin the new ones, and add to the known ones what is new."""
         if self._texts.grows is False or not matched:
             # The message has proved to be a piece, or has no calls, but perhaps other values in their place.

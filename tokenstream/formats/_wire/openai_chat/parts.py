@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.chat_words import SIGNATURES, SUMMARY_ITEM
 from tokenstream._basics.untrusted import (
@@ -29,14 +29,12 @@ from tokenstream.message import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts, TextKind
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.message import Part
 
-_PartReader: TypeAlias = "Callable[[ChatContent, dict[str, Any]], None]"
 
 # Quirk (DashScope's multimodal route, 2025-12): items have no `type`; recording: dashscope_multimodal.
 _KINDS_BY_FIELD = {"text": "text", "image": "image_url"}
@@ -161,7 +159,6 @@ class ChatContent:
         self.write("refusal", text_within(item.get("refusal", item.get("text"))))
 
     def _read_thinking(self, item: JsonObject) -> None:
-        """Read a part with reasoning, the references in it, and its signature."""
         self.parts.tell_fields(item, _THINKING_FIELDS)
         inner = next((item[key] for key in _THINKING_TEXT_FIELDS if item.get(key)), None)
         pieces = dicts_of(inner)
@@ -180,7 +177,6 @@ class ChatContent:
             self.end_current_part()
 
     def _write_reasoning(self, text: str, signature: str | None, item: JsonObject) -> None:
-        """Add a text of an item with reasoning, and its signature."""
         if text or signature:
             self.record_kind("reasoning")
         self.parts.write_reasoning(self.choice, text, signature)
@@ -193,7 +189,6 @@ class ChatContent:
         self._cite(Citation(url=text_of(item, "url"), title=text_of(item, "title"), provider_data=item))
 
     def _read_image(self, item: JsonObject) -> None:
-        """Add an image from a URL or data URL; any other form becomes an opaque part."""
         image = item.get("image_url", item.get("url", item.get("image")))
         url = image if isinstance(image, str) else text_of(dict_of(item, "image_url"), "url")
         if url is None:
@@ -321,7 +316,7 @@ class ChatContent:
                 )
                 self.parts.whole(self.choice, result)
 
-    _PART_READERS: ClassVar[dict[str, _PartReader]] = {
+    _PART_READERS: ClassVar[ReadersOf[ChatContent]] = {
         "text": _read_text,
         "output_text": _read_text,
         "refusal": _read_refusal,

@@ -257,7 +257,6 @@ class ChatReasoning:
             self._part = part if item.get("index") is not None else None
 
     def _begin(self, item: JsonObject, fields: JsonObject) -> OpenPart:
-        """Begin a block with an item, whose fields the next request must have, too."""
         if self._part is not None and self._part.signature and self._text is not None:
             self._signed |= {(self._part.signature, text) for text in ("", self._text.join())}
         self._content.end_current_part()

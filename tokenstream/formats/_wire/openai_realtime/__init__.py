@@ -24,7 +24,7 @@ from tokenstream.formats._kit.sessions import (
     SessionEvents,
     find_session_kind,
 )
-from tokenstream.formats._kit.values import WHOLE, fragment_text, worst_of
+from tokenstream.formats._kit.values import WHOLE, fragment_text, split_names, worst_of
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, is_event, marks_of, response_of
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[\w.-]{1,64}")
 """A single word, such as the code of an error."""
-_RESPONSE_FIELDS = ("id", "object", "status", "output", "usage")
+_RESPONSE_FIELDS = split_names("id object status output usage")
 
 
 class OpenAIRealtime(SessionEvents):

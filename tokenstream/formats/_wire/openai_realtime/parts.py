@@ -69,7 +69,6 @@ class RealtimeOutputs(SessionParts):
         self._forget_items()
 
     def _forget_items(self) -> None:
-        """Forget all items, because nothing more comes for them."""
         self._by_id.clear()
         self._by_index.clear()
 
@@ -298,7 +297,6 @@ class RealtimeOutputs(SessionParts):
         """Do nothing for a message item: its content parts, which have start events, become the parts."""
 
     def _open_call(self, item: RealtimeItem, start: JsonObject) -> None:
-        """Open a call of an application's tool, unless its name comes in a later event."""
         name = text_of(start, "name")
         if not name:
             self.note("call_unnamed")
@@ -341,7 +339,6 @@ class RealtimeOutputs(SessionParts):
                 self.close(message_content.part)
 
     def _add_server_result(self, item: RealtimeItem, content: JsonObject) -> None:
-        """Add the result of a tool that the server ran, or the tool's error, if the item has either."""
         name = "error" if content.get("error") else "output"
         if content.get(name) is not None:
             error = failure_text(content[name]) if name == "error" else None

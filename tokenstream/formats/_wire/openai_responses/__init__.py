@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
 
 _NUMBER = ("sequence_number",)
-_RESPONSE_FIELDS = ("id", "model", "object", "output", "output_text", "role", "status", "usage")
+_RESPONSE_FIELDS = split_names("id model object output output_text role status usage")
 _RESPONSE_EVENTS = frozenset(f"response.{word}" for word in ("created", "queued", "in_progress", *END_WORDS))
 """Names of the events about the response as a whole."""
 _EVENT_FIELDS = PADDING | split_names(
@@ -335,7 +335,6 @@ class OpenAIResponses(Format):
     # -- the response ------------------------------------------------------
 
     def _read_response_event(self, payload: JsonObject, kind: str) -> None:
-        """Read an event about the response as a whole."""
         response, word = dict_of(payload, "response"), kind.removeprefix("response.")
         if word == "done" and response.get("object") == "realtime.response":
             # The Realtime API has events of the same names.

@@ -10,6 +10,7 @@ from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
+from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.openai_responses.item import ResponseItem, likeness_of
 from tokenstream.formats._wire.openai_responses.words import arguments_of, arguments_text, data_of
 from tokenstream.message import OpaquePart
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 
 _CALL_TYPES = {"function_call": "function", "custom_tool_call": "custom"}
 """Maps types of items that call one of the application's own tools to the `type` of the tool call."""
-_APPLICATION_TYPES = frozenset(
-    {"apply_patch_call", "computer_call", "local_shell_call", "mcp_approval_request"}
-)
+_APPLICATION_TYPES = split_names("apply_patch_call computer_call local_shell_call mcp_approval_request")
 """Types of items that call a tool which OpenAI describes and the application runs, or ask for approval."""
 _INPUT_FIELDS = frozenset({"arguments", "input"})
 _CALL_FIELDS = ("call_id", "name", "arguments", "input", "parsed_arguments")
@@ -112,7 +111,6 @@ class CallItem(ResponseItem):
         return self._call
 
     def _open_call(self, item: JsonObject, name: str, data: JsonObject | None) -> None:
-        """Open the call, and add the arguments that were held back."""
         call_id = text_of(item, "call_id")
         # The application answers a request for approval by the item's id.
         if call_id is None and self.type != "mcp_approval_request":
@@ -177,7 +175,6 @@ class CallItem(ResponseItem):
         return True
 
     def _hold_back(self, text: str) -> None:
-        """Hold back arguments until the call has a name."""
         self._unnamed.append(text)
         if self._unnamed.length > self.parts.limits.text:
             raise LimitExceeded(limit="text", value=self.parts.limits.text)

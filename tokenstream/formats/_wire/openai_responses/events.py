@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
 from tokenstream.formats._kit.openai import usage_of
-from tokenstream.formats._kit.values import fragment_text
+from tokenstream.formats._kit.values import fragment_text, split_names
 from tokenstream.formats._wire.openai_responses.calls import CallItem
 from tokenstream.formats._wire.openai_responses.item import ImageItem
 from tokenstream.formats._wire.openai_responses.parts import ResponseItems, number_of
@@ -308,8 +308,8 @@ ENDPOINT_EVENTS = _ENDS | {
     *(f"{name}.partial_image" for name in _IMAGES),
 }
 """Names of the events of the endpoints for speech, transcripts and images."""
-_IMAGE_FIELDS = ("type", "b64_json", "partial_image_index", "usage", "model")
-_READ_FIELDS = ("type", "audio", "delta", "text", "logprobs", "usage", "model", "sequence_number")
+_IMAGE_FIELDS = split_names("type b64_json partial_image_index usage model")
+_READ_FIELDS = split_names("type audio delta text logprobs usage model sequence_number")
 
 
 class Endpoint:

@@ -297,5 +297,4 @@ def likeness_of(arrived: str, whole: str) -> int:
 
 
 def _is_url(result: str) -> bool:
-    """Return whether the result of an image item is a URL, and not base64."""
     return "://" in result[:10]

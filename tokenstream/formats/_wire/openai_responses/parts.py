@@ -290,7 +290,6 @@ class ResponseItems(SessionParts):
         return started
 
     def _create_for(self, payload: JsonObject, item: JsonObject) -> ResponseItem:
-        """Create the state of an item whose start has not come, for an event about it."""
         index = number_of(payload, "output_index")
         self.note("part_index_reused" if index in self._items else "part_unannounced")
         return self._create_item(self._free_index() if index is None else index, item)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dicts_of, is_list, text_of
+from tokenstream.formats._kit.values import split_names
 from tokenstream.message import Citation, ReasoningPart
 
 if TYPE_CHECKING:
@@ -17,16 +18,10 @@ if TYPE_CHECKING:
 
 RESEARCH_EVENTS = tuple(
     f"response.reasoning.{word}"
-    for word in [
-        "started",
-        "search_queries",
-        "search_results",
-        "fetch_url_queries",
-        "fetch_url_results",
-        "finance_search_queries",
-        "finance_search_results",
-        "stopped",
-    ]
+    for word in split_names(
+        "started search_queries search_results fetch_url_queries fetch_url_results finance_search_queries "
+        "finance_search_results stopped"
+    )
 )
 """Names of the events about research; all may have a `thought`."""
 SOURCE_ITEMS = frozenset({"search_results", "people_search_results", "fetch_url_results"})

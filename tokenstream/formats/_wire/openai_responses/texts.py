@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_list, text_of
 from tokenstream.formats._kit.open import NO_PART
+from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.openai_responses.item import ResponseItem, likeness_of
 from tokenstream.formats._wire.openai_responses.words import citation_of, data_of, phase_of
 from tokenstream.message import OpaquePart, ReasoningPart, RefusalPart, ServerToolResult, TextPart
@@ -37,7 +38,7 @@ _MOST_COMPARED = 8
 """The most texts of an item that are compared with a whole text that may be any of them."""
 _MOST_STRIPPED = 100
 """The most characters of white space by which a text may be shorter when it is repeated."""
-_READ_FIELDS = ("type", "text", "refusal", "annotations", "logprobs", "parsed")
+_READ_FIELDS = split_names("type text refusal annotations logprobs parsed")
 """Fields of a text that do not belong to the data of its part."""
 
 

@@ -18,7 +18,7 @@ from tokenstream._basics.untrusted import (
 )
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import PHASES, PROVIDERS_REASONS, RESPONSE_REASONS
-from tokenstream.formats._kit.values import base64_bytes, failure_text, marks_in
+from tokenstream.formats._kit.values import base64_bytes, failure_text, marks_in, split_names
 from tokenstream.message import Citation
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import ProviderError
     from tokenstream.formats._kit.values import Mark
 
-FINAL_STATUSES = frozenset({"completed", "incomplete", "failed", "cancelled"})
+FINAL_STATUSES = split_names("completed incomplete failed cancelled")
 END_WORDS = FINAL_STATUSES | {"done"}
 """Words of the events that end a response; gateways send `response.done` without a status of its own."""
 
@@ -39,26 +39,13 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
         # The connection has reached its age limit of an hour; a new one accepts the same request.
         "websocket_connection_limit_reached": True,
         **dict.fromkeys(
-            [
-                "bio_policy",
-                "cyber_policy",
-                "data_residency_mismatch",
-                "empty_image_file",
-                "failed_to_download_image",
-                "image_content_policy_violation",
-                "image_file_not_found",
-                "image_file_too_large",
-                "image_parse_error",
-                "image_too_large",
-                "image_too_small",
-                "invalid_base64_image",
-                "invalid_image",
-                "invalid_image_format",
-                "invalid_image_mode",
-                "invalid_image_url",
-                "misalignment_policy_violation",
-                "unsupported_image_media_type",
-            ],
+            split_names(
+                "bio_policy cyber_policy data_residency_mismatch empty_image_file "
+                "failed_to_download_image image_content_policy_violation image_file_not_found "
+                "image_file_too_large image_parse_error image_too_large image_too_small "
+                "invalid_base64_image invalid_image invalid_image_format invalid_image_mode "
+                "invalid_image_url misalignment_policy_violation unsupported_image_media_type"
+            ),
             False,
         ),
     }

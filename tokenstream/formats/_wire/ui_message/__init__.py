@@ -14,11 +14,10 @@ from tokenstream.formats._wire.ui_message.parts import PART_READERS, UIParts
 from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, USAGE, merge_metadata, usage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ProviderError, StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
 
 _METADATA = "messageMetadata"
@@ -149,7 +148,6 @@ class UIMessage(Format):
     # -- the message as a whole --------------------------------------------
 
     def _start(self, payload: JsonObject) -> None:
-        """Read the chunk `start`, with the message's id and metadata."""
         self.parts.head(id=text_of(payload, "messageId"))
         self._read_metadata(payload)
         self.parts.report_unknown_fields(payload, ("type", "messageId", _METADATA))
@@ -169,12 +167,10 @@ class UIMessage(Format):
             self.parts.head(model=model)
 
     def _read_message_metadata(self, payload: JsonObject) -> None:
-        """Read the chunk `message-metadata`, whose data may include token counts and the model's name."""
         self._read_metadata(payload)
         self.parts.report_unknown_fields(payload, ("type", _METADATA))
 
     def _finish(self, payload: JsonObject) -> None:
-        """Read the chunk `finish`, with metadata and, if it has one, the finish reason."""
         self._read_metadata(payload)
         self.parts.report_unknown_fields(payload, ("type", _METADATA, "finishReason"))
         reason = text_of(payload, "finishReason")
@@ -210,7 +206,7 @@ class UIMessage(Format):
         self._parts.reset_step()
         self.parts.unknown("reset-step", payload)
 
-    _READERS: ClassVar[dict[str, Callable[[UIMessage, JsonObject], None]]] = {
+    _READERS: ClassVar[ReadersOf[UIMessage]] = {
         "start": _start,
         "message-metadata": _read_message_metadata,
         "finish": _finish,

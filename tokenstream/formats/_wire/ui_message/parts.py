@@ -9,19 +9,18 @@ from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
-from tokenstream.formats._kit.values import CUT_SHORT, json_text
+from tokenstream.formats._kit.values import CUT_SHORT, json_text, split_names
 from tokenstream.formats._wire.ui_message.words import citation_of, media_of, signature_of
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import JsonObject, RuleNote
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
     from tokenstream.message import Citation, FinishReason, Part
 
 _TEXT_FIELDS = ("type", "id", "delta", "citations")
-_CALL_FIELDS = ("type", "toolCallId", "toolName", "input", "inputEncoding", "errorText")
+_CALL_FIELDS = split_names("type toolCallId toolName input inputEncoding errorText")
 _RESULT = "tool-output"
 """Stands for all types of results in the keys of `UIParts._replaceable`."""
 _FAILURES = {"tool-output-denied": "the call was denied"}
@@ -111,7 +110,9 @@ class UIParts(NamedParts):
         if call is None:
             return
         if isinstance(call, OpenCall):
-            self._merge_call_data(call, payload)
+            data = fields_except(payload, *_CALL_FIELDS)
+            if data is not None:
+                call.provider_data = {**(call.provider_data or {}), **data}
             executed = payload.get("providerExecuted") is True
             if executed and not rejected:
                 # Only the end of the call says that the provider runs the tool.
@@ -162,13 +163,7 @@ class UIParts(NamedParts):
             self.read_call_start(payload)
         return self.remove_call(id_)
 
-    def _merge_call_data(self, call: OpenCall, payload: JsonObject) -> None:
-        data = fields_except(payload, *_CALL_FIELDS)
-        if data is not None:
-            call.provider_data = {**(call.provider_data or {}), **data}
-
     def _set_arguments(self, call: OpenCall, payload: JsonObject) -> None:
-        """Set a call's final arguments, which replace the fragments if the two differ."""
         if payload.get("input") is None:
             if "input" in payload and not call.has_arguments:
                 self.note("arguments_null")
@@ -264,7 +259,6 @@ class UIParts(NamedParts):
             self.close(part, content)
 
     def _replace_content(self, part: OpenPart, content: Part) -> None:
-        """Replace the whole content of a part that is already closed."""
         self.emit(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
 
     # -- steps -------------------------------------------------------------
@@ -351,7 +345,7 @@ def _arguments_text(value: object, *, as_text: bool) -> str:
     return json_text(value)
 
 
-PART_READERS: dict[str, Callable[[UIParts, JsonObject], object]] = {
+PART_READERS: ReadersOf[UIParts] = {
     "text-start": partial(UIParts.read_start, kind="text"),
     "text-delta": partial(UIParts.read_delta, kind="text"),
     "text-end": partial(UIParts.read_end, kind="text"),
