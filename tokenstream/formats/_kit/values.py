@@ -34,6 +34,8 @@ _RANKS = {reason: rank for rank, reasons in enumerate(_WORST) for reason in reas
 
 Mark: TypeAlias = "tuple[FinishReason, str | None]"
 """A finish reason, and the provider's word for it."""
+ReasonsOfWords: TypeAlias = "dict[str, FinishReason]"
+"""Maps a provider's words to finish reasons."""
 _ReadingT = TypeVar("_ReadingT")
 ReadersOf: TypeAlias = "dict[str, Callable[[_ReadingT, JsonObject], object]]"
 """The methods of a class, each of which reads one kind of object, under the names of the kinds."""

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.sessions import SessionParts
+    from tokenstream.formats._kit.values import ReasonsOfWords
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
 
-FINISH_REASONS: dict[str, FinishReason] = {
+FINISH_REASONS: ReasonsOfWords = {
     "end_turn": "stop",
     "requires_action": "tool_calls",
     "budget_reached": "length",

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.parts import TextKind
+    from tokenstream.formats._kit.values import ReasonsOfWords
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
 
-FINISH_REASONS: dict[str, FinishReason] = {
+FINISH_REASONS: ReasonsOfWords = {
     "stop": "stop",
     "length": "length",
     "tool_calls": "tool_calls",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.parts import TextKind
+    from tokenstream.formats._kit.values import ReasonsOfWords
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -43,7 +44,7 @@ _NATIVE_USAGE = {"tokens_evaluated": "input_tokens", "tokens_predicted": "output
 _KNOWN_NATIVE_FIELDS = frozenset(
     {"content", "index", "model", "stop", *_NATIVE_LISTS, *_NATIVE_USAGE, *PADDING}
 )
-_STOP_TYPES: dict[str, FinishReason] = {"eos": "stop", "limit": "length", "word": "stop_sequence"}
+_STOP_TYPES: ReasonsOfWords = {"eos": "stop", "limit": "length", "word": "stop_sequence"}
 _STOP_FLAGS = {"stopped_eos": "eos", "stopped_limit": "limit", "stopped_word": "word"}
 """Maps flags, one of which older servers set in the last payload, to the newer words for them."""
 

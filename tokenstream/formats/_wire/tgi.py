@@ -15,14 +15,10 @@ from tokenstream.formats._kit.values import counts_in
 if TYPE_CHECKING:
     from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
+    from tokenstream.formats._kit.values import ReasonsOfWords
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
 
-_FINISH_REASONS: dict[str, FinishReason] = {
-    "length": "length",
-    "eos_token": "stop",
-    "stop_sequence": "stop_sequence",
-}
+_FINISH_REASONS: ReasonsOfWords = {"length": "length", "eos_token": "stop", "stop_sequence": "stop_sequence"}
 _COUNTED = Counts(
     input_tokens="input_length|prompt_tokens",
     output_tokens="generated_tokens",

@@ -25,13 +25,12 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
-    from tokenstream.formats._kit.values import ReadersOf
+    from tokenstream.formats._kit.values import ReadersOf, ReasonsOfWords
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
 
 PayloadKind: TypeAlias = Literal["task", "message", "status-update", "artifact-update"]
 """The kinds of payloads, by their names in version 0.3."""
-FINISH_REASONS: dict[str, FinishReason] = {
+FINISH_REASONS: ReasonsOfWords = {
     "completed": "stop",
     "input-required": "pause",
     "auth-required": "pause",

@@ -26,10 +26,10 @@ from tokenstream.message import FinishReason, Usage
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.formats._kit.values import ReadersOf
+    from tokenstream.formats._kit.values import ReadersOf, ReasonsOfWords
     from tokenstream.limits import Limits
 
-FINISH_REASONS: dict[str, FinishReason] = {
+FINISH_REASONS: ReasonsOfWords = {
     **{reason: reason for reason in get_args(FinishReason)},
     "success": "stop",
     "interrupt": "pause",

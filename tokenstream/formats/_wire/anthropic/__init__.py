@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
-    from tokenstream.formats._kit.values import ReadersOf
+    from tokenstream.formats._kit.values import ReadersOf, ReasonsOfWords
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason, Usage
+    from tokenstream.message import Usage
 
-FINISH_REASONS: dict[str, FinishReason] = {
+FINISH_REASONS: ReasonsOfWords = {
     "end_turn": "stop",
     "stop_sequence": "stop_sequence",
     "max_tokens": "length",

@@ -17,12 +17,12 @@ from tokenstream.formats._kit.values import Mark, marks_in, split_names, worst_o
 if TYPE_CHECKING:
     from tokenstream._basics.loose import DeltaCallback, JsonObject, RuleNote
     from tokenstream.events import Event
+    from tokenstream.formats._kit.values import ReasonsOfWords
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason
 
 NamePath: TypeAlias = tuple[str, ...]
 
-FINISH_REASONS: dict[str, FinishReason] = {
+FINISH_REASONS: ReasonsOfWords = {
     # Amazon Titan
     "FINISH": "stop",
     "FINISHED": "stop",

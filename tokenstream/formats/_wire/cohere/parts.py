@@ -16,8 +16,9 @@ from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.errors import ProviderError
+    from tokenstream.formats._kit.values import ReasonsOfWords
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason, Part, Usage
+    from tokenstream.message import Part, Usage
 
 _Key: TypeAlias = tuple[str, int]
 """The kind of a block or call, and its index."""
@@ -37,7 +38,7 @@ _EMPTY_PARTS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
     "thinking": (ReasoningPart, BLANK_REASONING),
 }
 
-FINISH_REASONS: dict[str, FinishReason] = {
+FINISH_REASONS: ReasonsOfWords = {
     "COMPLETE": "stop",
     "STOP_SEQUENCE": "stop_sequence",
     "MAX_TOKENS": "length",
@@ -83,7 +84,8 @@ class CohereParts(KeyedParts[_Key, OpenPart]):
     def start_block(self, index: int | None, content: JsonObject) -> None:
         key = self._block_key(index, new=True)
         self._free(key)
-        self._open_block(key, _find_block_type(content), content)
+        block_type = text_of(content, "type") or next((name for name in TEXT_KEYS if name in content), "")
+        self._open_block(key, block_type, content)
 
     def add_to_block(self, index: int | None, content: JsonObject) -> None:
         """Add a delta to a block (None: the newest); its fields other than text are reported as `Unknown`."""
@@ -295,11 +297,6 @@ class CohereParts(KeyedParts[_Key, OpenPart]):
         self._note_unclosed()
         self._open.clear()
         self._waiting.clear()
-
-
-def _find_block_type(content: JsonObject) -> str:
-    """Return the type of a content block: its `type`, or else the key of its text; "" if it has neither."""
-    return text_of(content, "type") or next((key for key in TEXT_KEYS if key in content), "")
 
 
 def usage_of(report: JsonObject) -> Usage:

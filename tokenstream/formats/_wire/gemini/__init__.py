@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.shape import KeyPath
     from tokenstream.formats._kit.open import OpenChoice
-    from tokenstream.formats._kit.values import Mark
+    from tokenstream.formats._kit.values import Mark, ReasonsOfWords
     from tokenstream.message import FinishReason, Usage
 
-FINISH_REASONS: dict[str, FinishReason] = {
+FINISH_REASONS: ReasonsOfWords = {
     "STOP": "stop",
     "MAX_TOKENS": "length",
     "SAFETY": "content_filter",

@@ -12,7 +12,7 @@ from tokenstream.message import Citation, OpaquePart, ServerToolCall, ServerTool
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.message import FinishReason
+    from tokenstream.formats._kit.values import ReasonsOfWords
 
 ALIASES = {
     "interaction.start": "interaction.created",
@@ -22,7 +22,7 @@ ALIASES = {
     "content.stop": "step.stop",
 }
 """Maps event names in previews of the API to the present names."""
-FINISH_REASONS: dict[str, FinishReason] = {
+FINISH_REASONS: ReasonsOfWords = {
     "completed": "stop",
     "requires_action": "tool_calls",
     "incomplete": "length",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts
-    from tokenstream.formats._kit.values import ReadersOf
+    from tokenstream.formats._kit.values import ReadersOf, ReasonsOfWords
     from tokenstream.message import FinishReason
 
 _READ_AS_CALL_CHUNKS = split_names(
@@ -52,7 +52,7 @@ _STATUS_FIELDS = ("status", "incomplete_details")
 """Fields that hold the finish reason if the model uses OpenAI's Responses API."""
 _NORMALIZED_FIELDS = ("normalized_finish_reason", "normalizedFinishReason")
 _STATE_FIELDS = ("finish_state", "finishState")
-_NORMALIZED_REASONS: dict[str, FinishReason] = {
+_NORMALIZED_REASONS: ReasonsOfWords = {
     "stop": "stop",
     "length": "length",
     "context_exceeded": "length",

@@ -280,8 +280,7 @@ class ChatContent:
             data = b""
         if self._audio is None:
             self.end_current_part()
-            self._audio = self.parts.open(self.choice, MediaPart(id=text_of(audio, "id")))
-        elif self._audio.closed and (data or transcript):
+        if self._audio is None or (self._audio.closed and (data or transcript)):
             # Audio that arrives after the end of its part begins a new part.
             self._audio = self.parts.open(self.choice, MediaPart(id=text_of(audio, "id")))
         self.parts.add_media(self._audio, data, transcript)

@@ -88,7 +88,7 @@ class TextItem(ResponseItem):
 
     @abstractmethod
     def open_section(self, key: TextKey, kind: str, content: JsonObject) -> Section:
-        """Open the part of a text; return the state of the text."""
+        """Open the part of a text of a known kind; return the state of the text."""
 
     @override
     def likeness(self, whole: JsonObject) -> int:
@@ -138,7 +138,12 @@ class TextItem(ResponseItem):
             self.parts.note("part_unannounced")
         field, index = key
         self.parts.go_to((self.place[0], (field == "content_index", index)))
-        section = self.sections[key] = self.open_section(key, self.kind_of(content), content)
+        kind = self.kind_of(content)
+        if kind == "opaque":
+            section = Section(self.parts.open(0, _opaque_part(content)), {})
+        else:
+            section = self.open_section(key, kind, content)
+        self.sections[key] = section
         self.highest_index[field] = max(index, self.highest_index.get(field, 0))
         return section
 
@@ -266,8 +271,6 @@ class MessageItem(TextItem):
         return _KINDS.get(text_of(content, "type") or "", "opaque")
 
     def open_section(self, key: TextKey, kind: str, content: JsonObject) -> Section:
-        if kind == "opaque":
-            return Section(self.parts.open(0, _opaque_part(content)), {})
         fields = fields_except(content, *_READ_FIELDS) or {}
         if kind == "reasoning":
             # As for the texts of a reasoning item, the data of the part contain its index.
@@ -302,10 +305,9 @@ class ReasoningItem(TextItem):
         """Return "reasoning" for content with text; "opaque" for any other, whose part has only its data."""
         return "reasoning" if text_of(content, "type") in _KINDS else "opaque"
 
+    @override
     def open_section(self, key: TextKey, kind: str, content: JsonObject) -> Section:
         """Open a text; the first text uses the part that was opened with the item."""
-        if kind == "opaque":
-            return Section(self.parts.open(0, _opaque_part(content)), {})
         index_field, index = key
         fields: JsonObject = {index_field: index, **(fields_except(content, *_READ_FIELDS) or {})}
         start = ReasoningPart(provider_data={**self.fields, **fields})
@@ -391,8 +393,6 @@ class WorkerItem(MessageItem):
 
     @override
     def open_section(self, key: TextKey, kind: str, content: JsonObject) -> Section:
-        if kind == "opaque":
-            return super().open_section(key, kind, content)
         if self._part.closed:
             self._part = self.parts.open(0, self._make_result())
         return Section(self._part, {})

@@ -13,9 +13,9 @@ from tokenstream.message import Citation, MediaPart, Usage
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.message import FinishReason
+    from tokenstream.formats._kit.values import ReasonsOfWords
 
-FINISH_REASONS: dict[str, FinishReason] = {
+FINISH_REASONS: ReasonsOfWords = {
     "stop": "stop",
     "length": "length",
     "content-filter": "content_filter",
