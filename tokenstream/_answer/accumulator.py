@@ -61,6 +61,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from tokenstream._answer.growing import Choices, StartPart
     from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream._values.origin import Origin
     from tokenstream.message import Checkpoint, Ending
@@ -148,7 +149,7 @@ class Accumulator(ErrorKeeper):
         """The tool calls that have ended; gives each its place in the answer, from which its key follows."""
         # The content, and what is cached of it.
         self._provider_data: JsonObject = {}
-        self._choices: dict[int, ChoiceState] = {}
+        self._choices: Choices = {}
         self._ended_result = _NO_RESULT
         """The result of a provider's tool whose part ended last; a `ToolResult` follows that end."""
         self.built: dict[int, Message] | None = None
@@ -257,10 +258,6 @@ class Accumulator(ErrorKeeper):
         self.format = name
         # In the format of our own relay, an answer may start over: the relay passes on restarts.
         self.may_restart |= name == "tokenstream"
-
-    def allow_restarts(self) -> None:
-        """Expect that the answer may start over, because further attempts at it may be made."""
-        self.may_restart = True
 
     def conclude(self, ending: Ending, *, cut: Iterable[int] = (), early: Iterable[int] = ()) -> None:
         """Set the ending, once; a choice with a finish reason is complete even if the answer was cut off.
@@ -374,7 +371,7 @@ class Accumulator(ErrorKeeper):
         state = self._choices.get(choice)
         return self.ending if state is None else state.ending
 
-    def state_to_copy(self) -> tuple[dict[int, ChoiceState], tuple[Any, ...], GrowingUsage, Usage | None]:
+    def state_to_copy(self) -> tuple[Choices, tuple[Any, ...], GrowingUsage, Usage | None]:
         """Return the state that event cursors copy: choices, head (id, model …), usage, given-up usage."""
         head = (self._id, self._model, self._role, self._provider_data)
         return self._choices, head, self._usage_now(), self._spent
@@ -434,7 +431,7 @@ class Accumulator(ErrorKeeper):
 
     # -- taking: each method returns True if the event has content ---------
 
-    def _get_or_begin_part(self, event: AnyEvent, start: Callable[[], Part]) -> GrowingPart:
+    def _get_or_begin_part(self, event: AnyEvent, start: StartPart) -> GrowingPart:
         return self._choice(event.choice).get_or_begin_part(event.part, start)
 
     def _grow(self, length: int) -> None:
@@ -453,7 +450,7 @@ class Accumulator(ErrorKeeper):
             mixed, self.error = self.error, None
             raise MisuseError(f"{mixed}: number the parts of an answer, as in TextDelta(…, part=1)")
 
-    def _write(self, event: AnyEvent, kind: str, start: Callable[[], Part]) -> None:
+    def _write(self, event: AnyEvent, kind: str, start: StartPart) -> None:
         choice = self._choice(event.choice)  # below, `start` makes the part if it is new
         part = choice.get_or_begin_part(event.part, start)
         if part.start.kind != kind or (part.log is not None and part.log.kind is not event.__class__):
@@ -506,7 +503,7 @@ class Accumulator(ErrorKeeper):
         return False
 
     def _take_piece(self, event: ToolCallDelta | PartDelta) -> bool:
-        start: Callable[[], Part] = ToolCall if isinstance(event, ToolCallDelta) else ServerToolCall
+        start: StartPart = ToolCall if isinstance(event, ToolCallDelta) else ServerToolCall
         log = self._get_or_begin_part(event, start).add_piece(event.fragment)
         self.target = Target(event.__class__, event.choice, event.part, log)
         self._grow(len(event.fragment))

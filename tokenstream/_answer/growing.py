@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._answer.log import DELTAS, AnswerLog, PartWords
 from tokenstream._basics.text_log import ByteLog, TextLog, size_of
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, Json, JsonObject
     from tokenstream.events import Finish, Restarted, Resumed
     from tokenstream.message import Ending, FinishReason, Message
+
+Choices: TypeAlias = "dict[int, ChoiceState]"
+"""The choices of an answer, by index."""
+StartPart: TypeAlias = "Callable[[], Part]"
+"""Makes the part that an event begins, if no event has begun it before."""
 
 
 def ended_itself(reason: FinishReason | None, ending: Ending) -> bool:
@@ -51,7 +56,7 @@ class GrowingPart:
         self.extra: Any = None
         """The growing signature, a `TextLog`, or the growing data of media, a `ByteLog`."""
 
-    def begin_again(self, start: Callable[[], Part]) -> bool:
+    def begin_again(self, start: StartPart) -> bool:
         """Begin a part that was skipped, or reopen a finished one; return True if it was finished."""
         if self.is_gap:
             self.is_gap, self.start = False, start()
@@ -247,7 +252,7 @@ class ChoiceState:
         is_followed = not isinstance(last, ToolCall) or last.id != id
         return is_followed or ended_itself(self.finish_reason, self.ending)
 
-    def get_or_begin_part(self, index: int, start: Callable[[], Part]) -> GrowingPart:
+    def get_or_begin_part(self, index: int, start: StartPart) -> GrowingPart:
         """Return a part that is about to change; create the part if no event has started it."""
         parts = self.parts
         if len(parts) <= index:
@@ -366,7 +371,7 @@ class GivenUpAnswer:
 
     __slots__ = ("_choices", "event", "head")
 
-    def __init__(self, choices: dict[int, ChoiceState], head: tuple[Any, ...], event: Restarted) -> None:
+    def __init__(self, choices: Choices, head: tuple[Any, ...], event: Restarted) -> None:
         self._choices = choices
         self.head = head
         self.event = event
@@ -381,7 +386,7 @@ class GivenUpAnswer:
             for choice in self._choices.values()
         )
 
-    def restore_choices(self) -> dict[int, ChoiceState]:
+    def restore_choices(self) -> Choices:
         """Make the choices that were given up valid again, and return them."""
         self._mark(void=False)
         return self._choices

@@ -17,8 +17,11 @@ from tokenstream.errors import MisuseError, StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+    from typing import TypeAlias
 
     from tokenstream.errors import TokenStreamError
+
+    Hints: TypeAlias = Mapping[str, str]
 
 KindT = TypeVar("KindT")
 FunctionT = TypeVar("FunctionT", bound="Callable[..., Any]")
@@ -227,7 +230,7 @@ class _Missing:
         raise MissingMethod(f"{owner.__name__} {message}")
 
 
-def explain_missing(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[KindT]]:
+def explain_missing(hints: Hints) -> Callable[[type[KindT]], type[KindT]]:
     """Do what `explain_names` does, with a descriptor for each name: no other access takes longer."""
 
     def explain(kind: type[KindT]) -> type[KindT]:
@@ -260,7 +263,7 @@ def explain_all_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
 
 
 def _explain(
-    hints: Mapping[str, str], *, names_all: bool, by_position: str | None = None
+    hints: Hints, *, names_all: bool, by_position: str | None = None
 ) -> Callable[[FunctionT], FunctionT]:
     """Return the decorator that `explain_options` or `explain_all_options` returns."""
 
@@ -311,7 +314,7 @@ def name_options(name: str, known: Sequence[str]) -> str:
     return f"did you mean {close[0]}=?" if close else f"the options are {', '.join(known)}"
 
 
-def explain_names(hints: Mapping[str, str]) -> Callable[[type[KindT]], type[KindT]]:
+def explain_names(hints: Hints) -> Callable[[type[KindT]], type[KindT]]:
     """Make a class explain attributes that it lacks, but that the like of other libraries have.
 
     `dir` and `help` do not show these names, as they would if each were a descriptor. Each access to an

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from types import MemberDescriptorType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 from weakref import ref
 
 from tokenstream.errors import MisuseError, TokenStreamError, is_own_frame, is_raised_outside
 
 ErrorT = TypeVar("ErrorT", bound=BaseException)
 
+_Copies: TypeAlias = dict[int, BaseException]
+"""The copies of errors that were made so far, by the id of the error."""
 _RAISED: dict[int, tuple[ref[Any], ref[Any]]] = {}
 """The error that was raised for each kept one, by the kept one's id: references to both."""
 _GROUPS: tuple[Any, ...] = (ExceptionGroup, BaseExceptionGroup)
@@ -128,7 +130,7 @@ def without_own_frames(error: ErrorT) -> ErrorT:
     return error.with_traceback(place)
 
 
-def _frameless(error: BaseException | None, known: dict[int, BaseException]) -> BaseException | None:
+def _frameless(error: BaseException | None, known: _Copies) -> BaseException | None:
     """Return an error that is equal to another one and its causes, without tracebacks.
 
     An error that cannot be copied is returned itself, without the frames of this library. `known` has the
@@ -143,7 +145,7 @@ def _frameless(error: BaseException | None, known: dict[int, BaseException]) -> 
         return error
 
 
-def _copied(error: BaseException, known: dict[int, BaseException]) -> BaseException:
+def _copied(error: BaseException, known: _Copies) -> BaseException:
     """Return a copy of an error, made as Python makes it and by none of the methods of its class."""
     classes = type(error).__mro__
     if any(vars(each).get("__slots__") for each in classes):
@@ -176,7 +178,7 @@ def _list_kept_fields(classes: tuple[Any, ...]) -> list[Any]:
     ]
 
 
-def _without_frames(value: Any, known: dict[int, BaseException]) -> Any:  # noqa: ANN401 - whatever an error keeps
+def _without_frames(value: Any, known: _Copies) -> Any:  # noqa: ANN401 - whatever an error keeps
     """Return a value of an error, in which other errors are replaced by equal ones without tracebacks."""
     kind: Any = value.__class__
     if issubclass(kind, BaseException):
@@ -186,7 +188,7 @@ def _without_frames(value: Any, known: dict[int, BaseException]) -> Any:  # noqa
     return value
 
 
-def _replace_causes(error: BaseException, original: BaseException, known: dict[int, BaseException]) -> None:
+def _replace_causes(error: BaseException, original: BaseException, known: _Copies) -> None:
     """Give an error the causes of the original without tracebacks, and without those that nobody is shown."""
     suppressed = original.__suppress_context__
     _PLAIN.__context__.__set__(error, None if suppressed else _frameless(original.__context__, known))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Action",
     "AnyEvent",
+    "AnyFunction",
     "AnyMatch",
     "AnyPattern",
     "DeltaCallback",
@@ -29,6 +30,8 @@ JsonObject: TypeAlias = dict[str, Any]
 """A JSON object whose values nobody has checked."""
 AnyEvent: TypeAlias = Any
 """An event whose fields are read because of its class, or because of its `kind`."""
+AnyFunction: TypeAlias = "Callable[[], Any]"
+"""A function without arguments; what it returns may have to be awaited, or is not known."""
 FromHTTPX: TypeAlias = Any
 """An object of httpx or of httpx2: their classes are different, their attributes the same."""
 Action: TypeAlias = "Callable[[], object]"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from tokenstream._basics.visible import one_line
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
+HostAndPort: TypeAlias = tuple[str | None, int | None]
+"""A host and a port; None for what is not known."""
 USUAL_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 _PARAMETERS = re.compile(r";[^/]*")
@@ -44,7 +46,7 @@ def split_url(url: str) -> SplitResult:
         return urlsplit("")
 
 
-def server_of(url: str) -> tuple[str | None, int | None]:
+def server_of(url: str) -> HostAndPort:
     """Return the host and the port of a URL; a URL without a port gets the usual port of its scheme.
 
     Both are None if the URL is malformed. The port is None if the URL has neither a port nor a known scheme.
@@ -56,7 +58,7 @@ def server_of(url: str) -> tuple[str | None, int | None]:
     return _server_in(split_url(url))
 
 
-def _server_in(parts: SplitResult) -> tuple[str | None, int | None]:
+def _server_in(parts: SplitResult) -> HostAndPort:
     try:
         port = parts.port or USUAL_PORTS.get(parts.scheme)
     except ValueError:

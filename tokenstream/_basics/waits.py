@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tokenstream.errors import MisuseError
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
 
+HeaderFields: TypeAlias = "Mapping[str, str]"
 _MOST_DOUBLINGS = 62
 _SPREAD = 0.1
 """The most that is added at random to a wait that a server asked for, as a share of that wait.
@@ -127,7 +128,7 @@ _RESET = re.compile(r"\b(?:t|reset)=([0-9]+)")
 _ZERO = re.compile(r"0{1,9}(\.0{0,9})?")
 
 
-def retry_after_of(headers: Mapping[str, str], received_at: float | None = None) -> float | None:
+def retry_after_of(headers: HeaderFields, received_at: float | None = None) -> float | None:
     """Return the seconds that a server asks the client to wait; None if it does not ask.
 
     The wait is stated in milliseconds (`retry-after-ms`), in seconds, or as a date (`retry-after`). A date is
@@ -150,7 +151,7 @@ def retry_after_of(headers: Mapping[str, str], received_at: float | None = None)
 
 
 def reset_of(
-    headers: Mapping[str, str], received_at: float | None = None, *, limited: bool = True
+    headers: HeaderFields, received_at: float | None = None, *, limited: bool = True
 ) -> float | None:
     """Return the seconds until the rate limit that refused a request resets, or None if unknown.
 
@@ -194,7 +195,7 @@ def duration_of(value: str) -> float | None:
     return _bounded(sum(float(number) * unit for number, unit in parts if number is not None))
 
 
-def _find_resets(headers: Mapping[str, str]) -> Iterator[tuple[str, str | None, str]]:
+def _find_resets(headers: HeaderFields) -> Iterator[tuple[str, str | None, str]]:
     """Yield each rate limit in the headers: its header's name, what remains, and the time of its reset."""
     for name, value in headers.items():
         for pattern, remaining in _RESET_NAMES:
@@ -234,7 +235,7 @@ def _bounded(seconds: float) -> float:
     return min(max(0.0, seconds), LONGEST_WAIT)
 
 
-def _now_of(headers: Mapping[str, str], received_at: float | None) -> float | None:
+def _now_of(headers: HeaderFields, received_at: float | None) -> float | None:
     """Return the server's time, in seconds since the epoch; if it sends none, `received_at`."""
     now = _parse_http_date(headers.get("date", ""))
     return received_at if now is None else now

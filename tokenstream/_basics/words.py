@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
 
-    _ErrorList: TypeAlias = Sequence[Mapping[str, Any]]
+    _PydanticError: TypeAlias = Mapping[str, Any]
+    _ErrorList: TypeAlias = Sequence[_PydanticError]
 
 _MAX_PLACES = 12
 _MAX_LINE = 300
@@ -115,7 +116,7 @@ def _make_place_lines(place: str, members: Mapping[str, Mapping[str, None]]) -> 
     return [f"{_shorten(place, _MAX_PLACE)}: {problem}" for problem in problems]
 
 
-def _locate(value: object, error: Mapping[str, Any], above: int) -> tuple[str, str, str]:
+def _locate(value: object, error: _PydanticError, above: int) -> tuple[str, str, str]:
     """Return an error's place in the value, the union member tried there, and the place inside it, or "".
 
     pydantic's location also contains the names of union members: only keys and indexes
@@ -145,7 +146,7 @@ def _locate(value: object, error: Mapping[str, Any], above: int) -> tuple[str, s
     return place.removeprefix("."), member, inner_place.removeprefix(".")
 
 
-def _describe_problem(error: Mapping[str, Any]) -> str:
+def _describe_problem(error: _PydanticError) -> str:
     """Return a pydantic error in words for the model."""
     words = _WORDS.get(error.get("type", ""))
     if words is not None:

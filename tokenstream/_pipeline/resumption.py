@@ -77,7 +77,7 @@ class Resumption:
         self.machine = machine
         self.joining = machine.way.make_joining(self)
         """Holds back the first events of each attempt, and joins a continuation."""
-        machine.accumulator.allow_restarts()
+        machine.accumulator.may_restart = True
         self._unread: _UnreadFrame | None = None
         """The last frame of a connection that broke off, which was not read; None if there is none."""
         self.id_before: str | None = None
