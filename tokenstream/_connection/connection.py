@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._kit.whole_text import TextFinder, WholeText
     from tokenstream.formats._registry import FormatChoice
+    from tokenstream.formats._resume.described import EventKey
     from tokenstream.formats._resume.event_log import EventLog
     from tokenstream.framing._framing import Framing
     from tokenstream.limits import Limits
@@ -37,7 +38,7 @@ _COMES_FRAMED = frozenset({"pieces", "body"})
 class _FramePosition(NamedTuple):
     """A position at which a server can resume an answer, and the state of the format there."""
 
-    position: int | str | None
+    position: EventKey
     """Number or id of the last event; None if the format cannot resume."""
     state: JsonObject | None
     """The state of the format as JSON; None if it cannot be saved."""
@@ -289,11 +290,6 @@ class Connection:
     def note(self, detail: str, *, about: str = "") -> None:
         """Count a departure that is visible outside the payloads."""
         self._departures.note(detail, event=self.frames_seen, about=about)
-
-    @property
-    def takes_payloads(self) -> bool:
-        """True if the input is payloads that were framed and decoded elsewhere."""
-        return self.framing.has_payloads
 
     def take_payloads(self) -> None:
         """Expect payloads that were framed and decoded elsewhere, for example by an SDK."""

@@ -235,7 +235,7 @@ class Intake:
         # Not with guards: the event would wait in `glanced_event`, where a guard cannot stop it.
         if (
             self.shortcut is None
-            or not self.link.connection.takes_payloads
+            or not self.link.connection.framing.has_payloads
             or self._way.show_glanced is not None
         ):
             return False

@@ -45,23 +45,16 @@ def from_aiohttp(response: AiohttpResponse) -> AsyncSource:
             # With TLS, `close` alone would wait until the server sends its close_notify.
             transport.abort()
 
+    # A timeout for the whole answer does not count here, because aiohttp itself ends the answer.
+    protocol: object = getattr(getattr(response, "connection", None), "protocol", None)
     return AsyncSource(
         _AiohttpBody(response),
         close,
         head,
         _coding_of(response),
         socket=lambda: _socket_of(response),
-        patience=_find_read_timeout(response),
+        patience=getattr(protocol, "read_timeout", 0.0),
     )
-
-
-def _find_read_timeout(response: AiohttpResponse) -> float | None:
-    """Return the read timeout of a response; None for none, 0 if it is not known.
-
-    A timeout for the whole answer does not count here, because aiohttp itself ends the answer.
-    """
-    protocol: object = getattr(getattr(response, "connection", None), "protocol", None)
-    return getattr(protocol, "read_timeout", 0.0)
 
 
 def _coding_of(response: AiohttpResponse) -> str:

@@ -16,101 +16,39 @@ from typing_extensions import override
 from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.visible import SecretMask, str_of
 from tokenstream.errors import MisuseError, TokenStreamError
+from tokenstream.formats._kit.values import split_names
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from types import TracebackType
 
-_TRANSPORT_ERRORS = frozenset(
-    {
-        "TransportError",
-        "HTTPException",
-        "HTTPError",
-        "ClientError",
-        "ConnectionError",
-        "APIConnectionError",
-        "InvalidHandshake",
-    }
+_TRANSPORT_ERRORS = split_names(
+    "TransportError HTTPException HTTPError ClientError ConnectionError APIConnectionError InvalidHandshake"
 )
 """Base classes of the transport errors of httpx, http.client, urllib3, aiohttp, requests and SDKs."""
 _TIMEOUTS = frozenset({"TimeoutException", "TimeoutError", "Timeout", "APITimeoutError"})
-CONNECT_ERRORS = frozenset(
-    {
-        "ClientConnectorError",
-        "ConnectError",
-        "ConnectTimeout",
-        "ConnectTimeoutError",
-        "ConnectionTimeoutError",
-        "NewConnectionError",
-        "PoolTimeout",
-        "ProxyError",
-    }
+CONNECT_ERRORS = split_names(
+    "ClientConnectorError ConnectError ConnectTimeout ConnectTimeoutError ConnectionTimeoutError "
+    "NewConnectionError PoolTimeout ProxyError"
 )
 """Exceptions that are raised before there is a connection."""
 _CLIENTS = re.compile(
     r"(aiohttp|anyio|h11|h2|hpack|http(core|x)2?|httpx_sse|idna|tokenstream|trio|urllib3|yarl)$"
 )
 """Packages whose exceptions may quote a header, an address or the payload of the request."""
-SDKS = frozenset(
-    {"anthropic", "cohere", "google", "groq", "huggingface_hub", "litellm", "mistralai", "ollama", "openai"}
-)
+SDKS = split_names("anthropic cohere google groq huggingface_hub litellm mistralai ollama openai")
 """Packages that ask providers of models, and nobody else."""
-_TRANSPORTS = SDKS | frozenset(
-    {
-        "aiohttp",
-        "anyio",
-        "botocore",
-        "grpc",
-        "h11",
-        "h2",
-        "hpack",
-        "httpcore",
-        "httpcore2",
-        "httpx",
-        "httpx2",
-        "httpx_sse",
-        "idna",
-        "redis",
-        "requests",
-        "tokenstream",
-        "trio",
-        "urllib3",
-        "websockets",
-        "yarl",
-    }
+_TRANSPORTS = SDKS | split_names(
+    "aiohttp anyio botocore grpc h11 h2 hpack httpcore httpcore2 httpx httpx2 httpx_sse idna redis "
+    "requests tokenstream trio urllib3 websockets yarl"
 )
 """Packages of clients and stores: what they raise is a transport's, of whatever class it is."""
-_TRANSPORT_CLASSES = frozenset(
-    {
-        "APIError",
-        "APIResponseValidationError",
-        "APIStatusError",
-        "ApiError",
-        "ClosedResourceError",
-        "ConcurrencyError",
-        "ConnectionClosed",
-        "ContentDecodingError",
-        "DecodeError",
-        "DecodingError",
-        "HTTPStatusError",
-        "ImportError",
-        "IncompleteReadError",
-        "InvalidStatus",
-        "MidStreamFallbackError",
-        "MistralError",
-        "ResponseError",
-        "ResponseNotRead",
-        "ResponseValidationError",
-        "SSEError",
-        "StopAsyncIteration",
-        "StopIteration",
-        "StreamClosed",
-        "StreamConsumed",
-        "StreamConsumedError",
-        "TextGenerationError",
-        "TooManyRedirects",
-        "UnknownApiResponseError",
-    }
+_TRANSPORT_CLASSES = split_names(
+    "APIError APIResponseValidationError APIStatusError ApiError ClosedResourceError ConcurrencyError "
+    "ConnectionClosed ContentDecodingError DecodeError DecodingError HTTPStatusError ImportError "
+    "IncompleteReadError InvalidStatus MidStreamFallbackError MistralError ResponseError ResponseNotRead "
+    "ResponseValidationError SSEError StopAsyncIteration StopIteration StreamClosed StreamConsumed "
+    "StreamConsumedError TextGenerationError TooManyRedirects UnknownApiResponseError"
 )
 """Classes of clients' exceptions that have no base class of a transport's, and that of a missing package."""
 _LIBRARIES = sys.stdlib_module_names | {"pydantic", "pydantic_core"}

@@ -19,7 +19,7 @@ from tokenstream._sources.httpx import (
     is_response,
     response_beneath,
 )
-from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, class_name_of
+from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, class_name_of, do_nothing
 from tokenstream._sources.payloads import is_model_stream, is_whole
 from tokenstream._sources.requests import from_http_client, is_http_client
 from tokenstream._sources.websocket import from_async_socket, from_socket, socket_of
@@ -136,8 +136,11 @@ def _find_body(source: object) -> SyncSource | None:
             "for a file, use connect or aconnect for an address, open a WebSocket with websockets or an SDK"
         )
     if isinstance(source, bytes | bytearray | memoryview | str):
-        return plain.from_body(source)
-    if _is_path(source):
+        # Mutable objects are copied, so that a later change does not change the answer.
+        chunk = source if isinstance(source, bytes | str) else bytes(source)
+        return SyncSource(iter([chunk]), do_nothing)
+    # An iterable is not read as a path, because a mock may have the methods of both.
+    if isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable):
         return plain.from_path(source)
     return None
 
@@ -198,11 +201,6 @@ def is_asynchronous(source: object) -> bool:
     if _is_iterable(source) or awaited.is_manager_of_answer(source):
         return False
     return _is_async_iterable(source) or awaited.is_async_manager_of_answer(source)
-
-
-def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
-    # An iterable is not read as a path, because a mock may have the methods of both.
-    return isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable)
 
 
 def _is_iterable(source: object) -> TypeGuard[Iterable[Any]]:

@@ -192,14 +192,12 @@ def response_beneath(source: object) -> FromHTTPX:
     """Return the response that a stream object has in an attribute; None if there is none."""
     for name in _RESPONSE_ATTRIBUTES:
         response = getattr(source, name, None)
-        if response is not None and is_response(response) and not _is_empty_response(response, source):
-            return response
+        if response is not None and is_response(response):
+            # An object that has items may have an empty response, such as litellm's of a whole answer.
+            is_empty = getattr(response, "_content", None) == b""
+            if not is_empty or not isinstance(source, Iterable | AsyncIterable):
+                return response
     return None
-
-
-def _is_empty_response(response: object, source: object) -> bool:
-    """Return True for an empty response of an object that has items, such as litellm's of a whole answer."""
-    return getattr(response, "_content", None) == b"" and isinstance(source, Iterable | AsyncIterable)
 
 
 def refused_response(error: Exception) -> FromHTTPX:

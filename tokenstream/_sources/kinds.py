@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias,
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
-    from tokenstream._basics.loose import Action
+    from tokenstream._basics.loose import Action, AnyFunction
     from tokenstream._basics.request_facts import OfferedTools, RequestPair
     from tokenstream._connection.head import ResponseHead
     from tokenstream.formats._kit.answer import StageFactory
@@ -66,11 +66,11 @@ class _Source:
     """
 
     chunks: Any
-    close: Callable[[], Any]
+    close: AnyFunction
     head: ResponseHead | None = None
     coding: str = ""
     """The content coding of the chunks, which the stream must decode; "" if there is none."""
-    socket: Callable[[], Any] | None = None
+    socket: AnyFunction | None = None
     """Returns the socket if it is used only for this body, else None; shutting it down ends a read."""
     read_deadlines: Deadlines | None = None
     """The deadlines from which the read timeout was derived; None if the client is the caller's own."""
@@ -171,13 +171,13 @@ class AsyncSource(_Source):
 class LazySource:
     """A source that is opened by the first read, such as a request that has not been sent."""
 
-    open: Callable[[], Any]
+    open: AnyFunction
     """Opens the source; returns a `SyncSource`, or an awaitable of an `AsyncSource`."""
     discard: Action = do_nothing
     """Discards a source that will never be opened; closes a coroutine, for example."""
     enters: bool = False
     """True if opening enters a context manager, which may have a cancel scope open until it is left."""
-    socket: Callable[[], Any] | None = None
+    socket: AnyFunction | None = None
     """Returns the socket on which opening waits for the response, or None; shutting it down ends the wait."""
     limit_open: Callable[[Callable[[], float]], object] | None = None
     """Limits the waits of opening to the seconds that a function returns; a longer one raises a timeout.

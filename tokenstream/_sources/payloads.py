@@ -19,6 +19,7 @@ from pydantic_core import to_jsonable_python
 from tokenstream._basics.untrusted import is_dict, is_list, is_mapping, is_mock
 from tokenstream._sources.kinds import SKIPPED, keep
 from tokenstream.errors import ProtocolError
+from tokenstream.formats._kit.values import split_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,26 +32,13 @@ _SDKS_WITH_HELPERS = frozenset({"openai", "anthropic"})
 """SDKs whose stream helpers add events of their own to the server's events."""
 _SDKS = _SDKS_WITH_HELPERS | {"cohere", "google", "huggingface_hub", "litellm", "mistralai", "ollama"}
 """SDKs whose streams yield decoded payloads, even if a payload is not a JSON object."""
-_ADDED_EVENTS = frozenset(
-    {
-        # Events that the stream helper of openai adds for convenience.
-        "content.delta",
-        "content.done",
-        "logprobs.content.delta",
-        "logprobs.content.done",
-        "logprobs.refusal.delta",
-        "logprobs.refusal.done",
-        "refusal.delta",
-        "refusal.done",
-        "tool_calls.function.arguments.delta",
-        "tool_calls.function.arguments.done",
-        # Events that the stream helper of anthropic adds for convenience.
-        "citation",
-        "input_json",
-        "signature",
-        "text",
-        "thinking",
-    }
+_ADDED_EVENTS = split_names(
+    # Events that the stream helper of openai adds for convenience.
+    "content.delta content.done logprobs.content.delta logprobs.content.done logprobs.refusal.delta "
+    "logprobs.refusal.done refusal.delta refusal.done tool_calls.function.arguments.delta "
+    "tool_calls.function.arguments.done "
+    # Events that the stream helper of anthropic adds for convenience.
+    "citation input_json signature text thinking"
 )
 """Types of events that repeat the content of other events."""
 _FIELDS_ADDED_BY_TYPE = {"content_block_stop": ("content_block",), "message_stop": ("message",)}
@@ -116,8 +104,8 @@ def to_payload(item: object) -> Any:  # noqa: ANN401 - anything that a source gi
     """
     if type(item) in _UNCHANGED_TYPES or item is None:
         return item
-    if _is_message(item):
-        kind: Any = item.__class__
+    kind: Any = item.__class__
+    if callable(getattr(kind, "pb", None)) or callable(getattr(kind, "SerializeToString", None)):
         # A class of proto-plus wraps a protobuf message, which its `pb` returns.
         json_format: Any = importlib.import_module("google.protobuf.json_format")
         return json_format.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
@@ -164,12 +152,6 @@ def _stream_in_router(items: object) -> object:
         fallback = local_variables.get("fallback_response")
         items = local_variables.get("model_response") if fallback is None else fallback
     return items
-
-
-def _is_message(item: object) -> bool:
-    """Return True for a protobuf or proto-plus message, which gRPC clients yield."""
-    kind = item.__class__
-    return callable(getattr(kind, "pb", None)) or callable(getattr(kind, "SerializeToString", None))
 
 
 def _is_bare(item: object) -> bool:
@@ -225,7 +207,7 @@ def _convert_object(item: Any) -> object:  # noqa: ANN401 - an SDK's object
     return dumped
 
 
-def _is_event(item: object, fields: dict[str, Any]) -> bool:
+def _is_event(item: object, fields: JsonObject) -> bool:
     """Return True if an object with these fields is an SSE event of mistralai; its payload is its `data`."""
     # Objects of openai also have both fields, but their payloads lack the name of the event.
     is_named = fields.keys() == _NAMED_EVENT_FIELDS

@@ -20,6 +20,7 @@ from tokenstream.formats._kit.errors import error_kind
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+    from tokenstream._basics.loose import AnyFunction
     from tokenstream.errors import ErrorKind, StatusError
 
 _CONNECTION_METHODS = ("recv", "send", "ping")
@@ -60,9 +61,9 @@ Google reports errors only in the reason.
 class OpenWebSocket:
     """A WebSocket connection, with the functions by which a source receives messages and closes it."""
 
-    recv: Callable[[], Any]
+    recv: AnyFunction
     """Returns the next message, or an awaitable of it."""
-    close: Callable[[], Any]
+    close: AnyFunction
     connection: Any
     """The connection of websockets that `recv` and `close` use."""
     is_set_up: bool = False
@@ -119,7 +120,7 @@ def _is_connection(source: object) -> bool:
     return _has_methods(source, ("close",)) or _has_methods(source, ("aclose",))
 
 
-def _find_receive(connection: Any) -> Callable[[], Any]:  # noqa: ANN401 - of websockets
+def _find_receive(connection: Any) -> AnyFunction:  # noqa: ANN401 - of websockets
     """Return the function that receives a message, as bytes if the connection has that option."""
     recv: Any = connection.recv
     return partial(recv, decode=False) if "decode" in signature(recv).parameters else recv
@@ -243,7 +244,7 @@ class _SocketMessages:
 
     __slots__ = ("_recv",)
 
-    def __init__(self, recv: Callable[[], Any]) -> None:
+    def __init__(self, recv: AnyFunction) -> None:
         self._recv = recv
 
     def __iter__(self) -> Iterator[Any]:

@@ -32,6 +32,7 @@ from tokenstream.events import (
 from tokenstream.formats._detect.first_frames import FirstFrames, make_splice_error, truncation_error
 from tokenstream.formats._detect.payloads import (
     PING_NAMES,
+    event_in,
     find_wrapping,
     is_empty_value,
     is_nothing,
@@ -53,6 +54,7 @@ from tokenstream.formats._kit.errors import (
 )
 from tokenstream.formats._kit.open import may_hold_halves
 from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._resume.resuming import Resuming
 from tokenstream.framing._frames import EventStreamMessage, ServerSentEvent
 from tokenstream.limits import DEFAULT_LIMITS, Limits
@@ -60,7 +62,7 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.loose import DeltaCallback, Json, JsonObject
     from tokenstream.departures import Affects
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
@@ -170,22 +172,9 @@ class Format(ErrorKeeper, Resuming, ABC):
     several_on_socket: ClassVar[bool] = False
     """True if a WebSocket may contain several answers although a body contains one."""
 
-    unkept: ClassVar[frozenset[str]] = frozenset(
-        {
-            "__weakref__",
-            "_fast_path",
-            "_replay",
-            "decoded_before",
-            "departures",
-            "doubt",
-            "dropped",
-            "error",
-            "first_frames",
-            "later_frames",
-            "limits",
-            "shortcuts",
-            "unfinished",
-        }
+    unkept: ClassVar[frozenset[str]] = split_names(
+        "__weakref__ _fast_path _replay decoded_before departures doubt dropped error first_frames "
+        "later_frames limits shortcuts unfinished"
     )
     """Slots that `state` does not save; a derived class adds those of its own slots that need no saving."""
 
@@ -470,7 +459,9 @@ class Format(ErrorKeeper, Resuming, ABC):
             self.end_without_finish()
             self.assumed = False  # the input has ended cleanly, which confirms the sentinel's end
         if self.error is None and not self.ended:
-            if self.parts.breaks_off_late:
+            if self.parts.breaks_off_in_call and any(
+                choice.has_reopened for choice in self.parts.choices.values()
+            ):
                 self.parts.cut_waiting()
             if self.parts.finished:  # finish reasons suffice, but a terminal event may be missing
                 if self.sentinel is not None or not self.ends_with_input:
@@ -517,7 +508,7 @@ class Format(ErrorKeeper, Resuming, ABC):
         """
         return None
 
-    def make_delta_callback(self, delta: Event) -> Callable[[Any], bool | None] | None:
+    def make_delta_callback(self, delta: Event) -> DeltaCallback | None:
         """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 
         The fast path calls this method, and not `follow`: if the format's events pass through a stage, such
@@ -646,8 +637,7 @@ class Format(ErrorKeeper, Resuming, ABC):
 
     def _object_in(self, frame: Frame) -> tuple[JsonObject, str]:
         """Return the JSON object in a frame, {} if there is none, and the name of its event."""
-        name = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
-        return object_of(frame, self.limits), name
+        return object_of(frame, self.limits), event_in(frame)
 
     @property
     def reads_on(self) -> bool:
@@ -704,10 +694,11 @@ class Format(ErrorKeeper, Resuming, ABC):
     def pass_over(self, frame: Frame) -> list[Event]:
         """Report a frame as unknown without reading it, and return the events."""
         self.frames += 1
-        event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
         payload = payload_of(frame)
         self.parts.raw = data = self.decode(payload) if isinstance(payload, bytes) else payload
-        self.parts.unknown(event or (text_of(data, "type") if is_dict(data) else "") or "event", data)
+        self.parts.unknown(
+            event_in(frame) or (text_of(data, "type") if is_dict(data) else "") or "event", data
+        )
         return self.parts.take()
 
     def read_text(self, payload: bytes, event: str) -> None:
@@ -893,4 +884,5 @@ class Format(ErrorKeeper, Resuming, ABC):
 
     def cut_short(self) -> StreamTruncated:
         """Return the error for input that ended before the answer did."""
-        return truncation_error(self.frames, self.parts.open_call_count)
+        choices = self.parts.choices.values()
+        return truncation_error(self.frames, sum([len(each.open_calls()) for each in choices]))

@@ -13,6 +13,7 @@ from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, Stream
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from tokenstream._basics.loose import AnyFunction
     from tokenstream.limits import Limits
 
 _PIECE = 1024 * 1024
@@ -220,7 +221,7 @@ class _Zstd(Decompressor):
         module = _import_first("compression.zstd", "zstandard")
         if module is None:
             raise self.make_missing_error("zstandard")
-        self._make_reader: Callable[[], Any] = _choose_zstd(module)
+        self._make_reader: AnyFunction = _choose_zstd(module)
         self._frame: Any = self._make_reader()
         self._fault: type[Exception] = module.ZstdError
 
@@ -241,7 +242,7 @@ class _Zstd(Decompressor):
                 unread = self._frame.unused_data if self.ended else b""
 
 
-def _choose_zstd(module: Any) -> Callable[[], Any]:  # noqa: ANN401 - a module that may be missing
+def _choose_zstd(module: Any) -> AnyFunction:  # noqa: ANN401 - a module that may be missing
     """Return a function that makes a reader of one zstd frame."""
     # Only the standard library's module has this name.
     if hasattr(module, "DecompressionParameter"):

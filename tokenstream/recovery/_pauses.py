@@ -137,7 +137,7 @@ class Pauses:
         self._legs.append(self._make_leg(finish.raw_reason, len(message.parts) - self._first_part, why))
         if why is not None:
             inform("the answer stays paused: %s", why, of=self._machine)
-            answer.take_withheld()
+            answer.withheld = None
             self._machine.intake.leave([finish])
             return None
         log("the answer was paused, and goes on", of=self._machine)

@@ -11,9 +11,10 @@ from tokenstream.events import MessageStart, PartStart, ProviderData, Unknown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokenstream.errors import NotAStream, ProtocolError, StreamError
+    from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame
+    from tokenstream.formats._detect.recognise import Mismatch
 
 _MOST_KEPT = 8
 _MOST_SHOWN = 80
@@ -82,7 +83,7 @@ class FirstFrames:
         self.enough = True
         self._frames.clear()
 
-    def find_mismatch(self, format: Format, *, certain: bool = False) -> ProtocolError | NotAStream | None:
+    def find_mismatch(self, format: Format, *, certain: bool = False) -> Mismatch | None:
         """Return the error for frames of another format; None if they may be of this one, or were read."""
         if self.enough:
             return None
@@ -99,7 +100,7 @@ class FirstFrames:
             return not self.is_proven
         return (format.name, False) == find_likeliest(self._frames, format.limits)
 
-    def find_nothing_read(self, format: Format) -> ProtocolError | NotAStream | None:
+    def find_nothing_read(self, format: Format) -> Mismatch | None:
         """Return the error for an answer whose payloads were all unknown; None for any other answer."""
         # A format that has read another connection before may know the answer from there.
         if self.enough or not self.are_unknown or format.parts.has_parts or format.parts.finished:
@@ -122,7 +123,7 @@ class FirstFrames:
         nothing_read = self.find_nothing_read(format) if format.ended else None
         return self._compare(format, certain=True) or nothing_read or error
 
-    def _compare(self, format: Format, *, certain: bool) -> ProtocolError | NotAStream | None:
+    def _compare(self, format: Format, *, certain: bool) -> Mismatch | None:
         from tokenstream.formats._detect.recognise import find_mismatch
 
         return find_mismatch(format, self._frames, self._later, certain=certain)

@@ -164,6 +164,11 @@ def name_of(event: ServerSentEvent | EventStreamMessage) -> str:
     return "" if event.event == "message" else event.event
 
 
+def event_in(frame: Frame) -> str:
+    """Return the name of a frame's event; "" if the frame is a payload alone, or its event has no name."""
+    return name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
+
+
 def has_snowflakes_call(payload: JsonObject) -> bool:
     """Return whether a payload has a piece of a tool call as Snowflake Cortex sends it."""
     fields = {"tool_use_id", "content_list", "input"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.error_marks import add_code_hint
 from tokenstream._basics.json import decode
@@ -11,6 +11,7 @@ from tokenstream.errors import NotAStream, ProtocolError, StreamError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import (
     PING_NAMES,
+    event_in,
     find_wrapping,
     is_empty_value,
     is_nothing,
@@ -40,10 +41,15 @@ END = "the sentinel"
 BARE = "bare data that say nothing"
 """Result of `recognise` for data that are text only if no other frame proves another format."""
 
+Mismatch: TypeAlias = ProtocolError | NotAStream
+"""The error for frames of another format than the one that was named."""
+Recognised: TypeAlias = str | StreamError | None
+"""What `recognise` returns."""
+
 
 def recognise(
     frame: Frame, limits: Limits, *, document: bool, decoded: dict[bytes, Any] | None = None
-) -> str | StreamError | None:
+) -> Recognised:
     """Return the name of the format that a frame proves or, if it proves none, what else the frame is.
 
     - `PING` for a ping, and `END` for the sentinel, which several formats have;
@@ -89,7 +95,7 @@ def _classify_unproven(payload: JsonObject, event: str, *, may_be_known: bool) -
     return WAIT if error is None or is_aside(payload, event) else error
 
 
-def _classify_bare(frame: Frame, value: object) -> str | StreamError | None:
+def _classify_bare(frame: Frame, value: object) -> Recognised:
     """Classify data that are no object (None: no JSON): as text, as `BARE`, or as an error."""
     payload = frame.strip() if isinstance(frame, bytes) else b""
     wrapping = find_wrapping(payload)
@@ -110,7 +116,7 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> tuple[str | None,
     candidates: set[str] | None = None
     kinds: set[object] = set()
     for frame in frames:
-        event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
+        event = event_in(frame)
         payload: object = payload_of(frame)
         if isinstance(payload, bytes):
             if payload.strip() == b"[DONE]" and not event:
@@ -127,7 +133,7 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> tuple[str | None,
     return only, len(kinds) > 1
 
 
-def _classify_start(payload: bytes, event: str) -> str | StreamError | None:
+def _classify_start(payload: bytes, event: str) -> Recognised:
     """Classify a payload by its first bytes: "json" to decode it, "bare", or a result of `recognise`."""
     is_named_ping = event in PING_NAMES and payload[:1] != b"{"
     if not payload or is_named_ping or event == INITIAL_RESPONSE:
@@ -185,7 +191,7 @@ _ANY_TEXT = ("text",)
 
 def find_mismatch(
     format: Format, frames: Sequence[Frame], later: int, *, certain: bool = False
-) -> ProtocolError | NotAStream | None:
+) -> Mismatch | None:
     """Return the error for an answer whose first frames are in another format than the caller named.
 
     The result is None if a frame is in the named format, or may be and was not unknown to it. Frames without
@@ -207,7 +213,10 @@ def find_mismatch(
         payloads.append(frame)
         result_of_own = _is_of(format, frame)
         is_own = is_own or result_of_own is True
-        may_be_own = may_be_own or (result_of_own is None and not _is_unknown(format, frame))
+        if result_of_own is None and not may_be_own:
+            # A frame that was unknown to the format may be of it only if it has a position in an answer.
+            position = format.position_of(object_of(frame, format.limits))
+            may_be_own = not format.first_frames.are_unknown or position is not None
         if isinstance(result, str) and result not in _UNDECIDED:
             certain_names.add(result)
     if not payloads or is_own or format.name in certain_names:
@@ -227,9 +236,7 @@ def find_mismatch(
     return _mismatch_error(format.name, len(payloads) + later, likely)
 
 
-def find_nothing_read(
-    format: Format, frames: Sequence[Frame], later: int
-) -> ProtocolError | NotAStream | None:
+def find_nothing_read(format: Format, frames: Sequence[Frame], later: int) -> Mismatch | None:
     """Return the error for an answer that seems whole, but of which the format has read nothing.
 
     The result is None if a frame proves the format, or if no frame has a payload: the answer has no content.
@@ -256,7 +263,7 @@ def find_proof(payload: bytes, limits: Limits) -> str | None:
     )
 
 
-def _try_to_recognise(frame: Frame, limits: Limits) -> str | StreamError | None:
+def _try_to_recognise(frame: Frame, limits: Limits) -> Recognised:
     """Return the name of the format that a frame is certainly in, or another result of `recognise`.
 
     That may be `PING`, `WAIT`, or an error that the frame reports. It is None if no format fits, or if the
@@ -278,14 +285,9 @@ def _try_to_find_likeliest(frames: Sequence[Frame], limits: Limits) -> str | Non
 
 def _is_of(format: Format, frame: Frame) -> bool | None:
     """Return whether a frame's payload is of a format; None if that is uncertain."""
-    event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
+    event = event_in(frame)
     payload = object_of(frame, format.limits)
     return type(format).recognises(payload, event) if payload else False
-
-
-def _is_unknown(format: Format, frame: Frame) -> bool:
-    """Return whether a frame that may be of a format was unknown to it, and has no position in an answer."""
-    return format.first_frames.are_unknown and format.position_of(object_of(frame, format.limits)) is None
 
 
 def _mismatch_error(name: str, count: int, likely: str | None) -> ProtocolError:

@@ -8,18 +8,18 @@ from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, Stream
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._detect.first_frames import truncation_error
-from tokenstream.formats._detect.payloads import name_of, object_of, payload_of
+from tokenstream.formats._detect.payloads import event_in, object_of, payload_of
 from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WAIT, find_likeliest, recognise
 from tokenstream.formats._kit.answer import note_nothing
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.framing._frames import EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.events import Event
+    from tokenstream.formats._detect.recognise import Recognised
     from tokenstream.limits import Limits
 
 
@@ -68,7 +68,7 @@ class UndetectedFormat(Format):
         """Called with the new format; another connection that continues sets its own function."""
         self._asked: object = None
         """The JSON of the request, for the format that will be found; None if it is not known."""
-        self._held: list[tuple[Frame, str | StreamError | None]] = []
+        self._held: list[tuple[Frame, Recognised]] = []
         """The frames so far, for the format that will be found, each with its result of `recognise`."""
         self._held_bytes = 0
         self._skipped = 0
@@ -125,7 +125,7 @@ class UndetectedFormat(Format):
             return []
         if result == WAIT and self.doubt is None:
             # The error of an event that may not be about the answer counts if no answer comes.
-            event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
+            event = event_in(frame)
             self.doubt = provider_error(object_of(frame, self.limits), event)
         elif result == UNCLAIMED:
             from tokenstream.formats._detect.unknown import describe_run

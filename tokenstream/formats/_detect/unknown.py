@@ -14,11 +14,16 @@ from tokenstream._basics.untrusted import dict_of, is_dict, is_list, is_mock
 from tokenstream.errors import MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._custom import COMMON_REASONS
-from tokenstream.formats._detect.payloads import has_snowflakes_call, is_whole, name_of, object_of, payload_of
+from tokenstream.formats._detect.payloads import (
+    event_in,
+    has_snowflakes_call,
+    is_whole,
+    object_of,
+    payload_of,
+)
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._registry import GONE_SERVICES
-from tokenstream.framing._frames import EventStreamMessage, ServerSentEvent
 from tokenstream.framing._sniff import BodyKind, title_of
 
 if TYPE_CHECKING:
@@ -39,22 +44,11 @@ _MOST_NAME = 40
 _TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]{0,39}")
 """Matches an event type that looks like a name, and so cannot be text of a user."""
 _FIELD = re.compile(r"\w[\w-]{0,39}")
-_TEXTS = (
-    "delta",
-    "content",
-    "text",
-    "chunk",
-    "token",
-    "answer",
-    "generated_text",
-    "response",
-    "completion",
-    "reply",
-    "output",
-    "message",
-    "result",
-    "data",
+_TEXT_NAMES = (
+    "delta content text chunk token answer generated_text response completion reply output message "
+    "result data"
 )
+_TEXTS = _TEXT_NAMES.split()
 """Names of fields that usually have an answer's text, the surest first."""
 _KIND_NAMES = ("type", "event", "kind", "op", "action", "object", "status", "state")
 """Names of fields that usually have the kind of a payload, the surest first."""
@@ -153,7 +147,7 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
 
 def _advise_mapping(frames: Sequence[Frame], limits: Limits) -> str:
     """Return the mapping that would read what was seen, in names alone: no value may be of a user."""
-    seen = [(_event_of(frame), dict(_walk(object_of(frame, limits)))) for frame in frames]
+    seen = [(event_in(frame), dict(_walk(object_of(frame, limits)))) for frame in frames]
     seen = [(event, fields) for event, fields in seen if fields]
     paths = [path for _, fields in seen for path in fields]
     texts = _find_texts([fields for _, fields in seen])
@@ -178,7 +172,7 @@ def _advise_mapping(frames: Sequence[Frame], limits: Limits) -> str:
     if others.pop(kind, "") is None and others:
         options |= {"where": {kind_of: kind}} if kind_of else {"event": kind}
     finish = next((path for path in paths if _FINISH.search(path)), None)
-    last = kinds[-1] if kind_of else _event_of(frames[-1])
+    last = kinds[-1] if kind_of else event_in(frames[-1])
     end = last if last != kind and _END.search(last) and _TYPE_NAME.fullmatch(last) else ""
     if finish is not None:
         options["finish"] = finish
@@ -219,10 +213,6 @@ def _find_texts(payloads: Sequence[Mapping[str, object]]) -> Counter[str]:
     wordy = {path for path in growing if any(" " in value for value in seen[path])}
     best = named & growing or wordy or growing or named
     return Counter(path for path, _ in told if path in best)
-
-
-def _event_of(frame: Frame) -> str:
-    return name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
 
 
 def describe_run(frame: Frame, limits: Limits) -> NotAStream | None:
@@ -276,7 +266,7 @@ def _list_names(frames: Iterable[Frame], limits: Limits) -> str:
     keys: dict[str, None] = {}
     for frame in frames:
         payload = object_of(frame, limits)
-        kind = _event_of(frame)
+        kind = event_in(frame)
         type_field = payload.get("type")
         if not kind and isinstance(type_field, str) and _TYPE_NAME.fullmatch(type_field):
             kind = type_field

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
     Read = Callable[[Any], Event | None]
     """Makes the event from a payload, or a chunk with a payload; returns None if that must be decoded."""
+    SplitRead = tuple[str, bytes, Read]
+    AnyLookup = Callable[[Any], str | None]
+    """Returns the text of a payload of one shape; None for any other payload and for an empty text."""
     AnyShape: TypeAlias = "PayloadShape | DecodedShape"
-    Payload = bytes | dict[str, Any]
+    Payload = bytes | JsonObject
     Fits = Callable[[Any], bool]
     """Returns True if a value may replace the learnt value."""
 
@@ -100,7 +103,7 @@ class ShapeEntry:
         """Function that reads a payload; created on first use by `create_read`."""
         self._framed: dict[tuple[bytes, bytes, int], Read] = {}
         """Functions made by `make_framed_reader`, by its first three arguments."""
-        self._split: tuple[str, bytes, Read] | None = None
+        self._split: SplitRead | None = None
         """The result of `make_split_reader`; None before its first call."""
 
     def create_read(self) -> Read:
@@ -119,13 +122,15 @@ class ShapeEntry:
         arrives here is one that this function could not read, such as the last one, with a finish reason.
         """
         shape = self.shape
-        if isinstance(shape, PayloadShape) and isinstance(payload, bytes) and not shape.has_ends(payload):
-            return None
+        if isinstance(shape, PayloadShape) and isinstance(payload, bytes):
+            first, *_, last = shape.pieces
+            if not payload.startswith(first) or not payload.endswith(last):
+                return None
         return self.create_read()
 
     def is_same(self, name: str | None, payload: Payload, events: list[Event], text: str | None) -> bool:
         """Return True if this entry would make the delta of a payload, which a stage may hold back whole."""
-        match: Callable[[Any], str | None] = self.shape.match
+        match: AnyLookup = self.shape.match
         if not events:
             is_departure = self.format.noted_at == self.format.frames
             return name == self.name and match(payload) is not None and not is_departure
@@ -149,7 +154,7 @@ class ShapeEntry:
             reader = self._framed[key] = make_reader(self, match, payload=payload, max_size=max_size)
         return reader
 
-    def make_split_reader(self, multiple: int) -> tuple[str, bytes, Read] | None:
+    def make_split_reader(self, multiple: int) -> SplitRead | None:
         """Return the means to read payloads of this shape for a caller that compares their beginning itself.
 
         The tuple contains the name of the payloads' SSE events, the first bytes of each payload (a multiple
@@ -293,8 +298,7 @@ class DecodedShape:
                 return None
             return text
 
-        self.match: Callable[[Any], str | None] = match
-        """Returns the text of a payload of this shape; None for any other payload and for an empty text."""
+        self.match: AnyLookup = match
 
     @classmethod
     def learn(

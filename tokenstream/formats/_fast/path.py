@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import ref
 
 from tokenstream._basics.untrusted import is_dict
@@ -30,11 +30,13 @@ from tokenstream.framing._frames import EventStreamMessage, ServerSentEvent
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import AnyFunction, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame, Unit
-    from tokenstream.formats._fast.entry import AnyShape, Payload, Read
+    from tokenstream.formats._fast.entry import AnyLookup, AnyShape, Payload, Read, SplitRead
     from tokenstream.formats._fast.shape import KeyPath
+
+KeyPaths: TypeAlias = "tuple[KeyPath, ...] | list[KeyPath]"
 
 _MOST_ENTRIES = 4
 _WORTH_LEARNING = 12
@@ -78,9 +80,9 @@ class Fast:
         b'data: '
     """
 
-    texts: tuple[KeyPath, ...] | list[KeyPath]
-    changing: tuple[KeyPath, ...] | list[KeyPath] = ()
-    counts: tuple[KeyPath, ...] | list[KeyPath] = ()
+    texts: KeyPaths
+    changing: KeyPaths = ()
+    counts: KeyPaths = ()
     asides: frozenset[str] = frozenset()
     padding: frozenset[str] = PADDING
     head: bytes = b"data: "
@@ -104,7 +106,7 @@ class Fast:
         """Proofs that the answers of this format share."""
         return Templates()
 
-    def find_path(self, payload: dict[str, Any], text: str) -> KeyPath | None:
+    def find_path(self, payload: JsonObject, text: str) -> KeyPath | None:
         """Return the place of a delta's text in its payload; None if other places have text, too.
 
         The result is also None if the delta's text is not exactly the text in the payload.
@@ -149,7 +151,7 @@ class FastPath:
 
     def __init__(self, format: Format, fast: Fast) -> None:
         # Weak, since the format keeps this object.
-        self._format: Callable[[], Any] = ref(format)
+        self._format: AnyFunction = ref(format)
         self._limits = format.limits
         self._fast = fast
         # The learnt shapes and their meanings.
@@ -269,7 +271,7 @@ class FastPath:
         """Return a payload's shape (all but its text), learnt before or, if it may pay off, now; or None."""
         kind = DecodedShape if is_dict(payload) else PayloadShape
         for shape in self._shapes:
-            match: Callable[[Any], str | None] = shape.match
+            match: AnyLookup = shape.match
             if shape.__class__ is kind and match(payload) == text:
                 self._misses = 0
                 return shape
@@ -374,7 +376,7 @@ class FastPath:
             return read_lf
         return lambda chunk: read_crlf(chunk) if chunk[-2:] == b"\r\n" else read_lf(chunk)
 
-    def make_split_reader(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
+    def make_split_reader(self, multiple: int = 1) -> SplitRead | None:
         """Return the means to read payloads like the last one without decoding them; None if there are none.
 
         They are for a caller that compares the beginning of a payload itself, in another encoding, for
@@ -425,7 +427,7 @@ class FastPath:
         )
         return call if isinstance(call, OpenCall) and is_growing else None
 
-    def _find_changing(self, payload: JsonObject) -> list[KeyPath] | tuple[KeyPath, ...]:
+    def _find_changing(self, payload: JsonObject) -> KeyPaths:
         """Return the places whose values a shape that is learnt now must not compare.
 
         These are the changing places, with a number or code that may change without a meaning, whose values

@@ -75,10 +75,6 @@ class PayloadShape:
             self._match = make_matcher(self.pieces, self.holes)
         return self._match
 
-    def has_ends(self, payload: bytes) -> bool:
-        """Return True if a payload begins and ends with the bytes of this shape; it may still not match."""
-        return payload.startswith(self.pieces[0]) and payload.endswith(self.pieces[-1])
-
     @property
     def takes_one_line(self) -> bool:
         """True if payloads of this shape take one line each."""

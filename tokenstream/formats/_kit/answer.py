@@ -23,12 +23,13 @@ from tokenstream.events import (
 )
 from tokenstream.formats._kit.count_paths import drop_zeros, is_told_by
 from tokenstream.formats._kit.open import OpenChoice, mend_events, mend_surrogates
+from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._kit.whole_text import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject, RuleNote
+    from tokenstream._basics.loose import AnyEvent, AnyFunction, DeltaCallback, JsonObject, RuleNote
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.departures import Affects
     from tokenstream.formats._kit.count_paths import Counts
@@ -126,26 +127,9 @@ class AnswerEvents:
         "withholds",
     )
 
-    unkept: ClassVar[frozenset[str]] = frozenset(
-        {
-            "_has_fields",
-            "_payload_data",
-            "_out",
-            "difference",
-            "fields",
-            "find_text",
-            "format_class",
-            "limits",
-            "note",
-            "offered",
-            "raw",
-            "stage",
-            "starts",
-            "url",
-            "whole_text_repeated",
-            "withheld",
-            "withholds",
-        }
+    unkept: ClassVar[frozenset[str]] = split_names(
+        "_has_fields _payload_data _out difference fields find_text format_class limits note offered raw "
+        "stage starts url whole_text_repeated withheld withholds"
     )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
 
@@ -250,11 +234,6 @@ class AnswerEvents:
             self._keep_beginnings(out)
         return out
 
-    def take_withheld(self) -> Finish | None:
-        """Return the pause that was not reported, and forget it; None if there is none."""
-        finish, self.withheld = self.withheld, None
-        return finish
-
     def _keep_beginnings(self, events: Sequence[Event]) -> None:
         """Keep the beginnings of texts that only the end of the answer has brought."""
         for event in events:
@@ -348,7 +327,10 @@ class AnswerEvents:
         A format explains zeros by `replaced`; after a refusal, a zero of output tokens counts in any format.
         `counted` has the places of a report that is not the format's own.
         """
-        zeros = {*replaced, *self._counts_of_refusal()}
+        zeros = {*replaced}
+        for choice in self.choices.values():
+            if choice.finish is not None and choice.finish.reason == "refusal":
+                zeros.add("output_tokens")
         self._add(UsageUpdate).usage = drop_zeros(usage, self._known_counts, zeros)
         counted = counted or getattr(self.format_class, "counted", None)
         if counted is not None and not usage.provider_data.keys() <= counted.usual:
@@ -389,13 +371,6 @@ class AnswerEvents:
     @property
     def has_counts(self) -> bool:
         return bool(self._known_counts)
-
-    def _counts_of_refusal(self) -> tuple[str, ...]:
-        """Return the names of the counts that a refusal takes back; none if no choice was refused."""
-        for choice in self.choices.values():
-            if choice.finish is not None and choice.finish.reason == "refusal":
-                return ("output_tokens",)
-        return ()
 
     def field(
         self, name: str, value: object, choice: int | None = None, *, is_documented: bool = True
@@ -506,10 +481,6 @@ class AnswerEvents:
             self._places[index] = self.place
         return index
 
-    def go_to(self, place: OutputPlace) -> None:
-        """Give the parts that begin next a place in the provider's own list."""
-        self.place = place
-
     def put_in_order(self, items: Iterable[int]) -> None:
         """Give the parts of the first choice the order of the items of which they are.
 
@@ -525,7 +496,7 @@ class AnswerEvents:
 
 
 def _note_in(
-    find_format: Callable[[], Any],
+    find_format: AnyFunction,
     note: Callable[[Any, str, Affects | None], None],
     name: str,
     affects: Affects | None = None,

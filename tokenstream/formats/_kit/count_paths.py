@@ -19,7 +19,7 @@ _ADDENDS = ("input_tokens", "output_tokens")
 """The counts whose sum is `total_tokens`."""
 
 
-def drop_zeros(usage: Usage, known: dict[str, Any], replaced: Collection[str] = ()) -> Usage:
+def drop_zeros(usage: Usage, known: JsonObject, replaced: Collection[str] = ()) -> Usage:
     """Return a report without its zeros where a count was positive before; any other count replaces it.
 
     Some servers fill the counts that they do not know with zeros, such as in the last chunk, or with -1,
@@ -155,7 +155,7 @@ class Counts:
                 for inner, count in value.items() if is_dict(value) else self._list_counts(value):
                     if inner in fields:
                         _keep(found, fields[inner], count)
-        counts: dict[str, Any] = {field: count for field, (_, _, count) in found.items()}
+        counts: JsonObject = {field: count for field, (_, _, count) in found.items()}
         if self._apart:
             _add_up(counts, {} if remembered is None else remembered)
         return make_usage(report, **counts)

@@ -5,41 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream.formats._kit.values import split_names
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
 
 KIND_FIELDS = ("type", "object", "event_type", "event")
-_REASON_FIELDS = frozenset(
-    {
-        "message",
-        "Message",
-        "msg",
-        "error_msg",
-        "error_message",
-        "error_description",
-        "errmsg",
-        "err_msg",
-        "title",
-        "detail",
-    }
+_REASON_FIELDS = split_names(
+    "message Message msg error_msg error_message error_description errmsg err_msg title detail"
 )
 """Fields with the reason of an error that is in its payload, beside a code or a status."""
 LOWEST_ERROR_STATUS = 400
 CODE_FIELDS = ("code", "error_code", "errcode", "err_code")
 STATUS_FIELDS = ("status_code", "statusCode", "status", "error")
 """Fields with the number of a status; the last two may have a text that is no code."""
-_SOLE_TEXTS = frozenset({"detail", "Message", "err", "exception", "error_message", "errorMessage"})
+_SOLE_TEXTS = split_names("detail Message err exception error_message errorMessage")
 """Fields that are an error if their payload has a text in it, and nothing else."""
-_FIELDS_BESIDE_ERRORS = frozenset(
-    {"errors", "success", "result", "messages", "data", "status", "request_id", "extensions", "path"}
-)
+_FIELDS_BESIDE_ERRORS = split_names("errors success result messages data status request_id extensions path")
 """The fields of a payload that is a list of errors, as those of Cloudflare and of GraphQL."""
 _LAYERS = frozenset({"data", "response", "body"})
 """Fields around an error that gateways add."""
 _SIGNS = frozenset({"base_resp", "errors", "error", "fault", *_REASON_FIELDS, *_SOLE_TEXTS, *_LAYERS})
 """Fields of which the payload of an error has one at least."""
-_SIGNS_BESIDE_KINDS = frozenset({"base_resp", "detail", "error", "event", "event_type", "object", "title"})
+_SIGNS_BESIDE_KINDS = split_names("base_resp detail error event event_type object title")
 """Fields of which the payload of an error has one at least if it has another type than "error"."""
 _FAILURES = frozenset({"error", "failed", "failure"})
 """Texts of a status that report an error, in lower case."""

@@ -69,24 +69,8 @@ _KINDS_BY_WORD: dict[str, ErrorKind] = {
 
 _PAYMENT_REQUIRED = 402
 _MESSAGE_FIELDS = (
-    "message",
-    "msg",
-    "detail",
-    "details",
-    "error",
-    "errorText",
-    "status_msg",
-    "error_msg",
-    "errmsg",
-    "err_msg",
-    "error_message",
-    "error_description",
-    "faultstring",
-    "Message",
-    "title",
-    "err",
-    "exception",
-    "data",
+    "message msg detail details error errorText status_msg error_msg errmsg err_msg error_message "
+    "error_description faultstring Message title err exception data"
 )
 _MAX_MESSAGE, _MAX_WORD = 500, 100
 """The most characters of a provider's message, and of its code or type, in the message of an error."""
@@ -167,12 +151,12 @@ def provider_error(payload: JsonObject, event: str = "", *, ours: str = "") -> P
         return None
     if isinstance(details, str):
         details = {"message": details, "code": payload.get("code"), "error_type": payload.get("error_type")}
-    message = _first_text(details, *_MESSAGE_FIELDS, most=_MAX_MESSAGE)
+    message = _first_text(details, *_MESSAGE_FIELDS.split(), most=_MAX_MESSAGE)
     kind_word = _first_text(details, "type", "error_type", "status", "kind", most=_MAX_WORD)
     code = _code_of(details)
     if message is None:
         first = first_listed(details)
-        message = _first_text(first, *_MESSAGE_FIELDS, most=_MAX_MESSAGE)
+        message = _first_text(first, *_MESSAGE_FIELDS.split(), most=_MAX_MESSAGE)
         code = _code_of(first) if code is None else code
     # Some providers send further details inside, with the most specific code.
     inner = details.get("details")

@@ -684,18 +684,9 @@ class Parts(AnswerEvents):
                 choice.confirm_finish(choice.early_finish)
 
     @property
-    def open_call_count(self) -> int:
-        return sum([len(choice.open_calls()) for choice in self.choices.values() if choice.opened])
-
-    @property
     def has_open(self) -> bool:
         """True if the server has not ended something that it has begun, in a format that marks such ends."""
         return any(not part.waits for choice in self.choices.values() for part in choice.opened.values())
-
-    @property
-    def breaks_off_late(self) -> bool:
-        """True if arguments that came after a finish reason end inside a JSON value."""
-        return self.breaks_off_in_call and any(choice.has_reopened for choice in self.choices.values())
 
     @property
     def breaks_off_in_call(self) -> bool:

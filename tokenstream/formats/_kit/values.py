@@ -121,7 +121,7 @@ def failure_of_code(result: JsonObject) -> str | None:
 def counts_in(payload: JsonObject, names: Mapping[str, str]) -> Usage | None:
     """Return the token counts among a payload's fields, or None if the payload has no counts."""
     report = {name: payload[name] for name in names if count_of(payload, name) is not None}
-    counts: dict[str, Any] = {names[name]: count_of(report, name) for name in report}
+    counts: JsonObject = {names[name]: count_of(report, name) for name in report}
     return make_usage(report, **counts) if report else None
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
 
+NewTexts: TypeAlias = list[tuple[str, str]]
+"""Texts that are new, each after the key of what it belongs to."""
 WholeTextKind: TypeAlias = Literal["text", "reasoning", "refusal", "transcript", "arguments"]
 _FIELDS: dict[str, tuple[type[Any], str]] = {
     "text": (TextDelta, "text"),
@@ -225,7 +227,7 @@ class GrowingTexts:
         """Return True if a text begins with the last text under the same key, or if there is none."""
         return text.startswith(self._latest.get(key, ""))
 
-    def judge(self, texts: Mapping[str, str], *, begins_other: bool) -> list[tuple[str, str]]:
+    def judge(self, texts: Mapping[str, str], *, begins_other: bool) -> NewTexts:
         """Compare a message with the texts held back, to decide if texts grow; return those now known as new.
 
         Called before the texts of the message are read. If the message has a held-back text's field empty, or
@@ -244,7 +246,7 @@ class GrowingTexts:
                 return self.settle(grows=True)
         return []
 
-    def read(self, key: str, text: str) -> list[tuple[str, str]]:
+    def read(self, key: str, text: str) -> NewTexts:
         """Read a text, and return what it adds to the answer: pairs of a key and new text.
 
         The list also contains texts that were held back until now; it is empty while `text` is held back.
@@ -274,7 +276,7 @@ class GrowingTexts:
         self._has_grown = True
         return []
 
-    def settle(self, *, grows: bool) -> list[tuple[str, str]]:
+    def settle(self, *, grows: bool) -> NewTexts:
         """Record for good if texts grow (each contains the one before) or not; return those now new."""
         self.grows = self._has_grown = grows
         if grows:
@@ -285,7 +287,7 @@ class GrowingTexts:
         self._held.clear()
         return owed
 
-    def settle_at_end(self) -> list[tuple[str, str]]:
+    def settle_at_end(self) -> NewTexts:
         """Return the keys and texts that are still held back at the end of the answer.
 
         Nothing has shown whether they grow or are pieces. It is assumed that they grow, which counts as a
@@ -296,7 +298,7 @@ class GrowingTexts:
         self.note("text_ambiguous")
         return self.settle(grows=True)
 
-    def _read_grown(self, key: str, text: str, earlier: str) -> list[tuple[str, str]]:
+    def _read_grown(self, key: str, text: str, earlier: str) -> NewTexts:
         """Return what a growing text adds to its earlier form; text that was reported is never taken back."""
         if text.startswith(earlier):
             self._latest[key] = text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from pydantic_core import from_json
 
@@ -26,12 +26,14 @@ _MADE_ANEW = frozenset({*PADDING, "created", "created_at"})
 _WHOLE_ANSWER_FIELDS = ("response", "message", "interaction")
 """Fields with an object that describes the whole answer."""
 
+EventKey: TypeAlias = "int | str | None"
+"""The number or id of an event; None if it has none."""
+
 
 class LoggedEvent(NamedTuple):
     """An event in the event log: its number or id, and a digest by which a repetition is recognised."""
 
-    key: int | str | None
-    """The number or id of the event; None if it has none."""
+    key: EventKey
     digest: bytes
     """A digest of the payload without padding."""
 
@@ -142,7 +144,7 @@ def digest_of(payload: JsonObject, name: str) -> bytes:
     return digest_bytes(text.encode("utf-8", "surrogatepass"))
 
 
-def key_of(id: str) -> int | str | None:
+def key_of(id: str) -> EventKey:
     """Return the id of an event as a number if it is one; None for an event without an id."""
     if len(id) <= _LONGEST_NUMBER and id.isascii() and id.isdecimal():
         return int(id)

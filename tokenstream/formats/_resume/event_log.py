@@ -26,6 +26,7 @@ from tokenstream.framing._frames import ServerSentEvent
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._base import Format, Frame
+    from tokenstream.formats._resume.described import EventKey
 
 MOST_BYTES = 1 << 20
 """Bytes of payloads that are kept as they are; older ones are kept as digests of 8 bytes."""
@@ -95,7 +96,7 @@ class EventLog:
         self._entries: list[LoggedEvent] = []
         self._index: dict[int | str, int] = {}
         """Maps each number or id to the index in `_entries` of the first event that has it."""
-        self._first_key: int | str | None = None
+        self._first_key: EventKey = None
         """The number or id of the answer's first event, which is never forgotten."""
         self._was_trimmed = False
         """True once the oldest events were forgotten."""
@@ -105,7 +106,7 @@ class EventLog:
         self._new_ids = Ids()
         """The ids of this connection's new events."""
         # The server's way of numbering events.
-        self._last_key: int | str | None = None
+        self._last_key: EventKey = None
         """The SSE id of this connection's last event, which an event without an id has, too."""
         self._last_number: int | None = None
         self._gapless: bool | None = None
@@ -298,7 +299,7 @@ class EventLog:
             return False
         raise _replay_error(event.entry, self._entries[index])
 
-    def _is_forgotten(self, key: int | str | None) -> bool:
+    def _is_forgotten(self, key: EventKey) -> bool:
         """Return True for the number of an event that was read, and is older than all that are remembered."""
         oldest = self._entries[0].key if self._was_trimmed and self._entries else None
         return isinstance(key, int) and isinstance(oldest, int) and key < oldest
@@ -402,7 +403,7 @@ def _is_same_event(entry: LoggedEvent, known: LoggedEvent) -> bool:
     return entry.key in (None, known.key) and entry.digest == known.digest
 
 
-def _checked_key(key: object) -> int | str | None:
+def _checked_key(key: object) -> EventKey:
     if isinstance(key, bool) or not isinstance(key, int | str | None):
         raise TypeError
     return key

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.formats._fast.path import FastPath
     from tokenstream.formats._kit.parts import Parts
+    from tokenstream.formats._resume.described import EventKey
     from tokenstream.message import Message
 
 
@@ -46,7 +47,7 @@ class Replay:
         self.ended = False
         """True once the repetition is over: all later payloads are new."""
 
-    def check_repeated(self, position: int | str | None, begun_id: str | None) -> bool:
+    def check_repeated(self, position: EventKey, begun_id: str | None) -> bool:
         """Return True for a payload that was read before; raise `PositionLost` for a gap or other answer."""
         if begun_id is not None:
             if begun_id and self._answer and begun_id != self._answer:

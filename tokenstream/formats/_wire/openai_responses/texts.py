@@ -137,7 +137,7 @@ class TextItem(ResponseItem):
         elif not expected:
             self.parts.note("part_unannounced")
         field, index = key
-        self.parts.go_to((self.place[0], (field == "content_index", index)))
+        self.parts.place = (self.place[0], (field == "content_index", index))
         kind = self.kind_of(content)
         if kind == "opaque":
             section = Section(self.parts.open(0, _opaque_part(content)), {})
