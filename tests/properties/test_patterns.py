@@ -26,7 +26,6 @@ from tokenstream.stages._calls import reading
 from tokenstream.stages._calls.dialects import DIALECTS
 from tokenstream.stages._citations import MARKERS, search_for
 from tokenstream.stages._markdown import inline
-from tokenstream.stages._markdown.leaf import OpenTag
 from tokenstream.stages._text.scanning import TextSearch
 
 pytestmark = pytest.mark.not_quick
@@ -38,12 +37,6 @@ _STEEP = 24
 """How many times as long a text of eight times the size may take: 8 is linear, 64 quadratic."""
 _PER_CHARACTER = 4
 _SPARE = 16_384
-
-
-def _tag_of(line: str) -> re.Pattern[str] | None:
-    tag = OpenTag()
-    tag.begin(line)
-    return tag._tag_pattern  # noqa: SLF001 - it holds what it has made
 
 
 def _pattern_of(search: Any) -> re.Pattern[str]:
@@ -81,7 +74,6 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     ),
     # Modules hold all that these two make.
     "tokenstream.partial_json._lenient.peek._make_quote_kind": None,
-    "tokenstream.stages._markdown.leaf.begin": _tag_of("<div>"),
     "tokenstream.stages._markdown.inline._compile": inline._compile(dollar=True),  # noqa: SLF001 - as above
     # The heads of calls, which are short.
     "tokenstream.stages._calls.reading._head_end": None,

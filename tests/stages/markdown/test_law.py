@@ -43,7 +43,6 @@ from tests.support.markdown_documents import (
 from tests.support.previews import recorded_answers
 from tests.support.sampling import part_of, sampled
 from tests.support.tables import in_one_test
-from tokenstream.stages import MarkdownBlocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -225,23 +224,3 @@ def test_formulas_between_brackets_hold_the_law() -> None:
     renderer = new_renderer().use(texmath_plugin, delimiters="brackets")
 
     assert _first(broken(text, renderer, math="brackets") for text in documents) is None
-
-
-@pytest.mark.slow
-def test_merged_html_holds_the_law() -> None:
-    """A cut that is not made is always right."""
-    chance = random.Random(5)
-    marks = ["<div>", "</div>", "<details>", "</details>", "<div", "x</div>", "<br>", "<p>"]
-    documents = [_mathematical(chance, marks) for _ in range(300)]
-
-    assert _first(broken(text, merge_html=True) for text in documents) is None
-
-
-def test_html_is_merged_until_its_tag_is_closed() -> None:
-    """Exemption E5: without it, an interface that gives each block an element closes the tag early."""
-    text = "<details>\n<summary>a</summary>\n\n<details>\n\n*b*\n\n</details>\n\n# c\n\n</details>\n\nd"
-    merged = [
-        (block.kind, block.source[-11:]) for block in closed(run([text], MarkdownBlocks(merge_html=True)))
-    ]
-
-    assert [("html", "</details>\n"), ("paragraph", "d")] == merged

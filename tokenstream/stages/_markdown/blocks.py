@@ -92,7 +92,6 @@ class MarkdownBlocks(SoundStage):
         math: The syntax of displayed mathematics that the renderer knows: "dollar" for `$$`, "brackets"
             for `\[` and `\]`; None if the renderer knows none.
         tables: True if the renderer knows tables.
-        merge_html: True if an HTML block continues until its outermost tag is closed.
 
     Example:
         >>> blocks = MarkdownBlocks()
@@ -105,10 +104,10 @@ class MarkdownBlocks(SoundStage):
     error: None = None
     """Always None: any text is Markdown."""
 
-    def __init__(self, *, math: Math | None = None, tables: bool = True, merge_html: bool = False) -> None:
+    def __init__(self, *, math: Math | None = None, tables: bool = True) -> None:
         if math not in MARKS:
             raise MisuseError(f'math= is "dollar", "brackets" or None, and not {math!r}')
-        self._structure = BlockStructure(tables=tables, math=math, merge_html=merge_html)
+        self._structure = BlockStructure(tables=tables, math=math)
         self._math: Math | None = math
 
         # The blocks.

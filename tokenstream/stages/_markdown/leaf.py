@@ -28,25 +28,6 @@ MOST_MATH = 10_000
 
 _LABEL = re.compile(r"\$\$[ \t]*\([^)$]+\)\Z")
 """The end of a formula with a label after it, such as `$$ (1)`."""
-_OPENED = re.compile(r"<([A-Za-z][A-Za-z0-9-]*)")
-_VOID = frozenset(
-    {
-        "area",
-        "base",
-        "br",
-        "col",
-        "embed",
-        "hr",
-        "img",
-        "input",
-        "link",
-        "meta",
-        "param",
-        "source",
-        "track",
-        "wbr",
-    }
-)
 
 
 class PossibleRow(NamedTuple):
@@ -169,53 +150,6 @@ def _continues_dollars(text: str, *, is_first_line: bool) -> bool | None:
         return False
     # An end in the middle of the first line: then the formula is part of a text, and not displayed.
     return None if is_first_line and "$$" in text[2:] else True
-
-
-class OpenTag:
-    """The outermost tag that an HTML block leaves open, and its nesting depth."""
-
-    __slots__ = ("_depth", "_tag_pattern")
-
-    def __init__(self) -> None:
-        self._depth = 0
-        self._tag_pattern: re.Pattern[str] | None = None
-        """Finds the tag's opening and closing tags; None without an open tag."""
-
-    @property
-    def open(self) -> bool:
-        return self._depth > 0
-
-    def follow(self, line: str, leaf: Leaf | None, *, in_html: bool) -> None:
-        """Look in a whole line for the tag that an HTML block leaves open, and for the tag's end."""
-        kind = None if leaf is None else leaf.kind
-        if self.open:
-            if kind not in {LineKind.FENCE, LineKind.CODE}:  # in code, tags are text
-                self.read(line)
-        elif in_html and leaf is not None and kind == LineKind.HTML and not leaf.keeps_blanks:
-            self.begin(line)
-
-    def begin(self, line: str) -> None:
-        """Read the first line of an HTML block; if its first tag is left open, remember it."""
-        opened = _OPENED.match(line.lstrip(" \t"))
-        if opened is not None and opened[1].lower() not in _VOID:
-            self._tag_pattern = re.compile(
-                rf"<(/?){opened[1]}(?=[\s/>]|\Z)[^<>]*?(/?)(?:>|\Z)", re.IGNORECASE
-            )
-            self.read(line)
-
-    def read(self, line: str) -> None:
-        """Count the opening and closing tags of this name in a line; forget the tag once it is closed."""
-        if self._tag_pattern is None:
-            return
-        for slash, lone in self._tag_pattern.findall(line):
-            if slash:
-                self._depth -= 1
-            elif not lone:
-                # A lone tag, such as `<p/>`, opens nothing.
-                self._depth += 1
-            if self._depth <= 0:
-                self._depth, self._tag_pattern = 0, None
-                return
 
 
 _UNDERLINE = re.compile(r"(?:=+|-+)[ \t]*\Z")

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from tokenstream.stages._markdown.leaf import (
     MARKS,
     Leaf,
-    OpenTag,
     PossibleRow,
     content_offset,
     continues_formula,
@@ -48,7 +47,7 @@ class BlockStructure:
     `line_match` is the line with tabs expanded, together with the containers that it continues.
     """
 
-    def __init__(self, *, tables: bool, math: Math | None = None, merge_html: bool = False) -> None:
+    def __init__(self, *, tables: bool, math: Math | None = None) -> None:
         self.containers = Containers()
         self.leaf: Leaf | None = None
         """The open paragraph, heading, fence or other block with text; None if there is none."""
@@ -61,7 +60,6 @@ class BlockStructure:
         """Whole link definitions that the caller has not taken yet."""
         self._tables = tables
         self._math_mark = MARKS[math]
-        self._open_tag = OpenTag() if merge_html else None
         self._in_doubt = False
         """True while parsers disagree on the ends of blocks; the open block then takes every line."""
         self._doubt_may_end = False
@@ -128,8 +126,6 @@ class BlockStructure:
                 self._read_definitions(leaf, line)
             elif leaf.kind == LineKind.HEADING or (leaf.kind == LineKind.HTML and leaf.ends_html(line)):
                 self.leaf = None
-        if self._open_tag is not None:
-            self._open_tag.follow(line, self.leaf, in_html=self.kind == "html")
         self.open = self._is_open() or self._in_doubt or self._previous_row is not None
 
     def end(self) -> None:
@@ -138,13 +134,7 @@ class BlockStructure:
 
     def _is_open(self) -> bool:
         containers = self.containers
-        in_list = containers.open_list_marker is not None
-        return self.leaf is not None or bool(containers.items) or in_list or self._in_raw_html
-
-    @property
-    def _in_raw_html(self) -> bool:
-        """True while raw HTML is open, and the following blocks are merged into it."""
-        return self._open_tag is not None and self._open_tag.open
+        return self.leaf is not None or bool(containers.items) or containers.open_list_marker is not None
 
     # -- blank lines -------------------------------------------------------
 
@@ -199,12 +189,11 @@ class BlockStructure:
         # Parsers disagree if the table begins with the mark of a container or of a heading, or if its
         # second row may also be the underline of a heading of several lines.
         disputed = has_deeper or not is_text or (line_count > 1 and is_underline(line_match))
-        joins_open_block = self._in_doubt or self._in_raw_html
         is_top_level = not self.containers.items
         # The other lines of the paragraph stay a block of their own, before the table.
-        splits_block = line_count > 1 and is_top_level and not (joins_open_block or disputed)
+        splits_block = line_count > 1 and is_top_level and not (self._in_doubt or disputed)
         # There are no other lines, so the open block becomes the table.
-        becomes_table = line_count < 2 and not joins_open_block
+        becomes_table = line_count < 2 and not self._in_doubt
         self._in_doubt = self._in_doubt or disputed
         self._close_leaf()
         self.kind_before = self.kind
@@ -364,7 +353,7 @@ class BlockStructure:
         containers, level = self.containers, line_match.level
         is_next_item = containers.continues_list(opened, level)
         # In each of these cases, the line is part of the open top-level block.
-        is_same_block = self.open and (level > 0 or is_next_item or self._in_doubt or self._in_raw_html)
+        is_same_block = self.open and (level > 0 or is_next_item or self._in_doubt)
         if containers.items and level == len(containers.items):
             # The innermost item has content now.
             containers.items[-1].is_empty = False
@@ -385,7 +374,7 @@ class BlockStructure:
             self.kind = kind
         return NEW
 
-    # -- formulas and raw HTML ---------------------------------------------
+    # -- formulas ----------------------------------------------------------
 
     def _may_open_formula(self, line_match: MatchedLine) -> bool:
         """Return True if a line so far consists of the first characters of a formula's mark."""

@@ -228,11 +228,9 @@ class _TextShaping:
             plan = plan.then("throttle", stage_maker("Throttle", _USUAL_HZ if hz is None else hz))
         return plan.then("accumulate", stage_maker("Accumulate", home="._text.pacing"))
 
-    def _plan_blocks(
-        self, math: Literal["dollar", "brackets"] | None, *, tables: bool, merge_html: bool
-    ) -> ShapingPlan:
+    def _plan_blocks(self, math: Literal["dollar", "brackets"] | None, *, tables: bool) -> ShapingPlan:
         """Return the plan of this view, followed by the stage that divides the text into Markdown blocks."""
-        make = stage_maker("MarkdownBlocks", math=math, tables=tables, merge_html=merge_html)
+        make = stage_maker("MarkdownBlocks", math=math, tables=tables)
         return self._plan.then("markdown_blocks", make)
 
 
@@ -261,18 +259,13 @@ class TextView(_TextShaping, PlannedView[str]):
         return ShapedTextView(self._driver, self._plan_accumulated(hz), self._instead)
 
     def markdown_blocks(
-        self,
-        *,
-        math: Literal["dollar", "brackets"] | None = None,
-        tables: bool = True,
-        merge_html: bool = False,
+        self, *, math: Literal["dollar", "brackets"] | None = None, tables: bool = True
     ) -> View[MarkdownBlock]:
         r"""Return a view of the blocks of a markdown text; an interface replaces only the last block.
 
         Args:
             math: The kind of delimiters of formulas; None to recognise no formulas.
             tables: True to recognise tables.
-            merge_html: True to make one block of all content between HTML tags.
 
         Example:
             >>> from tokenstream import Stream
@@ -284,7 +277,7 @@ class TextView(_TextShaping, PlannedView[str]):
             1 paragraph It is **blue**. False
             1 paragraph It is **blue**. True
         """
-        plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
+        plan = self._plan_blocks(math, tables=tables)
         return ShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # of blocks
 
     def _with_stage(self, method: str, make: MakeStage, *, timer: bool = False) -> Self:
@@ -312,17 +305,13 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
         return AsyncShapedTextView(self._driver, self._plan_accumulated(hz), self._instead)
 
     def markdown_blocks(
-        self,
-        *,
-        math: Literal["dollar", "brackets"] | None = None,
-        tables: bool = True,
-        merge_html: bool = False,
+        self, *, math: Literal["dollar", "brackets"] | None = None, tables: bool = True
     ) -> AsyncView[MarkdownBlock]:
         """Return a view of the blocks of a markdown text; an interface replaces only the last block.
 
         The arguments are those of `TextView.markdown_blocks`.
         """
-        plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
+        plan = self._plan_blocks(math, tables=tables)
         return AsyncShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # of blocks
 
     def _with_stage(self, method: str, make: MakeStage, *, timer: bool = False) -> Self:
