@@ -43,13 +43,13 @@ class _AnthropicTurn(AssistantTurn):
     pairs_server_tools = True
     cites_in_text = True
 
-    def write_text(self, part: TextPart, index: int) -> None:
-        citations = {"citations": self.cited[index]} if index in self.cited else {}
+    def write_text(self, part: TextPart) -> None:
+        citations = {"citations": self.cited[self.index]} if self.index in self.cited else {}
         # The API refuses a block that is only white space.
         if citations or part.text.strip():
             self.written.append({**self.fields(part), "type": "text", "text": part.text, **citations})
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+    def write_reasoning(self, part: ReasoningPart) -> Obstacle | None:
         """Write reasoning as a `thinking` block, which must be signed, or as a `redacted_thinking` block."""
         if not part.complete:
             # The signature arrives last, in pieces; the API refuses a block with an incomplete signature.
@@ -70,11 +70,11 @@ class _AnthropicTurn(AssistantTurn):
         self.written.append({**self.fields(part), **block})
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> None:
+    def write_tool_call(self, part: ToolCall) -> None:
         block = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({**self.fields(part), **block})
 
-    def write_server_tool_call(self, part: ServerToolCall, index: int) -> None:
+    def write_server_tool_call(self, part: ServerToolCall) -> None:
         block = {"type": "server_tool_use", **self.fields(part)}
         self.written.append({**block, "id": part.id, "name": part.name, "input": object_in(part)})
 
@@ -82,11 +82,11 @@ class _AnthropicTurn(AssistantTurn):
         """Return True for a result, and for a call whose arguments are a JSON object, as the API requires."""
         return isinstance(part, ServerToolResult) or object_in(part) is not None
 
-    def write_server_tool_result(self, part: ServerToolResult, index: int) -> None:
+    def write_server_tool_result(self, part: ServerToolResult) -> None:
         block = {"type": part.name, "tool_use_id": part.id, "content": deepcopy(part.content)}
         self.written.append({**self.fields(part), **block})
 
-    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
+    def write_opaque(self, part: OpaquePart) -> Obstacle | None:
         # The API refuses a call without a name.
         if part.type == "tool_use" or part.data.get("type") != part.type:
             return "opaque"
@@ -104,8 +104,8 @@ class _BedrockTurn(AssistantTurn):
     pairs_server_tools = True
     cites_in_text = True
 
-    def write_text(self, part: TextPart, index: int) -> None:
-        citations = self.cited.get(index)
+    def write_text(self, part: TextPart) -> None:
+        citations = self.cited.get(self.index)
         if citations:
             block = {"content": [{"text": part.text}], "citations": citations}
             self.written.append({"citationsContent": block})
@@ -113,7 +113,7 @@ class _BedrockTurn(AssistantTurn):
             # The API refuses a block that is only white space.
             self.written.append({"text": part.text})
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+    def write_reasoning(self, part: ReasoningPart) -> Obstacle | None:
         if not part.complete:
             return "incomplete"
         if part.redacted is not None:
@@ -128,11 +128,11 @@ class _BedrockTurn(AssistantTurn):
             self.written.append({"reasoningContent": {"reasoningText": {"text": part.text, **signature}}})
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> None:
+    def write_tool_call(self, part: ToolCall) -> None:
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({"toolUse": block})
 
-    def write_server_tool_call(self, part: ServerToolCall, index: int) -> None:
+    def write_server_tool_call(self, part: ServerToolCall) -> None:
         """Write a call of a server tool, which Converse distinguishes from other calls by its type."""
         type = text_of(self.fields(part), "type") or "server_tool_use"  # noqa: A001 - the field's name
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part), "type": type}
@@ -147,7 +147,7 @@ class _BedrockTurn(AssistantTurn):
             )
         return bool(part.id and part.name) and object_in(part) is not None
 
-    def write_server_tool_result(self, part: ServerToolResult, index: int) -> None:
+    def write_server_tool_result(self, part: ServerToolResult) -> None:
         block = {"toolUseId": part.id, "content": deepcopy(part.content)}
         if part.name:
             block["type"] = part.name
@@ -163,7 +163,7 @@ class _BedrockTurn(AssistantTurn):
             return {}
         return deepcopy({name: value for name, value in data.items() if name in _CITATION_KEYS})
 
-    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
+    def write_media(self, part: MediaPart) -> Obstacle | None:
         """Write an image, with its bytes or its location in S3; for any other medium, return why not."""
         fields = self.fields(part)
         format = text_of(fields, "format") or (part.mime_type or "").removeprefix("image/")
@@ -214,24 +214,24 @@ class _CohereTurn(AssistantTurn):
         self.check_has_content(turn)
         return {"role": "assistant", **turn}
 
-    def write_text(self, part: TextPart, index: int) -> None:
+    def write_text(self, part: TextPart) -> None:
         """Write a text, unless it is empty, and note its index for citations."""
         if part.text:
-            self._content_indexes[index] = len(self.written)
+            self._content_indexes[self.index] = len(self.written)
             self.written.append({**self.fields(part), "type": "text", "text": part.text})
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+    def write_reasoning(self, part: ReasoningPart) -> Obstacle | None:
         if part.redacted is not None or part.signature:
             return "reasoning"
         if self.is_own and part.provider_data == {"type": "tool_plan"}:
             self._plan += part.text
             return None
         if part.text:
-            self._content_indexes[index] = len(self.written)
+            self._content_indexes[self.index] = len(self.written)
             self.written.append({**self.fields(part), "type": "thinking", "thinking": part.text})
         return None
 
-    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
+    def write_citation(self, part: Citation) -> Obstacle | None:
         """Write a citation, with the index that the cited text has in the turn."""
         citation = self.fields(part)
         # A citation of API v1 refers to documents by their ids, which v2 does not take.
@@ -260,13 +260,13 @@ class _GeminiTurn(AssistantTurn):
     # Citations are made from metadata next to the content, which is not sent back.
     silently_dropped = frozenset({"citation"})
 
-    def write_text(self, part: TextPart, index: int) -> None:
+    def write_text(self, part: TextPart) -> None:
         fields = self.fields(part)
         # A part with empty text may have a signature.
         if part.text or fields:
             self.written.append({"text": part.text, **fields})
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+    def write_reasoning(self, part: ReasoningPart) -> Obstacle | None:
         """Write reasoning as a thought with its signature; return the obstacle if it is hidden."""
         if part.redacted is not None:
             return "reasoning"
@@ -274,7 +274,7 @@ class _GeminiTurn(AssistantTurn):
         self.written.append({"text": part.text, "thought": True, **signature, **self.fields(part)})
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> None:
+    def write_tool_call(self, part: ToolCall) -> None:
         fields = self.fields(part)
         # A server that identifies calls by position must not get an id that this library made up.
         sent_id = fields.pop("id", None)
@@ -284,13 +284,13 @@ class _GeminiTurn(AssistantTurn):
         call = {**call_fields, "name": part.name, "args": object_in(part)}
         self.written.append({"functionCall": {"id": id, **call} if id else call, **fields})
 
-    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
+    def write_server_tool_call(self, part: ServerToolCall) -> Obstacle | None:
         return self._write_unchanged("server_tool_call", self.fields(part))
 
-    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
+    def write_server_tool_result(self, part: ServerToolResult) -> Obstacle | None:
         return self._write_unchanged("server_tool_result", self.fields(part))
 
-    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
+    def write_opaque(self, part: OpaquePart) -> Obstacle | None:
         return self._write_unchanged("opaque", deepcopy(part.data))
 
     def _write_unchanged(self, obstacle: Obstacle, fields: JsonObject) -> Obstacle | None:
@@ -300,7 +300,7 @@ class _GeminiTurn(AssistantTurn):
         self.written.append(fields)
         return None
 
-    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
+    def write_media(self, part: MediaPart) -> Obstacle | None:
         """Write a medium as `fileData` with its URL, or as `inlineData` with its content."""
         fields = self.fields(part)
         medium_fields = {name: fields.pop(name) for name in _MEDIUM_FIELDS if name in fields}

@@ -86,14 +86,14 @@ class _OpenAIChatTurn(AssistantTurn):
         needs_content = content.keys().isdisjoint(_FIELDS_INSTEAD_OF_CONTENT)
         return {"role": "assistant", "content": text if text or needs_content else None, **content}
 
-    def write_text(self, part: TextPart, index: int) -> None:
+    def write_text(self, part: TextPart) -> None:
         self._items.append({"type": "text", "text": part.text})
 
-    def write_refusal(self, part: RefusalPart, index: int) -> None:
+    def write_refusal(self, part: RefusalPart) -> None:
         if part.text:
             self._refusal.append(part.text)
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+    def write_reasoning(self, part: ReasoningPart) -> Obstacle | None:
         """Add reasoning to the message in the form in which the server sent it.
 
         Plain text goes to the field for reasoning. Reasoning that is encrypted, that has both text and a
@@ -139,7 +139,7 @@ class _OpenAIChatTurn(AssistantTurn):
             fields["signature"] = part.signature
         self._typed_pieces.setdefault(name, []).append(fields)
 
-    def write_tool_call(self, part: ToolCall, index: int) -> None:
+    def write_tool_call(self, part: ToolCall) -> None:
         """Collect a call; its form depends on the number of calls."""
         self._own_calls.append(part)
 
@@ -159,7 +159,7 @@ class _OpenAIChatTurn(AssistantTurn):
         kind = "function" if call.type == LEGACY else call.type
         return {**fields, "id": call.id, "type": kind, "function": make_function(call)}
 
-    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
+    def write_media(self, part: MediaPart) -> Obstacle | None:
         """Write audio as the id by which the server knows it; for any other medium, return why not."""
         # The chat API sends only audio, and may leave out its type. The id is unknown to other providers.
         is_audio = (part.mime_type or "audio").partition("/")[0] == "audio"
@@ -190,11 +190,11 @@ class _MistralTurn(AssistantTurn):
         calls = {"tool_calls": self.calls} if self.calls else {}
         return {"role": "assistant", "content": content, **calls}
 
-    def write_text(self, part: TextPart, index: int) -> None:
+    def write_text(self, part: TextPart) -> None:
         if part.text:
             self.written.append({"type": "text", "text": part.text})
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+    def write_reasoning(self, part: ReasoningPart) -> Obstacle | None:
         """Write reasoning as a `thinking` chunk; if it is in another server's form, return why not."""
         if part.redacted is not None or "type" in self.fields(part):
             return "reasoning"
@@ -206,7 +206,7 @@ class _MistralTurn(AssistantTurn):
         self.written.append(chunk)
         return None
 
-    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
+    def write_citation(self, part: Citation) -> Obstacle | None:
         """Write a reference that Mistral has sent; for any other citation, return why it cannot be sent."""
         chunk = self.fields(part)
         if chunk.get("type") != "reference":
@@ -214,7 +214,7 @@ class _MistralTurn(AssistantTurn):
         self.written.append(chunk)
         return None
 
-    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
+    def write_media(self, part: MediaPart) -> Obstacle | None:
         """Write an image that Mistral has sent; for any other medium, return why it cannot be sent."""
         chunk = self.fields(part)
         if chunk.get("type") != "image_url":
@@ -223,7 +223,7 @@ class _MistralTurn(AssistantTurn):
         self.written.append({**chunk, "image_url": url})
         return None
 
-    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
+    def write_opaque(self, part: OpaquePart) -> Obstacle | None:
         """Write a chunk that Mistral has sent, if requests allow its type; else return why not."""
         if text_of(part.data, "type") not in _CHUNKS:
             return "opaque"
@@ -257,10 +257,10 @@ class _OllamaTurn(AssistantTurn):
         self.check_has_content(text or turn.keys() - {"role", "content"})
         return turn
 
-    def write_text(self, part: TextPart, index: int) -> None:
+    def write_text(self, part: TextPart) -> None:
         self._text.append(part.text)
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+    def write_reasoning(self, part: ReasoningPart) -> Obstacle | None:
         """Collect the text of reasoning; if it is hidden, signed or of another API, return why not.
 
         Ollama's messages have a field for the text alone.
@@ -270,7 +270,7 @@ class _OllamaTurn(AssistantTurn):
         self._thinking.append(part.text)
         return None
 
-    def write_tool_call(self, part: ToolCall, index: int) -> None:
+    def write_tool_call(self, part: ToolCall) -> None:
         """Write a call, with its id unless this library made the id up."""
         # The provider's own fields of the call; Ollama's `index` belongs inside of "function".
         fields = self.fields(part)
@@ -283,7 +283,7 @@ class _OllamaTurn(AssistantTurn):
             {**({} if is_made_up and self.is_own else {"id": part.id}), **fields, "function": function}
         )
 
-    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
+    def write_media(self, part: MediaPart) -> Obstacle | None:
         # The only media that Ollama itself answers with are images, and it does not send their type.
         mime_type = part.mime_type or ("image/" if self.is_own else "")
         # Only the data can be sent: not a URL, and no transcript.

@@ -116,19 +116,19 @@ class _OpenAIResponsesTurn(AssistantTurn):
 
     # -- messages ----------------------------------------------------------
 
-    def write_text(self, part: TextPart, index: int) -> None:
+    def write_text(self, part: TextPart) -> None:
         """Write text into its message item, or into a message without an id if that item is unfinished."""
-        fields = self._find_fields(part, index)
+        fields = self._find_fields(part, self.index)
         item = self._find_message({**fields, "phase": part.phase} if part.phase else fields)
         if item is None:
             self._add_without_id(part)
         else:
-            annotations = self.cited.get(index, [])
+            annotations = self.cited.get(self.index, [])
             item["content"].append({"type": "output_text", "text": part.text, "annotations": annotations})
 
-    def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
+    def write_refusal(self, part: RefusalPart) -> Obstacle | None:
         """Add a refusal to its message item; if the server has not finished that item, return why not."""
-        item = self._find_message(self._find_fields(part, index))
+        item = self._find_message(self._find_fields(part, self.index))
         if item is None:
             return "refusal"
         item["content"].append({"type": "refusal", "refusal": part.text})
@@ -167,18 +167,18 @@ class _OpenAIResponsesTurn(AssistantTurn):
             self.written.append(item)
         return item
 
-    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
+    def write_citation(self, part: Citation) -> Obstacle | None:
         """Return None if the item of the cited text was written with its citations, else "citation".
 
         The source of a search that cites no text is in the item with the results, which is sent unchanged.
         """
         if self.is_own and part.cites is None:
             return None
-        return super().write_citation(part, index)
+        return super().write_citation(part)
 
     # -- reasoning ---------------------------------------------------------
 
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+    def write_reasoning(self, part: ReasoningPart) -> Obstacle | None:
         """Write a part of a reasoning item: a summary, a text, or the encrypted content."""
         fields = self.fields(part)
         id = text_of(fields, "id")
@@ -209,12 +209,12 @@ class _OpenAIResponsesTurn(AssistantTurn):
         """
         return call.type == "custom" or self.fields(call).get("type") == call.type
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        fields = self._find_fields(part, index)
+    def write_tool_call(self, part: ToolCall) -> Obstacle | None:
+        fields = self._find_fields(part, self.index)
         if "type" in fields:
             # The call of a computer or a shell, or an approval request: its item is sent unchanged. The first
             # argument is the obstacle to return if that is impossible.
-            return self._write_unchanged("custom_tool_call", fields, index)
+            return self._write_unchanged("custom_tool_call", fields, self.index)
         if part.type == "custom":
             item = {"type": "custom_tool_call", "input": part.arguments_text}
         else:
@@ -222,29 +222,29 @@ class _OpenAIResponsesTurn(AssistantTurn):
         self.written.append({**fields, **item, "call_id": part.id, "name": part.name})
         return None
 
-    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        obstacle = self._write_unchanged("server_tool_call", self.fields(part), index)
+    def write_server_tool_call(self, part: ServerToolCall) -> Obstacle | None:
+        obstacle = self._write_unchanged("server_tool_call", self.fields(part), self.index)
         if obstacle is None:
             self._written_server_calls.add(part.id)
         return obstacle
 
-    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
+    def write_server_tool_result(self, part: ServerToolResult) -> Obstacle | None:
         if part.provider_data is None and part.id in self._written_server_calls:
             # The item of the call contains the result, too.
             return None
-        return self._write_unchanged("server_tool_result", self.fields(part), index)
+        return self._write_unchanged("server_tool_result", self.fields(part), self.index)
 
-    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
+    def write_opaque(self, part: OpaquePart) -> Obstacle | None:
         return self._write_unchanged("opaque", deepcopy(part.data), index=None)
 
-    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
+    def write_media(self, part: MediaPart) -> Obstacle | None:
         """Write the item of a medium that this API has sent; for any other medium, return why not."""
         fields = self.fields(part)
         if not fields:
             # Another API has sent the medium.
             return "media"
         return self._write_unchanged(
-            "media", {**fields, "result": part.url or b64encode(part.data).decode()}, index
+            "media", {**fields, "result": part.url or b64encode(part.data).decode()}, self.index
         )
 
     def _write_unchanged(self, obstacle: Obstacle, item: JsonObject, index: int | None) -> Obstacle | None:

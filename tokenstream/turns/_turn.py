@@ -72,6 +72,8 @@ class AssistantTurn(ABC):
         self.is_own = self._is_format(message.format)
         """True if this API has produced the message, or if its format is not known; while a part is written,
         the flag is about that part instead."""
+        self.index = 0
+        """The index of the part that is being written, in the message."""
         self.written: list[JsonObject] = []
         """The pieces written so far, for APIs whose content is a list."""
         self.calls: list[JsonObject] = []
@@ -87,39 +89,39 @@ class AssistantTurn(ABC):
     # -- for each API: each method writes a part, or returns the obstacle ------
 
     @abstractmethod
-    def write_text(self, part: TextPart, index: int) -> Obstacle | None:
+    def write_text(self, part: TextPart) -> Obstacle | None:
         """Write a text part; return the reason if the API cannot express it, else None."""
 
     @abstractmethod
-    def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+    def write_reasoning(self, part: ReasoningPart) -> Obstacle | None:
         """Write a reasoning part; return the reason if the API cannot express it, else None."""
 
-    def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
+    def write_tool_call(self, part: ToolCall) -> Obstacle | None:
         """Write a call of an application's tool; by default, as a function among the turn's `calls`."""
         self.calls.append({"id": part.id, "type": "function", "function": make_function(part)})
         return None
 
-    def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
+    def write_refusal(self, part: RefusalPart) -> Obstacle | None:
         """Write a refusal; by default, return why it cannot be sent: the API takes no refusals."""
         return "refusal"
 
-    def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
+    def write_server_tool_call(self, part: ServerToolCall) -> Obstacle | None:
         """Write a server tool's call; by default, return why it cannot be sent: the API takes none."""
         return "server_tool_call"
 
-    def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
+    def write_server_tool_result(self, part: ServerToolResult) -> Obstacle | None:
         """Write a server tool's result; by default, return why it cannot be sent: the API takes none."""
         return "server_tool_result"
 
-    def write_citation(self, part: Citation, index: int) -> Obstacle | None:
+    def write_citation(self, part: Citation) -> Obstacle | None:
         """Write a citation; by default, return why it cannot be sent, unless its text was sent with it."""
-        return None if index in self._written_with_text else "citation"
+        return None if self.index in self._written_with_text else "citation"
 
-    def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
+    def write_media(self, part: MediaPart) -> Obstacle | None:
         """Write an image, audio or file; by default, return why it cannot be sent: the API takes none."""
         return "media"
 
-    def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
+    def write_opaque(self, part: OpaquePart) -> Obstacle | None:
         """Write a part of unknown kind; by default, return why it cannot be sent: the API takes none."""
         return "opaque"
 
@@ -141,11 +143,12 @@ class AssistantTurn(ABC):
         for index, part in enumerate(self.message.parts):
             if part.kind in self._drop:
                 continue
+            self.index = index
             if self.message.joined:
                 # While this part is written, `is_own` is about the part, and not about the whole message.
                 self.is_own = self._is_format(self._format_of(index))
-            write: Callable[[Any, int], Obstacle | None] = getattr(self, f"write_{part.kind}")
-            obstacle = self._find_obstacle(part) or write(part, index) or self._find_lost_signature(part)
+            write: Callable[[Any], Obstacle | None] = getattr(self, f"write_{part.kind}")
+            obstacle = self._find_obstacle(part) or write(part) or self._find_lost_signature(part)
             is_silent = self.is_own and obstacle in self.silently_dropped
             if obstacle is not None and not is_silent and self._drop.isdisjoint((obstacle, "all")):
                 self._obstacles[obstacle] = self._obstacles.get(obstacle, 0) + 1

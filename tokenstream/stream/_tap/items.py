@@ -170,6 +170,7 @@ def _make_watched_class(bases: tuple[type, ...]) -> Any:  # noqa: ANN401 - a cla
 
 
 ItemT = TypeVar("ItemT")
+ItemsT = TypeVar("ItemsT")
 
 
 class Watcher(BodyWatcher, Protocol):
@@ -192,18 +193,20 @@ class Watcher(BodyWatcher, Protocol):
         ...
 
 
-class _ItemFilter:
-    """Shows a watcher the items of a loop, except for the items that an earlier loop has shown.
+class _WatchedItems(Generic[ItemsT]):
+    """Base class of the iterators that show a watcher the items of a loop, unless an earlier loop has.
 
     Args:
+        items: The iterator that yields the items.
         iterable: The object over which the loop iterates; None if an earlier loop goes on. A sequence
             starts over with each loop, so the items that were shown are skipped. An iterator continues.
             Any other object has started over if the first item of its loop equals the first item shown.
     """
 
-    __slots__ = ("_is_undecided", "_onlooker", "_skip_count")
+    __slots__ = ("_is_undecided", "_items", "_onlooker", "_skip_count")
 
-    def __init__(self, onlooker: Watcher, iterable: object) -> None:
+    def __init__(self, items: ItemsT, onlooker: Watcher, *, iterable: object = None) -> None:
+        self._items = items
         self._onlooker = onlooker
         is_iterator = hasattr(iterable, "__next__") or hasattr(iterable, "__anext__")
         # An iterator goes on where an earlier loop has ended; a sequence starts over; any other object may do
@@ -215,7 +218,7 @@ class _ItemFilter:
         self._is_undecided = not continues and not starts_over and onlooker.item_count > 0
         """True until the first item shows if the loop has started over."""
 
-    def see(self, item: object) -> None:
+    def _show(self, item: object) -> None:
         """Show an item to the watcher, unless an earlier loop has shown it."""
         if self._is_undecided:
             self._is_undecided = False
@@ -227,19 +230,10 @@ class _ItemFilter:
             self._onlooker.see_item(item)
 
 
-class WatchedIterator(Generic[ItemT]):
-    """Iterator that yields the items of another iterator unchanged, and shows each to a watcher.
+class WatchedIterator(_WatchedItems["Iterator[ItemT]"], Generic[ItemT]):
+    """Iterator that yields the items of another iterator unchanged, and shows each to a watcher."""
 
-    Args:
-        iterable: The object over which a new loop begins; None if an earlier loop goes on. See `_ItemFilter`.
-    """
-
-    __slots__ = ("_filter", "_items", "_onlooker")
-
-    def __init__(self, items: Iterator[ItemT], onlooker: Watcher, *, iterable: object = None) -> None:
-        self._items = items
-        self._onlooker = onlooker
-        self._filter = _ItemFilter(onlooker, iterable)
+    __slots__ = ()
 
     def __iter__(self) -> Iterator[ItemT]:
         return self
@@ -255,19 +249,14 @@ class WatchedIterator(Generic[ItemT]):
             self._onlooker.note_read_error(error, final=_is_spent(self._items, "gi_frame"))
             raise
         # `as_received` takes out a finish reason that litellm has made up.
-        self._filter.see(as_received(self._items, item))
+        self._show(as_received(self._items, item))
         return item
 
 
-class AsyncWatchedIterator(Generic[ItemT]):
+class AsyncWatchedIterator(_WatchedItems["AsyncIterator[ItemT]"], Generic[ItemT]):
     """Asynchronous iterator that yields another iterator's items unchanged, and shows each to a watcher."""
 
-    __slots__ = ("_filter", "_items", "_onlooker")
-
-    def __init__(self, items: AsyncIterator[ItemT], onlooker: Watcher, *, iterable: object = None) -> None:
-        self._items = items
-        self._onlooker = onlooker
-        self._filter = _ItemFilter(onlooker, iterable)
+    __slots__ = ()
 
     def __aiter__(self) -> AsyncIterator[ItemT]:
         return self
@@ -284,7 +273,7 @@ class AsyncWatchedIterator(Generic[ItemT]):
             self._onlooker.note_read_error(error, final=_is_spent(self._items, "ag_frame"))
             raise
         # `as_received` takes out a finish reason that litellm has made up.
-        self._filter.see(as_received(self._items, item))
+        self._show(as_received(self._items, item))
         return item
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._tap.items import Watcher
 
 ItemT = TypeVar("ItemT")
+ItemsT = TypeVar("ItemsT")
 
 _CLOSERS = frozenset({"close", "aclose"})
 _WHOLE_TYPES = (bytes, bytearray, memoryview, str, Mapping)
@@ -115,7 +116,7 @@ class WatchedStream(Generic[ItemT]):
             )
         return self._target
 
-    def _watch_items(self, wrapper: Any, items: object, iterable: object = None) -> Any:  # noqa: ANN401 - sync or async
+    def _watch_items(self, wrapper: Callable[..., ItemsT], items: ItemsT, iterable: object = None) -> ItemsT:
         """Wrap an iterator, so that the watcher sees its items, unless it sees the response's body."""
         return wrapper(items, self._onlooker, iterable=iterable) if self._watched_response is None else items
 
@@ -163,13 +164,12 @@ class SyncWatchedStream(WatchedStream[ItemT]):
     def __iter__(self) -> Iterator[ItemT]:
         # A new loop, of which the watcher sees each item.
         target: Iterable[ItemT] = self._require_open("with")
-        items: Iterator[ItemT] = self._watch_items(WatchedIterator, iter(target), target)
-        return items
+        return self._watch_items(WatchedIterator, iter(target), target)
 
     def __next__(self) -> ItemT:
         # As in a loop that goes on: the watcher sees the item.
-        items: Iterator[ItemT] = self._watch_items(WatchedIterator, self._require_open("with"))
-        return next(items)
+        items: Iterator[ItemT] = self._require_open("with")
+        return next(self._watch_items(WatchedIterator, items))
 
 
 class AsyncWatchedStream(WatchedStream[ItemT]):
@@ -222,15 +222,12 @@ class AsyncWatchedStream(WatchedStream[ItemT]):
     def __aiter__(self) -> AsyncIterator[ItemT]:
         # A new loop, of which the watcher sees each item.
         target: AsyncIterable[ItemT] = self._require_open("async with")
-        items: AsyncIterator[ItemT] = self._watch_items(AsyncWatchedIterator, aiter(target), target)
-        return items
+        return self._watch_items(AsyncWatchedIterator, aiter(target), target)
 
     async def __anext__(self) -> ItemT:
         # As in a loop that goes on: the watcher sees the item.
-        items: AsyncIterator[ItemT] = self._watch_items(
-            AsyncWatchedIterator, self._require_open("async with")
-        )
-        return await anext(items)
+        items: AsyncIterator[ItemT] = self._require_open("async with")
+        return await anext(self._watch_items(AsyncWatchedIterator, items))
 
 
 def can_read(source: object) -> tuple[bool, bool]:
