@@ -24,7 +24,8 @@ def test_no_mark_is_set_before_its_event_has_arrived() -> None:
 
 
 def test_marks_are_seconds_from_the_start() -> None:
-    meter = Meter(10.0, wrapped=True)
+    meter = Meter(0.0)
+    meter.begin(10.0, wrapped=True)
     meter.mark(10.5, frame=False)
     meter.mark(11.0, frame=True)
     meter.mark_content(12.0)

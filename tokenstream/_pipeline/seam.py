@@ -259,7 +259,11 @@ class SeamJoiner:
         for event in self._drop_left_out(cleaned):
             # The event that follows in the answer, in place of `event`.
             following: Any = event
-            if self._join_start(event):
+            if (
+                isinstance(event, PartStart)
+                and isinstance(event.content, TextPart)
+                and self._join_text(event)
+            ):
                 # The answer's part goes on, so only the text of the start remains.
                 if not event.content.text:
                     continue
@@ -269,26 +273,18 @@ class SeamJoiner:
             if isinstance(following, TextDelta):
                 # The continuation may have a text without a start.
                 self._join_text(following)
-                new_text = self._cut_overlap(following, to_drop)
-                to_drop -= len(following.text) - len(new_text)
-                if not new_text:
+                repeated = min(to_drop, len(following.text))
+                self._dropped[following.part] += repeated
+                to_drop -= repeated
+                if repeated == len(following.text):
                     continue
-                if new_text != following.text:
+                if repeated:
                     following = copy(following)
-                    following.text = new_text
+                    following.text = following.text[repeated:]
             # New parts get their indexes in the order of their events.
             self._index_in_answer(following)
             joined.append(following)
         return joined
-
-    def _cut_overlap(self, delta: TextDelta, to_drop: int) -> str:
-        repeated = min(to_drop, len(delta.text))
-        self._dropped[delta.part] += repeated
-        return delta.text[repeated:]
-
-    def _join_start(self, event: object) -> bool:
-        """Join the continuation's first text to the answer's; return True if this event starts it."""
-        return isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._join_text(event)
 
     def _drop_left_out(self, events: list[Event]) -> list[Event]:
         """Return the held-back events that belong in the answer.

@@ -147,7 +147,6 @@ class SplitTexts:
         return calls
 
     def _replace_one(self, event: Any, out: list[Event]) -> None:  # noqa: ANN401 - an event, or a `WholeText`
-        """Add the events that replace an event of a part."""
         text = self._open_texts.get((event.choice, event.part))
         if isinstance(event, TextDelta) or (text is not None and isinstance(event, ReasoningDelta)):
             self._write(text or self._begin(event, _BLANK_TEXT), event, out)

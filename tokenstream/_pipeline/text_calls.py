@@ -269,7 +269,6 @@ class CallsInText:
             self._leave(call, out)
 
     def _leave_open(self, call: _ComparedCall | None, out: list[Event]) -> None:
-        """Leave a call that was cut off as it is."""
         self._parts.note("call_open_at_end")
         self._leave(call, out)
 
@@ -309,7 +308,6 @@ class CallsInText:
         out.append(start)
 
     def _release(self, held: _ComparedCall, out: list[Event]) -> None:
-        """Add the events of a call that was held back."""
         if not held.is_held:
             return
         events = held.release()

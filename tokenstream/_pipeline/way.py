@@ -137,7 +137,13 @@ class Way:
         else:
             self.on_read = self.accumulator.take if guarding is None else guarding.take
         if guarding is not None and guarding.guards.can_count:
-            self.on_read = _count_first(guarding.count, self.on_read)
+            count, on_read = guarding.count, self.on_read
+
+            def count_and_read(event: Any) -> bool:  # noqa: ANN401 - an event
+                count(event)
+                return on_read(event)
+
+            self.on_read = count_and_read
         self.show_glanced = None if guarding is None else guarding.show_glanced
         self.changes_events = joining is not None and joining.changes_events
         if self.intake.state == "shut":
@@ -278,13 +284,3 @@ class Way:
         parts = enumerate(self.accumulator.message.parts)
         ended: list[Event] = [PartDone(None, part=index) for index, part in parts if not part.complete]
         self.intake.leave([*ended, finish])
-
-
-def _count_first(count: Callable[[Event], object], on_read: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return an `on_read` that first passes each event to `count`, for guards that count what arrives."""
-
-    def count_and_read(event: Any) -> bool:  # noqa: ANN401 - an event
-        count(event)
-        return on_read(event)
-
-    return count_and_read

@@ -177,7 +177,6 @@ class _SchemaWriter:
         return written
 
     def _write_inner(self, key: str, value: object, path: str) -> Json:
-        """Return the value of a keyword, with the schemas in it converted."""
         if key in _SCHEMAS_BY_NAME and is_dict(value):
             return {
                 name: self._write_node(each, f"{path}.{name}".lstrip(".")) for name, each in value.items()
@@ -283,7 +282,6 @@ def _find_recursive(definitions: JsonObject) -> frozenset[str]:
 
 
 def _find_referenced_names(schema: object) -> set[str]:
-    """Return the names of the definitions that part of a schema refers to."""
     if is_list(schema):
         return set[str]().union(*map(_find_referenced_names, schema))
     if not is_dict(schema):

@@ -268,7 +268,6 @@ class MarkerScanner:
         return not marker.closing or self._open is None
 
     def _cite(self, found: re.Match[str], out: list[Passage | CitedWords]) -> None:
-        """Add the sources that a marker cites."""
         text = found[0]
         self.removed = True
         if found.lastgroup is None:
@@ -285,7 +284,6 @@ class MarkerScanner:
             out += cited
 
     def _find(self, marker: Marker, source: str) -> Citation | None:
-        """Return the source of a marker, if it is known."""
         number = int(source) if marker.name == "number" else 0
         return self._sources[number - 1] if 1 <= number <= len(self._sources) else None
 

@@ -294,7 +294,6 @@ class HandlerRun:
         return self._store_error(work.item, words)
 
     def _refuse_call(self, call: ToolCall) -> list[Work]:
-        """Answer a call that cannot be run with its error."""
         if self.on_refusal is not None:
             self.on_refusal(call)
         return self._store_error(call, call.error_for_model)

@@ -68,10 +68,8 @@ def _article(stream: Stream | AsyncStream) -> str:
 
 
 def _open_sync(source: LazySource, reading: ReadOptions) -> SyncSource:
-    """Open a source, and store options for reading in the open source."""
     return replace(open_up(source), reading=reading)
 
 
 async def _open_async(source: LazySource, reading: ReadOptions) -> AsyncSource:
-    """Open an asynchronous source, and store options for reading in the open source."""
     return replace(await open_up_async(source), reading=reading)

@@ -189,7 +189,6 @@ class _Tasks:
         self._free_slots += 1
 
     async def _finish_work(self, work: Work) -> None:
-        """Call a handler to its end, and store its result or its error."""
         try:
             around_tool = self._run.around_tool
             # Most calls are of event handlers, so the common case is written out here: a further

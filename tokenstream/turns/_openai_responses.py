@@ -248,7 +248,6 @@ class _OpenAIResponsesTurn(AssistantTurn):
         )
 
     def _write_unchanged(self, obstacle: Obstacle, item: JsonObject, index: int | None) -> Obstacle | None:
-        """Write an item unchanged, with its id."""
         if text_of(item, "type") is None or index in self._orphans:
             return obstacle
         self.written.append(item)

@@ -151,7 +151,6 @@ class ToolResults(Mapping[str, Any]):
         return [call for call in self._message.tool_calls if call.complete and call.id not in self._values]
 
     def _check_answered(self) -> None:
-        """Raise an error that names the calls without a result, if there are any."""
         unanswered = [f"{call.name} ({call.id})" for call in self._unanswered]
         if unanswered:
             raise MisuseError(

@@ -118,7 +118,6 @@ class ToolTags(SoundStage):
         return [event for piece in self._scanner.end() for event in self._read(piece)]
 
     def _read(self, piece: Piece) -> list[Event]:
-        """Return the events of a piece."""
         if isinstance(piece, Passage):
             self._next_part += not self._in_text
             self._in_text = True

@@ -230,10 +230,6 @@ class Leaf:
         # `offsets[-1]` is the offset of the content in this line, after the marks of containers.
         return HTML_ENDS[self.size].search(line, self.offsets[-1]) is not None
 
-    def note_html_offset(self, offset: int = NOWHERE) -> None:
-        """Record the offset of the content in the last line of HTML, after the marks of containers."""
-        self.offsets = [offset]
-
 
 def is_underline(line_match: MatchedLine) -> bool:
     """Return True if the line so far may be the underline of a heading."""

@@ -189,7 +189,10 @@ def build_preview(shape: BlockShape, tail: str) -> str:
         return shape.completion.before.join(shape.lines, shape.leaf_first_line)
     before = shape.completion.lines.join(shape.lines, shape.size)
     if leaf == LineKind.FENCE:
-        return _preview_fence(shape, before + tail)
+        # A last line closes the code, in the same containers.
+        source = before + tail
+        newline = "" if source.endswith(("\n", "\r")) else "\n"
+        return f"{source}{newline}{_container_prefix(shape.containers)}{shape.closing_fence}"
     if leaf == LineKind.HTML:
         return _preview_html(shape, before, tail)
     if leaf == LineKind.HEADING and tail:
@@ -217,12 +220,6 @@ def count_common_prefix(text: str, other_text: str) -> int:
 def _container_prefix(containers: Sequence[Container]) -> str:
     """Return the start of a line within these containers: quote marks and indentation."""
     return "".join("> " if container.quote else " " * container.indent for container in containers)
-
-
-def _preview_fence(shape: BlockShape, source: str) -> str:
-    """Return the source of an open code block, with a last line that closes it, in the same containers."""
-    newline = "" if source.endswith(("\n", "\r")) else "\n"
-    return f"{source}{newline}{_container_prefix(shape.containers)}{shape.closing_fence}"
 
 
 def _preview_paragraph(shape: BlockShape, tail: str) -> str:

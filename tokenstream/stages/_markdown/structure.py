@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream.stages._markdown.leaf import (
     MARKS,
+    NOWHERE,
     Leaf,
     PossibleRow,
     content_offset,
@@ -158,7 +159,7 @@ class BlockStructure:
         """Take a line that is blank after its quote marks; return `SAME`: it continues the open block."""
         if self._close_at_blank(level) and self.leaf is not None and self.leaf.kind == LineKind.HTML:
             # The line belongs to the HTML, but has no content of it.
-            self.leaf.note_html_offset()
+            self.leaf.offsets = [NOWHERE]
         return SAME
 
     def _close_at_blank(self, level: int) -> bool:
@@ -248,7 +249,7 @@ class BlockStructure:
                 self.leaf = None
             return SAME
         if kind == LineKind.HTML:
-            leaf.note_html_offset(content_offset(line, line_match.text, line_match.content_at))
+            leaf.offsets = [content_offset(line, line_match.text, line_match.content_at)]
             return SAME
         if kind == LineKind.MATH:
             leaf.offsets.append(content_offset(line, line_match.text, line_match.content_at))
@@ -261,9 +262,9 @@ class BlockStructure:
             if opening.kind == LineKind.TEXT and not opening.containers:
                 return SAME
             return self._begin_blocks(opening, line, line_match)
-        return self._take_underline(leaf, line_match, complete=complete) if is_underline(line_match) else None
+        return self._take_underline(leaf, complete=complete) if is_underline(line_match) else None
 
-    def _take_underline(self, leaf: Leaf, line_match: MatchedLine, *, complete: bool) -> int | None:
+    def _take_underline(self, leaf: Leaf, *, complete: bool) -> int | None:
         """Turn a paragraph into a heading at its underline; return the effect, or None if it has no text."""
         if not complete:
             return UNDECIDED

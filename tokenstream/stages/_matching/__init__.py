@@ -141,7 +141,6 @@ class Matcher:
 
 
 def _compile(stage: str, pattern: object) -> AnyPattern:
-    """Return a caller's pattern, compiled."""
     if isinstance(pattern, str):
         try:
             return re.compile(pattern)

@@ -175,7 +175,7 @@ class Meter:
         "waiting",
     )
 
-    def __init__(self, started_at: float, *, wrapped: bool = False) -> None:
+    def __init__(self, started_at: float) -> None:
         # Counts, apart from those of the chunks on the fast path (see `glanced`).
         self.bytes = 0
         self.framed_chunks = 0
@@ -217,7 +217,7 @@ class Meter:
         # Replaced as a whole, because another thread may ask for metrics at any moment.
         # In the order of the fields: a call of the class takes five times as long.
         self._counted = tuple.__new__(_Gaps, (NO_COUNTS, -1.0, 0, 0, self.stamps))  # pyright: ignore[reportUnknownMemberType]
-        self.begin(started_at, wrapped=wrapped)
+        self.begin(started_at, wrapped=False)
 
     def begin(self, started_at: float, *, wrapped: bool) -> None:
         """Start the clock: at the request, or at the moment when a response was wrapped."""

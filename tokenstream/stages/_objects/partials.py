@@ -180,7 +180,6 @@ class Partials(DocumentStage, Generic[T]):
         return None if fault is None or fault is self._cut_error else fault
 
     def _take_snapshot(self) -> Partial[T]:
-        """Make a snapshot of the object as it is now."""
         document, fault, complete = self._document, self._fault, self.complete
         view: Any = MISSING
         outcome: Any = MISSING
@@ -323,7 +322,6 @@ class Partials(DocumentStage, Generic[T]):
     # -- errors ------------------------------------------------------------------
 
     def _find_error(self, *, at_end: bool) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
-        """Return the error of the document so far, or None."""
         fault = self._fault
         if isinstance(fault, LimitExceeded):
             return fault

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from tokenstream.limits import check_seconds
 from tokenstream.stages._text import SoundStage, TextStage
@@ -155,8 +155,10 @@ class _Rate:
 
     __slots__ = ("_held", "_next", "_seconds")
 
-    def __init__(self, hz: float, unit: str) -> None:
-        self._seconds = 1 / check_seconds("hz", hz, unit=f"{unit} a second")
+    _unit: ClassVar = "items"
+
+    def __init__(self, hz: float) -> None:
+        self._seconds = 1 / check_seconds("hz", hz, unit=f"{self._unit} a second")
         self._next = -math.inf
         """The clock reading before which nothing is returned."""
         self._held: list[Any] = []
@@ -206,8 +208,7 @@ class Throttle(_Rate, TextStage):
 
     __slots__ = ()
 
-    def __init__(self, hz: float) -> None:
-        super().__init__(hz, unit="pieces")
+    _unit = "pieces"
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         if item:
@@ -226,9 +227,6 @@ class Newest(_Rate, SoundStage, Generic[ItemT]):
     """
 
     __slots__ = ()
-
-    def __init__(self, hz: float) -> None:
-        super().__init__(hz, unit="items")
 
     def feed(self, item: ItemT, /, *, now: float = 0.0) -> list[ItemT]:
         """Return the item if it is due; otherwise hold it instead of an earlier one."""

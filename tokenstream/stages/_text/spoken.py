@@ -180,7 +180,6 @@ class MarkdownSpeech:
             self._begin_text(leaf, line, out)
 
     def _speak_numbers(self, out: list[str]) -> None:
-        """Speak the numbers of the list items that a line begins."""
         before, self._containers = self._containers, self._structure.containers.freeze()
         if self._containers is not before:
             known = set(map(id, before))
@@ -217,7 +216,6 @@ class MarkdownSpeech:
     # -- the text of a line ------------------------------------------------
 
     def _speak_piece(self, piece: str, out: list[str]) -> None:
-        """Speak a piece of a line, as far as it is certain."""
         if self._mode == _LABEL:
             self._decide_label(out, complete=False)
         elif self._mode in {_TEXT, _PLAIN, _HEADING}:
@@ -293,7 +291,12 @@ class MarkdownSpeech:
             if end is not None:
                 out.append(self._inline.feed(line[end.end() :]))
         else:
-            self._hold_definition(leaf, line[self._held_from :], out)
+            # The line may be one of a definition.
+            if self._definitions is not None:
+                self._definitions.append(line[self._held_from :])
+            if not leaf.defines:
+                self._speak_broken_definitions(leaf, out)
+                self._definitions = None
 
     def _speak_row(self, out: list[str], *, is_table: bool) -> None:
         """Speak the end of the last line, from its first bar on, as cells or as text."""
@@ -309,14 +312,6 @@ class MarkdownSpeech:
         out.append(self._inline.feed(ending))
 
     # -- definitions -------------------------------------------------------
-
-    def _hold_definition(self, leaf: Leaf, line: str, out: list[str]) -> None:
-        """Hold back a line that may be one of a definition, and speak the lines that are not."""
-        if self._definitions is not None:
-            self._definitions.append(line)
-        if not leaf.defines:
-            self._speak_broken_definitions(leaf, out)
-            self._definitions = None
 
     def _speak_broken_definitions(self, leaf: Leaf, out: list[str]) -> None:
         """Speak the lines that were held back as definitions, from the first that turned out to be text."""

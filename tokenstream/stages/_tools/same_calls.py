@@ -247,7 +247,6 @@ class SameCalls:
 
 
 def _make_entry(text: str) -> str:
-    """Return the entry for a call, as JSON."""
     if len(text) > _MAX_TEXT:
         text = f"{text[:_MAX_TEXT]}… {sha256(text.encode()).hexdigest()}"
     return json.dumps(text)

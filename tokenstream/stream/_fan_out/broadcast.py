@@ -190,7 +190,6 @@ class SyncHub(Hub[SyncDriver]):
     def _wait(
         self, condition: threading.Condition, until: float | None, max_seconds: float = threading.TIMEOUT_MAX
     ) -> None:
-        """Wait for a condition until a time, and for a number of seconds at most."""
         seconds = max_seconds if until is None else max(until - self.driver.clock(), 0.0)
         condition.wait(min(seconds, max_seconds))
 

@@ -220,7 +220,6 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             raise MisuseError(msg, kind="consumed")
 
     def _begin(self) -> None:
-        """Begin to read all streams."""
         for number, (label, driver) in enumerate(zip(self._streams, self._drivers, strict=True)):
             lane = MergeLane(label, driver, _QueueEntry(self._queue, number))
             if driver.verdict.stop_reason is None:

@@ -352,7 +352,6 @@ class Reader(SourceHolder["AsyncSource"]):
     # -- the task ----------------------------------------------------------
 
     async def _run(self) -> None:
-        """Open, read and close the source."""
         from anyio import CancelScope, current_time
 
         # The scope is shielded, because only the stream may end this task: a cancellation from

@@ -48,10 +48,7 @@ class NativeReader(Reader):
         """Keep the task that reads the source, so that it can be cancelled; it has just been started."""
         self._task = task
 
-    def _cancel_read(self) -> None:
-        self._cancel_once_waiting()
-
-    def _cancel_once_waiting(self, turns: int = 0) -> None:
+    def _cancel_read(self, turns: int = 0) -> None:
         """Cancel the task once it waits for something, such as bytes of its connection; do that only once.
 
         A task that waits for nothing is about to go on, perhaps because it has read the end of the body
@@ -66,7 +63,7 @@ class NativeReader(Reader):
         # anyio decides by this attribute, too, when to cancel a task.
         waits_for = getattr(self._task, "_fut_waiter", None)
         if (waits_for is None or waits_for.done()) and turns < _MOST_TURNS and self._cancellable:
-            self._host.loop.call_soon(self._cancel_once_waiting, turns + 1)
+            self._host.loop.call_soon(self._cancel_read, turns + 1)
         else:
             self._cancel_until_end()
 

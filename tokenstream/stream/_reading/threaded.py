@@ -101,7 +101,6 @@ class _ThreadReader:
         self._seconds = None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
 
     def _take(self) -> Any:  # noqa: ANN401 - whatever a source gives
-        """Return what the thread tells next."""
         if self._is_over:
             raise StopIteration
         try:

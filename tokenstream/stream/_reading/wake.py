@@ -119,7 +119,6 @@ class TimerThread:
         return timed
 
     def _run(self) -> None:
-        """Make each call at its time."""
         while (timed := self._wait_for_due()) is not None:
             try:
                 timed.make()

@@ -182,7 +182,6 @@ class AsyncLaneReader:
             await driver.close_source(failed=session.failure is not None, quiet=True)
 
     async def _read_item(self) -> None:
-        """Read an item from the connection, and pass it on to the session."""
         driver, session = self.driver, self.session
         try:
             if session.is_unopened and driver.pump.source is not None:

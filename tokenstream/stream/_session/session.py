@@ -226,7 +226,6 @@ class AnswersSession:
             machine.link.connect()
 
     def _end_with(self, now: float, item: Any) -> None:  # noqa: ANN401 - what a pump brings
-        """End the session with its last item."""
         if not self.has_several:
             # The stream of a single answer reads all stored items, this last one included.
             self.unsorted.append((now, item))

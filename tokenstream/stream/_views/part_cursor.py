@@ -123,7 +123,6 @@ class PartCursor:
         return final.model_copy(update={"complete": False})
 
     def _make_end(self, final: Part) -> Event:
-        """Return the event for the end of the part."""
         choice, index = self._choice, self._index
         if isinstance(final, Citation):
             return CitationAdded(final, choice=choice, part=index)
