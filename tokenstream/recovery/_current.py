@@ -200,7 +200,7 @@ class CurrentAttempt:
             # The attempts before have the cost of what this one has resumed.
             before = (price.of(paid) or 0.0) if paid and usage else 0.0
             self._cost = max(cost - before, 0.0)
-            # The server's own count of a whole answer is the bill; an estimate of what came is only its least.
+            # The server's count of a whole answer is the bill; an estimate of what has come is the least.
             cost = cost if usage.basis == "reported" else max(cost, before)
         return cost
 
