@@ -176,7 +176,7 @@ def test_a_continuation_that_breaks_before_the_seam_is_not_resumed_from_its_own_
     asked: list[str] = []
     retry = Retry(wait=0, attempts=5)
     options = Options("openai-responses")
-    stream = make_stream(Stream, (Known(ask, "openai-responses"),), retry, options)
+    stream = make_stream(Stream, Known(ask, "openai-responses"), retry, options)
 
     assert TEXT == stream.final().text
     assert ["start", "resume", "continue", "continue"] == asked

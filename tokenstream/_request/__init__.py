@@ -7,7 +7,7 @@ import re
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Never, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Never, TypeVar
 
 from tokenstream._basics.elsewhere import needing
 from tokenstream._basics.kept_errors import FunctionFailed
@@ -23,7 +23,7 @@ from tokenstream._request.client import (
 from tokenstream._request.options import find_mistake
 from tokenstream._sources.httpx import from_async_response, from_response
 from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
-from tokenstream.errors import ConnectError, MisuseError, StreamError
+from tokenstream.errors import ConnectError, MisuseError
 from tokenstream.limits import DEFAULT_DEADLINES
 from tokenstream.stream._reading.wake import shut_down
 
@@ -117,6 +117,16 @@ class _SocketTrace:
         return None if self._stream is None else self._stream.get_extra_info("socket")
 
 
+class RequestTuple(NamedTuple):
+    """The arguments of an `HTTPRequest`."""
+
+    method: str
+    url: str
+    client: FromHTTPX
+    deadlines: Deadlines | None
+    options: HTTPOptions
+
+
 class HTTPRequest:
     """A request that has not been sent.
 
@@ -148,15 +158,13 @@ class HTTPRequest:
         self._client: FromHTTPX = None if isinstance(client, str) else client
         """The caller's client; None for the library's own."""
         self._own_client: Any = None
-        """The library's own client; None until it is created."""
-        self._deadlines = deadlines if deadlines is not None else DEFAULT_DEADLINES
+        self._deadlines = deadlines or DEFAULT_DEADLINES
         self._options = options
         self._find_left: Callable[[], float] | None = None
         """Returns the seconds for which opening may still wait; None if it has no limit."""
         # A client of the caller's has settings that are not known.
         kind = OwnRequest if self._client is None else AskedRequest
         self._asked = kind.of(self._url, options, self._client)
-        """The address and the payload, which the source reports."""
         self._extensions: dict[str, Any] = options.get("extensions") or {}
         sets_timeout = self._client is None and "timeout" not in options and "timeout" not in self._extensions
         self._read_deadlines = self._deadlines if sets_timeout else None
@@ -233,10 +241,6 @@ class HTTPRequest:
             self._read_deadlines = None
 
         async def open_source() -> AsyncSource:
-            """Send the request, follow redirects, and return the response as a source.
-
-            The source's `close` closes all that was opened for the request: responses, and its own client.
-            """
             from httpx_sse import aconnect_sse
 
             async with AsyncExitStack() as stack:
@@ -317,13 +321,8 @@ class HTTPRequest:
         return getattr(httpx, kind)(timeout=timeout, verify=get_tls_context())
 
     def _raise_converted(self, error: Exception) -> Never:
-        from tokenstream._sources.causes import raise_converted
-
-        raise_converted(self._convert_error(error))
-
-    def _convert_error(self, error: Exception) -> StreamError | MisuseError:
-        """Convert a client's exception to an error of ours that quotes neither headers nor the address."""
-        from tokenstream._sources.causes import ClientMask, unsendable_request_error
+        """Raise a client's exception as an error of ours that quotes neither headers nor the address."""
+        from tokenstream._sources.causes import ClientMask, raise_converted, unsendable_request_error
         from tokenstream._sources.failures import opening_error
 
         mask = ClientMask(self._asked.find_secrets(), frozenset(self._options))
@@ -333,10 +332,10 @@ class HTTPRequest:
         is_own = converted is error or isinstance(converted, FunctionFailed)
         if isinstance(converted, MisuseError) and not is_own:
             mistake = find_mistake(self._options)
+            converted = unsendable_request_error(error, mask)
             if mistake:
-                return MisuseError(f"the request cannot be made: {mistake}")
-            return unsendable_request_error(error, mask)
-        return converted
+                converted = MisuseError(f"the request cannot be made: {mistake}")
+        raise_converted(converted)
 
     def _host(self) -> str:
         """Return the host for a message, without user and password."""
@@ -353,7 +352,9 @@ def _find_library(client: object) -> str:
         if client in _LIBRARIES:
             return client
         raise MisuseError(f'client= takes "httpx", "aiohttp" or a client, not {client[:40]!r}')
-    if _is_session(client):
+    # An `aiohttp.ClientSession` is told without an import of aiohttp.
+    kinds = [kind for kind in type(client).__mro__ if kind.__name__ == "ClientSession"]
+    if any(kind.__module__.partition(".")[0] == "aiohttp" for kind in kinds):
         return "aiohttp"
     if not callable(getattr(client, "stream", None)):
         raise MisuseError(
@@ -361,14 +362,6 @@ def _find_library(client: object) -> str:
             f"not {type(client).__qualname__}"
         )
     return "httpx"
-
-
-def _is_session(client: object) -> bool:
-    """Return True for an `aiohttp.ClientSession`, without an import of aiohttp."""
-    for kind in type(client).__mro__:
-        if kind.__name__ == "ClientSession" and kind.__module__.partition(".")[0] == "aiohttp":
-            return True
-    return False
 
 
 def _default_library() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import count
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit, urlunsplit
 from weakref import ref
 
@@ -13,12 +13,13 @@ from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.waits import last_event_id_header
 from tokenstream._providers.apis import all_apis, api_named
-from tokenstream._request import HTTPRequest, headers_without
+from tokenstream._request import HTTPRequest, RequestTuple, headers_without
 from tokenstream._request.continued import ContinuationRequests, check_continuable, with_other_body
 from tokenstream._sources.kinds import do_nothing
 from tokenstream.formats._registry import format_of_request
-from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
+from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener
 from tokenstream.recovery._resilient import StreamT, check_retry, make_stream
+from tokenstream.recovery._retry import Retry
 from tokenstream.stream import AsyncStream
 from tokenstream.stream._cancelling import send, send_now
 
@@ -32,15 +33,11 @@ if TYPE_CHECKING:
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
     from tokenstream.message import Message
-    from tokenstream.recovery import Retry
     from tokenstream.recovery._route import Route
     from tokenstream.stream._attempts import Attempt
     from tokenstream.stream._continuation import Prefix
     from tokenstream.stream._options import Options
     from tokenstream.stream._pauses import PausedAnswer
-
-RequestTuple: TypeAlias = "tuple[str, str, Any, Deadlines | None, HTTPOptions]"
-"""The arguments of a request: method, address, client, deadlines, and the options for httpx."""
 
 _BODY_OPTIONS = ("content", "data", "files", "json")
 _MOST_DIGITS = 32
@@ -50,28 +47,25 @@ _CANCEL_SECONDS = 5.0
 
 
 def request_again(
-    kind: type[StreamT], retry: Retry, asked: RequestTuple, options: Options, route: Route | None
+    kind: type[StreamT], retry: Retry | None, asked: RequestTuple, options: Options, route: Route | None
 ) -> StreamT:
     """Return a stream that sends a request, perhaps for a route, and further ones if attempts fail."""
-    stream_class: Any = kind
-    is_async = stream_class is AsyncStream
-    retry = check_retry(retry, is_async=is_async)
-    method, *_, request_options = asked
+    is_async = issubclass(kind, AsyncStream)
+    retry = Retry(attempts=1) if retry is None else check_retry(retry, is_async=is_async)
     # A function makes the JSON only when an attempt begins, so it cannot be checked now.
-    if retry.mode == "continue" and not callable(request_options.get("json")):
-        check_continuable(method, request_options, options.format)
-    if method.upper() == "POST" and (retry.mode == "resume" or options.format == "tokenstream"):
+    if retry.mode == "continue" and not callable(asked.options.get("json")):
+        check_continuable(asked.method, asked.options, options.format)
+    if asked.method.upper() == "POST" and (retry.mode == "resume" or options.format == "tokenstream"):
         # A relay's journal has the model asked once, even if its first response is lost.
-        asked = *asked[:-1], _with_key(request_options)
+        asked = asked._replace(options=_with_key(asked.options))
     kind_of_requests: type[_RepeatedRequests] = _AsyncRequests if is_async else _SyncRequests
     first = kind_of_requests(asked, options.format)
     if route is not None:
         first.take_route(route)
-    return make_stream(kind, make_openers(first, retry, options.deadlines), retry, options)
+    return make_stream(kind, first, retry, options)
 
 
 def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bool) -> SourceOpener:
-    """Return the object that sends a route's request for the attempts of one stream."""
     kind: type[_RepeatedRequests] = _AsyncRequests if is_async else _SyncRequests
     opener = kind(asked_of(route, deadlines), route.format)
     opener.take_route(route)
@@ -81,7 +75,7 @@ def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bo
 def asked_of(route: Route, deadlines: Deadlines | None) -> RequestTuple:
     options = {"json": route.json, "headers": route.headers}
     given = {name: value for name, value in options.items() if value is not None}
-    return "POST", route.url, route.client, route.deadlines or deadlines, given
+    return RequestTuple("POST", route.url, route.client, route.deadlines or deadlines, given)
 
 
 class _RepeatedRequests(SourceOpener):
@@ -100,7 +94,6 @@ class _RepeatedRequests(SourceOpener):
     def __init__(self, asked: RequestTuple, format: FormatChoice) -> None:
         super().__init__(do_nothing, format)
         self.arguments = asked
-        method, url, _, _, options = asked
         # Created now, because this refuses a sync client for an async stream, and the reverse.
         self._first: LazySource | None = self._make_source(asked)
         # Imports modules and creates the client, before the clock of the answer starts.
@@ -108,17 +101,17 @@ class _RepeatedRequests(SourceOpener):
         # The address and the JSON of the request.
         self.asked, self.patience = self._first.asked, self._first.patience
         # Servers may resume a GET after the last event id, so that is tried unless the caller forbids it.
-        self.replays = method.upper() == "GET"
+        self.replays = asked.method.upper() == "GET"
         # Builds the options of requests that ask the model to continue the answer.
-        self._continued = ContinuationRequests(url, options)
-        self.key = _IdempotencyKey(options)
+        self._continued = ContinuationRequests(asked.url, asked.options)
+        self.key = _IdempotencyKey(asked.options)
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:
         """Find out the request's format and JSON before an attempt, since `why_not` and others need them."""
         if is_other:
             # The answer so far may be from another API, so its format need not be that of this request.
-            self._continued.format = format_of_request(self.arguments[1], self.format) or ""
-        if callable(self.arguments[-1].get("json")):
+            self._continued.format = format_of_request(self.arguments.url, self.format) or ""
+        if callable(self.arguments.options.get("json")):
             self._continued = self._continued.with_payload(self._find_payload(attempt))
 
     def succeed(self, previous: SourceOpener) -> None:
@@ -134,44 +127,39 @@ class _RepeatedRequests(SourceOpener):
 
     def _find_payload(self, attempt: Attempt) -> Json:
         """Return the JSON of an attempt's request, before the turns of a continuation are added."""
-        payload = self.arguments[-1].get("json") if attempt.payload is None else attempt.payload
+        payload = self.arguments.options.get("json") if attempt.payload is None else attempt.payload
         return payload(attempt) if callable(payload) else payload
 
     def _call_open(self, attempt: Attempt) -> LazySource:
         """Return the source for an attempt's request, which first cancels an answer that it abandons."""
         # The source for the first attempt was created in advance, and can be used only once.
         first, self._first = self._first, None
-        method, url, client, deadlines, options = self.arguments
+        asked, options = self.arguments, self.arguments.options
         is_of_on_retry = attempt.payload is not None
         has_new_payload = is_of_on_retry or callable(options.get("json"))
         if first is not None and attempt.mode == "start" and not has_new_payload:
             return first
         continued = self._continued
         if has_new_payload:
-            payload = self._find_payload_or_fail(attempt)
+            try:
+                payload = self._find_payload(attempt)
+            except Exception as error:
+                raise FunctionFailed(error) from error
             continued, options = continued.with_payload(payload), {**options, "json": payload}
             if not is_of_on_retry:
                 # A payload of `on_retry` is for this attempt only.
                 self._continued = continued
-        self.asked = url, options.get("json")
+        self.asked = asked.url, options.get("json")
         if attempt.mode == "continue":
             options = continued.build_options(attempt)
         elif attempt.mode == "pause":
             options = with_other_body(options, attempt.request(options["json"]))
-        self.sent_request = url, options.get("json")
-        asked = method, url, client, deadlines, options
+        self.sent_request = asked.url, options.get("json")
+        asked = asked._replace(options=options)
         if attempt.mode == "resume":
             asked = _resuming_arguments(attempt, asked)
-        method, url, client, deadlines, options = asked
-        source = self._make_source((method, url, client, deadlines, self.key.add_to(options, attempt)))
+        source = self._make_source(asked._replace(options=self.key.add_to(asked.options, attempt)))
         return source if attempt.abandoned is None else self._cancel_before(source, attempt.abandoned)
-
-    def _find_payload_or_fail(self, attempt: Attempt) -> Json:
-        """Return the JSON of an attempt's request, or raise FunctionFailed with the caller's exception."""
-        try:
-            return self._find_payload(attempt)
-        except Exception as error:
-            raise FunctionFailed(error) from error
 
     def _cancel_before(self, source: LazySource, answer_id: str) -> LazySource:
         """Return a source that, when it is opened, cancels an abandoned answer and then opens `source`."""
@@ -189,17 +177,16 @@ class _RepeatedRequests(SourceOpener):
         return replace(source, open=self._open_after(cancelling, source.open), limit_open=limit_open)
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
-        if self.arguments[0].upper() != "POST":
+        if self.arguments.method.upper() != "POST":
             return "the request is not a POST"
         if self._continued.format == "":
             return f"the API of {self.name} is not known: give it, as in Route(…, format=…)"
         return self._continued.why_not(message, limit_left, prefill=self.prefix(message) is not None)
 
     def why_paused(self, paused: PausedAnswer) -> str | None:
-        method, *_, options = self.arguments
-        if method.upper() != "POST":
+        if self.arguments.method.upper() != "POST":
             return "the request is not a POST"
-        payload = options.get("json")
+        payload = self.arguments.options.get("json")
         # A function makes the JSON only when the request is made.
         return paused.why_not(None if callable(payload) else payload or "")
 
@@ -269,9 +256,7 @@ class _IdempotencyKey:
     """
 
     def __init__(self, options: HTTPOptions) -> None:
-        headers = headers_without(options, ())
-        keys = [value for name, value in headers if _bytes(name).lower() == b"idempotency-key"]
-        self._key = _bytes(keys[0]) if keys else None
+        self._key = _find_key(options) if options.get("headers") else None
         self._number = 1
         """The number of the last request that was not to resume an answer."""
         self._numbers = count(2)
@@ -301,84 +286,83 @@ class _IdempotencyKey:
             if needs_new_key and attempt.mode != "start":
                 self._number = next(self._numbers)
         key = self._key if self._number == 1 else b"%b-%d" % (self._key, self._number)
-        headers = [
-            (_bytes(name), _bytes(value)) for name, value in headers_without(options, {"idempotency-key"})
-        ]
-        return {**options, "headers": [*headers, (b"Idempotency-Key", key)]}
+        return _add_headers(options, {b"Idempotency-Key": key})
 
 
 def _with_key(options: HTTPOptions) -> HTTPOptions:
     """Return the options of a request with a random `Idempotency-Key`, unless the caller has sent one."""
-    headers = [(_bytes(name), _bytes(value)) for name, value in headers_without(options, ())]
-    if any(name.lower() == b"idempotency-key" for name, _ in headers):
+    if _find_key(options) is not None:
         return options
-    return {**options, "headers": [*headers, (b"Idempotency-Key", token_hex(16).encode())]}
+    return _add_headers(options, {b"Idempotency-Key": token_hex(16).encode()})
+
+
+def _find_key(options: HTTPOptions) -> bytes | None:
+    headers = headers_without(options, ())
+    keys = [value for name, value in headers if _bytes(name).lower() == b"idempotency-key"]
+    return _bytes(keys[0]) if keys else None
+
+
+def _add_headers(options: HTTPOptions, added: dict[bytes, bytes]) -> HTTPOptions:
+    """Return the options of a request with some headers, in place of those of the same names."""
+    others = headers_without(options, {name.decode().lower() for name in added})
+    headers = [(_bytes(name), _bytes(value)) for name, value in others]
+    return {**options, "headers": [*headers, *added.items()]}
 
 
 def _resuming_arguments(attempt: Attempt, asked: RequestTuple) -> RequestTuple:
     """Return the arguments of a request that resumes: of the answer's own address, or the original."""
     api = api_named(attempt.message.format)
-    parameter = None if api is None else api.replay_parameter
-    if parameter is None:
-        asked = asked if api is None else _with_position_field(attempt, asked, api)
-        return _with_position_header(attempt, asked)
-    return _fetching_arguments(attempt, asked, parameter)
+    if api is not None and api.replay_parameter is not None:
+        return _fetching_arguments(attempt, asked, api.replay_parameter)
+    if api is not None:
+        asked = _with_position_field(attempt, asked, api)
+    # NDJSON lines have no event ids; the position then is a number inside their payloads.
+    position_id = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
+    added = {b"Last-Event-ID": last_event_id_header(position_id)}
+    if attempt.answer_id is not None:
+        added[b"X-Answer-Id"] = quote(attempt.answer_id, safe="").encode()
+    return asked._replace(options=_add_headers(asked.options, added))
 
 
 def _with_position_field(attempt: Attempt, asked: RequestTuple, api: APIRecord) -> RequestTuple:
     """Return the arguments of a request with the position in its JSON, if the API has a field for it."""
-    method, url, client, deadlines, options = asked
-    payload, number = options.get("json"), attempt.last_event_id or ""
+    payload, number = asked.options.get("json"), attempt.last_event_id or ""
     is_number = number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS
     if api.replay_field is None or not is_number or not is_dict(payload):
         return asked
-    return method, url, client, deadlines, {**options, "json": {**payload, api.replay_field: int(number)}}
-
-
-def _with_position_header(attempt: Attempt, asked: RequestTuple) -> RequestTuple:
-    """Return the arguments of the original request, with the position from which to resume in a header."""
-    method, url, client, deadlines, options = asked
-    replaced = {"last-event-id"} if attempt.answer_id is None else {"last-event-id", "x-answer-id"}
-    other_headers = [(_bytes(name), _bytes(value)) for name, value in headers_without(options, replaced)]
-    # NDJSON lines have no event ids; the position then is a number inside their payloads.
-    position_id = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
-    headers = [*other_headers, (b"Last-Event-ID", last_event_id_header(position_id))]
-    if attempt.answer_id is not None:
-        headers.append((b"X-Answer-Id", quote(attempt.answer_id, safe="").encode()))
-    return method, url, client, deadlines, {**options, "headers": headers}
+    payload = {**payload, api.replay_field: int(number)}
+    return asked._replace(options={**asked.options, "json": payload})
 
 
 def _fetching_arguments(attempt: Attempt, asked: RequestTuple, parameter: str) -> RequestTuple:
     """Return the arguments of a request for an answer at its address, from a position or finished."""
-    _, url, client, deadlines, options = asked
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
     # The body belongs to the original request.
-    options_without_body = {name: value for name, value in options.items() if name not in _BODY_OPTIONS}
-    address, query = _answer_address(url, attempt.message.id or "")
-    # With `params`, httpx replaces the query of the address.
-    params = _params_of(options, query)
+    asked = _at_answer("GET", attempt.message.id or "", asked)
     if position is not None:
-        params += [("stream", "true"), (parameter, str(position))]
-    return "GET", address, client, deadlines, {**options_without_body, "params": params}
+        asked.options["params"] += [("stream", "true"), (parameter, str(position))]
+    return asked
 
 
 def _cancelling_arguments(answer_id: str, asked: RequestTuple) -> RequestTuple:
     """Return the arguments of a request that cancels an answer, which the server writes in the background."""
-    _, url, client, deadlines, options = asked
-    other_options = {name: value for name, value in options.items() if name not in _BODY_OPTIONS}
-    other_options["headers"] = headers_without(options, {"idempotency-key"})
-    address, query = _answer_address(url, answer_id)
-    other_options |= {"params": _params_of(options, query), "timeout": _CANCEL_SECONDS}
-    return "POST", f"{address}/cancel", client, deadlines, other_options
+    asked = _at_answer("POST", answer_id, asked)
+    headers = headers_without(asked.options, {"idempotency-key"})
+    options = {**asked.options, "headers": headers, "timeout": _CANCEL_SECONDS}
+    return asked._replace(url=f"{asked.url}/cancel", options=options)
 
 
-def _answer_address(url: str, answer_id: str) -> tuple[str, str]:
-    """Return the address of a stored answer, below that of its endpoint without the query, and the query."""
-    parts = urlsplit(url)
+def _at_answer(method: str, answer_id: str, asked: RequestTuple) -> RequestTuple:
+    """Return the arguments of a request without a body for a stored answer, whose id ends its address."""
+    parts = urlsplit(asked.url)
     path, ending = parts.path.rstrip("/"), f"/{quote(answer_id, safe='')}"
     # A GET may have asked for the answer at its own address already.
     path = path if path.endswith(ending) else path + ending
-    return urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.query
+    options = {name: value for name, value in asked.options.items() if name not in _BODY_OPTIONS}
+    # With `params`, httpx replaces the query of the address.
+    options["params"] = _params_of(asked.options, parts.query)
+    address = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+    return asked._replace(method=method, url=address, options=options)
 
 
 def _bytes(text: str | bytes) -> bytes:

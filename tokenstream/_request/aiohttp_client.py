@@ -90,7 +90,6 @@ def settings_of_environment(url: httpx.URL) -> dict[str, Any]:
 
 
 def _find_proxy(url: httpx.URL) -> URL | None:
-    """Return the address of the proxy for a request; None if there is none."""
     found = find_proxy(f"{url.scheme}://{url.netloc.decode('ascii')}")
     if found is None:
         return None
@@ -142,7 +141,6 @@ async def make_client(session: aiohttp.ClientSession | None, options: HTTPOption
 
 
 def source_of(response: FromHTTPX) -> AsyncSource:
-    """Return the source of a response that a client of `make_client` returned."""
     source: AsyncSource = response.extensions[_SOURCE]
     return source
 

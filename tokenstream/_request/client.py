@@ -54,9 +54,7 @@ class _Cache(threading.local):
 
     def __init__(self) -> None:
         self._made_of: tuple[object, ...] = ()
-        """The settings from which the context was created."""
         self._context: ssl.SSLContext | None = None
-        """The context; None until the first client of this thread needs it."""
 
     def get(self) -> ssl.SSLContext:
         """Return the context; create it if there is none, or if settings have changed."""

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from tokenstream._providers.apis import FormatName
-    from tokenstream._request.again import RequestTuple
+    from tokenstream._request import RequestTuple
     from tokenstream._request.options import RequestOptions
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery import Retry, Route
     from tokenstream.stages._text.tags import Tags
     from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.stream._options import Options
 
 __all__ = ["aconnect", "connect"]
 
@@ -94,26 +95,14 @@ def connect(
     _refuse_socket(url, "Session", "websockets.sync.client")
     # Imported here, because the import of the package must stay fast.
     from tokenstream._pipeline.factories import make_stage_factory
-    from tokenstream._request import HTTPRequest
-    from tokenstream._request.options import check_options
+    from tokenstream._request import RequestTuple
     from tokenstream.stream import Stream
     from tokenstream.stream._options import Options
-    from tokenstream.stream._sync_driver import SyncDriver
 
-    request_options = cast("dict[str, Any]", request)
-    check_options(connect, request_options, client)
-    route: Route | None = None
-    asked: RequestTuple = (method, str(url), client, deadlines, request_options)
-    # A `Route` is recognised by a method, so that its class need not be imported.
-    if not isinstance(url, str) and hasattr(url, "make_opener"):
-        route, retry, asked, format = _take_route(url, retry, asked, format)
     options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
-    if retry is not None:
-        from tokenstream._request.again import request_again
-
-        return request_again(Stream, retry, asked, options, route)
-    driver: Any = SyncDriver(HTTPRequest(*asked).make_lazy(), options)
-    return Stream(driver)
+    asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
+    stream: Stream = _ask(connect, Stream, url, asked, options, retry=retry)
+    return stream
 
 
 @_explain_position
@@ -166,43 +155,55 @@ def aconnect(
     """
     _refuse_socket(url, "AsyncSession", "websockets.asyncio.client")
     from tokenstream._pipeline.factories import make_stage_factory
-    from tokenstream._request import HTTPRequest
-    from tokenstream._request.options import check_options
+    from tokenstream._request import RequestTuple
     from tokenstream.stream import AsyncStream
-    from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._options import Options
 
-    request_options = cast("dict[str, Any]", request)
-    check_options(aconnect, request_options, client)
+    options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
+    asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
+    stream: AsyncStream = _ask(aconnect, AsyncStream, url, asked, options, retry=retry)
+    return stream
+
+
+def _ask(
+    function: Callable[..., Any],
+    kind: Any,  # noqa: ANN401 - the class of streams
+    url: str | Route,
+    asked: RequestTuple,
+    options: Options,
+    *,
+    retry: Retry | None,
+) -> Any:  # noqa: ANN401 - a stream of either kind
+    """Return the stream of `connect` or of `aconnect`, with several attempts if `retry` is given."""
+    from tokenstream._request import HTTPRequest
+    from tokenstream._request.options import check_options
+
+    check_options(function, asked.options, asked.client)
     route: Route | None = None
-    asked: RequestTuple = (method, str(url), client, deadlines, request_options)
     # A `Route` is recognised by a method, so that its class need not be imported.
     if not isinstance(url, str) and hasattr(url, "make_opener"):
-        route, retry, asked, format = _take_route(url, retry, asked, format)
-    options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
-    if retry is not None:
+        from tokenstream._request.again import asked_of
+
+        route = url
+        beside = {"client": asked.client, "format": options.format}
+        given = [name for name, value in beside.items() if value is not None]
+        # "POST" is the default, so it counts as not given.
+        given += [*asked.options] if asked.method == "POST" else ["method", *asked.options]
+        if given:
+            raise MisuseError(f"a Route has its own request: give {given[0]}= to Route(…) instead")
+        asked, options = asked_of(route, asked.deadlines), options._replace(format=route.format)
+    if retry is not None or route is not None:
         from tokenstream._request.again import request_again
 
-        return request_again(AsyncStream, retry, asked, options, route)
-    driver: Any = AsyncDriver(HTTPRequest(*asked).make_async_lazy(), options)
-    return AsyncStream(driver)
+        return request_again(kind, retry, asked, options, route)
+    request = HTTPRequest(*asked)
+    if function is aconnect:
+        from tokenstream.stream._async_driver import AsyncDriver
 
+        return kind(AsyncDriver(request.make_async_lazy(), options))
+    from tokenstream.stream._sync_driver import SyncDriver
 
-def _take_route(
-    route: Route, retry: Retry | None, asked: RequestTuple, format: FormatName | type[Format] | Format | None
-) -> tuple[Route, Retry, RequestTuple, FormatName | type[Format] | Format | None]:
-    """Return a route and the arguments of its request; refuse others than deadlines and `retry` beside it."""
-    from tokenstream._request.again import asked_of
-    from tokenstream.recovery import Retry
-
-    method, _, client, deadlines, options = asked
-    # "POST" is the default, so it counts as not given.
-    given = [name for name, value in (("client", client), ("format", format)) if value is not None]
-    given += [*options] if method == "POST" else ["method", *options]
-    if given:
-        raise MisuseError(f"a Route has its own request: give {given[0]}= to Route(…) instead")
-    retry = Retry(attempts=1) if retry is None else retry
-    return route, retry, asked_of(route, deadlines), route.format
+    return kind(SyncDriver(request.make_lazy(), options))
 
 
 def _refuse_socket(url: object, session: str, module: str) -> None:

@@ -38,7 +38,6 @@ _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
 
 
 def check_continuable(method: str, options: HTTPOptions, format: FormatChoice) -> None:
-    """Check that a request can be turned into one that continues an answer."""
     payload: Any = options.get("json")
     if method.upper() != "POST" or not is_dict(payload):
         raise MisuseError(
@@ -132,22 +131,41 @@ class ContinuationRequests:
         if shape.is_text:
             # The answer so far is added to the prompt, so the server need not know about prefixes.
             return Prefix()
-        if asked is False or refused or has_refused(self._host, self._model):
+        if asked is False or refused or (self._host, self._model) in _refused:
             return None
         if asked is None and _find(payload, ("thinking", "type")) in ("enabled", "adaptive"):
             # With thinking, the API refuses a prefix.
             return None
         is_confirmed = asked is not None
         json = any(_wants_json(_find(payload, path)) for path in shape.json)
-        known = find_prefix(self._host, self._address.path, self._model, confirmed=is_confirmed, json=json)
+        known = self._find_known_prefix(confirmed=is_confirmed, json=json)
         if known is not None or asked is None:
             return known
         # The server is unknown, but the caller says that it continues a prefix. Of servers with the format
         # `openai-chat`, that is mostly vLLM or SGLang, which need further fields for it.
         return replace(prefix_from_caller(asked), extra=VLLM if name == "openai-chat" else {})
 
+    def _find_known_prefix(self, *, confirmed: bool, json: bool) -> Prefix | None:
+        """Return the request fields that make the provider continue a prefix; None if no fields are known.
+
+        They are `confirmed` if the caller says that the provider continues one.
+        """
+        row = api_at(self._host)
+        prefilling = None if row is None else row.prefilling
+        if prefilling is None or (json and not prefilling.json):
+            return None
+        sure = _CLAUDE.match(self._model) is not None if prefilling.by_model else prefilling.sure
+        # If it is not sure that the model continues a prefix, the caller has to confirm it.
+        if not (self._address.path.startswith(prefilling.path) and (sure or confirmed)):
+            return None
+        return Prefix(marks={**prefilling.marks}, echoes=prefilling.echoes, known=sure)
+
     def remember_refusal(self) -> None:
-        remember_refusal(self._host, self._model)
+        """Record that a model at a host has refused to continue a prefix of an answer."""
+        if len(_refused) >= _REMEMBERED:
+            # The oldest refusal is forgotten.
+            _refused.pop(next(iter(_refused)), None)
+        _refused[self._host, self._model] = None
 
     def limit(self, format: str | None) -> int | None:
         """Return the output limit of all choices, in tokens; the answer's format may say where it is."""
@@ -233,7 +251,6 @@ def _spelt(payload: JsonObject, name: str) -> str:
 
 
 def _forces(choice: object) -> bool:
-    """Return True if a tool choice of any provider forces a call."""
     if choice is None:
         return False
     if is_dict(choice):
@@ -258,31 +275,3 @@ _CLAUDE = re.compile(r"claude-(?:[0-3]|(?:haiku|sonnet|opus)-4-5\b|(?:sonnet|opu
 """Matches the names of Claude models up to 4.5; later models refuse a prefix."""
 # Pairs of host and model that have refused a prefix, for all streams of the process.
 _refused: dict[tuple[str, str], None] = {}
-
-
-def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool) -> Prefix | None:
-    """Return the request fields that make a provider continue a prefix; None if no fields are known.
-
-    They are `confirmed` if the caller says that the provider continues one.
-    """
-    row = api_at(host)
-    prefilling = None if row is None else row.prefilling
-    if prefilling is None or not path.startswith(prefilling.path) or (json and not prefilling.json):
-        return None
-    sure = _CLAUDE.match(model) is not None if prefilling.by_model else prefilling.sure
-    # If it is not sure that the model continues a prefix, the caller has to confirm it.
-    if not (sure or confirmed):
-        return None
-    return Prefix(marks={**prefilling.marks}, echoes=prefilling.echoes, known=sure)
-
-
-def remember_refusal(host: str, model: str) -> None:
-    """Record that a model at a host has refused to continue a prefix of an answer."""
-    if len(_refused) >= _REMEMBERED:
-        # The oldest refusal is forgotten.
-        _refused.pop(next(iter(_refused)), None)
-    _refused[host, model] = None
-
-
-def has_refused(host: str, model: str) -> bool:
-    return (host, model) in _refused

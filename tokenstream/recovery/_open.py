@@ -14,7 +14,6 @@ from tokenstream._sources.failures import opening_error
 from tokenstream._sources.find import async_source, sync_source
 from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, do_nothing
 from tokenstream.errors import MisuseError, PositionLost
-from tokenstream.recovery._retry import to_routes
 from tokenstream.recovery._route import Route, name_of
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._continuation import Prefix
@@ -31,8 +30,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
     from tokenstream.message import Message
-    from tokenstream.recovery._retry import Opens, Retry
+    from tokenstream.recovery._retry import Opens
     from tokenstream.stream._attempts import Attempt
+    from tokenstream.stream._options import Options
     from tokenstream.stream._pauses import PausedAnswer
 
 _POSITIONAL = (
@@ -213,7 +213,6 @@ class SyncOpener(SourceOpener):
             return source
 
         def find_socket() -> Any:  # noqa: ANN401 - a socket of any kind
-            """Return the socket of the source that was opened last; None if it is not known."""
             find = inner_sources[-1].socket if inner_sources else None
             return None if find is None else find()
 
@@ -280,7 +279,6 @@ def find_sync_source(opened: object) -> SyncSource | LazySource:
 
 
 def find_async_source(opened: object) -> AsyncSource | LazySource:
-    """Return the source for what the caller's function returned, which may be an unread `aconnect(…)`."""
     if is_stream(opened):
         return take_request(opened, AsyncStream)
     if inspect.iscoroutine(opened):
@@ -306,7 +304,6 @@ def prefix_from_caller(prefill: Prefill) -> Prefix:
 
 
 def takes_attempt(opens: Opens, *, is_async: bool) -> bool:
-    """Return True if the caller's function takes the attempt as its argument."""
     function: Any = opens
     if not callable(function):
         raise MisuseError(
@@ -344,17 +341,9 @@ def _accepts(signature: inspect.Signature, *arguments: object) -> bool:
     return True
 
 
-def make_opener(
-    kind: type[SourceOpener], opens: Opens | Route, format: FormatChoice, deadlines: Deadlines | None
-) -> SourceOpener:
-    """Return the opener for the first argument of `resilient`."""
+def make_opener(kind: type[SourceOpener], opens: Opens | Route, options: Options) -> SourceOpener:
     if not isinstance(opens, Route):
-        return kind(opens, format)
-    if format is not None:
+        return kind(opens, options.format)
+    if options.format is not None:
         raise MisuseError("a Route has the format of its answers: give format= to Route(…) instead")
-    return opens.make_opener(deadlines, is_async=kind.is_async)
-
-
-def make_openers(first: SourceOpener, retry: Retry, deadlines: Deadlines | None) -> tuple[SourceOpener, ...]:
-    routes = to_routes(retry.routes).routes
-    return (first, *[each.make_opener(deadlines, is_async=first.is_async) for each in routes])
+    return opens.make_opener(options.deadlines, is_async=kind.is_async)

@@ -10,7 +10,7 @@ from tokenstream._pipeline.resumption import Resumption
 from tokenstream._sources.kinds import LazySource, do_nothing
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._itinerary import Itinerary
-from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_opener, make_openers
+from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_opener
 from tokenstream.recovery._recovery import Recovery
 from tokenstream.recovery._retry import Retry, to_routes
 from tokenstream.stream import AsyncStream, Stream
@@ -71,9 +71,8 @@ def resilient(
         (['Hel', 'lo'], 2)
     """
     retry = check_retry(retry, is_async=False)
-    openers = make_openers(make_opener(SyncOpener, open, format, deadlines), retry, deadlines)
     options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
-    return make_stream(Stream, openers, retry, options)
+    return make_stream(Stream, make_opener(SyncOpener, open, options), retry, options)
 
 
 @explain_options()
@@ -103,27 +102,26 @@ def aresilient(
         ...         return (await stream.final()).text
     """
     retry = check_retry(retry, is_async=True)
-    openers = make_openers(make_opener(AsyncOpener, open, format, deadlines), retry, deadlines)
     options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
-    return make_stream(AsyncStream, openers, retry, options)
+    return make_stream(AsyncStream, make_opener(AsyncOpener, open, options), retry, options)
 
 
-def make_stream(
-    kind: type[StreamT], openers: tuple[SourceOpener, ...], retry: Retry, options: Options
-) -> StreamT:
-    """Return a stream that recovers with these openers."""
-    if retry.mode in ("resume", "continue") and not openers[0].takes_attempt:
+def make_stream(kind: type[StreamT], opener: SourceOpener, retry: Retry, options: Options) -> StreamT:
+    """Return a stream that begins with an opener, and recovers with it and with the routes."""
+    if retry.mode in ("resume", "continue") and not opener.takes_attempt:
         part = "the position" if retry.mode == "resume" else "the turns of the answer so far"
         raise MisuseError(
             f'mode="{retry.mode}" needs an open that takes the attempt, which has {part}: def open(attempt)'
         )
-    is_async = issubclass(kind, AsyncStream)
-    itinerary = Itinerary(openers, retry, current_clock()(), options.make_stage)
+    is_async = opener.is_async
+    routes = to_routes(retry.routes).routes
+    others: list[SourceOpener] = [each.make_opener(options.deadlines, is_async=is_async) for each in routes]
+    itinerary = Itinerary([opener, *others], retry, current_clock()(), options.make_stage)
     first = itinerary.openers[0]
     driver: Any = (AsyncDriver if is_async else SyncDriver)(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
         LazySource(do_nothing),
-        # `Routes.order` may put another route first than the caller's first one.
+        # Another route is asked first while the caller's first one is down.
         options._replace(format=first.format, make_stage=itinerary.stage_of(first)),
     )
     recovery = Recovery(retry, itinerary, Resumption(driver.machine), driver.silence)

@@ -16,7 +16,7 @@ from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, do_n
 from tokenstream._sources.plain import read_at_once
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import MisuseError
-from tokenstream.recovery._open import AsyncOpener, find_async_source, make_openers
+from tokenstream.recovery._open import AsyncOpener, find_async_source
 from tokenstream.recovery._resilient import make_stream
 from tokenstream.session._base import SessionBase, SessionOpening
 from tokenstream.session._lines import (
@@ -155,8 +155,8 @@ class AsyncSession(SessionBase):
 
             driver: Any = AsyncDriver(LazySource(open_source), options)
         else:
-            openers = make_openers(_AsyncQuestionOpener(opens, options.format), self._retry, self._deadlines)
-            driver = find_driver(make_stream(AsyncStream, openers, self._retry, options))
+            opener = _AsyncQuestionOpener(opens, options.format)
+            driver = find_driver(make_stream(AsyncStream, opener, self._retry, options))
         asked.be_answered_by(driver)
         return AsyncAnswer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
 

@@ -14,7 +14,7 @@ from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import LazySource, SyncSource, do_nothing, open_up
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import MisuseError
-from tokenstream.recovery._open import SyncOpener, find_sync_source, make_openers
+from tokenstream.recovery._open import SyncOpener, find_sync_source
 from tokenstream.recovery._resilient import make_stream
 from tokenstream.session._base import SessionBase, SessionOpening
 from tokenstream.session._lines import (
@@ -157,8 +157,7 @@ class Session(SessionBase):
             driver: Any = SyncDriver(LazySource(lambda: open_up(opens(None))), options)
         else:
             opener = _SyncQuestionOpener(opens, options.format)
-            openers = make_openers(opener, self._retry, self._deadlines)
-            driver = find_driver(make_stream(Stream, openers, self._retry, options))
+            driver = find_driver(make_stream(Stream, opener, self._retry, options))
         asked.be_answered_by(driver)
         return Answer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
 
