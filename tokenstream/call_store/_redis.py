@@ -304,7 +304,6 @@ class AsyncRedisCallStore(_AsyncRedisStore):
         return bool(await self._do(self._to_run(_FORGET, key)))
 
     async def _do(self, command: _Command) -> Any:  # noqa: ANN401 - depends on the command
-        """Run a command of Redis, and return its reply; any failure becomes `CallStoreUnavailable`."""
         try:
             return await self._client.execute_command(*command, NEVER_DECODE=True)
         except self._failures as error:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.seam import SeamJoiner
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._base import Format
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.recovery._hedge import Race
     from tokenstream.recovery._itinerary import Itinerary
@@ -52,7 +53,6 @@ class CurrentAttempt:
         self.retry, self.resumption, self.machine = retry, resumption, resumption.machine
         self.itinerary, self._silence, self._spending = itinerary, silence, spending
         self.outcomes = outcomes
-        """The outcomes of a complete answer after which another attempt is made."""
         self.sent = itinerary.openers[0].sent
         """The numbers of the attempts whose requests were sent."""
         self.race: Race | None = None
@@ -60,13 +60,11 @@ class CurrentAttempt:
         self.hold = hold
         self.mode: AttemptMode = "start"
         self.number = 1
-        """The attempt's number in its report."""
         self.counted = 1
         """Number of attempts so far that count towards `Retry.attempts`."""
         self.uncounted = 0
         """Number of requests so far that do not count: their prefix was refused, or no model was asked."""
         self.opener_index = 0
-        """Index of the opener that opened this attempt's source."""
         self.opener = itinerary.openers[0]
         self.continuation: Continuation | None = None
         """The continuation that this attempt requests; None for other modes."""
@@ -88,9 +86,7 @@ class CurrentAttempt:
         self._has_kept = False
         """True if the last of these reports is on this attempt."""
         self._error: StreamError | None = None
-        """The error that ended this attempt; None if it succeeded or is running."""
         self._ended_at: float | None = None
-        """The clock reading at which this attempt ended; None while it is running."""
         self.counted_before = 0
         """Number of the answer's tokens, as counted by servers on earlier connections."""
         self.accepted: Hold | None = None
@@ -98,7 +94,6 @@ class CurrentAttempt:
         self.cut_calls_before: tuple[str, ...] = ()
         """The names of the calls in which the answer had broken off before this attempt."""
         self._wait = 0.0
-        """Seconds of the wait before this attempt."""
         self._begun_at = 0.0
         """The clock reading at which this attempt began; 0 for the first attempt."""
         self._cost: float | None = None
@@ -114,6 +109,11 @@ class CurrentAttempt:
         some, and so was discarded; otherwise None."""
         self._discarded_start: MessageStart | None = None
         """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
+
+    @property
+    def reader(self) -> Format:
+        """The format that reads this attempt's connection."""
+        return self.machine.link.connection.format
 
     @property
     def is_after_pause(self) -> bool:
@@ -241,10 +241,6 @@ class CurrentAttempt:
         """Note that one of two attempts has won, by its content or because neither has any."""
         self._silence.apply(self.opener.deadlines)
 
-    def note_verdict(self, *, accepted: bool) -> None:
-        """Note whether the answer that this attempt holds back was found acceptable."""
-        self.accepted = self.hold if accepted else None
-
     def note_discarded(self, *, always: bool = False) -> None:
         """Note that nothing of this attempt becomes part of the answer; the usage still includes its tokens.
 
@@ -267,11 +263,6 @@ class CurrentAttempt:
         """Note that this attempt's events are delivered from now on; the message gets its route."""
         self.has_content = True
         self.machine.accumulator.route = self.itinerary.names[self.opener_index]
-
-    def count_continuation(self) -> None:
-        """Note that the server counts the tokens of a continuation from now on."""
-        # After the output limit, each request has the whole limit.
-        self.counted_before = 0 if self.is_at_limit else self.counted_in_all
 
     @property
     def begun_at(self) -> float:
@@ -331,7 +322,7 @@ class CurrentAttempt:
             return self.hold.start
         if self._discarded_usage is not None:
             return self._discarded_start
-        parts = self.machine.link.connection.format.parts
+        parts = self.reader.parts
         # After a pause, the message keeps the head of what was before it.
         return self.machine.accumulator.message if parts.text_before is None else parts
 
@@ -392,7 +383,7 @@ class CurrentAttempt:
         """True if a later attempt may resume the answer, now that it has begun."""
         if self.retry.mode == "resume" or self.opener.replays:
             return True
-        reader = self.machine.link.connection.format
+        reader = self.reader
         if not reader.resumes:
             return False
         # The head of the answer is held, or was delivered by an earlier attempt.
@@ -401,12 +392,11 @@ class CurrentAttempt:
     @property
     def message(self) -> Message:
         """The answer so far, but its head while all is held back; after a pause, it has the later id."""
-        machine = self.machine
+        machine, reader = self.machine, self.reader
         if self.has_content or self.hold.released:
-            message, parts = machine.accumulator.message, machine.link.connection.format.parts
+            message, parts = machine.accumulator.message, reader.parts
             return message if parts.text_before is None else message.model_copy(update={"id": parts.id})
         # The accumulator has no event yet, and a stop drops those that are held back.
-        reader = machine.link.connection.format
         fields = {name: value for name, value in reader.parts.fields.items() if isinstance(name, str)}
         return Message(id=reader.parts.id, model=reader.parts.model, provider_data=fields, format=reader.name)
 

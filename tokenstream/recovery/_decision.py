@@ -68,7 +68,6 @@ class Failure:
 
     @property
     def may_go_on(self) -> bool:
-        """True if another attempt may be made that goes on with the answer."""
         return not (self.is_out_of_time or self.has_spent_all)
 
     @property
@@ -212,13 +211,17 @@ def plan(broken: Failure, opener: OpenerFacts, choice: ModeChoice | None = None)
     is_first_fetch = mode == "resume" and broken.fetches is not None and not broken.fetch_failed
     is_other_request = opener.is_other or broken.is_refused or is_first_fetch
     is_certain = broken.prefix_refused or (is_first_fetch and kind == "poll")
-    if not (is_certain or broken.wants(is_other_request or _is_retried(broken, mode))):
+    asks_anew = mode == "continue" or (mode == "restart" and broken.has_content)
+    is_retried = error.retryable or (isinstance(error, PositionLost) and asks_anew)
+    if not (is_certain or broken.wants(is_other_request or is_retried)):
         return NoPlan()
     # Another server, or another request, can be tried at once.
     at_once = opener.is_other or broken.prefix_refused or (is_first_fetch and kind == "document")
     # The server has sent a reconnection time (`retry:`) in its event stream.
     reconnects = mode == "resume" and kind is None and broken.reconnect_after is not None
-    wait = 0.0 if at_once else _find_next_wait(broken, reconnects=reconnects)
+    waits_to_reconnect = reconnects and error.retry_after is None
+    wait = clamp_reconnect(broken.reconnect_after) if waits_to_reconnect else broken.backoff
+    wait = 0.0 if at_once else wait
     if wait is None:
         return NoPlan()
     # The result of a function for the wait is only known with the planned attempt.
@@ -244,16 +247,3 @@ def why_late(bounds: Iterable[TimeBound], begin: float) -> str | None:
             allowed = f"{bound.option} allows ({bound.seconds:g} s)"
             return f"no further attempt was made: it would begin later than {allowed}"
     return None
-
-
-def _is_retried(broken: Failure, mode: AttemptMode) -> bool:
-    """Return True if the error is retried by default, with a request like the one that failed."""
-    asks_anew = mode == "continue" or (mode == "restart" and broken.has_content)
-    return broken.error.retryable or (isinstance(broken.error, PositionLost) and asks_anew)
-
-
-def _find_next_wait(broken: Failure, *, reconnects: bool) -> float | None:
-    """Return the seconds to wait before another request to this server; None if it wants too long a wait."""
-    if reconnects and broken.error.retry_after is None:
-        return clamp_reconnect(broken.reconnect_after)
-    return broken.backoff

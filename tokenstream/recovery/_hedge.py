@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import MisuseError
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines, Limits
-    from tokenstream.message import Message, Usage
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.stream._attempts import Attempt
@@ -68,9 +67,16 @@ async def run_race(
     if other is not opener:
         other.succeed(opener)
     hedge = replace(attempt, number=_SECOND, mode="hedge", route=current.itinerary.names[rival])
-    first = _make_contender(current, deadlines, opener, open_first, clock)
+
+    def make_contender(opener: SourceOpener, open_source: Callable[[], Awaitable[AsyncSource]]) -> Contender:
+        """Return one of the two attempts, ready to run, with the format and the deadlines of its opener."""
+        # The total is over all attempts, so the stream keeps it.
+        own = give_way(replace(opener.deadlines or deadlines, total=None), opener.patience)
+        return Contender(open_source, opener.format, current.machine.limits, own, clock)
+
+    first = make_contender(opener, open_first)
     open_second = partial(log_hedge, current.machine, other.name, after, other.lazy(hedge).open)
-    second = _make_contender(current, deadlines, other, open_second, clock)
+    second = make_contender(other, open_second)
     run = current.race = Race(current, (first, second), rival, began_at)
     winner = await race(first, second, after, run.settle)
     current.race = None
@@ -81,22 +87,9 @@ async def run_race(
         current.machine.link.connect()
         current.begin_route(rival, None)
     source = winner.make_source()
-    first.dispose()
-    second.dispose()
+    first.machine.dispose()
+    second.machine.dispose()
     return source
-
-
-def _make_contender(
-    current: CurrentAttempt,
-    deadlines: Deadlines,
-    opener: SourceOpener,
-    open_source: Callable[[], Awaitable[AsyncSource]],
-    clock: Clock,
-) -> Contender:
-    """Return one of the two attempts, ready to run, with the format and the deadlines of its opener."""
-    # The total is over all attempts, so the stream keeps it.
-    own = give_way(replace(opener.deadlines or deadlines, total=None), opener.patience)
-    return Contender(open_source, opener.format, current.machine.limits, own, clock)
 
 
 class Race:
@@ -130,9 +123,10 @@ class Race:
             route.health.note_failure(error, loser.over_at)
         if error is not None and not error.retryable and self._rival != 0:
             # An opener of both attempts is not skipped, because it may have served the winner.
-            itinerary.skip(opener_index)
+            itinerary.skipped.add(opener_index)
         # It is a minimum: the provider may have gone on writing.
-        current.machine.accumulator.spend(loser.usage.model_copy(update={"basis": "partial"}))
+        usage = loser.machine.accumulator.own_usage
+        current.machine.accumulator.spend(usage.model_copy(update={"basis": "partial"}))
 
     def _report(self, *, second_won: bool) -> AttemptReport:
         """Return a report on the loser, with the number and the times of its own attempt."""
@@ -141,7 +135,7 @@ class Race:
         opener = current.itinerary.openers[index]
         if loser.error is not None:
             forget_frames(loser.error)
-        usage = loser.usage
+        usage, message = loser.machine.accumulator.own_usage, loser.machine.accumulator.message
         # Without an error, the loser was only slower.
         error = loser.error if isinstance(loser.error, StreamError) else None
         if not is_counted(usage, error):
@@ -157,10 +151,10 @@ class Race:
             began=max(0.0, begun_at - started_at),
             seconds=max(0.0, loser.over_at - begun_at),
             usage=usage,
-            id=loser.message.id,
-            model=loser.message.model,
+            id=message.id,
+            model=message.model,
             _bill=find_bill(opener, usage, opener.price.of(usage)),
-            **current.itinerary.describe(index, loser.answered_in),
+            **current.itinerary.describe(index, loser.machine.link.format),
         )
 
 
@@ -180,12 +174,11 @@ class Contender:
     ) -> None:
         self._open_source = open_source
         self._clock = clock
-        self._machine = Machine(format, limits=limits)
+        self.machine = Machine(format, limits=limits)
         """Decodes the chunks up to the first content; the stream decodes them again."""
-        self._silence = Silence(deadlines, self._machine)
+        self._silence = Silence(deadlines, self.machine)
         self._source: AsyncSource | None = None
         self._chunks: deque[Any] = deque()
-        """The chunks that were read here; the stream reads them again."""
         self._error: Exception | None = None
         """The exception that ended the reading here; the stream gets it after the chunks."""
         self.begun = False
@@ -201,7 +194,7 @@ class Contender:
         """
         from anyio import CancelScope
 
-        self._machine.meter.begin(self._clock(), wrapped=False)
+        self.machine.meter.begin(self._clock(), wrapped=False)
         with CancelScope() as scope:
             await self._read(scope)
         if scope.cancelled_caught:
@@ -215,18 +208,18 @@ class Contender:
             self._set_deadline(scope)
             source = self._source = await self._open_source()
             self._silence.allow(source.patience)
-            prepare_machine(self._machine, source)
+            prepare_machine(self.machine, source)
             # An error in the chunks ends the attempt here; the stream finds it again in the same chunks.
-            while not self.has_content and self._machine.intake.error is None:
+            while not self.has_content and self.machine.intake.error is None:
                 self._set_deadline(scope)
                 chunk = await source.next_chunk()
                 self._chunks.append(chunk)
-                self._machine.intake.push(chunk, now=self._clock())
+                self.machine.intake.push(chunk, now=self._clock())
                 self._look_for_content()
         except StopAsyncIteration as end:
             self._error = end
             # Only the end of the input shows if the answer is complete.
-            self._machine.intake.finish(None, now=self._clock())
+            self.machine.intake.finish(None, now=self._clock())
             self._look_for_content()
         except Exception as error:  # noqa: BLE001 - raised when the stream reads that far
             self._error = error
@@ -242,14 +235,14 @@ class Contender:
 
     def _look_for_content(self) -> None:
         """Read the events that have arrived, up to the first one with content."""
-        while not self.has_content and (event := self._machine.way.pull()) is not None:
+        while not self.has_content and (event := self.machine.way.pull()) is not None:
             self.has_content = is_visible(event)
 
     @property
     def error(self) -> StreamError | MisuseError | None:
         """The error with which the attempt failed before it brought content; None if it did not fail."""
-        if self._machine.intake.error is not None or self._error is None:
-            return self._machine.intake.error
+        if self.machine.intake.error is not None or self._error is None:
+            return self.machine.intake.error
         if isinstance(self._error, StopAsyncIteration):
             # The answer is complete, although it has no content.
             return None
@@ -268,27 +261,7 @@ class Contender:
 
     @property
     def over_at(self) -> float:
-        """The clock reading at which the attempt has ended, or now."""
         return self._clock() if self.ended_at is None else self.ended_at
-
-    @property
-    def usage(self) -> Usage:
-        """The token counts that the server reported; empty if it reported none."""
-        return self._machine.accumulator.own_usage
-
-    @property
-    def message(self) -> Message:
-        """The answer up to its first content."""
-        return self._machine.accumulator.message
-
-    @property
-    def answered_in(self) -> str | None:
-        """The name of the format in which the server has answered; None if it is not known."""
-        return self._machine.link.format
-
-    def dispose(self) -> None:
-        """Let go of the machine, which nobody asks any more."""
-        self._machine.dispose()
 
     async def close(self) -> None:
         """Close the source within a few seconds, even if this task is cancelled."""
@@ -342,7 +315,7 @@ async def race(
             if contender is not winner:
                 await contender.close()
             if winner is None:
-                contender.dispose()
+                contender.machine.dispose()
 
 
 async def _run_race(first: Contender, second: Contender, after: float) -> Contender:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.request_facts import model_in
 from tokenstream._basics.url import server_of
@@ -20,16 +20,6 @@ if TYPE_CHECKING:
 
 _ATTEMPTS, _FIRST_ATTEMPTS = 3, 2
 """Numbers of attempts with the first request, alone and with routes, unless the caller sets them."""
-
-
-class RouteFacts(TypedDict):
-    """The fields of an `AttemptReport` that depend on the opener."""
-
-    route: str | None
-    host: str | None
-    port: int | None
-    requested_model: str | None
-    format: str | None
 
 
 class Itinerary:
@@ -66,10 +56,10 @@ class Itinerary:
             for opener in ordered:
                 opener.price = Price((opener.route and opener.route.price) or shared)
         self._make_stage = make_stage
-        self._used = [0] * len(ordered)
-        """Number of attempts made with each opener."""
-        self._skipped: set[int] = set()
-        """Indexes of the openers that make no further attempt."""
+        self.used = [0] * len(ordered)
+        """Number of attempts made with each opener, which sets the length of the back-off."""
+        self.skipped: set[int] = set()
+        """Indexes of the openers that make no further attempt: replaced, or skipped by the caller."""
 
     def stage_of(self, opener: SourceOpener) -> StageFactory | None:
         """Return what creates the stage for an opener's answers; its route may have markup of its own."""
@@ -78,13 +68,13 @@ class Itinerary:
 
     def note_attempt(self, index: int, now: float) -> None:
         """Note that an attempt which counts towards the attempts of its opener is made now."""
-        self._used[index] += 1
+        self.used[index] += 1
         route = self.openers[index].route
         if route is not None:
             route.health.begin_attempt(now)
 
-    def describe(self, index: int, format: str | None) -> RouteFacts:
-        """Return the fields of a report that depend on the opener."""
+    def describe(self, index: int, format: str | None) -> dict[str, Any]:
+        """Return the fields of an `AttemptReport` that depend on the opener."""
         opener = self.openers[index]
         # Of a request that the library does not make, nothing is known.
         url, payload = opener.asked or ("", None)
@@ -101,19 +91,11 @@ class Itinerary:
         """Return the index of the opener for a hedge: the next route, else the first again; None for none."""
         return next(filter(self.has_left, [*self.find_following(0, now), 0]), None)
 
-    def skip(self, index: int) -> None:
-        """Make no further attempt with an opener: another one has replaced it, or the caller skips it."""
-        self._skipped.add(index)
-
-    def used(self, index: int) -> int:
-        """Return the number of attempts so far with an opener, which sets the length of the back-off."""
-        return self._used[index]
-
     def has_left(self, index: int, *, is_free: bool = False) -> bool:
         """Return True if another attempt may be made with an opener, perhaps free of `Retry.attempts`."""
-        if index in self._skipped:
+        if index in self.skipped:
             return False
-        return is_free or self._used[index] < self.openers[index].attempts
+        return is_free or self.used[index] < self.openers[index].attempts
 
     def allow_leg(self, index: int) -> bool:
         """Return True if a request may go on after a pause; without a number of the caller's, it adds one."""
@@ -148,5 +130,4 @@ def _put_off(openers: list[SourceOpener], now: float) -> None:
 
 
 def _is_out(opener: SourceOpener, now: float) -> bool:
-    """Return True if an opener's route has failed too often to be used now."""
     return opener.route is not None and opener.route.health.is_out(now)

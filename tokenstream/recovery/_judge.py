@@ -42,7 +42,6 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     open_ended = (RefusalDelta,) * rejects_refusals + (ToolCallStart, ToolCallDelta) * rejects_calls
 
     def has_final_content(event: Event) -> bool:
-        """Return True if an event has visible content that none of the outcomes can reject later."""
         is_bad_call = isinstance(event, PartDone) and isinstance(event.content, ToolCall)
         return is_visible(event) and not (isinstance(event, open_ended) or (rejects_calls and is_bad_call))
 
@@ -50,7 +49,6 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
 
 
 def find_outcome(message: Message, outcomes: frozenset[str], accept: Accept | None) -> AnswerRejected | None:
-    """Return the error for a finished but useless answer; None if the answer is acceptable."""
     rejected = next(filter(outcomes.__contains__, _outcomes_in(message)), None)
     if rejected is None:
         return None if accept is None else find_fault(message, accept)
@@ -118,9 +116,8 @@ def _as_position_lost(current: CurrentAttempt, error: StreamError) -> StreamErro
     if isinstance(error, StatusError):
         answer_gone = not error.retryable and error.status in _ANSWER_GONE
     else:
-        answer_gone = (
-            current.machine.link.head is not None and current.machine.link.head.status == _NO_CONTENT
-        )
+        head = current.machine.link.head
+        answer_gone = head is not None and head.status == _NO_CONTENT
     if not answer_gone:
         return error
     lost = PositionLost(f"the server cannot resume from the position it was sent ({error.message})")
@@ -132,20 +129,15 @@ def _find_outcome(current: CurrentAttempt) -> StreamError | None:
     """Return the error for a finished but useless answer; None if it is acceptable, or was delivered."""
     if not current.outcomes or (current.has_content and current.machine.delivered.extent != "nothing"):
         return None
-    if current.machine.link.connection.format.parts.withheld is not None:
+    if current.reader.parts.withheld is not None:
         # The answer is only paused. If it does not go on, it is judged as it is then.
         return None
     if current.accepted is current.hold:
         # The end of the input follows the end of the answer, which was judged already.
         return None
     error = find_outcome(make_message(current), current.outcomes, current.retry.accept)
-    current.note_verdict(accepted=error is None)
+    current.accepted = current.hold if error is None else None
     return error
-
-
-def is_awaited(current: CurrentAttempt) -> bool:
-    """Return True while the answer is held back until the option `accept` has accepted it."""
-    return current.retry.accept is not None and not (current.hold.released or current.has_content)
 
 
 def make_message(current: CurrentAttempt) -> Message:

@@ -132,8 +132,8 @@ class PurseReply(NamedTuple):
 
     made: int
     """1 if the change was made, 0 if there is no room now, -1 if there is none even without reservations."""
-    spent: Amount
-    held: Amount
+    spent: Amount = Amount()
+    held: Amount = Amount()
     """The amount that is reserved for others."""
 
 
@@ -156,7 +156,6 @@ class MemoryLedger:
         self._lock, self._sums, self._dropped = Lock(), _Sums(), dropped
 
     def change(self, change: ClaimChange, bounds: Amount) -> PurseReply:
-        """Make a change if there is room, or if it needs none."""
         with self._lock:
             while self._dropped:
                 self._sums.reservations.pop(self._dropped.pop(), None)
@@ -215,7 +214,6 @@ class FileLedger:
         self.failures = (OSError, OperationalError)
 
     def change(self, change: ClaimChange, bounds: Amount) -> PurseReply:
-        """Make a change if there is room, or if it needs none."""
         from sqlite3 import DatabaseError, OperationalError, connect
 
         with closing(connect(self._path, timeout=_PATIENCE, isolation_level=None)) as file:
@@ -257,7 +255,6 @@ class RedisLedger:
         self.failures = (OSError, RedisError)
 
     def change(self, change: ClaimChange, bounds: Amount) -> PurseReply:
-        """Make a change if there is room, or if it needs none."""
         id, known, sure, rest, kind = change
         keys = self._name, f"{self._name}:{os.urandom(12).hex()}"
         times = math.ceil(self._lease * 1000), math.ceil(_IN_LINE * 1000)

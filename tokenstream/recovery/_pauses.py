@@ -47,25 +47,19 @@ class Pauses:
         self.paused: PausedAnswer | None = None
         """The answer at its last pause, of which the current attempt brings the rest; None for no pause."""
         self._legs: list[Leg] = []
-        """The legs that have ended."""
         self._first_number = 1
         """Number of the first attempt of the current leg."""
-        self._held: tuple[Event, ...] = ()
+        self.held: tuple[Event, ...] = ()
         """Events of the answer before its last pause that are held back."""
         self._resumed = Resumed("pause")
         """The event that announces the current leg."""
-
-    @property
-    def holds_back(self) -> bool:
-        """True if events of the answer before its last pause are held back."""
-        return bool(self._held)
 
     @property
     def legs(self) -> tuple[Leg, ...]:
         """The legs so far, including the current one; empty if the answer was never paused."""
         if not self._legs or self._legs[-1].why is not None:
             return tuple(self._legs)
-        answer = self._machine.link.connection.format.parts
+        answer = self._current.reader.parts
         finish = next((choice.finish for choice in answer.choices.values()), None)
         begun = self._current.hold.released or self._current.has_content
         parts = len(self._machine.accumulator.message.parts) - self._first_part if begun else 0
@@ -78,8 +72,7 @@ class Pauses:
         return sum(leg.parts for leg in self._legs)
 
     def _make_leg(self, reason: str | None, parts: int, why: str | None = None) -> Leg:
-        """Return a report on the current leg."""
-        answer = self._machine.link.connection.format.parts
+        answer = self._current.reader.parts
         reports = [each for each in self._current.reports if each.number >= self._first_number]
         return Leg(
             id=answer.id,
@@ -108,7 +101,7 @@ class Pauses:
     def begin_again(self, number: int) -> None:
         """Forget the pauses so far, because the answer begins again with the attempt of a number."""
         self.paused = None
-        self._legs, self._held = [], ()
+        self._legs, self.held = [], ()
         self._first_number = number
 
     # -- a pause -----------------------------------------------------------
@@ -119,7 +112,7 @@ class Pauses:
         A pause after which nothing goes on, for example because it is too late, is reported as the end of the
         answer.
         """
-        answer = self._machine.link.connection.format.parts
+        answer = self._current.reader.parts
         finish = answer.withheld
         if finish is None:
             return None
@@ -144,7 +137,7 @@ class Pauses:
         self.paused = paused
         self._left[finish.reason] -= 1
         number = self._first_number = current.next_number
-        self._held = self._joining.waiting
+        self.held = self._joining.waiting
         route = self._machine.accumulator.route
         if finish.reason == "pause":
             return Attempt(number=number, mode="pause", message=message, route=route, paused=paused)
@@ -152,7 +145,6 @@ class Pauses:
         return Attempt(number=number, mode="continue", message=message, route=route, asked=asked)
 
     def _why_not(self, paused: PausedAnswer, opener: SourceOpener) -> str | None:
-        """Return the reason why no request goes on after a pause; None if one does."""
         if not self._left[paused.finish.reason]:
             return f"pauses={self._current.retry.pauses} is used up"
         if self._current.has_spent_all:
@@ -180,11 +172,6 @@ class Pauses:
             accumulator.take(event)
         return accumulator.message
 
-    def give_up(self) -> None:
-        """Let the message end with its pause, because no request for the rest of the answer has succeeded."""
-        if self.paused is not None:
-            self._machine.accumulator.take(self.paused.finish)
-
     def end_at_limit(self, why: str) -> Finish:
         """Return the end of an answer at its limit, and report why nothing goes on with it."""
         if not self._current.is_at_limit or self.paused is None:
@@ -197,11 +184,11 @@ class Pauses:
     def begin(self, paused: PausedAnswer, hold: Hold) -> GoOn:
         """Begin a leg after a pause, whose first events are held back."""
         self._resumed = Resumed("pause", at=0)
-        for event in (*self._held, self._resumed):
+        for event in (*self.held, self._resumed):
             hold.keep(event)
         return GoOn(paused.finish, paused.message)
 
     def complete_announcement(self) -> None:
         """Complete the event that announces the leg, whose first events are about to be returned."""
-        answer = self._machine.link.connection.format.parts
+        answer = self._current.reader.parts
         self._resumed.id, self._resumed.model = answer.id, answer.model

@@ -65,7 +65,6 @@ class Planner:
         """Seconds after the first request in which the answer has to end; None for no deadline."""
 
     def plan(self, error: StreamError, now: float) -> AttemptPlan | None:
-        """Return the plan for the next attempt; None if no further attempt is to be made."""
         broken, failed = self._find_facts(error, now), list[NoPlan]()
         if broken.has_spent_all:
             add_note_once(error, f"no further attempt was made: Retry.most is used up ({self._retry.most})")
@@ -169,7 +168,7 @@ class Planner:
         initial = 0.0 if callable(self._retry.wait) else self._retry.wait
         if polls:
             initial = 0.0 if error.retry_after else max(initial, _LEAST_POLL_WAIT)
-        number = self._itinerary.used(self._current.opener_index) + 1
+        number = self._itinerary.used[self._current.opener_index] + 1
         return wait_before(
             self._current.polls + 2 if polls else number,
             error=error,
@@ -301,7 +300,6 @@ class Planner:
         return attempt
 
     def why_late(self, begin: float) -> str | None:
-        """Return the reason why a request would begin too late; None if it may begin then."""
         return why_late(self._find_bounds(), begin)
 
     def ask_about(

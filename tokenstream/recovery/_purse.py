@@ -173,7 +173,6 @@ class Purse:
         return reply.spent.plus(reply.held)
 
     def change(self, change: ClaimChange) -> PurseReply:
-        """Change what is spent and reserved, if there is room."""
         if not self.waits and os.getpid() != self._process:
             raise MisuseError(_ALONE)
         try:
@@ -233,8 +232,6 @@ class Purse:
 class Claim:
     """What a purse has reserved for one answer: for all its requests, in any number of attempts."""
 
-    __slots__ = ("__weakref__", "_is_renewed", "_known", "_lock", "id", "is_over", "purse", "sure", "taken")
-
     def __init__(self, purse: Purse) -> None:
         self.purse, self.id, self._lock = purse, os.urandom(12).hex(), Lock()
         self.is_over, self._is_renewed = True, False
@@ -246,7 +243,7 @@ class Claim:
         """Change the amounts if there is room; an answer that is over gets none."""
         with self._lock:
             if self.is_over and kind != "note":
-                return PurseReply(0, Amount(), Amount())
+                return PurseReply(0)
             reply = self.purse.change(ClaimChange(self.id, self._known, sure, taken.minus(sure), kind))
             if reply.made == 1:
                 self._known, self.sure, self.taken = sure, sure, taken
@@ -278,7 +275,7 @@ class Booking(NamedTuple):
 
     def make(self) -> PurseReply:
         """Change what is reserved; return the last reply."""
-        claim, reply = self.claim, PurseReply(0, Amount(), Amount())
+        claim, reply = self.claim, PurseReply(0)
         try:
             if self.frees is not None and claim.taken != self.frees:
                 claim.change(self.frees, self.frees, "note")
@@ -299,17 +296,19 @@ class Booking(NamedTuple):
 
     async def make_async(self) -> PurseReply:
         """Change what is reserved, in a thread if that waits; a cancellation ends only the wait for it."""
+        from concurrent.futures import Future
+
         from anyio import CancelScope, to_thread
 
         if not self.claim.purse.waits:
             return self.make()
-        replies, errors = list[PurseReply](), list[Exception]()
+        made: Future[PurseReply] = Future()
 
         def make() -> None:
             try:
-                replies.append(self.make())
+                made.set_result(self.make())
             except Exception as error:  # noqa: BLE001 - raised below
-                errors.append(error)
+                made.set_exception(error)
 
         # A thread of its own, which `Task.cancel` keeps neither from beginning nor from ending: it ends a
         # shielded wait, too.
@@ -317,6 +316,4 @@ class Booking(NamedTuple):
         thread.start()
         with CancelScope(shield=True):
             await to_thread.run_sync(thread.join, abandon_on_cancel=True)
-        for error in errors:
-            raise error
-        return replies[0]
+        return made.result(0)

@@ -17,7 +17,7 @@ from tokenstream.message import Message
 from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._decision import AttemptPlan
 from tokenstream.recovery._hedge import run_race
-from tokenstream.recovery._judge import find_error, is_awaited, make_content_test, make_message
+from tokenstream.recovery._judge import find_error, make_content_test, make_message
 from tokenstream.recovery._notes import (
     add_note_once,
     log_next,
@@ -203,9 +203,9 @@ class Recovery:
             # The continuation does not join the answer, which is whole without it.
             self._end_at_limit(error, now)
             return
-        if current.is_after_pause:
-            # The answer is still paused, and a later request may go on with it.
-            self._pauses.give_up()
+        if current.is_after_pause and (paused := self._pauses.paused) is not None:
+            # The message ends with its pause, and a later request may go on with it.
+            self._machine.accumulator.take(paused.finish)
         if isinstance(error, AnswerRejected) and error.outcome == "invalid":
             # The option `accept` has refused the answer.
             self._end_undelivered(error, now)
@@ -225,7 +225,8 @@ class Recovery:
         # End the parts that were kept open for a continuation.
         intake.finish(cause, now)
         pass_notes(error, intake.error)
-        if is_awaited(current):
+        if self._retry.accept is not None and not (current.hold.released or current.has_content):
+            # The answer was held back until the option has accepted it.
             error.partial = make_message(current).model_copy(update={"ending": ending_with(error)})
             self._end_undelivered(error, now)
             return
@@ -273,7 +274,7 @@ class Recovery:
         notes = list[str]()
         # Each decision to skip an opener leads to another plan.
         while (plan := self._planner.plan(error, now)) is not None:
-            if plan.kind == "poll" and self._machine.link.connection.format.position is None:
+            if plan.kind == "poll" and self._current.reader.position is None:
                 # It brings the whole answer, and not events that could be repeated.
                 self._machine.intake.arrivals.forget()
             self._machine.progress.store_on(error, ending_with(error))
@@ -294,7 +295,7 @@ class Recovery:
                         "makes the request of this attempt"
                     )
                 return self._follow_plan(plan, replace(attempt, payload=decision.payload), error, now)
-            self._itinerary.skip(plan.opener_index)
+            self._itinerary.skipped.add(plan.opener_index)
         for note in notes:
             add_note_once(error, note)
         return None
@@ -315,12 +316,12 @@ class Recovery:
         # What has brought an unfinished answer has not failed.
         current.end(None if plan.kind == "poll" and current.has_answered else error, now)
         current.keep_report()
-        if plan.mode != "resume" and not (plan.mode == "pause" and self._pauses.holds_back):
+        if plan.mode != "resume" and not (plan.mode == "pause" and self._pauses.held):
             # Neither does the next attempt go on with this answer, nor do its events stay held back.
             current.spend_held()
-        if plan.opener_index != current.opener_index:
+        if is_other:
             # The opener before refuses to serve, or has no attempts left.
-            self._itinerary.skip(current.opener_index)
+            self._itinerary.skipped.add(current.opener_index)
         if plan.mode == "restart":
             self._pauses.begin_again(attempt.number)
             if current.has_content:
@@ -336,7 +337,7 @@ class Recovery:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
         machine, continuation = self._machine, attempt.asked
         opener = self._openers[plan.opener_index]
-        resuming_format = machine.link.connection.format if plan.mode == "resume" else None
+        resuming_format = self._current.reader if plan.mode == "resume" else None
         seam = None if continuation is None else make_seam(self._current, continuation)
         # `until` returns True for the event at which the hold ends.
         if seam is not None:
@@ -393,7 +394,7 @@ class Recovery:
         """Return the events that say how an attempt goes on with content that was delivered before."""
         machine = self._machine
         if self._current.mode == "resume" and restart_cause is None:
-            return [Resumed(dropped=machine.link.connection.format.dropped)]
+            return [Resumed(dropped=self._current.reader.dropped)]
         if self._joining.seam is not None:
             return self._announce_continuation(self._joining.seam)
         if restart_cause is None:
@@ -423,7 +424,9 @@ class Recovery:
         if current.is_at_limit:
             # The answer had ended before.
             announced.mode = "pause"
-        current.count_continuation()
+        # From now on, the server counts the tokens of the continuation. After the output limit, each request
+        # has the whole limit.
+        current.counted_before = 0 if current.is_at_limit else current.counted_in_all
         if machine.link.format != machine.accumulator.format:
             # Another API's answer is continued, whose format the message keeps.
             announced.format = machine.link.format

@@ -320,7 +320,6 @@ def _check_conditions(on: object) -> tuple[Any, ...]:
 
 
 def to_routes(routes: Routes | Iterable[Route] | Route) -> Routes:
-    """Return the `routes` option as `Routes`."""
     if isinstance(routes, Routes):
         return routes
     given: Any = routes

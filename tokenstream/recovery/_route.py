@@ -44,13 +44,10 @@ class RouteHealth:
         rest: Seconds for which the route is out; None to keep it in.
     """
 
-    __slots__ = ("_failed_at", "_lock", "_out_until", "_rest")
-
     def __init__(self, rest: float | None) -> None:
         self._rest = rest
         self._lock = Lock()
         self._failed_at: deque[float] = deque(maxlen=_FAILURES)
-        """Clock readings of the last failures."""
         self._out_until: float | None = None
         """Clock reading from which an attempt may be made; None while the route is in."""
 
@@ -193,7 +190,10 @@ class Route:
         """The markup in this route's texts; None for that of the stream."""
         self.make_stage = make_stage_factory(tags)
         """Creates the stage that splits this route's texts; None for that of the stream, or to split none."""
-        self.name = _check_route_name(name) or split_url(self.url).hostname or name_of(open)
+        given: object = name
+        if given is not None and (not isinstance(given, str) or not given):
+            raise MisuseError(f"name= is a text, and not {given!r}")
+        self.name = name or split_url(self.url).hostname or name_of(open)
         """Name in reports and in `message.route`."""
         if price is not None and not callable(price):
             raise MisuseError(f"price= is a function that takes a Usage and returns a number, not {price!r}")
@@ -265,12 +265,6 @@ def _check_url(url: object) -> str:
             f"not {'one whose host cannot be read' if scheme in _HTTP else found}"
         )
     return text
-
-
-def _check_route_name(name: object) -> str | None:
-    if name is not None and (not isinstance(name, str) or not name):
-        raise MisuseError(f"name= is a text, and not {name!r}")
-    return name
 
 
 def _check_deadlines(deadlines: Deadlines | None) -> Deadlines | None:

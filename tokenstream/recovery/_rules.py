@@ -114,7 +114,6 @@ def _says_nothing(part: Part) -> bool:
 
 
 def is_bad_request(error: StreamError) -> bool:
-    """Return True if the server rejected the request itself."""
     return isinstance(error, StatusError) and error.status in _BAD_REQUEST
 
 
@@ -126,7 +125,6 @@ def refuses_prefill(error: StreamError) -> bool:
 
 
 def is_filtered(error: StreamError) -> bool:
-    """Return True if the provider's content filter caused the error."""
     if not isinstance(error, ProviderError | StatusError):
         return False
     code_and_type = f"{error.code} {error.type}".lower()

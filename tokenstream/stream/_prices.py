@@ -131,8 +131,6 @@ class Price:
     any more, and the cost is unknown.
     """
 
-    __slots__ = ("_cost", "_usage", "function", "is_given")
-
     def __init__(self, function: Callable[[Usage], float | None] | None, *, is_given: bool = True) -> None:
         self.function = function
         """The caller's function; None if there is none, or once it has raised an exception."""
@@ -160,7 +158,6 @@ NO_PRICE = Price(None)
 
 
 def price_in_table(asked_by: Any) -> Price:  # noqa: ANN401 - a `SourceOpener`, whose module comes after this one
-    """Return the price of the table for what an opener requests."""
 
     def find_cost(usage: Usage) -> float | None:
         tariff = find_tariff(asked_by.asked, asked_by.format)
