@@ -33,8 +33,6 @@ _ITEM_LEAVES = ("break", "close", "stop", "raise")
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with a response."""
-
     name: str = "none"
     """A cut, as in `CUTS`; "status", "page", "connect", "nothing" for an empty body, or "none"."""
     place: float = 0.0
@@ -58,7 +56,6 @@ class Plan:
     attempts: int
     faults: tuple[Fault, ...]
     delay: int
-    """The turns of the event loop before each response."""
 
     @classmethod
     def draw(cls, chance: random.Random) -> Plan:
@@ -120,7 +117,6 @@ class Draw:
     returns: bool
     """True if another process asks again after an error or a leave, with the same store."""
     piece: int
-    """The length of the pieces of a text, in characters."""
 
     @classmethod
     def of(cls, seed: int) -> Draw:

@@ -17,7 +17,6 @@ MOST_OF_INPUT = 0.005
 
 
 def find_breaches(seen: Seen, places: Places) -> list[str]:
-    """Return what is against a law."""
     calls, rest, money = _judge_calls(seen, places), _judge_rest(seen), _judge_money(seen)
     return [*_judge_error(seen), *_judge_words(seen), *calls, *rest, *money]
 

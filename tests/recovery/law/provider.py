@@ -35,7 +35,6 @@ PROSE = " It is done, as you have asked."
 
 
 def payload_of(format: str, *, is_background: bool) -> dict[str, Any]:
-    """Return the JSON of the question."""
     asked = "What is the tide?"
     if format == "gemini":
         turns = [{"role": "user", "parts": [{"text": asked}]}]
@@ -57,13 +56,9 @@ class Bill:
     fault: str
     format: str
     input: int
-    """Tokens of the request."""
     is_asked: bool = False
-    """True if a model was asked."""
     chunks: list[bytes] = field(default_factory=list[bytes])
-    """The whole answer."""
     output: int = 0
-    """Tokens of the whole answer."""
     pulled: int = 0
     """The chunks that were read of it, over the first connection and those that resumed."""
     is_kept: bool = False

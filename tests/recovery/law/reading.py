@@ -26,10 +26,8 @@ class Places:
 
     folder: Path
     redis: Any
-    """A client of Redis."""
     memory: MemoryCallStore = field(default_factory=lambda: MemoryCallStore(lease=0.05))
     runs: Counter[str] = field(default_factory=Counter[str])
-    """How often each tool has run."""
     client: Any = None
     """The client that an `AsyncRedisCallStore` has; None without one."""
 
@@ -54,8 +52,6 @@ class Places:
 
 @dataclass
 class Seen:
-    """What a program had in hand at its end."""
-
     draw: Draw
     providers: Providers
     purse: Purse | None
@@ -74,7 +70,6 @@ class Seen:
 
 
 def run(draw: Draw, places: Places) -> Seen:
-    """Run a program as drawn, and return what it had."""
     leaver = Leaver(draw.leave)
     providers = Providers(draw, leaver)
     purse = places.make_purse(draw)
@@ -86,7 +81,6 @@ def run(draw: Draw, places: Places) -> Seen:
 
 
 def _ask(seen: Seen) -> Any:
-    """Return the unread stream."""
     draw = seen.draw
     client = seen.providers.client()
     first, *others = [
@@ -119,7 +113,6 @@ def _price_of(route: int) -> Callable[[Usage], float]:
 
 
 async def _live(seen: Seen, leaver: Leaver, places: Places) -> None:
-    """Read in a task that may be cancelled."""
     if seen.draw.world == "sync":
         await _read(seen, leaver, places)
         return
@@ -168,8 +161,6 @@ async def _read(seen: Seen, leaver: Leaver, places: Places) -> None:
 
 
 class _Reader:
-    """Reads the view of a draw."""
-
     def __init__(self, seen: Seen, leaver: Leaver, places: Places) -> None:
         self._seen, self._leaver, self._places = seen, leaver, places
         self._stream = seen.stream
