@@ -173,6 +173,7 @@ class Purse:
         return reply.spent.plus(reply.held)
 
     def change(self, change: ClaimChange) -> PurseReply:
+        """Change what is spent and reserved, if there is room."""
         if not self.waits and os.getpid() != self._process:
             raise MisuseError(_ALONE)
         try:
