@@ -52,7 +52,7 @@ ROWS = {"departures": 24, "protocols": 13}
 MORE_ROWS = 2
 """How many rows changes from outside may add to a table before a batch of issues ends."""
 
-SHARED_FUNCTIONS = 301
+SHARED_FUNCTIONS = 312
 """Places where functions of modules have the name of one of another module."""
 FIRST_PROGRAM = {"lines loaded": 32_700, "modules loaded": 146, "idle lines": 7_200}
 """What README's first program costs, as `ceiling` bounds it; idle are lines of modules where nothing runs."""

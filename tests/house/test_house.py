@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FOREIGN_WRITES = {
-    "all": 58,
-    "_pipeline": 82,
-    "recovery": 97,
+    "all": 59,
+    "_pipeline": 85,
+    "recovery": 118,
     "partial_json/_lenient": 130,
     "partial_json/_strict": 125,
 }

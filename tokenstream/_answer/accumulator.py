@@ -61,7 +61,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from tokenstream._answer.growing import Choices, StartPart
+    from tokenstream._answer.growing import ChoiceStates, StartPart
     from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream._values.origin import Origin
     from tokenstream.message import Checkpoint, Ending
@@ -149,7 +149,7 @@ class Accumulator(ErrorKeeper):
         """The tool calls that have ended; gives each its place in the answer, from which its key follows."""
         # The content, and what is cached of it.
         self._provider_data: JsonObject = {}
-        self._choices: Choices = {}
+        self._choices: ChoiceStates = {}
         self._ended_result = _NO_RESULT
         """The result of a provider's tool whose part ended last; a `ToolResult` follows that end."""
         self.built: dict[int, Message] | None = None
@@ -371,7 +371,7 @@ class Accumulator(ErrorKeeper):
         state = self._choices.get(choice)
         return self.ending if state is None else state.ending
 
-    def state_to_copy(self) -> tuple[Choices, tuple[Any, ...], GrowingUsage, Usage | None]:
+    def state_to_copy(self) -> tuple[ChoiceStates, tuple[Any, ...], GrowingUsage, Usage | None]:
         """Return the state that event cursors copy: choices, head (id, model …), usage, given-up usage."""
         head = (self._id, self._model, self._role, self._provider_data)
         return self._choices, head, self._usage_now(), self._spent

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Finish, Restarted, Resumed
     from tokenstream.message import Ending, FinishReason, Message
 
-Choices: TypeAlias = "dict[int, ChoiceState]"
+ChoiceStates: TypeAlias = "dict[int, ChoiceState]"
 """The choices of an answer, by index."""
 StartPart: TypeAlias = "Callable[[], Part]"
 """Makes the part that an event begins, if no event has begun it before."""
@@ -371,7 +371,7 @@ class GivenUpAnswer:
 
     __slots__ = ("_choices", "event", "head")
 
-    def __init__(self, choices: Choices, head: tuple[Any, ...], event: Restarted) -> None:
+    def __init__(self, choices: ChoiceStates, head: tuple[Any, ...], event: Restarted) -> None:
         self._choices = choices
         self.head = head
         self.event = event
@@ -386,7 +386,7 @@ class GivenUpAnswer:
             for choice in self._choices.values()
         )
 
-    def restore_choices(self) -> Choices:
+    def restore_choices(self) -> ChoiceStates:
         """Make the choices that were given up valid again, and return them."""
         self._mark(void=False)
         return self._choices

@@ -10,7 +10,7 @@ from tokenstream._values.parts import counts_of, make_usage, make_value
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
-    from tokenstream._answer.growing import Choices
+    from tokenstream._answer.growing import ChoiceStates
     from tokenstream._basics.loose import JsonObject
 
 BYTES_PER_TOKEN = 4
@@ -56,7 +56,7 @@ class GrowingUsage:
         basis = "reported" if final else "partial"
         return make_value(Usage, {**self.counts, "basis": basis, "provider_data": self.report.copy()})
 
-    def with_spent(self, spent: Usage | None, *, final: bool, choices: Choices | None = None) -> Usage:
+    def with_spent(self, spent: Usage | None, *, final: bool, choices: ChoiceStates | None = None) -> Usage:
         """Return the counts including those of attempts that were given up; estimate only with `choices`."""
         usage = self.build(final=final)
         if spent is not None:
@@ -75,7 +75,7 @@ def _merge_reports(earlier: JsonObject, later: JsonObject, depth: int = 0) -> Js
     return merged
 
 
-def estimate(usage: Usage, choices: Choices) -> Usage:
+def estimate(usage: Usage, choices: ChoiceStates) -> Usage:
     """Return a usage with an estimate in place of an unknown final count of output tokens."""
     if usage.output_tokens and usage.basis == "reported":
         return usage

@@ -13,7 +13,7 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 
 HTTPOptions: TypeAlias = "dict[str, Any]"
 """The options of a request, checked or not, by their names."""
@@ -108,20 +108,26 @@ def check_options(function: Callable[..., object], options: Mapping[str, object]
                 f"{function.__name__}() has no option {option}=, which belongs to a client: "
                 f"pass client=httpx.{kind}({_OF_CLIENT[option]}=…)"
             )
-        place = ""
-        if option in _OF_PAYLOAD:
-            place = f'the payload: pass json={{"{option}": …, …}}'
-        elif option in _OF_HEADERS:
-            place = f"the headers, as the API names it: pass headers={{{_OF_HEADERS[option]}}}"
-        if place:
-            raise MisuseError(f"{function.__name__}() has no option {option}=, which belongs to {place}")
+        place = _find_place(option)
+        if place is not None:
+            raise MisuseError(f"{function.__name__}() has no option {option}=, {place}")
         parameters = inspect.signature(function).parameters.values()
         known_options = (*OPTIONS, *(each.name for each in parameters if each.kind is each.KEYWORD_ONLY))
         advice = name_options(_OTHER_NAMES.get(option, option), known_options)
         raise MisuseError(f"{function.__name__}() has no option {option}=; {advice}")
 
 
+def _find_place(option: str) -> str | None:
+    """Return where in a request an argument of an SDK belongs; None for any other argument."""
+    if option in _OF_PAYLOAD:
+        return f'which belongs to the payload: pass json={{"{option}": …, …}}'
+    if option in _OF_HEADERS:
+        return f"which belongs to the headers, as the API names it: pass headers={{{_OF_HEADERS[option]}}}"
+    return None
+
+
 def _is_accepted_by(client: object, option: str) -> bool:
+    """Return True if the client's `stream` method accepts an option."""
     try:
         parameters = inspect.signature(getattr(client, "stream", None)).parameters  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -132,8 +138,6 @@ def _is_accepted_by(client: object, option: str) -> bool:
 
 
 _SCALARS = (str, int, float, bool, type(None))
-_CONTAINERS = (dict, list, tuple)
-"""Classes of values that become an object or an array in JSON."""
 _PLACE = re.compile(r'(json(?:\["[^"\\]*+(?:\\.[^"\\]*+)*+"\])?)(\[\d+\])?(.*)', re.DOTALL)
 """Matches a path into a payload: a field, perhaps the element of its list, and what follows."""
 
@@ -172,18 +176,30 @@ def _find_bad_value(payload: object) -> str:
         mistake = _describe_bad_value(value, path, within)
         if mistake:
             return f"{path} {mistake}"
-        if isinstance(value, _CONTAINERS):
-            members = value.items() if is_dict(value) else enumerate(value)
-            # A path has an index as it is, and a key as a text.
-            steps = [(key if isinstance(value, list | tuple) else str(key), each) for key, each in members]
-            inner = [(f"{path}[{dumps(step)}]", each, (*within, id(value))) for step, each in steps]
+        if _is_container(value):
+            inner = [(f"{path}{step}", each, (*within, id(value))) for step, each in _iterate_members(value)]
             waiting.extend(reversed(inner))
     return ""
 
 
+def _is_container(value: object) -> bool:
+    """Return True if a value becomes an object or an array in JSON."""
+    return isinstance(value, dict | list | tuple)
+
+
+def _iterate_members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - a dict, a list or a tuple
+    """Yield each member of an object or array, after its key or index as a path has it, such as `["a"]`."""
+    if is_dict(value):
+        for key, each in value.items():
+            yield f"[{dumps(str(key))}]", each
+    else:
+        for index, each in enumerate(value):
+            yield f"[{index}]", each
+
+
 def _describe_bad_value(value: object, path: str, within: tuple[int, ...]) -> str:
     """Return the reason why a value is not JSON, apart from what it contains; "" if there is no reason."""
-    if isinstance(value, _CONTAINERS):
+    if _is_container(value):
         if id(value) in within:
             return "contains itself"
         keys: Any = value if is_dict(value) else ()

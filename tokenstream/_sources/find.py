@@ -137,7 +137,8 @@ def _find_body(source: object) -> SyncSource | None:
         )
     if isinstance(source, bytes | bytearray | memoryview | str):
         # Mutable objects are copied, so that a later change does not change the answer.
-        chunk = source if isinstance(source, bytes | str) else bytes(source)
+        given: Any = source
+        chunk = given if isinstance(source, bytes | str) else bytes(given)
         return SyncSource(iter([chunk]), do_nothing)
     # An iterable is not read as a path, because a mock may have the methods of both.
     if isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable):

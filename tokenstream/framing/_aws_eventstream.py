@@ -94,9 +94,6 @@ class AWSEventStreamParser(ErrorKeeper, Framing):
         "error",
     )
 
-    unfinished: EventStreamMessage | None = None
-    """Always None: without its last bytes, a message has no checksum."""
-
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.error: StreamError | None = None
         """The error that follows the messages which the last `feed` returned, or None."""

@@ -65,7 +65,7 @@ class JSONBody(ErrorKeeper, Framing):
         self._error: LimitExceeded | None = None
 
     @property
-    def error(self) -> StreamError | None:
+    def error(self) -> StreamError | None:  # type: ignore[override] # that of the framing inside
         return self._error if self._framing is None else self._framing.error
 
     @property

@@ -43,10 +43,8 @@ class Framing:
     """True if each chunk is a payload that was framed elsewhere."""
 
     if TYPE_CHECKING:
-
-        @property
-        def error(self) -> StreamError | None:
-            """The error that follows the frames returned last, or None."""
+        error: StreamError | None
+        """The error that follows the frames returned last, or None."""
 
     comments = 0
     """Number of comments among SSE events."""

@@ -190,7 +190,7 @@ class Route:
         """The markup in this route's texts; None for that of the stream."""
         self.make_stage = make_stage_factory(tags)
         """Creates the stage that splits this route's texts; None for that of the stream, or to split none."""
-        given: object = name
+        given: Any = name
         if given is not None and (not isinstance(given, str) or not given):
             raise MisuseError(f"name= is a text, and not {given!r}")
         self.name = name or split_url(self.url).hostname or name_of(open)

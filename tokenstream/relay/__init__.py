@@ -13,10 +13,7 @@ from typing import TYPE_CHECKING, get_args
 
 from tokenstream._basics.lazy import make_lazy_loader
 from tokenstream._providers.apis import ProtocolName, all_apis
-from tokenstream._request.again import request_again as _request_again  # noqa: F401 - only loaded here
-from tokenstream._request.connect import aconnect as _aconnect  # noqa: F401 - only loaded here
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._resume import event_log as _event_log  # noqa: F401 - only loaded here
 from tokenstream.message import Checkpoint, Message
 from tokenstream.relay import _encoders as encoders
 from tokenstream.relay._asgi.asking import is_cross_site
@@ -62,6 +59,9 @@ for _api in all_apis():
             registry.load(_api.name)
 for _model in (Message, Checkpoint):
     _model.model_rebuild()
+# A first request by `connect`, and one that is repeated.
+for _name in ("_request.again", "_request.connect", "formats._resume.event_log"):
+    import_module(f"tokenstream.{_name}")
 # The first request of httpx loads them; the last has a private name, and takes longest.
 for _name in ("encodings.idna", "httpx_sse", "anyio._backends._asyncio"):
     with suppress(ImportError):

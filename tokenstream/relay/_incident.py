@@ -33,7 +33,7 @@ from tokenstream.stream._log import INFO, WARNING, describe_cause
 if TYPE_CHECKING:
     from types import FrameType
 
-    from tokenstream.relay._protocols import HeaderFields
+    from tokenstream._basics.waits import HeaderFields
 
 _REQUEST_TIMEOUT, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 503, 504
 _SENT_BY_STATUS = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import TYPE_CHECKING, get_args
 
 from tokenstream._values.parts import COUNTS
 from tokenstream.errors import MisuseError
@@ -51,9 +51,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.waits import HeaderFields
     from tokenstream.events import Event
 
-HeaderFields: TypeAlias = "Mapping[str, str]"
 _TYPES = ("image/png", "image/tiff", "audio/pcm", "audio/wav", "video/mp4", "application/pdf")
 """The types of media that are tried: two of a family of which a protocol may know one."""
 

@@ -43,13 +43,13 @@ BARE = "bare data that say nothing"
 
 Mismatch: TypeAlias = ProtocolError | NotAStream
 """The error for frames of another format than the one that was named."""
-Recognised: TypeAlias = str | StreamError | None
+Recognition: TypeAlias = str | StreamError | None
 """What `recognise` returns."""
 
 
 def recognise(
     frame: Frame, limits: Limits, *, document: bool, decoded: dict[bytes, Any] | None = None
-) -> Recognised:
+) -> Recognition:
     """Return the name of the format that a frame proves or, if it proves none, what else the frame is.
 
     - `PING` for a ping, and `END` for the sentinel, which several formats have;
@@ -95,7 +95,7 @@ def _classify_unproven(payload: JsonObject, event: str, *, may_be_known: bool) -
     return WAIT if error is None or is_aside(payload, event) else error
 
 
-def _classify_bare(frame: Frame, value: object) -> Recognised:
+def _classify_bare(frame: Frame, value: object) -> Recognition:
     """Classify data that are no object (None: no JSON): as text, as `BARE`, or as an error."""
     payload = frame.strip() if isinstance(frame, bytes) else b""
     wrapping = find_wrapping(payload)
@@ -133,7 +133,7 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> tuple[str | None,
     return only, len(kinds) > 1
 
 
-def _classify_start(payload: bytes, event: str) -> Recognised:
+def _classify_start(payload: bytes, event: str) -> Recognition:
     """Classify a payload by its first bytes: "json" to decode it, "bare", or a result of `recognise`."""
     is_named_ping = event in PING_NAMES and payload[:1] != b"{"
     if not payload or is_named_ping or event == INITIAL_RESPONSE:
@@ -263,7 +263,7 @@ def find_proof(payload: bytes, limits: Limits) -> str | None:
     )
 
 
-def _try_to_recognise(frame: Frame, limits: Limits) -> Recognised:
+def _try_to_recognise(frame: Frame, limits: Limits) -> Recognition:
     """Return the name of the format that a frame is certainly in, or another result of `recognise`.
 
     That may be `PING`, `WAIT`, or an error that the frame reports. It is None if no format fits, or if the

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.events import Event
-    from tokenstream.formats._detect.recognise import Recognised
+    from tokenstream.formats._detect.recognise import Recognition
     from tokenstream.limits import Limits
 
 
@@ -68,7 +68,7 @@ class UndetectedFormat(Format):
         """Called with the new format; another connection that continues sets its own function."""
         self._asked: object = None
         """The JSON of the request, for the format that will be found; None if it is not known."""
-        self._held: list[tuple[Frame, Recognised]] = []
+        self._held: list[tuple[Frame, Recognition]] = []
         """The frames so far, for the format that will be found, each with its result of `recognise`."""
         self._held_bytes = 0
         self._skipped = 0

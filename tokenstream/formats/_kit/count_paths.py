@@ -215,3 +215,27 @@ def _add_up(counts: JsonObject, remembered: dict[str, int]) -> None:
     if counts.get("total_tokens") and known != sent and counts["total_tokens"] == sum(sent.values()):
         # The total was summed up with such a zero, so it lacks the count that the zero stands for.
         counts["total_tokens"] = sum(remembered.values())
+
+
+def _google_counts(answer: str, other: str) -> Counts:
+    """Return the places of the token counts; the output leaves out thoughts, the input what tools read."""
+    return Counts(
+        input_tokens="promptTokenCount",
+        tool_tokens="toolUsePromptTokenCount",
+        output_tokens=f"{answer}TokenCount|{other}TokenCount",
+        total_tokens="totalTokenCount",
+        cached_tokens="cachedContentTokenCount",
+        reasoning_tokens="thoughtsTokenCount",
+        input_audio_tokens="promptTokensDetails[AUDIO]",
+        input_image_tokens="promptTokensDetails[IMAGE]",
+        output_audio_tokens=f"{answer}TokensDetails[AUDIO]",
+        beside="cacheTokensDetails|toolUsePromptTokensDetails|promptTokensDetails|candidatesTokensDetails"
+        "|responseTokensDetails.tokenCount|token_count",
+        element="tokenCount|token_count",
+        apart=True,
+    )
+
+
+GOOGLE_USAGE = _google_counts("candidates", "response")
+LIVE_USAGE = _google_counts("response", "candidates")
+"""The token counts of an answer as Gemini's API writes them, and as its sessions do."""

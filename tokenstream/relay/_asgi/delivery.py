@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from anyio import CancelScope
     from anyio.abc import TaskGroup
 
+    from tokenstream._basics.waits import HeaderFields
     from tokenstream.errors import ErrorKind
     from tokenstream.relay._asgi.asking import AskedPosition
     from tokenstream.relay._attribution import ServedAnswer
     from tokenstream.relay._incident import Incident
-    from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay._sending import Sending
 
 STOP_SECONDS = 1.0

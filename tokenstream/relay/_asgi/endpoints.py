@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from starlette.responses import Response as StarletteResponse
 
     from tokenstream._basics.loose import Json
+    from tokenstream._basics.waits import HeaderFields
     from tokenstream.events import Event
     from tokenstream.relay._asgi.response import Receive, Scope, Send
     from tokenstream.relay._encoders import ProtocolName
-    from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay.journal import Journal
 
 _MOUNTED = 'it is an application of its own: write app.mount("/answers", relay.endpoints(…))'

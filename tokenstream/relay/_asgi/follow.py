@@ -27,10 +27,10 @@ from tokenstream.relay.journal._records import record_interruption
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
+    from tokenstream._basics.waits import HeaderFields
     from tokenstream.relay._asgi.asking import AskedPosition
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._encoders import ProtocolName
-    from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay.journal._feed import Feed
     from tokenstream.relay.journal._journal import StopResult
 

@@ -12,10 +12,10 @@ from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
+    from tokenstream._basics.waits import HeaderFields
     from tokenstream.relay._asgi.response import Receive, Scope, Send
     from tokenstream.relay._attribution import ServedAnswer
     from tokenstream.relay._incident import Incident
-    from tokenstream.relay._protocols import HeaderFields
 
 RawHeaders: TypeAlias = "list[tuple[bytes, bytes]]"
 """Headers as ASGI has them."""

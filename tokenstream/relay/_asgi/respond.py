@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
     from typing import Self
 
+    from tokenstream._basics.waits import HeaderFields
     from tokenstream.events import Event
     from tokenstream.relay._asgi.asking import AnswerSource, AskedPosition
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._incident import Incident
-    from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
     from tokenstream.stream import AsyncTextView

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from anyio import Event
 
+    from tokenstream._basics.waits import HeaderFields
     from tokenstream.relay._asgi.delivery import Outlet, Timing
     from tokenstream.relay._asgi.refusals import RawHeaders
     from tokenstream.relay._asgi.response_type import StarletteResponse
-    from tokenstream.relay._protocols import HeaderFields
 
 Scope: TypeAlias = "MutableMapping[str, Any]"
 ASGIMessage: TypeAlias = "MutableMapping[str, Any]"

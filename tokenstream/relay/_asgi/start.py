@@ -16,9 +16,9 @@ from tokenstream.relay.journal._bounds import is_valid_id
 from tokenstream.relay.journal._errors import JournalError, judge_failure
 
 if TYPE_CHECKING:
+    from tokenstream._basics.waits import HeaderFields
     from tokenstream.relay._asgi.asking import AnswerSource, AskedPosition
     from tokenstream.relay._incident import Incident
-    from tokenstream.relay._protocols import HeaderFields
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
 

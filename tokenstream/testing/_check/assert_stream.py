@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.replay import Chunking
 
 ResultT = TypeVar("ResultT")
-Allowed: TypeAlias = type[Exception] | tuple[type[Exception], ...]
+AllowedErrors: TypeAlias = type[Exception] | tuple[type[Exception], ...]
 """Exceptions that a handler may raise: one class, or several."""
 
 _ALLOWED_ERRORS: tuple[type[Exception], ...] = (StreamError, OutputIncomplete)
@@ -44,7 +44,7 @@ def assert_stream(
     handler: Callable[[Stream], ResultT],
     recording: Playable,
     *,
-    allow: Allowed = ...,
+    allow: AllowedErrors = ...,
     chunkings: Iterable[Chunking] | Chunking | None = ...,
     cuts: int = ...,
     backends: str | Sequence[str] = ...,
@@ -55,7 +55,7 @@ def assert_stream(
     handler: Callable[[AsyncStream], Awaitable[ResultT]],
     recording: Playable,
     *,
-    allow: Allowed = ...,
+    allow: AllowedErrors = ...,
     chunkings: Iterable[Chunking] | Chunking | None = ...,
     cuts: int = ...,
     backends: str | Sequence[str] = ...,
@@ -65,7 +65,7 @@ def assert_stream(
     handler: Callable[[Any], Any],
     recording: Playable,
     *,
-    allow: Allowed = _ALLOWED_ERRORS,
+    allow: AllowedErrors = _ALLOWED_ERRORS,
     chunkings: Iterable[Chunking] | Chunking | None = None,
     cuts: int = _MAX_CUTS,
     backends: str | Sequence[str] = "asyncio",
@@ -125,7 +125,7 @@ async def aassert_stream(
     handler: Callable[[AsyncStream], Awaitable[ResultT]],
     recording: Playable,
     *,
-    allow: Allowed = _ALLOWED_ERRORS,
+    allow: AllowedErrors = _ALLOWED_ERRORS,
     chunkings: Iterable[Chunking] | Chunking | None = None,
     cuts: int = _MAX_CUTS,
     **options: Unpack[StreamOptions],
@@ -184,7 +184,7 @@ async def _call_async(
 class _HandlerCall:
     """One call of the handler: its stream, and its result or error."""
 
-    def __init__(self, allow: Allowed, replay_arguments: str, playback: Playback):
+    def __init__(self, allow: AllowedErrors, replay_arguments: str, playback: Playback):
         self.playback = playback
         self.value: Any = None
         self.value_copy: Any = None
@@ -274,7 +274,11 @@ class _Trials(Generic[ResultT]):
     """Plans the calls of one handler, each with another replay of a recording, and checks their results."""
 
     def __init__(
-        self, recording: Recording, allow: Allowed, chunkings: Iterable[Chunking] | Chunking | None, cuts: int
+        self,
+        recording: Recording,
+        allow: AllowedErrors,
+        chunkings: Iterable[Chunking] | Chunking | None,
+        cuts: int,
     ) -> None:
         self._recording = recording
         self._allow = allow

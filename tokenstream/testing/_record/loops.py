@@ -129,8 +129,9 @@ def stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., An
 
 def note_loop(source: object, notes: Notes) -> object:
     """Return an object that behaves like an iterable, and adds the bytes that it yields to `notes`."""
+    given: Any = source
     name, is_response = class_name_of(source), _is_other_response(source)
-    is_complete = is_file(source) or isinstance(source, bytes | bytearray | memoryview | str | PurePath)
+    is_complete = is_file(source) or isinstance(given, bytes | bytearray | memoryview | str | PurePath)
     if is_complete and not is_response:
         raise MisuseError(
             f"{name} is complete already: Recording.load(path) reads a file, and "

@@ -9,6 +9,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, t
 from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import object_of
 from tokenstream.formats._fast.path import Fast, always_decode
+from tokenstream.formats._kit.count_paths import GOOGLE_USAGE
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.a2a.parts import (
@@ -19,7 +20,6 @@ from tokenstream.formats._wire.a2a.parts import (
     text_in,
     usage_in,
 )
-from tokenstream.formats._wire.gemini.parts import USAGE
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
@@ -82,7 +82,7 @@ class A2A(Format):
     __slots__ = ("_appends", "_is_paused", "_last_message", "_task_parts")
 
     name = "a2a"
-    counted = USAGE
+    counted = GOOGLE_USAGE
     # Of `Task` in a2a-sdk.
     documented = frozenset({"history"})
     finish_reasons = MappingProxyType(FINISH_REASONS)

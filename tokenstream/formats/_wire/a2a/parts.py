@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import canonical_json
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
+from tokenstream.formats._kit.count_paths import GOOGLE_USAGE
 from tokenstream.formats._kit.open import OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import base64_bytes, split_names
 from tokenstream.formats._kit.whole_text import WholeText, added_by
-from tokenstream.formats._wire.gemini.parts import USAGE
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
@@ -348,5 +348,5 @@ def usage_in(metadata: JsonObject) -> Usage | None:
     for prefix in _PREFIXES:
         report = dict_of(metadata, f"{prefix}usage_metadata")
         if report:
-            return USAGE.read(report)
+            return GOOGLE_USAGE.read(report)
     return None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Part, Usage
 
-_Key: TypeAlias = tuple[str, int]
+_CallKey: TypeAlias = tuple[str, int]
 """The kind of a block or call, and its index."""
 
 COUNTED = Counts(
@@ -57,7 +57,7 @@ _FAILURES = {
 """Messages for the finish reasons that are failures, used if the server sends no message."""
 
 
-class CohereParts(KeyedParts[_Key, OpenPart]):
+class CohereParts(KeyedParts[_CallKey, OpenPart]):
     """Reads the content of an answer: text, reasoning, tool calls, plans and citations.
 
     The methods are named after the events of version 2 of the API (v2); the events of version 1 (v1)
@@ -73,7 +73,7 @@ class CohereParts(KeyedParts[_Key, OpenPart]):
         self.plan = NO_PART
         """The part of the model's plan for using tools."""
 
-    def _note_taken(self, key: _Key, *, is_open: bool) -> None:
+    def _note_taken(self, key: _CallKey, *, is_open: bool) -> None:
         if key[0] == "call":
             self.note("call_index_reused")
         else:
@@ -103,7 +103,7 @@ class CohereParts(KeyedParts[_Key, OpenPart]):
             self.note("delta_misfits")
             self.stray("content-delta", {"index": key[1], **other_fields})
 
-    def _is_of_other_kind(self, key: _Key, kind: str, content: JsonObject) -> bool:
+    def _is_of_other_kind(self, key: _CallKey, kind: str, content: JsonObject) -> bool:
         """Return True if a delta is of another kind than the text in one of its fields, which is empty."""
         block = self._open.get(key)
         return any(content.get(name) for name in TEXT_KEYS) or (block is not None and block.kind != kind)
@@ -116,11 +116,11 @@ class CohereParts(KeyedParts[_Key, OpenPart]):
         self.start_block(index, content)
         self.end_block(index)
 
-    def _block_key(self, index: int | None, *, new: bool = False) -> _Key:
+    def _block_key(self, index: int | None, *, new: bool = False) -> _CallKey:
         """Return the key of a block; a missing index is that of a new block or else of the newest."""
         return "block", self.find_index(index, new=new)
 
-    def _open_block(self, key: _Key, kind: str, content: JsonObject) -> OpenPart:
+    def _open_block(self, key: _CallKey, kind: str, content: JsonObject) -> OpenPart:
         """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown."""
         self.close(self.plan)
         part_class, empty_part = _EMPTY_PARTS.get(kind, (None, None))
@@ -138,7 +138,7 @@ class CohereParts(KeyedParts[_Key, OpenPart]):
         self._part_indexes[key[1]] = part.index
         return part
 
-    def _get_or_open_block(self, key: _Key, field: str, kind: str) -> OpenPart:
+    def _get_or_open_block(self, key: _CallKey, field: str, kind: str) -> OpenPart:
         """Return the part of the block that a delta adds to; if no block of this kind is open, open one."""
         part = self._open.get(key)
         if part is None:
@@ -222,7 +222,7 @@ class CohereParts(KeyedParts[_Key, OpenPart]):
         """Close a tool call, by default the first that is open, and hand it out if it is whole."""
         self.stop(self._call_key(index, ends=True))
 
-    def _call_key(self, index: int | None, *, new: bool = False, ends: bool = False) -> _Key:
+    def _call_key(self, index: int | None, *, new: bool = False, ends: bool = False) -> _CallKey:
         """Return the key of a call; a missing index means, as in `find_index`, a new or an open call."""
         if index is None:
             self.note("call_index_missing")
@@ -233,7 +233,7 @@ class CohereParts(KeyedParts[_Key, OpenPart]):
                 index = in_turn.number
         return "call", index
 
-    def _call_indexes(self, *others: _Key) -> list[int]:
+    def _call_indexes(self, *others: _CallKey) -> list[int]:
         """Return the indexes of the open calls, and of those among other keys."""
         return [index for kind, index in (*self._open, *others) if kind == "call"]
 

@@ -22,8 +22,9 @@ from tokenstream._basics.untrusted import (
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.count_paths import GOOGLE_USAGE
 from tokenstream.formats._kit.values import split_names, worst_of
-from tokenstream.formats._wire.gemini.parts import USAGE, GeminiParts
+from tokenstream.formats._wire.gemini.parts import GeminiParts
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import DeltaCallback, Json, JsonObject
@@ -156,7 +157,7 @@ class Gemini(Format):
     __slots__ = ("_gemini_parts",)
 
     name = "gemini"
-    counted = USAGE
+    counted = GOOGLE_USAGE
     # Of `GenerateContentResponse` and `Candidate` in google-genai.
     documented = split_names(
         "avgLogprobs citationMetadata continuationToken createTime finishMessage groundingMetadata "

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
-from tokenstream.formats._kit.count_paths import Counts, drop_zeros
+from tokenstream.formats._kit.count_paths import GOOGLE_USAGE, drop_zeros
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.values import (
     TO_STANDARD,
@@ -35,28 +35,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 
-
-def _counts(answer: str, other: str) -> Counts:
-    """Return the places of the token counts; the output leaves out thoughts, the input what tools read."""
-    return Counts(
-        input_tokens="promptTokenCount",
-        tool_tokens="toolUsePromptTokenCount",
-        output_tokens=f"{answer}TokenCount|{other}TokenCount",
-        total_tokens="totalTokenCount",
-        cached_tokens="cachedContentTokenCount",
-        reasoning_tokens="thoughtsTokenCount",
-        input_audio_tokens="promptTokensDetails[AUDIO]",
-        input_image_tokens="promptTokensDetails[IMAGE]",
-        output_audio_tokens=f"{answer}TokensDetails[AUDIO]",
-        beside="cacheTokensDetails|toolUsePromptTokensDetails|promptTokensDetails|candidatesTokensDetails"
-        "|responseTokensDetails.tokenCount|token_count",
-        element="tokenCount|token_count",
-        apart=True,
-    )
-
-
-USAGE, LIVE_USAGE = _counts("candidates", "response"), _counts("response", "candidates")
-"""The token counts of an answer as the API writes them, and as its sessions do."""
 
 _CONTENT_FIELDS = split_names(
     "text functionCall inlineData fileData executableCode codeExecutionResult toolCall toolResponse "
@@ -153,7 +131,7 @@ class GeminiParts(CallParts):
             self.raw = latest.raw
         if self._report is not None and self._report != self._emitted_report:
             self._emitted_report = self._report
-            self.usage(USAGE.read(self._report, self._counts))
+            self.usage(GOOGLE_USAGE.read(self._report, self._counts))
 
     def late_usage(self) -> Usage | None:
         """Return the counts of the last usage report, also if no event contained them; None without one."""
@@ -163,7 +141,7 @@ class GeminiParts(CallParts):
         if not report:
             return None
         # Copies of the counts, because they would be updated.
-        usage = drop_zeros(USAGE.read(report, {**self._counts}), {**self._known_counts})
+        usage = drop_zeros(GOOGLE_USAGE.read(report, {**self._counts}), {**self._known_counts})
         return mend_surrogates(usage) if self.may_hold_surrogates else usage
 
     # -- parts ---------------------------------------------------------------

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.count_paths import LIVE_USAGE
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.values import camel_case, marks_in, split_names, worst_of
-from tokenstream.formats._wire.gemini.parts import LIVE_USAGE
 from tokenstream.formats._wire.gemini_live.parts import LiveTurn, fields_of, object_in
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._values.error_kinds import word_for
 from tokenstream.events import InputTranscript
+from tokenstream.formats._kit.count_paths import GOOGLE_USAGE, LIVE_USAGE
 from tokenstream.formats._kit.values import failure_of_code
-from tokenstream.formats._wire.gemini.parts import LIVE_USAGE, USAGE
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.encoder import MessageFrames
 from tokenstream.relay._encoders.google import ERRORS, OTHER_ERROR, PartEncoder, make_grounding
@@ -56,7 +56,7 @@ class GeminiEncoder(PartEncoder):
     name = "gemini"
     default_id = "response-1"
     content_type = "text/event-stream"
-    counts = USAGE.fields
+    counts = GOOGLE_USAGE.fields
     words: ClassVar[FinishWords] = {
         "stop": "STOP",
         "length": "MAX_TOKENS",
@@ -153,7 +153,7 @@ class GeminiEncoder(PartEncoder):
 
     def _chunk(self, *candidates: JsonObject) -> Payload:
         """Return a chunk with the token counts known so far; its event has no name."""
-        usage = USAGE.write(self.usage)
+        usage = GOOGLE_USAGE.write(self.usage)
         return "", {
             "candidates": list(candidates),
             **({"usageMetadata": usage} if usage else {}),
