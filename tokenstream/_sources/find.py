@@ -19,7 +19,7 @@ from tokenstream._sources.httpx import (
     is_response,
     response_beneath,
 )
-from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, class_name_of, do_nothing
+from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, class_name_of
 from tokenstream._sources.payloads import is_model_stream, is_whole
 from tokenstream._sources.requests import from_http_client, is_http_client
 from tokenstream._sources.websocket import from_async_socket, from_socket, socket_of
@@ -136,10 +136,7 @@ def _find_body(source: object) -> SyncSource | None:
             "for a file, use connect or aconnect for an address, open a WebSocket with websockets or an SDK"
         )
     if isinstance(source, bytes | bytearray | memoryview | str):
-        # Mutable objects are copied, so that a later change does not change the answer.
-        given: Any = source
-        chunk = given if isinstance(source, bytes | str) else bytes(given)
-        return SyncSource(iter([chunk]), do_nothing)
+        return plain.from_body(source)
     # An iterable is not read as a path, because a mock may have the methods of both.
     if isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable):
         return plain.from_path(source)

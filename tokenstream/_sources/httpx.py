@@ -190,12 +190,13 @@ def _url_of(response: FromHTTPX) -> str:
 
 def response_beneath(source: object) -> FromHTTPX:
     """Return the response that a stream object has in an attribute; None if there is none."""
+    has_items = isinstance(source, Iterable | AsyncIterable)
     for name in _RESPONSE_ATTRIBUTES:
-        response: Any = getattr(source, name, None)
+        response: FromHTTPX = getattr(source, name, None)
         if response is not None and is_response(response):
             # An object that has items may have an empty response, such as litellm's of a whole answer.
             is_empty = getattr(response, "_content", None) == b""
-            if not is_empty or not isinstance(source, Iterable | AsyncIterable):
+            if not (is_empty and has_items):
                 return response
     return None
 

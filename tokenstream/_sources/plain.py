@@ -20,6 +20,12 @@ _NO_BLOCKING = "the file is non-blocking, so its end cannot be detected; pass a 
 CHUNK_SIZE = 65_536
 
 
+def from_body(body: Any) -> SyncSource:  # noqa: ANN401 - bytes, bytearray, memoryview or str
+    # Mutable objects are copied, so that a later change does not change the answer.
+    chunk = body if isinstance(body, bytes | str) else bytes(body)
+    return SyncSource(iter([chunk]), do_nothing)
+
+
 def from_path(path: os.PathLike[Any]) -> SyncSource:
     """Return a source that opens a file at the first read, and closes it; a missing file is refused now."""
     # `fspath` is called only once, since its result may change.
