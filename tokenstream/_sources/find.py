@@ -137,8 +137,9 @@ def _find_body(source: object) -> SyncSource | None:
         )
     if isinstance(source, bytes | bytearray | memoryview | str):
         return plain.from_body(source)
-    if _is_path(source):
-        return plain.from_path(source)
+    # An iterable is not read as a path, because a mock may have the methods of both.
+    if isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable):
+        return plain.from_path(cast("Any", source))
     return None
 
 
@@ -198,11 +199,6 @@ def is_asynchronous(source: object) -> bool:
     if _is_iterable(source) or awaited.is_manager_of_answer(source):
         return False
     return _is_async_iterable(source) or awaited.is_async_manager_of_answer(source)
-
-
-def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
-    # An iterable is not read as a path, because a mock may have the methods of both.
-    return isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable)
 
 
 def _is_iterable(source: object) -> TypeGuard[Iterable[Any]]:
