@@ -131,7 +131,7 @@ class PurseReply(NamedTuple):
     """The reply of a ledger."""
 
     made: int
-    """1 if the change was made, 0 if there is no room now, -1 if there is none even without reservations."""
+    """1 if the change was made, 0 if there is no room now, -1 if reservations alone are not the reason."""
     spent: Amount = Amount()
     held: Amount = Amount()
     """The amount that is reserved for others."""
@@ -146,7 +146,7 @@ class _Reservation(NamedTuple):
 
 
 class MemoryLedger:
-    """What is spent and reserved in this process, where a reservation needs no lease."""
+    """The amounts of this process alone, where a reservation needs no lease."""
 
     place = "memory"
     failures: tuple[type[Exception], ...] = ()
@@ -203,7 +203,7 @@ class _Sums:
 
 
 class FileLedger:
-    """What is spent and reserved in an SQLite file, which each change locks."""
+    """The amounts in an SQLite file, which each change locks."""
 
     place = "file"
 
@@ -236,7 +236,7 @@ class FileLedger:
 
 
 class RedisLedger:
-    """What is spent and reserved in Redis, in one hash."""
+    """The amounts in Redis, in one hash."""
 
     place = "Redis"
 

@@ -231,14 +231,14 @@ class Purse:
 
 
 class Claim:
-    """What a purse has reserved for one answer: for all its requests, in any number of attempts."""
+    """A reservation for one answer, with all its requests, in any number of attempts."""
 
     def __init__(self, purse: Purse) -> None:
         self.purse, self.id, self._lock = purse, os.urandom(12).hex(), Lock()
         self.is_over, self._is_renewed = True, False
         """The first is False from the first change until the end of the answer."""
         self._known = self.sure = self.taken = Amount()
-        """What the purse knows to be spent, what certainly is by now, and what the answer may cost in all."""
+        """Amounts: known to the purse as spent, certainly spent by now, and the most that the answer costs."""
 
     def change(self, sure: Amount, taken: Amount, kind: ClaimKind) -> PurseReply:
         """Change the amounts if there is room; an answer that is over gets none."""

@@ -127,7 +127,7 @@ class Spending:
         tokens = math.inf if claim is None or claim.purse.tokens is None else claim.taken.tokens
         if cost <= most and self._spent_tokens + self._tokens_now <= tokens:
             if claim is not None:
-                # What a killed process has certainly spent; the estimate of the request is the higher one.
+                # A killed process has certainly spent this; the estimate of the request is higher.
                 claim.sure = claim.sure.at_least(self._total)
             return None
         if self._machine.link.connection.format.end_sign() not in ("nothing", "doubt"):
@@ -175,7 +175,7 @@ class Spending:
             if (booking := self._plan_booking(opener, attempt)) is None:
                 return 0.0
             reply = await booking.make_async()
-            # Who has left meanwhile sends no request.
+            # A reader who has left meanwhile sends no request.
             await checkpoint_if_cancelled()
             return self._read_reply(booking, attempt, reply)
 

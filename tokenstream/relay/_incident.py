@@ -68,7 +68,7 @@ class Incident(NamedTuple):
     kind: str
     """The kind of the error, or a word of the relay's own."""
     whose: Literal["provider", "relay", "application", "reader"]
-    """Who has to mend it."""
+    """The one who has to mend it."""
     status: int
     """The status of a response that reports the failure."""
     message: str

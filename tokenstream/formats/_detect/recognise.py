@@ -44,7 +44,7 @@ BARE = "bare data that say nothing"
 Mismatch: TypeAlias = ProtocolError | NotAStream
 """The error for frames of another format than the one that was named."""
 Recognition: TypeAlias = str | StreamError | None
-"""What `recognise` returns."""
+"""The result of `recognise`."""
 
 
 def recognise(
