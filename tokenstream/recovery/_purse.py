@@ -238,7 +238,7 @@ class Claim:
         self.is_over, self._is_renewed = True, False
         """The first is False from the first change until the end of the answer."""
         self._known = self.sure = self.taken = Amount()
-        """Amounts: known to the purse as spent, certainly spent by now, and the most that the answer costs."""
+        """The amounts known to the purse, certainly spent by now, and taken for the whole answer."""
 
     def change(self, sure: Amount, taken: Amount, kind: ClaimKind) -> PurseReply:
         """Change the amounts if there is room; an answer that is over gets none."""

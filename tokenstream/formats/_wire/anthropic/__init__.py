@@ -315,7 +315,7 @@ def usage_of(report: JsonObject, iterations: list[JsonObject]) -> Usage:
     if not iterations:
         return usage
     answers = [each for each in iterations if each.get("type") not in _BESIDE]
-    # The first model's declined request is listed before the answer of its fallback.
+    # The answer that the first model has declined is listed before that of its fallback.
     answers = [each for each in answers if each.get("model") == answers[-1].get("model")]
     counts, of_answers = counts_of(usage), counts_of(_add_up(answers))
     counts |= {name: max(count, counts.get(name, 0)) for name, count in of_answers.items()}
