@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
@@ -43,7 +44,7 @@ from tokenstream import (
     tap,
     testing,
 )
-from tokenstream.call_store import MemoryCallStore
+from tokenstream.call_store import CallStore, MemoryCallStore
 from tokenstream.formats import custom
 from tokenstream.partial_json import PartialJSONParser
 from tokenstream.recovery import Attempt, Purse, Routes
@@ -170,6 +171,14 @@ def in_folder(program: Callable[[Path], object]) -> object:
 
 def append_to_file(folder: Path) -> object:
     with (folder / "answer.sse").open("ab") as file:
+        return Stream(file).final()
+
+
+def read_impatiently() -> object:
+    reading, writing = os.pipe()
+    os.close(writing)
+    os.set_blocking(reading, False)
+    with os.fdopen(reading, "rb") as file:
         return Stream(file).final()
 
 
@@ -351,6 +360,10 @@ def go_on_in_text() -> object:
     return resilient(send, Retry(mode="continue", wait=0)).final()
 
 
+class BareStore(CallStore):
+    """A store of the user's own that has the required methods alone."""
+
+
 class SharedStore(MemoryCallStore):
     """A store of the user's own, in a table that other processes read, too."""
 
@@ -367,6 +380,12 @@ def run_shared() -> object:
     deltas = [{"delta": {"tool_calls": [{"index": 0, "function": function}]}, "finish_reason": "tool_calls"}]
     with Stream([{"choices": deltas}], format="openai-chat") as stream:
         return [call.run() for call in stream.validated_calls(find, once=SharedStore())]
+
+
+def run_differing() -> object:
+    router = Router(Tools(find), once=MemoryCallStore(same_calls=True))
+    other = testing.script().tool_call("find", {"n": 2}, id="call_1").finish("tool_calls")
+    return [Stream(each.chunks("anthropic"), answer_id="job 7").run(router) for each in (CALLED, other)]
 
 
 def in_session(program: Callable[[Session], object]) -> object:
@@ -492,6 +511,7 @@ MISTAKES: dict[str, dict[str, Program]] = {
     "requests": {
         "a Budget without a bound stops nothing": stages.Budget,
         "a Route has its own request": lambda: connect(Route(URL, json={}), json={}),
+        "a Route has the format": lambda: resilient(Route(open=unread), format="anthropic"),
         "a call with the id … is in the script": lambda: (
             testing.script().tool_call("f", {}, id="a").tool_call("f", {}, id="a")
         ),
@@ -632,10 +652,13 @@ MISTAKES: dict[str, dict[str, Program]] = {
         "relay.websocket() sends an answer,": lambda: asynchronous(partial(relay.websocket, Socket())),
         "requests in … cannot": go_on_in_text,
         "session.steer() takes what the": lambda: in_session(steer_results),
+        "open= makes the request itself": lambda: Route(URL, open=unread),
         "the answer before is": lambda: in_session(ask_at_once),
         "the answer has no id,": run_shared,
+        "the answers under this id call": run_differing,
         "the answers of this connection are read one by one: read": mix_readers,
         "the connection inside …": lambda: Stream(GenaiSession()).final(),
+        "this store has no methods": lambda: BareStore().uncertain(),
     },
     "loops": {
         "the event loop in which": read_after_its_loop,
@@ -667,6 +690,7 @@ MISTAKES: dict[str, dict[str, Program]] = {
     },
     "values": {
         "the file is closed, or": lambda: in_folder(append_to_file),
+        "the file is non-blocking": read_impatiently,
         "the function of the path tests": lambda: got(lambda menu: menu.note if menu.best else None),
         "… of … cannot be part of a path": lambda: got(lambda menu: menu.note + "!"),
         "the parameters of … cannot be read": lambda: check_calls(called(), find=find_missing),
@@ -700,6 +724,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "a response of boto3",
         "a run shows the messages and",
         "aiohttp needs asyncio: on",
+        "google-genai sets the session up",
         "extensions= has …, which",
         "no schema can be built for …:",
         "on trio, tasks read",
@@ -719,6 +744,7 @@ REASONS: dict[str, tuple[str, ...]] = {
         "… needs …: install",
         "…'s pattern is not a",
     ),
+    "another process, in which a program here would have to go on": ("a Purse in memory belongs",),
     "ten thousand messages, or a storage of others": ("… keeps no calls:", "… messages of the"),
     "a server or what lies on the way, which a program here would have to break": (
         "the body is a",

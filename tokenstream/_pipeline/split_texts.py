@@ -12,6 +12,7 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,
     Finish,
+    MessageStart,
     PartDone,
     PartStart,
     ReasoningDelta,
@@ -108,7 +109,8 @@ class SplitTexts:
         """Add what replaces events: the parts that are found in their texts."""
         for event in events:
             if event.part is None:
-                if isinstance(event, Restarted):
+                if isinstance(event, Restarted) or (isinstance(event, MessageStart) and event.another):
+                    # The next answer has calls of its own, or none.
                     self._calls.clear()
                     self._waiting.clear()
                 if isinstance(event, Finish):

@@ -16,6 +16,7 @@ import httpx
 from tests.recovery.continuing import last_words
 from tests.recovery.law.draws import CALLS, CUTS, KINDS, THOUGHTS, Draw, Fault
 from tests.recovery.law.leaving import Leaver
+from tests.recovery.routes.providers import tokens_of
 from tests.recovery.unseen import text_sent_back
 from tokenstream import Stream, testing
 from tokenstream.errors import StreamError
@@ -155,7 +156,7 @@ class Providers:
     async def _answer_async(self, request: httpx.Request) -> httpx.Response:
         route = int(request.url.host[5])
         # A request on its way may reach the model, though nobody waits for the answer.
-        bill = Bill(route, "left", self.draw.routes[route].format, math.ceil(len(request.content) / 4))
+        bill = Bill(route, "left", self.draw.routes[route].format, tokens_of(request))
         is_paid = request.method == "POST" and not request.url.path.endswith("/cancel")
         if is_paid:
             self.bills.append(bill)
@@ -171,7 +172,7 @@ class Providers:
         route = int(request.url.host[5])
         fault = self._next_fault(route)
         plan = self.draw.routes[route]
-        bill = Bill(route, fault.name, plan.format, math.ceil(len(request.content) / 4))
+        bill = Bill(route, fault.name, plan.format, tokens_of(request))
         if request.method == "GET":
             return self._resume(request, bill, fault)
         if request.url.path.endswith("/cancel"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -139,6 +140,12 @@ class Provider:
             headers={"content-type": "text/event-stream"},
             stream=_Body(self, chunks, behaviour.fault, request),
         )
+
+
+def tokens_of(request: httpx.Request) -> int:
+    """Estimate the tokens of a request's JSON without the spaces that httpx before 0.28 writes into it."""
+    payload = json.loads(request.content or "null")
+    return math.ceil(len(json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()) / 4)
 
 
 def _error_event(format: str) -> bytes:

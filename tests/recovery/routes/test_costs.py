@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -13,7 +12,7 @@ import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
-from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask, tokens_of
 from tests.support.either import Each, connect_in, got, inside, read_whole, run_in
 from tests.support.responses import streamed
 from tokenstream import Message, Purse, Retry, Route, Usage, connect, testing
@@ -67,7 +66,7 @@ class TestABrokenAttempt:
         provider = Provider("openai-chat", CUT, Behaviour("early_end", 2), Behaviour("early_end", 1))
         found = ask(world, provider, Retry(attempts=3, wait=0, mode="continue"), price=price)
 
-        assert [math.ceil(len(request.content) / 4) for request in provider.requests] == [
+        assert [tokens_of(request) for request in provider.requests] == [
             report.usage.input_tokens for report in found.reports
         ]
 
