@@ -59,8 +59,8 @@ def test_ctrl_c_shows_what_had_come() -> None:
     with started("inspect", "--json", "-") as process:
         process.stdin.write(CUT)
         process.stdin.flush()
-        while b"TextDelta" not in process.stdout.readline():
-            pass
+        while b'"text_delta"' not in (line := process.stdout.readline()):
+            assert line
         # A signal that comes just before a read begins is seen when that read ends: then it comes again.
         process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):

@@ -28,6 +28,7 @@ class TestFastAPI(AsyncRelayLaws):
                 "type": "rate_limited",
                 "message": "The provider asks to wait before the next request.",
                 "retryable": True,
+                "may_repeat": False,
             }
         },
     )

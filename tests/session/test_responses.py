@@ -178,6 +178,7 @@ def test_an_interrupted_answer_is_cancelled_and_leaves_nothing_behind(colour: st
         assert last["previous_response_id"] == "resp_1"
         said = {"type": "message", "role": "assistant", "content": "I know:"}
         assert [item for item in last["input"] if item["role"] == "assistant"] == [said]
+        assert talk.session.rotations == 0
 
 
 def test_a_refused_question_that_nobody_reads_any_more_is_not_in_the_way(colour: str) -> None:

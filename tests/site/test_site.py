@@ -199,9 +199,10 @@ def test_a_link_to_a_folder_leads_to_the_repository(site: Path) -> None:
     assert page.endswith("/tree/main/docs/guides/quickstarts")
 
 
-def test_the_words_for_a_page_go_with_it() -> None:
+def test_the_words_for_a_page_go_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that is renamed takes along what the search knows of it."""
     needed("sphinx")
+    monkeypatch.syspath_prepend(DOCS / "_programs")
     search = runpy.run_path(str(DOCS / "_programs" / "site_search.py"))
     folders = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*") if path.is_dir()} | {
         "reference/api"

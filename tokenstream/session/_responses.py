@@ -284,7 +284,8 @@ class ResponsesAPI(SessionAPI):
             error = dict_of(dict_of(payload, "response"), "error")
             if self._forgets_parent(text_of(error, "code"), exchange):
                 return refuse_question(exchange)
-            self.may_be_late = True
+            # Only the cancelled end was asked for.
+            self.may_be_late = self.may_be_late or kind != "response.cancelled"
         is_held = kind in _CONTINUABLE and not exchange.dropped and exchange.is_steered
         return Addressee(exchange, is_end=not is_held, is_held=is_held)
 

@@ -99,8 +99,7 @@ class Counts:
         places: The place of each field of `Usage` that the API has, in the order in which it writes them.
         beside: The places of documented numbers that no field of `Usage` has; `*` is any name.
         element: The names of the count in an element of a list.
-        apart: True if the output does not include the reasoning, and the input not the `tool_tokens`, which
-            are in its place alone.
+        apart: True if the output leaves out the reasoning, and the input the `tool_tokens`.
 
     Example:
         >>> from tokenstream import Usage
