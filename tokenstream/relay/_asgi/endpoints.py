@@ -100,7 +100,7 @@ def endpoints(
     422                        the `Idempotency-Key` was sent with another body before
     429                        the owner has too many running answers
     429, 502, 503, 504         the provider failed before the first event
-    503                        the journal cannot be used now
+    503                        the journal is unavailable now
     =========================  ===============================================================
 
     Args:

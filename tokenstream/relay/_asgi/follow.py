@@ -338,7 +338,7 @@ def follow(
     400  the answer has no such position
     404  the answer does not exist, or belongs to another owner
     410  the next records were trimmed, or the answer has expired
-    503  the journal cannot be used now
+    503  the journal is unavailable now
     ===  =============================================================
 
     Args:

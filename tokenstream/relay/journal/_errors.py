@@ -21,7 +21,7 @@ JournalErrorKind: TypeAlias = Literal[
 
 
 _CANNOT_BE_USED = Incident(
-    "journal_unavailable", "relay", 503, "The journal cannot be used now.", retryable=True, retry_after=1.0
+    "journal_unavailable", "relay", 503, "The journal is unavailable now.", retryable=True, retry_after=1.0
 )
 INCIDENTS: dict[JournalErrorKind, Incident] = {
     "unavailable": _CANNOT_BE_USED,
@@ -31,7 +31,7 @@ INCIDENTS: dict[JournalErrorKind, Incident] = {
         "too_many_answers",
         "reader",
         429,
-        "Too many answers of this user are running.",
+        "Too many requests: answers of this user are still running.",
         retryable=True,
         retry_after=1.0,
         level=INFO,
