@@ -440,6 +440,7 @@ class TestRoomThatIsOnlyReserved:
 
         caught, stream = run_in(world, wait_for_room, world, purse, provider, end)
 
+        purse.leave(running)
         assert provider.requests == []
         assert purse.spent == 10
         if end in ("within", "total"):
