@@ -56,6 +56,14 @@ def closed(given: Iterable[MarkdownBlock]) -> list[MarkdownBlock]:
     return [block for block in given if block.closed]
 
 
+def _render(renderer: MarkdownIt, text: str) -> str:
+    try:
+        return renderer.render(text)
+    except IndexError:
+        # Quirk (markdown-it-py, 4.3): `> - <?php` and `> ` need a line break behind them.
+        return renderer.render(f"{text}\n")
+
+
 def with_definitions(block: MarkdownBlock) -> str:
     return f"{block.definitions}\n\n{block.text}" if block.definitions else block.text
 
@@ -96,8 +104,8 @@ def broken(text: str, renderer: MarkdownIt = RENDERER, **options: Any) -> Broken
     for block in blocks:
         if text[block.start : block.start + len(block.source)] != block.source or block.source != block.text:
             return Broken("a block is no part of the text", text, None, block)
-    whole = renderer.render(text)
-    joined = "".join(renderer.render(with_definitions(block)) for block in blocks)
+    whole = _render(renderer, text)
+    joined = "".join(_render(renderer, with_definitions(block)) for block in blocks)
     if joined == whole:
         return None
     defined = "\n".join(stage.definitions.values())

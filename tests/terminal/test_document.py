@@ -89,6 +89,7 @@ def test_recorded_answers_are_what_they_are_at_once(share: int) -> None:
         ("- ![a cat](data:image/png;base64,AAAA)", "\n • 🌆 a cat"),
         ("<https://example.org>, <me@example.org>", "https://example.org, me@example.org"),
         ("[*a* b](/u)", "a b (/u)"),
+        ("> - <?php\n> ", "\n▌  • <?php"),
     ],
 )
 def test_nothing_of_the_text_is_left_out(text: str, shown: str) -> None:

@@ -51,7 +51,9 @@ class MarkdownDocument(Markdown):
         # rich gets no text to parse, because the tokens are changed before rich draws them.
         super().__init__("", code_theme=code_theme, hyperlinks=hyperlinks)
         self.markup = text
-        self.parsed = [*_prepare_tokens(_PARSER.parse(text))]
+        # Quirk (markdown-it-py, 4.3): HTML within a list within a quote fails at the end of a text that has
+        # no line break there.
+        self.parsed = [*_prepare_tokens(_PARSER.parse(f"{text}\n"))]
         self.empty = not self.parsed
         """True if nothing is printed, for example if the text has only link definitions."""
         last = None if self.empty else self.elements.get(self.parsed[-1].type)
