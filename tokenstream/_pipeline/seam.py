@@ -322,19 +322,17 @@ class SeamJoiner:
         if self._is_left_out(event):
             return None
         if isinstance(event, Finish) and event.order and event.choice == 0:
-            ended: Any = copy(event)
+            ended = copy(event)
             ended.order = tuple(self._indexes[part] for part in event.order if part in self._indexes)
             return ended
         if event.part is None or event.choice != 0:
             # The event belongs to no part, or to another choice, which was not continued.
             return event
-        # A copy, because the format may still use its own event.
-        moved: Any = copy(event)
+        moved = self._copy_with_references(event)
         moved.part = self._index_in_answer(event)
         if isinstance(event, PartDone) and event.part == self._joined_part:
             # The part began before the seam, so the end in the continuation contains only some of it.
             moved.content = None
-        self._update_references(moved)
         return moved
 
     def locate(self, whole: WholeText) -> WholeText:
@@ -396,16 +394,19 @@ class SeamJoiner:
             self._next_index += 1
         return index
 
-    def _update_references(self, event: object) -> None:
-        """Adapt an event to the answer: replace a call's id that is taken, and relocate a citation."""
+    def _copy_with_references(self, event: AnyEvent) -> AnyEvent:
+        """Return an event for the answer: a call's id that is taken is replaced, a citation relocated."""
+        # The format may still use its own event.
+        moved = copy(event)
         if isinstance(event, ToolCallStart | ToolCallDelta):
-            event.id = self._id_in_answer(event.id)
+            moved.id = self._id_in_answer(event.id)
         elif isinstance(event, ToolCallDone):
-            event.call = self._rename_part(event.call)
+            moved.call = self._rename_part(event.call)
         elif isinstance(event, PartStart | PartDone):
-            event.content = self._rename_part(event.content)
+            moved.content = self._rename_part(event.content)
         elif isinstance(event, CitationAdded):
-            event.citation = self._relocate_citation(event.citation)
+            moved.citation = self._relocate_citation(event.citation)
+        return moved
 
     def _relocate_citation(self, citation: Any) -> Any:  # noqa: ANN401 - a citation
         """Return a citation with the part index and the positions that it has in the whole answer."""

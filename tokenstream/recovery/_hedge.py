@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from anyio import CancelScope
+    from anyio.abc import TaskGroup
 
     from tokenstream._basics.loose import Action
     from tokenstream._sources.kinds import AsyncSource
@@ -182,12 +183,15 @@ class Contender:
         self._error: Exception | None = None
         """The exception that ended the reading here; the stream gets it after the chunks."""
         self.begun = False
-        """True once the second attempt has begun; never set for the first attempt, which always begins."""
         self.has_content = False
         self.ended_at: float | None = None
         """The clock reading at which the attempt brought content or failed; None before that."""
 
-    async def run(self, on_end: Action) -> None:
+    def begin(self, tasks: TaskGroup, on_end: Action) -> None:
+        self.begun = True
+        tasks.start_soon(run_until_cancelled, partial(self._run, on_end))
+
+    async def _run(self, on_end: Action) -> None:
         """Read until content arrives, a deadline passes or the attempt fails, then call `on_end`.
 
         A failure is not raised here, but later, when the stream has read the chunks before it.
@@ -333,12 +337,11 @@ async def _run_race(first: Contender, second: Contender, after: float) -> Conten
                 if first.has_content or second.has_content or neither_can_win:
                     decided.set()
 
-            tasks.start_soon(run_until_cancelled, partial(first.run, check_decided))
+            first.begin(tasks, check_decided)
             with move_on_after(after):
                 await decided.wait()
             if not decided.is_set():
-                second.begun = True
-                tasks.start_soon(run_until_cancelled, partial(second.run, check_decided))
+                second.begin(tasks, check_decided)
                 await decided.wait()
             # The loser stops reading; `race` closes its source.
             tasks.cancel_scope.cancel()

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.request_facts import model_in
 from tokenstream._basics.url import server_of
 from tokenstream.formats._registry import format_of_request
-from tokenstream.recovery._purse import Purse
 from tokenstream.recovery._retry import to_routes
-from tokenstream.stream._prices import Price
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,25 +34,21 @@ class Itinerary:
         self.has_routes = len(openers) > 1 or openers[0].route is not None
         self.hedge_after = routes.hedge_after
         """Seconds after which a second attempt starts beside the first; None to start none."""
-        self.most_attempts = 0
-        """The maximum number of attempts that count."""
-        given, default = retry.attempts, _FIRST_ATTEMPTS if self.has_routes else _ATTEMPTS
-        for opener in openers:
-            opener.set_attempts(given, default)
-            self.most_attempts += opener.attempts
-            given, default = None, 1
         if self.has_routes:
             _put_off(ordered, now)
+        default = _FIRST_ATTEMPTS if self.has_routes else _ATTEMPTS
+        self._allowed = list[int]()
+        """Number of attempts that may be made with each opener."""
+        for opener in ordered:
+            self._allowed.append(opener.join(openers[0], retry, default))
+        self.most_attempts = sum(self._allowed)
+        """The maximum number of attempts that count."""
         self.openers = ordered
         """The openers; elsewhere, an opener is named by its index in this list."""
         self.names: list[str | None] = [None] * len(ordered)
         """The name of each opener for reports and messages; None if there are no routes."""
-        shared = retry.most.price if isinstance(retry.most, Purse) else None
         if self.has_routes:
             self.names = [each.name for each in ordered]
-        if self.has_routes or shared is not None:
-            for opener in ordered:
-                opener.price = Price((opener.route and opener.route.price) or shared)
         self._make_stage = make_stage
         self.used = [0] * len(ordered)
         """Number of attempts made with each opener, which sets the length of the back-off."""
@@ -95,14 +89,13 @@ class Itinerary:
         """Return True if another attempt may be made with an opener, perhaps free of `Retry.attempts`."""
         if index in self.skipped:
             return False
-        return is_free or self.used[index] < self.openers[index].attempts
+        return is_free or self.used[index] < self._allowed[index]
 
     def allow_leg(self, index: int) -> bool:
         """Return True if a request may go on after a pause; without a number of the caller's, it adds one."""
-        opener = self.openers[index]
-        if not opener.counts_legs:
+        if not self.openers[index].counts_legs:
             self.most_attempts += 1
-            opener.attempts += 1
+            self._allowed[index] += 1
         return self.has_left(index)
 
     def find_following(self, current: int, now: float) -> list[int]:

@@ -142,9 +142,10 @@ def _find_outcome(current: CurrentAttempt) -> StreamError | None:
 
 def make_message(current: CurrentAttempt) -> Message:
     """Return the answer of this attempt, of which all events may be held back."""
-    machine, accumulator = current.machine, Accumulator()
+    machine = current.machine
     if current.hold.released or (current.has_content and current.mode != "restart"):
         return machine.accumulator.message
+    accumulator = Accumulator()
     accumulator.format, accumulator.route = machine.link.format, machine.accumulator.route
     for event in (*current.hold.held, *machine.intake.events_left):
         accumulator.take(event)

@@ -14,11 +14,12 @@ from tokenstream._sources.failures import opening_error
 from tokenstream._sources.find import async_source, sync_source
 from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, do_nothing
 from tokenstream.errors import MisuseError, PositionLost
+from tokenstream.recovery._purse import Purse
 from tokenstream.recovery._route import Route, name_of
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._continuation import Prefix
 from tokenstream.stream._handover import is_stream, take_request
-from tokenstream.stream._prices import NO_PRICE
+from tokenstream.stream._prices import NO_PRICE, Price, price_in_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
     from tokenstream.message import Message
-    from tokenstream.recovery._retry import Opens
+    from tokenstream.recovery._retry import Opens, Retry
+    from tokenstream.recovery._spending import Spending
     from tokenstream.stream._attempts import Attempt
     from tokenstream.stream._options import Options
     from tokenstream.stream._pauses import PausedAnswer
@@ -67,8 +69,6 @@ class SourceOpener(ABC):
     """The same with what a continuation has added to the JSON; None before there is another request."""
     route: Route | None = None
     """The caller's route whose sources this opener opens; None for the first request if that is no route."""
-    attempts = 1
-    """Number of attempts that this opener may make."""
     counts_legs = False
     """True if the caller has set the number of attempts, so that requests after pauses count, too."""
     deadlines: Deadlines | None = None
@@ -96,10 +96,26 @@ class SourceOpener(ABC):
         """Use `route` from now on: report its name, and apply its deadlines to each attempt."""
         self.route, self.deadlines = route, route.deadlines
 
-    def set_attempts(self, given: int | None, default: int) -> None:
-        """Set the number of attempts: that of `Retry`, or of the route, or else a default."""
-        given = given or (None if self.route is None else self.route.attempts)
-        self.attempts, self.counts_legs = given or default, given is not None
+    def join(self, first: SourceOpener, retry: Retry, default: int) -> int:
+        """Open sources of the stream that begins with `first`; return the number of attempts to be made.
+
+        It is that of `Retry`, for the first opener, or of the route, or else a default.
+        """
+        given, route = retry.attempts if first is self else None, self.route
+        price = retry.most.price if isinstance(retry.most, Purse) else None
+        if route is not None:
+            given, price = given or route.attempts, route.price or price
+        if price is not None:
+            self.price = Price(price)
+        self.prefills, self.sent, self.counts_legs = retry.seam.prefill, first.sent, given is not None
+        return given or (default if first is self else 1)
+
+    def bound_costs(self, spending: Spending) -> None:
+        """Reserve what each attempt may cost from now on; refuse a request without a price."""
+        spending.check(self)
+        if spending.most is not None and not self.price.is_given:
+            self.price = price_in_table(self)
+        self.reserve = spending.reserve_async if self.is_async else spending.reserve
 
     @property
     def name(self) -> str:

@@ -32,7 +32,6 @@ from tokenstream.recovery._rules import CALL_MISSING, ending_with, make_seam
 from tokenstream.recovery._spending import Spending
 from tokenstream.stream._attempts import Attempt, AttemptReport
 from tokenstream.stream._log import warn
-from tokenstream.stream._prices import price_in_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,8 +61,6 @@ class Recovery:
         self._retry, self.keeps_answers = retry, retry.mode == "resume"
         self._itinerary, self._openers = itinerary, itinerary.openers
         self._silence, self._deadlines = silence, silence.deadlines
-        for opener in self._openers:
-            opener.prefills, opener.sent = retry.seam.prefill, self._openers[0].sent
         # The machine, which holds back the first events of the first attempt.
         self._resumption, self._joining = resumption, resumption.joining
         self._machine = machine = resumption.machine
@@ -81,10 +78,7 @@ class Recovery:
         )
         if self.spending is not None:
             for opener in self._openers:
-                self.spending.check(opener)
-                if self.spending.most is not None and not opener.price.is_given:
-                    opener.price = price_in_table(opener)
-                opener.reserve = self.spending.reserve_async if opener.is_async else self.spending.reserve
+                opener.bound_costs(self.spending)
         machine.asked.find_attempt = self.find_attempt
         self._planner = Planner(self._current, total=self._deadlines.total)
         self._pauses = Pauses(self._current)
