@@ -62,7 +62,7 @@ class Hold:
             function may also set `Joining.refusal`.
     """
 
-    __slots__ = ("_dropped", "_on_release", "_until", "held", "is_met", "ready", "released")
+    __slots__ = ("_dropped", "_on_release", "_until", "held", "is_met", "ready", "released", "was_dropped")
 
     def __init__(
         self, until: Callable[[Event], bool], on_release: Callable[[bool], list[Event] | None] | None = None
@@ -80,6 +80,8 @@ class Hold:
         """Events that are returned next."""
         self.released = False
         """True once no more events are held back."""
+        self.was_dropped = False
+        """True once the held events were discarded, so that nothing of them is part of the answer."""
 
     def keep(self, event: Event) -> None:
         self.held.append(event)
@@ -88,13 +90,10 @@ class Hold:
 
     def drop(self) -> None:
         """Discard the held events, and hold back no more."""
-        self._dropped, self.held, self._on_release = self.held, [], None
+        self._dropped += self.held
+        self.held, self._on_release = [], None
         self.ready.clear()
-        self.released = True
-
-    @property
-    def was_dropped(self) -> bool:
-        return bool(self._dropped)
+        self.released = self.was_dropped = True
 
     def adopt(self, other: Hold) -> None:
         """Take over the events that another hold, of the connection before, holds or was about to return."""
@@ -114,12 +113,12 @@ class Hold:
         # Called once: it belongs to a recovery that has this hold.
         on_release, self._on_release = self._on_release, None
         announcements = [] if on_release is None else on_release(failed)
-        # None means that the held events have to be dropped.
-        if announcements is not None:
-            self.ready.extend(announcements)
-            self.ready.extend(self.held)
-        self.held = []
-        self.released = True
+        if announcements is None:
+            self.drop()
+            return
+        self.ready.extend(announcements)
+        self.ready.extend(self.held)
+        self.held, self.released = [], True
 
     @property
     def waiting(self) -> tuple[Event, ...]:
@@ -355,7 +354,6 @@ class Joining:
         # The release has called `on_release`, which may have refused the continuation.
         if self.refusal is not None:
             way.intake.refuse(self.refusal)
-            hold.ready.clear()
             return
         # The message gets the format's name together with its first event; a continuation leaves it.
         if self._format_name and hold.ready and self.seam is None:

@@ -56,10 +56,9 @@ async def run_race(
     Two attempts run side by side until one brings content. The second one is made with the next opener, if
     there are routes.
     """
-    openers = current.itinerary.openers
-    after, began_at = current.itinerary.hedge_after or 0.0, clock()
-    rival = current.itinerary.find_rival(began_at + after)
-    within = current.retry.within
+    itinerary, within, machine = current.request.itinerary, current.request.retry.within, current.machine
+    openers, after, began_at = itinerary.openers, itinerary.hedge_after or 0.0, clock()
+    rival = itinerary.find_rival(began_at + after)
     if rival is None or (within is not None and after > within):
         # No second attempt is allowed, or none so late, so it never begins; the first opener stands in for
         # its opener.
@@ -67,26 +66,26 @@ async def run_race(
     opener, other = openers[0], openers[rival]
     if other is not opener:
         other.succeed(opener)
-    hedge = replace(attempt, number=_SECOND, mode="hedge", route=current.itinerary.names[rival])
+    hedge = replace(attempt, number=_SECOND, mode="hedge", route=itinerary.names[rival])
 
     def make_contender(opener: SourceOpener, open_source: Callable[[], Awaitable[AsyncSource]]) -> Contender:
         """Return one of the two attempts, ready to run, with the format and the deadlines of its opener."""
         # The total is over all attempts, so the stream keeps it.
         own = give_way(replace(opener.deadlines or deadlines, total=None), opener.patience)
-        return Contender(open_source, opener.format, current.machine.limits, own, clock)
+        return Contender(open_source, opener.format, machine.limits, own, clock)
 
     first = make_contender(opener, open_first)
-    open_second = partial(log_hedge, current.machine, other.name, after, other.lazy(hedge).open)
+    open_second = partial(log_hedge, machine, other.name, after, other.lazy(hedge).open)
     second = make_contender(other, open_second)
-    run = current.race = Race(current, (first, second), rival, began_at)
+    run = Race(current, (first, second), hedge, rival, began_at)
+    current.begin_race(run)
     winner = await race(first, second, after, run.settle)
-    current.race = None
     current.end_race()
     if winner is second and other is not opener:
         # Another provider's answer may be in another format.
-        current.machine.link.expect_format(other.format, current.itinerary.stage_of(other))
-        current.machine.link.connect()
-        current.begin_route(rival, None)
+        machine.link.expect_format(other.format, itinerary.stage_of(other))
+        machine.link.connect()
+    current.begin_route(rival if winner is second else 0, None)
     source = winner.make_source()
     first.machine.dispose()
     second.machine.dispose()
@@ -97,28 +96,35 @@ class Race:
     """The first two attempts, which run side by side; both have a report, even if the race is left."""
 
     def __init__(
-        self, current: CurrentAttempt, contenders: tuple[Contender, Contender], rival: int, began_at: float
+        self,
+        current: CurrentAttempt,
+        contenders: tuple[Contender, Contender],
+        hedge: Attempt,
+        rival: int,
+        began_at: float,
     ) -> None:
-        self._current, self._rival = current, rival
+        self._current, self._request, self._rival = current, current.request, rival
         self._first, self._second = contenders
-        self._began_at, self._wait = began_at, current.itinerary.hedge_after or 0.0
+        self._hedge = replace(hedge, wait=self._request.itinerary.hedge_after or 0.0)
+        self._began_at = began_at
 
     @property
     def reports(self) -> list[AttemptReport]:
         """The report on the second attempt while the race runs; empty if its request was not sent."""
-        return [self._report(second_won=False)] if _SECOND in self._current.sent else []
+        return [self._report(second_won=False)] if _SECOND in self._request.sent else []
 
     def settle(self, winner: Contender | None = None) -> None:
         """Keep a report on the loser, and make the winner, by default the first, the current attempt."""
-        current, itinerary = self._current, self._current.itinerary
-        if current.race is not self or _SECOND not in current.sent:
+        current, itinerary = self._current, self._request.itinerary
+        if current.race is not self or _SECOND not in self._request.sent:
             # It is settled, or the second request was not sent (yet).
             return
-        current.race, second_won = None, winner is self._second
-        itinerary.note_attempt(self._rival, self._began_at + self._wait)
+        second_won = winner is self._second
+        itinerary.note_attempt(self._rival, self._began_at + self._hedge.wait)
         loser, opener_index = (self._first, 0) if second_won else (self._second, self._rival)
         report = self._report(second_won=second_won)
-        current.note_hedge(report, self._wait, self._began_at, second_won=second_won)
+        self._request.end_race(self._hedge if second_won else None, self._began_at)
+        current.end_race(report)
         error, route = report.error, itinerary.openers[opener_index].route
         if error is not None and route is not None:
             route.health.note_failure(error, loser.over_at)
@@ -131,9 +137,8 @@ class Race:
 
     def _report(self, *, second_won: bool) -> AttemptReport:
         """Return a report on the loser, with the number and the times of its own attempt."""
-        current = self._current
         loser, index = (self._first, 0) if second_won else (self._second, self._rival)
-        opener = current.itinerary.openers[index]
+        opener = self._request.itinerary.openers[index]
         if loser.error is not None:
             forget_frames(loser.error)
         usage, message = loser.machine.accumulator.own_usage, loser.machine.accumulator.message
@@ -141,7 +146,8 @@ class Race:
         error = loser.error if isinstance(loser.error, StreamError) else None
         if not is_counted(usage, error):
             usage = estimate_attempt(usage, 0, opener)
-        started_at, wait = current.machine.meter.started_at, 0.0 if second_won else self._wait
+        started_at = self._current.machine.meter.started_at
+        wait = 0.0 if second_won else self._hedge.wait
         begun_at = started_at if second_won else self._began_at + wait
         return AttemptReport(
             number=1 if second_won else _SECOND,
@@ -155,7 +161,7 @@ class Race:
             id=message.id,
             model=message.model,
             _bill=find_bill(opener, usage, opener.price.of(usage)),
-            **current.itinerary.describe(index, loser.machine.link.format),
+            **self._request.itinerary.describe(index, loser.machine.link.format),
         )
 
 

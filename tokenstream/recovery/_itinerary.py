@@ -1,20 +1,24 @@
-"""The order in which an answer is requested: with the first request, then at the routes."""
+"""The order in which an answer is requested, with the first request, then at the routes; and the request."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.request_facts import model_in
 from tokenstream._basics.url import server_of
 from tokenstream.formats._registry import format_of_request
-from tokenstream.recovery._retry import to_routes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokenstream.errors import StreamError
     from tokenstream.formats._kit.answer import StageFactory
+    from tokenstream.recovery._decision import AttemptPlan
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
+    from tokenstream.stream._attempts import Attempt, RequestKind
+    from tokenstream.stream._reading.silence import Silence
 
 _ATTEMPTS, _FIRST_ATTEMPTS = 3, 2
 """Numbers of attempts with the first request, alone and with routes, unless the caller sets them."""
@@ -28,11 +32,16 @@ class Itinerary:
     """
 
     def __init__(
-        self, openers: Sequence[SourceOpener], retry: Retry, now: float, make_stage: StageFactory | None
+        self,
+        openers: Sequence[SourceOpener],
+        retry: Retry,
+        hedge_after: float | None,
+        now: float,
+        make_stage: StageFactory | None,
     ) -> None:
-        routes, ordered = to_routes(retry.routes), [*openers]
+        ordered = [*openers]
         self.has_routes = len(openers) > 1 or openers[0].route is not None
-        self.hedge_after = routes.hedge_after
+        self.hedge_after = hedge_after
         """Seconds after which a second attempt starts beside the first; None to start none."""
         if self.has_routes:
             _put_off(ordered, now)
@@ -83,7 +92,7 @@ class Itinerary:
 
     def find_rival(self, now: float) -> int | None:
         """Return the index of the opener for a hedge: the next route, else the first again; None for none."""
-        return next(filter(self.has_left, [*self.find_following(0, now), 0]), None)
+        return next(filter(self.has_left, [*self.find_next(0, now, stays=False), 0]), None)
 
     def has_left(self, index: int, *, is_free: bool = False) -> bool:
         """Return True if another attempt may be made with an opener, perhaps free of `Retry.attempts`."""
@@ -98,15 +107,92 @@ class Itinerary:
             self._allowed[index] += 1
         return self.has_left(index)
 
-    def find_following(self, current: int, now: float) -> list[int]:
-        """Return the indexes of the openers that may follow an opener, the best first.
+    def find_next(self, current: int, now: float, *, stays: bool) -> list[int]:
+        """Return the indexes of the openers that may follow an opener, which perhaps stays; the best first.
 
-        The openers after the current one come first, then those before it, which were passed over or have
-        lost a race. Within both groups, routes that are out, because they have failed too often, come last:
+        Of the others, those after the current one come first, then those before it, which were passed over or
+        have lost a race. Within both groups, routes that are out, because they have failed often, come last:
         to try them is better than to give up.
         """
         others = filter(self.has_left, [*range(current), *range(current + 1, len(self.openers))])
-        return sorted(others, key=lambda index: (index < current, _is_out(self.openers[index], now)))
+        following = sorted(others, key=lambda index: (index < current, _is_out(self.openers[index], now)))
+        return [current, *following] if stays else following
+
+
+class RunningRequest:
+    """The request of the current attempt: which one it is, which opener makes it, and how it ends."""
+
+    def __init__(self, retry: Retry, itinerary: Itinerary, silence: Silence, attempt: Attempt) -> None:
+        self.retry, self.itinerary, self._silence = retry, itinerary, silence
+        self.attempt = attempt
+        self.kind: RequestKind = "attempt"
+        self.polls = 0
+        """Number of polls one after the other, the last of which is this attempt; 0 for another kind."""
+        self.counted, self.uncounted = 1, 0
+        """Numbers of requests so far that count towards `Retry.attempts`, and of those that do not: their
+        prefix was refused, or no model was asked."""
+        self.opener_index, self.opener = 0, itinerary.openers[0]
+        self.route = attempt.route
+        """The name of the route that is asked; None without routes."""
+        self.sent = self.opener.sent
+        """The numbers of the attempts whose requests were sent."""
+        self.is_at_limit = False
+        """True if this attempt goes on with an answer that has reached its output limit."""
+        self.goes_on = False
+        """True if this attempt brings the rest of a paused answer."""
+        self.begun_at = 0.0
+        """The clock reading at which this attempt began; 0 for the first attempt."""
+        self.error: StreamError | None = None
+        self.ended_at: float | None = None
+
+    @property
+    def next_number(self) -> int:
+        return self.counted + self.uncounted + 1
+
+    def begin(self, plan: AttemptPlan, attempt: Attempt, now: float) -> float | None:
+        """Make a planned attempt; return when it begins, or None if it does not count."""
+        self.attempt, self.kind = attempt, plan.kind
+        self.polls = self.polls + 1 if plan.kind == "poll" else 0
+        self.is_at_limit = attempt.asked is not None and attempt.asked.at_limit
+        self.goes_on = attempt.mode == "pause"
+        self.begun_at, self.error, self.ended_at = now + attempt.wait, None, None
+        if plan.prefix_refused or plan.kind in ("poll", "document"):
+            self.uncounted += 1
+            return None
+        self.counted += 1
+        return self.begun_at
+
+    def go_to(self, index: int, now: float | None) -> None:
+        """Go to an opener, whose bounds on silence apply from now on; without a time, it counts nothing."""
+        self.opener_index, self.opener = index, self.itinerary.openers[index]
+        self.route = self.itinerary.names[index]
+        self._silence.apply(self.opener.deadlines)
+        if now is not None:
+            self.itinerary.note_attempt(index, now)
+
+    def count_failed_fetch(self, now: float) -> None:
+        """Count this request, which was to bring the answer by its id and failed."""
+        if self.itinerary.has_left(self.opener_index):
+            self.counted, self.uncounted = self.counted + 1, self.uncounted - 1
+            self.itinerary.note_attempt(self.opener_index, now)
+
+    def begin_race(self) -> None:
+        """Let the first two attempts race, each of which is silent in its own time."""
+        self._silence.apply(replace(self._silence.deadlines, first_event=None))
+
+    def end_race(self, hedge: Attempt | None, began_at: float) -> None:
+        """Count both attempts of a race; the hedge is the current one if it has won."""
+        self.counted = 2
+        if hedge is not None:
+            self.attempt, self.kind, self.begun_at = hedge, "hedge", began_at + hedge.wait
+
+    def end(self, error: StreamError | None, now: float, *, has_answer: bool) -> None:
+        """Note how the attempt has ended, and let its route remember that."""
+        self.error, self.ended_at, route = error, now, self.opener.route
+        if route is not None and error is not None:
+            route.health.note_failure(error, now)
+        elif route is not None and has_answer:
+            route.health.note_success()
 
 
 def _put_off(openers: list[SourceOpener], now: float) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import Outcome
     from tokenstream.events import Event
     from tokenstream.message import Message
-    from tokenstream.recovery._current import CurrentAttempt
+    from tokenstream.recovery._received import ReceivedAnswer
     from tokenstream.recovery._retry import Accept
 
 _MESSAGES: dict[Outcome, str] = {
@@ -79,44 +79,44 @@ _NO_CONTENT = 204
 """Status with which a server asks the client of an event stream to stop reconnecting."""
 
 
-def find_error(current: CurrentAttempt, cause: StreamError | None, now: float) -> StreamError | None:
+def find_error(answer: ReceivedAnswer, cause: StreamError | None, now: float) -> StreamError | None:
     """Return the error of an attempt whose input has ended or, with a cause, failed; None for success."""
-    intake, refusal = current.machine.intake, current.machine.link.refusal
-    if current.resumption.joining.refusal is not None:
-        return current.resumption.joining.refusal
+    intake, refusal = answer.machine.intake, answer.machine.link.refusal
+    if answer.resumption.joining.refusal is not None:
+        return answer.resumption.joining.refusal
     if refusal is not None:
         # The response is an error instead of an answer; the format stays open, because it got none of it.
-        return _as_position_lost(current, intake.error or refusal.end())
+        return _as_position_lost(answer, intake.error or refusal.end())
     has_failed = intake.error is not None or cause is not None
     # After a mere sentinel, the end is only assumed, and the end of the format decides.
     if intake.end_sign == "terminal" and not has_failed:
         # The answer may be useless nevertheless, such as an empty one.
-        return _find_outcome(current)
+        return _find_outcome(answer)
     is_lost = intake.error is intake.arrivals.lost
     if intake.error is not None and is_lost and intake.end_sign not in ANSWERED:
         # The connection brought another answer than the resumed one, and nothing of it was read. So the open
         # parts stay open for the next attempt.
-        return _as_position_lost(current, intake.error)
-    if intake.error is None and current.position is not None:
+        return _as_position_lost(answer, intake.error)
+    if intake.error is None and answer.position is not None:
         # The server can replay the answer: the format stays open, because the next attempt may resume it.
-        error = current.resumption.cut_short(cause)
+        error = answer.resumption.cut_short(cause)
         if error is not None:
-            return _as_position_lost(current, error)
+            return _as_position_lost(answer, error)
         # The answer is complete, or only the end of the format shows if it is: `finish` ends the format.
     intake.finish(cause, now)
     # An attempt that ended without an error may still have brought a useless answer.
-    return _find_outcome(current) if intake.error is None else _as_position_lost(current, intake.error)
+    return _find_outcome(answer) if intake.error is None else _as_position_lost(answer, intake.error)
 
 
-def _as_position_lost(current: CurrentAttempt, error: StreamError) -> StreamError:
+def _as_position_lost(answer: ReceivedAnswer, error: StreamError) -> StreamError:
     """Return `PositionLost` if the server refused to resume from a position, otherwise the same error."""
-    if current.mode != "resume" or current.hold.released:
+    if answer.request.attempt.mode != "resume" or answer.hold.released:
         # The server was not asked to resume, or it has resumed.
         return error
     if isinstance(error, StatusError):
         answer_gone = not error.retryable and error.status in _ANSWER_GONE
     else:
-        head = current.machine.link.head
+        head = answer.machine.link.head
         answer_gone = head is not None and head.status == _NO_CONTENT
     if not answer_gone:
         return error
@@ -125,28 +125,29 @@ def _as_position_lost(current: CurrentAttempt, error: StreamError) -> StreamErro
     return add_sentence(lost, f"the server cannot resume from the position it was sent ({error.sentence})")
 
 
-def _find_outcome(current: CurrentAttempt) -> StreamError | None:
+def _find_outcome(answer: ReceivedAnswer) -> StreamError | None:
     """Return the error for a finished but useless answer; None if it is acceptable, or was delivered."""
-    if not current.outcomes or (current.has_content and current.machine.delivered.extent != "nothing"):
+    if not answer.outcomes or (answer.has_content and answer.machine.delivered.extent != "nothing"):
         return None
-    if current.reader.parts.withheld is not None:
+    if answer.reader.parts.withheld is not None:
         # The answer is only paused. If it does not go on, it is judged as it is then.
         return None
-    if current.accepted is current.hold:
+    if answer.accepted is answer.hold:
         # The end of the input follows the end of the answer, which was judged already.
         return None
-    error = find_outcome(make_message(current), current.outcomes, current.retry.accept)
-    current.accepted = current.hold if error is None else None
+    error = find_outcome(make_message(answer), answer.outcomes, answer.request.retry.accept)
+    if error is None:
+        answer.accept()
     return error
 
 
-def make_message(current: CurrentAttempt) -> Message:
+def make_message(answer: ReceivedAnswer) -> Message:
     """Return the answer of this attempt, of which all events may be held back."""
-    machine = current.machine
-    if current.hold.released or (current.has_content and current.mode != "restart"):
+    machine = answer.machine
+    if answer.hold.released or (answer.has_content and answer.request.attempt.mode != "restart"):
         return machine.accumulator.message
     accumulator = Accumulator()
     accumulator.format, accumulator.route = machine.link.format, machine.accumulator.route
-    for event in (*current.hold.held, *machine.intake.events_left):
+    for event in (*answer.hold.held, *machine.intake.events_left):
         accumulator.take(event)
     return accumulator.message

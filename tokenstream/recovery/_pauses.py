@@ -36,10 +36,10 @@ class Pauses:
     """Goes through the pauses of an answer, each of which ends a *leg*: what one request brings."""
 
     def __init__(self, current: CurrentAttempt) -> None:
-        self._left = count_pauses(current.retry.pauses)
+        self._current, self._request, self._answer = current, current.request, current.answer
+        self._left = count_pauses(self._request.retry.pauses)
         """Number of pauses that are still gone through, by the finish reasons that are pauses."""
-        self._machine, self._joining = current.machine, current.resumption.joining
-        self._current = current
+        self._machine, self._joining = current.machine, self._answer.resumption.joining
         self._machine.accumulator.texts_go_on = "length" in self._left
         if self._left:
             # The connection that the machine was created with knows nothing of pauses.
@@ -59,9 +59,9 @@ class Pauses:
         """The legs so far, including the current one; empty if the answer was never paused."""
         if not self._legs or self._legs[-1].why is not None:
             return tuple(self._legs)
-        answer = self._current.reader.parts
+        answer = self._answer.reader.parts
         finish = next((choice.finish for choice in answer.choices.values()), None)
-        begun = self._current.hold.released or self._current.has_content
+        begun = self._answer.hold.released or self._answer.has_content
         parts = len(self._machine.accumulator.message.parts) - self._first_part if begun else 0
         current = self._make_leg(None if finish is None else finish.raw_reason, max(0, parts))
         return (*self._legs, current)
@@ -72,7 +72,7 @@ class Pauses:
         return sum(leg.parts for leg in self._legs)
 
     def _make_leg(self, reason: str | None, parts: int, why: str | None = None) -> Leg:
-        answer = self._current.reader.parts
+        answer = self._answer.reader.parts
         reports = [each for each in self._current.reports if each.number >= self._first_number]
         return Leg(
             id=answer.id,
@@ -86,7 +86,7 @@ class Pauses:
 
     def _adapt(self, format: Format) -> None:
         """Let a new format withhold pauses and, after one, go on with the message of the legs before."""
-        paused, api = self._current.resumption.paused, api_named(format.name)
+        paused, api = self._answer.resumption.paused, api_named(format.name)
         counts_bytes = api is not None and api.counts_bytes
         format.parts.go_through_pauses(self._withholds, paused, counts_bytes=counts_bytes)
 
@@ -112,11 +112,11 @@ class Pauses:
         A pause after which nothing goes on, for example because it is too late, is reported as the end of the
         answer.
         """
-        answer = self._current.reader.parts
+        answer = self._machine.link.connection.format.parts
         finish = answer.withheld
         if finish is None:
             return None
-        current, message = self._current, self._make_message()
+        request, message = self._request, self._make_message()
         paused = PausedAnswer(
             message,
             answer.id or message.id,
@@ -124,8 +124,8 @@ class Pauses:
             self._first_part,
             None if self.paused is None else self.paused.own_token,
         )
-        why = why_late() or self._why_not(paused, current.opener)
-        if why is None and not current.itinerary.allow_leg(current.opener_index):
+        why = why_late() or self._why_not(paused, request.opener)
+        if why is None and not request.itinerary.allow_leg(request.opener_index):
             why = "attempts= is used up"
         self._legs.append(self._make_leg(finish.raw_reason, len(message.parts) - self._first_part, why))
         if why is not None:
@@ -136,17 +136,17 @@ class Pauses:
         log("the answer was paused, and goes on", of=self._machine)
         self.paused = paused
         self._left[finish.reason] -= 1
-        number = self._first_number = current.next_number
+        number = self._first_number = request.next_number
         self.held = self._joining.waiting
         route = self._machine.accumulator.route
         if finish.reason == "pause":
             return Attempt(number=number, mode="pause", message=message, route=route, paused=paused)
-        asked = replace(make_continuation(current, current.opener), at_limit=True)
+        asked = replace(make_continuation(self._machine.accumulator.message, request.opener), at_limit=True)
         return Attempt(number=number, mode="continue", message=message, route=route, asked=asked)
 
     def _why_not(self, paused: PausedAnswer, opener: SourceOpener) -> str | None:
         if not self._left[paused.finish.reason]:
-            return f"pauses={self._current.retry.pauses} is used up"
+            return f"pauses={self._request.retry.pauses} is used up"
         if self._current.has_spent_all:
             return "Retry.most is used up"
         if len(self._machine.accumulator.messages) > 1:
@@ -156,7 +156,7 @@ class Pauses:
         if any(is_visible(event) for event in self._joining.waiting):
             # A message that lacks these events cannot be continued.
             return "some of it is still held back"
-        is_shown = self._current.hold.released or self._current.has_content
+        is_shown = self._answer.hold.released or self._answer.has_content
         return why_not(self._current, None, opener) if is_shown else "it has no text"
 
     def _make_message(self) -> Message:
@@ -174,7 +174,7 @@ class Pauses:
 
     def end_at_limit(self, why: str) -> Finish:
         """Return the end of an answer at its limit, and report why nothing goes on with it."""
-        if not self._current.is_at_limit or self.paused is None:
+        if not self._request.is_at_limit or self.paused is None:
             return Finish("length")
         self._legs[-1] = replace(self._legs[-1], why=why)
         return self.paused.finish
@@ -190,5 +190,5 @@ class Pauses:
 
     def complete_announcement(self) -> None:
         """Complete the event that announces the leg, whose first events are about to be returned."""
-        answer = self._current.reader.parts
+        answer = self._answer.reader.parts
         self._resumed.id, self._resumed.model = answer.id, answer.model

@@ -54,9 +54,10 @@ class Planner:
     """Decides if another attempt is made, and of which kind."""
 
     def __init__(self, current: CurrentAttempt, *, total: float | None) -> None:
-        self._current, self._retry, self._itinerary = current, current.retry, current.itinerary
-        self._openers = current.itinerary.openers
-        self._machine, self._resumption = current.machine, current.resumption
+        self._current, self._request, self._answer = current, current.request, current.answer
+        self._retry, self._itinerary = self._request.retry, self._request.itinerary
+        self._openers = self._itinerary.openers
+        self._machine, self._resumption = current.machine, self._answer.resumption
         self._was_fetched = False
         """True once the finished answer was fetched by its id, because the server could not resume it."""
         self._answer_id: str | None = None
@@ -68,11 +69,11 @@ class Planner:
         broken, failed = self._find_facts(error, now), list[NoPlan]()
         if broken.has_spent_all:
             add_note_once(error, f"no further attempt was made: Retry.most is used up ({self._retry.most})")
-        has_left = self._itinerary.has_left(self._current.opener_index, is_free=broken.is_free)
+        has_left = self._itinerary.has_left(self._request.opener_index, is_free=broken.is_free)
         plan = self._plan_to_go_on(broken, failed, has_left=has_left) if broken.may_go_on else None
         if plan is None and broken.may_begin_again:
             why_not = next((no_plan.why_not for no_plan in failed if no_plan.why_not is not None), None)
-            indexes = self._find_next_openers(now, has_left=has_left)
+            indexes = self._itinerary.find_next(self._request.opener_index, now, stays=has_left)
             plan = self._plan_first(indexes, broken, failed, ModeChoice("restart", why_not))
         if plan is None:
             for note, _ in failed:
@@ -82,9 +83,10 @@ class Planner:
 
     def _find_facts(self, error: StreamError, now: float) -> Failure:
         """Return the facts about the answer and its error, and about the time of the next attempt."""
-        current, is_refused = self._current, self._resumption.joining.refusal is not None
+        request, answer = self._request, self._answer
+        is_refused = self._resumption.joining.refusal is not None
         # Once it has brought something, the server has accepted the request to continue.
-        continuation = None if current.hold.released else current.continuation
+        continuation = None if answer.hold.released else request.attempt.asked
         fetches, head = self._find_fetch(error), self._machine.link.head
         if fetches == "poll" and head is not None and error.retry_after is None:
             # An unfinished answer may come with the wait before the next poll.
@@ -93,17 +95,17 @@ class Planner:
             error=error,
             now=now,
             mode=self._retry.mode,
-            has_content=current.has_content,
+            has_content=answer.has_content,
             delivered=self._machine.delivered.extent,
-            is_call_cut=current.has_content and has_cut_call(current),
-            is_whole=current.is_after_pause or (is_refused and current.is_at_limit),
+            is_call_cut=answer.has_content and has_cut_call(answer),
+            is_whole=answer.is_after_pause or (is_refused and request.is_at_limit),
             is_out_of_time=isinstance(error, StreamStalled) and error.limit == "total",
-            has_spent_all=current.has_spent_all,
+            has_spent_all=self._current.has_spent_all,
             wants=cache(partial(self._wants, error)),
             prefix_refused=continuation is not None and self._drop_refused_prefix(error, continuation),
             request_refused=continuation is not None and is_bad_request(error),
             fetches=fetches,
-            fetch_failed=current.fetch_failed,
+            fetch_failed=answer.fetch_failed,
             backoff=self._find_backoff(error, polls=fetches == "poll"),
             reconnect_after=self._resumption.reconnect_after,
             sets_wait=callable(self._retry.wait),
@@ -112,17 +114,15 @@ class Planner:
 
     def _plan_to_go_on(self, broken: Failure, failed: list[NoPlan], *, has_left: bool) -> AttemptPlan | None:
         """Return the plan to go on, or to begin without content; `failed` gets the openers that must not."""
-        if not (has_left and (broken.fetches is not None or self._resumes(broken.error))):
-            indexes = self._find_next_openers(broken.now, has_left=has_left)
-            return self._plan_first(indexes, broken, failed)
-        plan = self._plan_first([self._current.opener_index], broken, failed, ModeChoice("resume"))
+        current = self._request.opener_index
+        resumes = has_left and (broken.fetches is not None or self._resumes(broken.error))
+        plan = self._plan_first([current], broken, failed, ModeChoice("resume")) if resumes else None
         if plan is not None:
             self._was_fetched = self._was_fetched or plan.kind == "document"
-        else:
-            # Another route cannot resume the answer, but may continue or restart it.
-            indexes = self._find_next_openers(broken.now, has_left=False)
-            plan = self._plan_first(indexes, broken, failed)
-        return plan
+            return plan
+        # Another route cannot resume the answer, but may continue or restart it.
+        indexes = self._itinerary.find_next(current, broken.now, stays=has_left and not resumes)
+        return self._plan_first(indexes, broken, failed)
 
     def _plan_first(
         self, indexes: list[int], broken: Failure, failed: list[NoPlan], choice: ModeChoice | None = None
@@ -132,7 +132,7 @@ class Planner:
             if choice is None:
                 facts = self._find_opener_facts(index, broken)
             else:
-                facts = OpenerFacts(index=index, is_other=index != self._current.opener_index)
+                facts = OpenerFacts(index=index, is_other=index != self._request.opener_index)
             planned = plan(broken, facts, choice)
             if isinstance(planned, AttemptPlan):
                 return planned
@@ -141,16 +141,10 @@ class Planner:
 
     def _resumes(self, error: StreamError) -> bool:
         """Return True if the next attempt here should resume: a restart would pay for both answers."""
-        needed = self._current.has_content or self._retry.mode == "resume" or self._current.is_kept
+        needed = self._answer.has_content or self._retry.mode == "resume" or self._answer.is_kept
         # A provider's error ends the answer for good, and a lost position stays lost.
         is_lost = self._was_fetched or isinstance(error, ProviderError | PositionLost)
-        return needed and self._current.position is not None and not is_lost
-
-    def _find_next_openers(self, now: float, *, has_left: bool) -> list[int]:
-        """Return the indexes of the openers that may make the next attempt, in order."""
-        current, itinerary = self._current.opener_index, self._itinerary
-        same = [current] if has_left else []
-        return [*same, *itinerary.find_following(current, now)]
+        return needed and self._answer.position is not None and not is_lost
 
     def _wants(self, error: StreamError, otherwise: bool) -> bool:  # noqa: FBT001 - the only argument left
         """Return True if `Retry.on` wants the error to be retried or, by default, if `otherwise` is True."""
@@ -168,9 +162,9 @@ class Planner:
         initial = 0.0 if callable(self._retry.wait) else self._retry.wait
         if polls:
             initial = 0.0 if error.retry_after else max(initial, _LEAST_POLL_WAIT)
-        number = self._itinerary.used[self._current.opener_index] + 1
+        number = self._itinerary.used[self._request.opener_index] + 1
         return wait_before(
-            self._current.polls + 2 if polls else number,
+            self._request.polls + 2 if polls else number,
             error=error,
             initial=initial,
             maximum=_MAX_POLL_WAIT if polls else _MAX_BACKOFF,
@@ -188,7 +182,7 @@ class Planner:
 
     def _drop_refused_prefix(self, error: StreamError, continuation: Continuation) -> bool:
         """Stop sending prefixes if a prefix was refused; return True if the next request can do without."""
-        opener = self._current.opener
+        opener = self._request.opener
         if continuation.prefix is None:
             return False
         is_known_refusal = refuses_prefill(error)
@@ -198,10 +192,10 @@ class Planner:
         return opener.prefix(self._machine.accumulator.message) is None
 
     def _find_opener_facts(self, index: int, broken: Failure) -> OpenerFacts:
-        current = self._current
-        opener, is_other = self._openers[index], index != current.opener_index
+        request = self._request
+        opener, is_other = self._openers[index], index != request.opener_index
         # Nothing of what follows the pause has arrived, so the same request is made again.
-        is_paused = current.goes_on and not current.hold.released and not is_other
+        is_paused = request.goes_on and not self._answer.hold.released and not is_other
         if is_paused or not depends_on_opener(broken):
             return OpenerFacts(index=index, is_other=is_other, is_paused=is_paused)
         if self._retry.mode != "continue" and not opener.makes_request:
@@ -211,7 +205,7 @@ class Planner:
         # A route whose function takes no attempt can only restart the answer. It may do so only if the
         # current opener cannot continue the answer, so the obstacle is that of the current opener.
         only_restarts = is_other and not opener.takes_attempt
-        obstacle = self._find_obstacle(current.opener_index if only_restarts else index, broken.error)
+        obstacle = self._find_obstacle(request.opener_index if only_restarts else index, broken.error)
         if not is_other and not broken.prefix_refused:
             obstacle = self._find_refusal(broken) or obstacle
         return OpenerFacts(index=index, is_other=is_other, only_restarts=only_restarts, obstacle=obstacle)
@@ -232,64 +226,66 @@ class Planner:
         """Return the reason why an opener cannot continue the answer; None if it can."""
         opener = self._openers[index]
         attempt = Attempt(
-            number=self._current.number + 1,
+            number=self._request.attempt.number + 1,
             mode="continue",
             message=self._machine.accumulator.message,
             error=error,
             route=self._itinerary.names[index],
         )
-        opener.look_ahead(attempt, is_other=index != self._current.opener_index)
+        opener.look_ahead(attempt, is_other=index != self._request.opener_index)
         return why_not(self._current, error, opener)
 
     def _find_fetch(self, error: StreamError) -> FetchKind | None:
         """Return the kind of a request for the answer by its id; None if the server may not have it."""
-        current, retry = self._current, self._retry
+        request, answer, retry = self._request, self._answer, self._retry
         has_to_wait = self._machine.link.connection.format.unfinished and "pause" in count_pauses(
             retry.pauses
         )
-        if has_to_wait and current.find_running(error) is not None:
+        if has_to_wait and answer.find_running(error) is not None:
             return "poll"
         if isinstance(error, PositionLost):
             # The server cannot resume the answer, but may have it finished.
-            is_needed = current.mode == "resume" and current.kind == "attempt"
+            is_needed = request.attempt.mode == "resume" and request.kind == "attempt"
         else:
-            is_needed = current.kind == "document" and current.fetch_failed
-        is_known = is_needed and current.position is not None and current.opener.can_fetch(current.message)
+            is_needed = request.kind == "document" and answer.fetch_failed
+        is_known = is_needed and answer.position is not None and request.opener.can_fetch(answer.message)
         return "document" if is_known else None
 
     def make_attempt(
         self, plan: AttemptPlan, error: StreamError, paused: PausedAnswer | None
     ) -> Attempt | None:
         """Return the planned attempt, as the caller's functions get it; None if no tokens are left for it."""
-        machine, wait, current = self._machine, self._retry.wait, self._current
+        machine, wait, answer = self._machine, self._retry.wait, self._answer
         opener = self._openers[plan.opener_index]
-        continuation = make_continuation(current, opener) if plan.mode == "continue" else None
+        continuation = (
+            make_continuation(machine.accumulator.message, opener) if plan.mode == "continue" else None
+        )
         # A new answer may use the whole output limit, a continuation only the rest of it.
         left = opener.limit(self._machine.accumulator.format)
         if continuation is not None and left is not None:
-            left = count_tokens_left(current, opener)
+            left = count_tokens_left(self._current, opener)
             if left is not None and left < 1:
                 return None
         fetches = plan.kind in ("poll", "document")
         resumes = plan.mode == "resume" and not fetches
         # A number (`sequence`) or the id of an event, depending on the server.
-        position = self._current.position if resumes else None
+        position = answer.position if resumes else None
         last_event_id = None if fetches else machine.progress.last_event_id
         self._answer_id = (self._answer_id or machine.find_answer_id()) if plan.mode == "resume" else None
         attempt = Attempt(
-            number=current.next_number,
+            number=self._request.next_number,
             mode=plan.mode,
             # Before any content, only the events that are held back have the answer's id.
-            message=self._current.message if resumes or fetches else error.partial,
+            message=answer.message if resumes or fetches else error.partial,
             last_event_id=position if isinstance(position, str) else last_event_id,
             sequence=position if isinstance(position, int) else None,
             answer_id=self._answer_id,
-            abandoned=None if plan.mode == "resume" else self._current.find_running(error),
+            abandoned=None if plan.mode == "resume" else answer.find_running(error),
             error=error,
-            is_repetition=not (current.hold.released or isinstance(error, AnswerRejected)),
+            is_repetition=not (answer.hold.released or isinstance(error, AnswerRejected)),
             wait=plan.wait,
             limit_left=left,
-            counted=0 if continuation is None else current.counted_in_all,
+            counted=0 if continuation is None else self._current.counted_in_all,
             why=plan.why,
             route=self._itinerary.names[plan.opener_index],
             asked=continuation,

@@ -17,6 +17,7 @@ from tokenstream.message import Message
 from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._decision import AttemptPlan
 from tokenstream.recovery._hedge import run_race
+from tokenstream.recovery._itinerary import RunningRequest
 from tokenstream.recovery._judge import find_error, make_content_test, make_message
 from tokenstream.recovery._notes import (
     add_note_once,
@@ -27,6 +28,7 @@ from tokenstream.recovery._notes import (
 )
 from tokenstream.recovery._pauses import Pauses
 from tokenstream.recovery._planning import Planner
+from tokenstream.recovery._received import ReceivedAnswer
 from tokenstream.recovery._retry import count_pauses
 from tokenstream.recovery._rules import CALL_MISSING, ending_with, make_seam
 from tokenstream.recovery._spending import Spending
@@ -64,7 +66,7 @@ class Recovery:
         # The machine, which holds back the first events of the first attempt.
         self._resumption, self._joining = resumption, resumption.joining
         self._machine = machine = resumption.machine
-        outcomes = retry.outcomes
+        outcomes, route = retry.outcomes, itinerary.names[0]
         self._is_content: Callable[[Event], bool] = make_content_test(outcomes)
         """Returns True for an event with content that no outcome can reject; it ends the holding back."""
         hold = Hold(self._is_content, self._announce)
@@ -73,16 +75,19 @@ class Recovery:
         # The parts that observe attempts and decide about them.
         self.spending = None if retry.most is None else Spending(retry.most, machine, self._openers[0])
         """The costs of all attempts; None if they are not limited."""
-        self._current = CurrentAttempt(
-            retry, resumption, hold, itinerary, silence, spending=self.spending, outcomes=outcomes
-        )
+        # Nothing else of the answer is known.
+        message = Message(format=machine.accumulator.format, route=route)
+        attempt = Attempt(number=1, mode="start", message=message, route=route)
+        self._request = RunningRequest(retry, itinerary, silence, attempt)
+        self._answer = ReceivedAnswer(self._request, resumption, hold, outcomes)
+        self._current = CurrentAttempt(self._answer, self.spending)
         if self.spending is not None:
             for opener in self._openers:
                 opener.bound_costs(self.spending)
         machine.asked.find_attempt = self.find_attempt
         self._planner = Planner(self._current, total=self._deadlines.total)
         self._pauses = Pauses(self._current)
-        if self._current.may_resume:
+        if retry.mode in ("auto", "resume") and self._openers[0].takes_attempt:
             machine.intake.arrivals.remember()
 
         # State of the recovery so far.
@@ -90,14 +95,16 @@ class Recovery:
         """The last error after delivered content; the stream ends with it if no continuation joins."""
         self._has_given_up = False
         """True once an attempt has failed and no further one was made; the rest of its source may be read."""
+        self._has_ended = False
+        """True once the stream has ended, so that the reports are complete."""
         self._restart_cause: StreamError | None = None
         """The error of the delivered answer that a restart is about to replace; None if there is none."""
 
     def find_attempt(self) -> AttemptFacts:
         """Return the facts about the current attempt, for the origin of its answer."""
-        current, itinerary = self._current, self._itinerary
-        number = current.number - current.uncounted
-        return AttemptFacts(number, itinerary.most_attempts, itinerary.names[current.opener_index])
+        request = self._request
+        number = request.attempt.number - request.uncounted
+        return AttemptFacts(number, self._itinerary.most_attempts, request.route)
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
@@ -106,8 +113,8 @@ class Recovery:
 
     def keep_answer(self) -> None:
         """Note that an answer has begun, for a reader other than the stream itself."""
-        if not self._current.has_content:
-            self._current.begin_content()
+        if not self._answer.has_content:
+            self._answer.begin_content()
             if (name := self._machine.link.format) is not None:
                 # No event of the stream itself brings the name, by which a server is asked to resume.
                 self._machine.accumulator.name_format(name)
@@ -122,18 +129,12 @@ class Recovery:
         self._current.begin_route(0, clock())
         if self.spending is not None:
             self.spending.find_wait = partial(self._wait_for_room, clock)
-        attempt = Attempt(
-            number=1,
-            mode="start",
-            # Nothing else of the answer is known.
-            message=Message(format=self._machine.accumulator.format, route=self._itinerary.names[0]),
-            route=self._itinerary.names[0],
-        )
+        attempt = self._request.attempt
         source = self._openers[0].lazy(attempt)
         if self._itinerary.hedge_after is None:
             return source
         # `enters` is True, because each of the two sources may be a context manager.
-        self._current.begin_race()
+        self._request.begin_race()
         run = partial(run_race, self._current, self._deadlines, source.open, attempt, clock)
         return replace(source, open=run, enters=True)
 
@@ -152,8 +153,8 @@ class Recovery:
 
         The cause is None after a clean end, or if the machine has the error.
         """
-        error = None if self._has_given_up else find_error(self._current, cause, now)
-        current, refusal = self._current, self._joining.refusal
+        error = None if self._has_given_up else find_error(self._answer, cause, now)
+        request, refusal = self._request, self._joining.refusal
         if error is not None and self._has_no_price():
             self._has_given_up = True
             return None
@@ -163,19 +164,20 @@ class Recovery:
             attempt = None if self._has_given_up else self._pauses.find_pause(why_late)
             if attempt is None:
                 return None
-            plan = AttemptPlan(attempt.mode, current.opener_index, 0.0, kind="leg")
+            plan = AttemptPlan(attempt.mode, request.opener_index, 0.0, kind="leg")
             return self._follow_plan(plan, attempt, None, now)
-        current.count_failed_fetch(error, now)
+        if self._answer.fetch_failed and not isinstance(error, PositionLost):
+            # The server has the answer nevertheless.
+            request.count_failed_fetch(now)
         # A refusal means that this attempt was a continuation, which does not join the answer.
-        if refusal is None and current.hold.released:
+        if refusal is None and self._answer.hold.released:
             self._last_break = error
-        sent_prefix = current.continuation is not None and current.continuation.prefix is not None
-        if refusal is not None and sent_prefix:
+        if refusal is not None and request.attempt.prefill:
             # The server does not continue prefixes, so the next request asks with a user's turn.
-            current.opener.stop_prefixes(known=False)
+            request.opener.stop_prefixes(known=False)
         had_partial = has_partial(error)
         source = self._make_planned_source(error, now)
-        if source is not None or current.ended:
+        if source is not None or self._has_ended:
             return source
         if not had_partial:
             # A partial answer that was stored for the next attempt lacks what is held back. Without a next
@@ -191,13 +193,13 @@ class Recovery:
 
     def _give_up(self, error: StreamError, cause: StreamError | None, now: float) -> None:
         """End the stream, because no further attempt is made."""
-        current, refusal, intake = self._current, self._joining.refusal, self._machine.intake
+        answer, refusal, intake = self._answer, self._joining.refusal, self._machine.intake
         self._has_given_up = True
-        if refusal is not None and current.is_at_limit:
+        if refusal is not None and self._request.is_at_limit:
             # The continuation does not join the answer, which is whole without it.
             self._end_at_limit(error, now)
             return
-        if current.is_after_pause and (paused := self._pauses.paused) is not None:
+        if answer.is_after_pause and (paused := self._pauses.paused) is not None:
             # The message ends with its pause, and a later request may go on with it.
             self._machine.accumulator.take(paused.finish)
         if isinstance(error, AnswerRejected) and error.outcome == "invalid":
@@ -208,10 +210,10 @@ class Recovery:
             # The last continuation does not join the answer, so the error that broke it off stays.
             self.record_end(None, now)
             if self._last_break is not None:
-                note_refused_seams(self._last_break, current.reports)
+                note_refused_seams(self._last_break, self._current.reports)
                 intake.fail(self._last_break)
             return
-        note_refused_seams(error, current.reports)
+        note_refused_seams(error, self._current.reports)
         if self._resumption.read_left_frame():
             # The answer was whole, although no attempt could confirm that.
             intake.finish(error, now)
@@ -219,14 +221,15 @@ class Recovery:
         # End the parts that were kept open for a continuation.
         intake.finish(cause, now)
         pass_notes(error, intake.error)
-        if self._retry.accept is not None and not (current.hold.released or current.has_content):
+        if self._retry.accept is not None and not (answer.hold.released or answer.has_content):
             # The answer was held back until the option has accepted it.
-            error.partial = make_message(current).model_copy(update={"ending": ending_with(error)})
+            error.partial = make_message(answer).model_copy(update={"ending": ending_with(error)})
             self._end_undelivered(error, now)
             return
-        if current.continuation is not None and not (current.hold.released or current.is_at_limit):
+        is_at_limit = answer.hold.released or self._request.is_at_limit
+        if self._request.attempt.asked is not None and not is_at_limit:
             # The last attempt was a continuation that brought no content.
-            add_note_once(error, make_continuation_note(current.reports))
+            add_note_once(error, make_continuation_note(self._current.reports))
         if isinstance(error, PositionLost):
             # It replaces the error of the refused request.
             intake.fail(error)
@@ -234,28 +237,28 @@ class Recovery:
     def make_cancelling(self) -> LazySource | None:
         """Return a source that cancels the answer when it is opened; None if its server does not write on."""
         waits = "pause" in count_pauses(self._retry.pauses)
-        answer_id = self._current.find_running(None) if waits else None
-        return None if answer_id is None else self._current.opener.cancel(answer_id)
+        answer_id = self._answer.find_running(None) if waits else None
+        return None if answer_id is None else self._request.opener.cancel(answer_id)
 
     def find_cost(self) -> None:
         """Compute the last attempt's cost for its report; `Route.price` may raise, only once."""
-        if not self._current.ended:
+        if not self._has_ended:
             self._current.find_cost()
 
     def record_end(self, error: Exception | None, now: float) -> None:
         """Record how the last attempt ended, unless that was recorded before."""
-        current = self._current
-        if not current.ended:
+        if not self._has_ended:
             failed = error if isinstance(error, StreamError) else None
             # After a doubtful seam, the stream ends with the error that broke off the answer.
-            current.end(self._joining.refusal or failed, now, is_last=True)
+            self._current.end(self._joining.refusal or failed, now)
+            self._has_ended = True
 
     def _end_undelivered(self, error: StreamError, now: float) -> None:
         """End the stream with an error, and drop the held-back answer, which was not accepted."""
         self.record_end(error, now)
         # Its tokens have to be paid for, too.
-        self._current.note_discarded()
-        self._current.hold.drop()
+        self._answer.spend_discarded()
+        self._answer.hold.drop()
         # The end of the input may have completed parts of it.
         self._machine.way.drop_unread()
         self._machine.intake.fail(error)
@@ -264,11 +267,10 @@ class Recovery:
 
     def _make_planned_source(self, error: StreamError, now: float) -> LazySource | None:
         """Return the source of the next attempt; None if no further attempt is made."""
-        current = self._current
         notes = list[str]()
         # Each decision to skip an opener leads to another plan.
         while (plan := self._planner.plan(error, now)) is not None:
-            if plan.kind == "poll" and self._current.reader.position is None:
+            if plan.kind == "poll" and self._answer.reader.position is None:
                 # It brings the whole answer, and not events that could be repeated.
                 self._machine.intake.arrivals.forget()
             self._machine.progress.store_on(error, ending_with(error))
@@ -277,7 +279,7 @@ class Recovery:
                 self._end_at_limit(error, now)
                 return None
             decision = self._planner.ask_about(attempt, now, notes, plan.kind)
-            if current.ended:
+            if self._has_ended:
                 # `on_retry` has stopped the stream.
                 return None
             if decision is None:
@@ -298,32 +300,30 @@ class Recovery:
         self, plan: AttemptPlan, attempt: Attempt, error: StreamError | None, now: float
     ) -> LazySource:
         """Prepare the planned attempt, after an error or a pause, and return its source."""
-        current = self._current
+        current, request, answer = self._current, self._request, self._answer
         opener = self._openers[plan.opener_index]
-        is_other = plan.opener_index != current.opener_index
+        is_other = plan.opener_index != request.opener_index
         other = opener.name if is_other else None
         log_next(self._machine, plan, attempt, error, find_last=self.find_attempt, other=other)
         if error is not None:
             # It is kept in a report, and not raised.
             forget_frames(error)
-        opener.succeed(current.opener)
+        opener.succeed(request.opener)
         # What has brought an unfinished answer has not failed.
-        current.end(None if plan.kind == "poll" and current.has_answered else error, now)
+        current.end(None if plan.kind == "poll" and answer.has_answered else error, now)
         current.keep_report()
         if plan.mode != "resume" and not (plan.mode == "pause" and self._pauses.held):
             # Neither does the next attempt go on with this answer, nor do its events stay held back.
-            current.spend_held()
+            answer.spend_held()
         if is_other:
             # The opener before refuses to serve, or has no attempts left.
-            self._itinerary.skipped.add(current.opener_index)
+            self._itinerary.skipped.add(request.opener_index)
         if plan.mode == "restart":
             self._pauses.begin_again(attempt.number)
-            if current.has_content:
+            if answer.has_content:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
                 self._restart_cause = self._restart_cause or error
-        is_uncounted = plan.prefix_refused or plan.kind in ("poll", "document")
-        current.begin(attempt, now, is_uncounted=is_uncounted, kind=plan.kind)
-        current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
+        current.begin(plan, attempt, now)
         self._renew_machine(plan, attempt, now)
         return opener.lazy(attempt)
 
@@ -331,17 +331,17 @@ class Recovery:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
         machine, continuation = self._machine, attempt.asked
         opener = self._openers[plan.opener_index]
-        resuming_format = self._current.reader if plan.mode == "resume" else None
-        seam = None if continuation is None else make_seam(self._current, continuation)
+        resuming_format = self._answer.reader if plan.mode == "resume" else None
+        seam = None if continuation is None else make_seam(self._answer, continuation)
         # `until` returns True for the event at which the hold ends.
         if seam is not None:
             until: Callable[[Event], bool] = seam.look_for_overlap
-        elif self._current.has_content and resuming_format is not None:
+        elif self._answer.has_content and resuming_format is not None:
             # The replay goes on with the answer that the caller already reads.
             until = ends_at_once
         else:
             until = self._is_content
-        self._current.hold = hold = Hold(until, self._announce)
+        hold = Hold(until, self._announce)
         if resuming_format is None:
             # Another opener may send its answers in another format.
             machine.link.expect_format(opener.format, self._itinerary.stage_of(opener))
@@ -353,11 +353,12 @@ class Recovery:
             renewal = Continue(seam)
         else:
             renewal = Restart()
-        self._resumption.renew(hold, now, renewal)
+        self._answer.renew(hold, now, renewal)
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""
-        self._current.end(error, now, is_last=True)
+        self._current.end(error, now)
+        self._has_ended = True
         # Afterwards, the token counts are those of an answer that has a finish reason.
         self._current.keep_report()
         self._machine.way.end_with(self._pauses.end_at_limit(error.message), now)
@@ -366,18 +367,18 @@ class Recovery:
 
     def _announce(self, failed: bool) -> list[Event] | None:  # noqa: FBT001 - the only argument
         """Return the events before an attempt's first ones; None to discard an attempt that has failed."""
-        machine, current = self._machine, self._current
-        if failed and current.has_content:
+        machine, answer = self._machine, self._answer
+        if failed and answer.has_content:
             # The answer is still the content that was delivered before.
-            current.note_discarded()
+            answer.spend_discarded()
             return None
         # From now on, the events of this attempt are delivered.
-        is_first_content = not current.has_content
-        current.begin_content()
-        if machine.intake.arrivals.log is not None and not current.can_resume:
+        is_first_content = not answer.has_content
+        answer.begin_content()
+        if machine.intake.arrivals.log is not None and not answer.can_resume:
             machine.intake.arrivals.forget()
         restart_cause, self._restart_cause = self._restart_cause, None
-        if current.goes_on:
+        if self._request.goes_on:
             # The event that announces what follows a pause is one of those held back.
             self._pauses.complete_announcement()
             return []
@@ -387,8 +388,8 @@ class Recovery:
     def _announce_change(self, restart_cause: StreamError | None) -> list[Event] | None:
         """Return the events that say how an attempt goes on with content that was delivered before."""
         machine = self._machine
-        if self._current.mode == "resume" and restart_cause is None:
-            return [Resumed(dropped=self._current.reader.dropped)]
+        if self._request.attempt.mode == "resume" and restart_cause is None:
+            return [Resumed(dropped=self._answer.reader.dropped)]
         if self._joining.seam is not None:
             return self._announce_continuation(self._joining.seam)
         if restart_cause is None:
@@ -401,13 +402,13 @@ class Recovery:
 
     def _announce_continuation(self, seam: SeamJoiner) -> list[Event] | None:
         """Return the event to deliver before a continuation; None to discard it, because it does not join."""
-        machine, current, least = self._machine, self._current, self._retry.seam.least
+        machine, least = self._machine, self._retry.seam.least
         announced = seam.make_announcement()
         confidence = announced.confidence
         if seam.misses_call or confidence < least:
             doubt = f"the confidence at the seam is {confidence}, and least={least}"
             self._joining.refuse(CALL_MISSING if seam.misses_call else doubt)
-            current.note_discarded(always=True)
+            self._answer.spend_discarded(always=True)
             return None
         if confidence < _NOTABLE:
             warn(
@@ -415,12 +416,10 @@ class Recovery:
                 confidence,
                 of=machine,
             )
-        if current.is_at_limit:
+        if self._request.is_at_limit:
             # The answer had ended before.
             announced.mode = "pause"
-        # From now on, the server counts the tokens of the continuation. After the output limit, each request
-        # has the whole limit.
-        current.counted_before = 0 if current.is_at_limit else current.counted_in_all
+        self._current.count_on()
         if machine.link.format != machine.accumulator.format:
             # Another API's answer is continued, whose format the message keeps.
             announced.format = machine.link.format

@@ -114,9 +114,13 @@ def make_stream(kind: type[StreamT], opener: SourceOpener, retry: Retry, options
             f'mode="{retry.mode}" needs an open that takes the attempt, which has {part}: def open(attempt)'
         )
     is_async = opener.is_async
-    routes = to_routes(retry.routes).routes
-    others: list[SourceOpener] = [each.make_opener(options.deadlines, is_async=is_async) for each in routes]
-    itinerary = Itinerary([opener, *others], retry, current_clock()(), options.make_stage)
+    # `Retry` has made `Routes` of any of its kinds.
+    routes: Any = retry.routes
+    others: list[SourceOpener] = [
+        each.make_opener(options.deadlines, is_async=is_async) for each in routes.routes
+    ]
+    now, hedge_after = current_clock()(), routes.hedge_after
+    itinerary = Itinerary([opener, *others], retry, hedge_after, now, options.make_stage)
     first = itinerary.openers[0]
     driver: Any = (AsyncDriver if is_async else SyncDriver)(
         # The driver needs a source to begin with; the one that recovery makes replaces it.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending, Message, Part
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
+    from tokenstream.recovery._received import ReceivedAnswer
 
 JSON_TEXT = "its text is JSON, which only a prefix can continue"
 NOT_JOINED = "the model has not gone on from its last words"
@@ -167,26 +168,25 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
         return reason
     tokens_left = None if error is None else count_tokens_left(current, opener)
     # With no tokens left, the answer ends at its limit, and no continuation has to be recognized.
-    is_joined = is_closed or is_recognizable(messages[0].text) or current.retry.seam.least <= UNKNOWN
+    is_joined = is_closed or is_recognizable(messages[0].text) or current.request.retry.seam.least <= UNKNOWN
     if not has_prefix and not is_joined and tokens_left != 0:
         return TOO_SHORT
     return opener.why_not(messages[0], tokens_left)
 
 
-def has_cut_call(current: CurrentAttempt) -> bool:
+def has_cut_call(answer: ReceivedAnswer) -> bool:
     """Return True if an answer broke off in its first calls, which have closed the text before them."""
-    calls, parts = current.machine.accumulator.cut_calls, current.machine.accumulator.message.parts
+    calls, parts = answer.machine.accumulator.cut_calls, answer.machine.accumulator.message.parts
     is_first = all(part.kind != "tool_call" for part in parts[: len(parts) - len(calls)])
-    return is_first and bool(current.cut_calls)
+    return is_first and bool(answer.cut_calls)
 
 
-def make_continuation(current: CurrentAttempt, opener: SourceOpener) -> Continuation:
+def make_continuation(message: Message, opener: SourceOpener) -> Continuation:
     """Return the answer so far, and the way to ask for the rest; the next request is made from this."""
-    message = current.machine.accumulator.message
     return Continuation(message, opener.prefix(message))
 
 
-def make_seam(current: CurrentAttempt, continuation: Continuation) -> SeamJoiner:
+def make_seam(answer: ReceivedAnswer, continuation: Continuation) -> SeamJoiner:
     before, prefix = continuation.message.text, continuation.prefix
     if prefix is None:
         # The model is asked in a user's turn, and may repeat some of its last words.
@@ -194,8 +194,7 @@ def make_seam(current: CurrentAttempt, continuation: Continuation) -> SeamJoiner
     else:
         overlap = PrefixOverlap(before, echoes=prefix.echoes, known=prefix.known)
     # The user's turn has markers.
-    missing = current.cut_calls_before
-    return SeamJoiner(current.machine.accumulator, overlap, marked=prefix is None, missing=missing)
+    return SeamJoiner(answer.machine.accumulator, overlap, marked=prefix is None, missing=answer.cut_calls)
 
 
 def count_tokens_left(current: CurrentAttempt, opener: SourceOpener) -> int | None:

@@ -1,0 +1,183 @@
+"""What has arrived of an answer, in the current attempt and in those before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream._answer.accumulator import Accumulator
+from tokenstream.errors import ProviderError, StatusError
+from tokenstream.events import MessageStart, ProviderData, ToolCallStart
+from tokenstream.message import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream._pipeline.joining import Hold
+    from tokenstream._pipeline.resumption import Renewal, Resumption
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.formats._base import Format
+    from tokenstream.recovery._itinerary import RunningRequest
+
+_GONE = frozenset({404, 410})
+"""Statuses of a server that does not have the answer (any more)."""
+
+
+class ReceivedAnswer:
+    """The answer so far: what its readers have of it, and what its server may have of it."""
+
+    def __init__(
+        self, request: RunningRequest, resumption: Resumption, hold: Hold, outcomes: frozenset[str]
+    ) -> None:
+        self.request, self.resumption, self.machine = request, resumption, resumption.machine
+        self.outcomes = outcomes
+        """The useless outcomes for which an answer is requested again."""
+        self.hold = hold
+        """Holds back the first events of this attempt."""
+        self.has_content = False
+        """True once content of this or an earlier attempt is in the message: a restart is then announced."""
+        self.accepted: Hold | None = None
+        """The hold of the answer that was found acceptable; None before that."""
+        self._frames_before = 0
+        """Number of the answer's payloads before this attempt."""
+        self._cut_calls_before: tuple[str, ...] = ()
+        """The names of the calls in which the answer had broken off before this attempt."""
+
+    def renew(self, hold: Hold, now: float, renewal: Renewal) -> None:
+        """Prepare for another attempt, whose first events a new hold holds back."""
+        self._cut_calls_before = self.cut_calls if self.has_content else ()
+        self._frames_before = self.machine.link.connection.format.frames
+        self.hold = hold
+        self.resumption.renew(hold, now, renewal)
+
+    def begin_content(self) -> None:
+        """Note that this attempt's events are delivered from now on; the message gets its route."""
+        self.has_content = True
+        self.machine.accumulator.route = self.request.route
+
+    def accept(self) -> None:
+        """Note that this attempt's answer is no useless one."""
+        self.accepted = self.hold
+
+    def spend_discarded(self, *, always: bool = False) -> None:
+        """Add the tokens of this attempt to the usage, of which nothing becomes part of the answer.
+
+        With `always`, the model has certainly written something, so that the attempt counts as one with
+        an unknown usage even if the server has reported no tokens.
+        """
+        if (usage := self.hold.usage) or always:
+            self.machine.accumulator.spend(usage)
+
+    def spend_held(self) -> None:
+        """Add the tokens of an abandoned answer to the usage, if its events are held back."""
+        # The message includes the usage of released events already. Without any event, no tokens are known.
+        if not self.hold.released and self.hold.held:
+            self.machine.accumulator.spend(self.hold.usage)
+
+    @property
+    def reader(self) -> Format:
+        """The format that reads this attempt's connection."""
+        return self.machine.link.connection.format
+
+    @property
+    def is_after_pause(self) -> bool:
+        """True if this attempt goes on after a pause, and has brought nothing yet."""
+        return (self.request.goes_on or self.request.is_at_limit) and not self.hold.released
+
+    @property
+    def has_answered(self) -> bool:
+        """True if this attempt's request was not refused, and has brought something of the same answer."""
+        link = self.machine.link
+        reader = link.connection.format
+        # What is equal to the payload of the connection before is dropped.
+        return (reader.frames > self._frames_before or reader.dropped > 0) and link.refusal is None
+
+    @property
+    def fetch_failed(self) -> bool:
+        """True if this attempt was to bring the answer by its id, and has brought nothing of it."""
+        return self.request.kind in ("poll", "document") and not self.has_answered
+
+    @property
+    def cut_calls(self) -> tuple[str, ...]:
+        """The names of the calls in which the answer has broken off, perhaps before this attempt."""
+        names = tuple(call.name for call in self.machine.accumulator.cut_calls)
+        if not self.hold.released or self.hold.was_dropped:
+            # Nothing of this attempt is part of the answer.
+            return names or self._cut_calls_before
+        # The start of a call whose name may go on comes only with the end of the input.
+        left = self.machine.intake.events_left
+        return (*names, *(event.name for event in left if isinstance(event, ToolCallStart)))
+
+    @property
+    def can_resume(self) -> bool:
+        """True if a later attempt may resume the answer, now that it has begun."""
+        if self.request.retry.mode == "resume" or self.request.opener.replays:
+            return True
+        reader = self.machine.link.connection.format
+        if not reader.resumes:
+            return False
+        # The head of the answer is held, or was delivered by an earlier attempt.
+        return reader.is_kept(self.machine.accumulator.message) or reader.is_kept(_head_of(self.hold.held))
+
+    @property
+    def message(self) -> Message:
+        """The answer so far, but its head while all is held back; after a pause, it has the later id."""
+        machine, reader = self.machine, self.reader
+        if self.has_content or self.hold.released:
+            message, parts = machine.accumulator.message, reader.parts
+            return message if parts.text_before is None else message.model_copy(update={"id": parts.id})
+        # The accumulator has no event yet, and a stop drops those that are held back.
+        fields = {name: value for name, value in reader.parts.fields.items() if isinstance(name, str)}
+        return Message(id=reader.parts.id, model=reader.parts.model, provider_data=fields, format=reader.name)
+
+    def find_running(self, error: StreamError | None) -> str | None:
+        """Return the id of the answer if its server may be writing it, at the caller's cost; else None."""
+        if isinstance(error, ProviderError) or self.machine.link.connection.format.ended:
+            return None
+        cause = None if error is None else error.__cause__
+        is_gone = isinstance(cause, StatusError) and cause.status in _GONE
+        if is_gone or not (self.is_kept and self._was_begun_here):
+            return None
+        message = self.message
+        return message.id if self.request.opener.can_fetch(message) else None
+
+    @property
+    def _was_begun_here(self) -> bool:
+        """True if the answer is that of one request, which has not been continued."""
+        return not self.resumption.continued and self.request.attempt.asked is None
+
+    @property
+    def is_kept(self) -> bool:
+        """True if the answer has a position, and its server is known to keep the answer for a replay."""
+        reader = self.machine.link.connection.format
+        has_position = reader.resumes and (reader.position is not None or reader.unfinished)
+        return has_position and reader.is_kept(self.message)
+
+    @property
+    def position(self) -> int | str | None:
+        """The position from which the server can replay the answer; None if the server cannot do that."""
+        opener, mode = self.request.opener, self.request.retry.mode
+        if mode in ("restart", "continue") or not opener.takes_attempt:
+            return None
+        if not self._was_begun_here:
+            # The positions of a continuation do not belong to the original answer.
+            return None
+        reader = self.machine.link.connection.format
+        if reader.end_sign() == "terminal":
+            # The server has sent the end of the answer, so nothing is left to replay. (After a sentinel
+            # without a finish reason, the end is only assumed.)
+            return None
+        # In mode "auto", an answer is resumed only if its server is known to keep or to replay it.
+        if reader.position is not None and (mode == "resume" or self.is_kept):
+            return reader.position
+        return self.machine.progress.last_event_id if mode == "resume" or opener.replays else None
+
+
+def _head_of(events: Iterable[Event]) -> Message:
+    """Return a message with only the id, the model and the provider's data that events have."""
+    accumulator = Accumulator()
+    for event in events:
+        # An accumulator writes into some events of parts, which are not its own here.
+        if isinstance(event, MessageStart | ProviderData):
+            accumulator.take(event)
+    return accumulator.message
