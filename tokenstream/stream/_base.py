@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from tokenstream._basics.elsewhere import explain_names_of_streams
 from tokenstream._basics.loose import ErasedGeneric
-from tokenstream.stream._prices import find_tariff
 
 if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
@@ -114,6 +113,9 @@ class StreamBase(ErasedGeneric[DriverT]):
             costs = [report.cost for report in driver.recovery.attempts]
             known = [cost for cost in costs if cost is not None]
             return sum(known) if len(known) == len(costs) else None
+        # Most answers are asked for no cost.
+        from tokenstream.stream._prices import find_tariff
+
         tariff = find_tariff(driver.machine.asked.request, driver.machine.link.format)
         usage = driver.accumulator.counted
         if tariff is None or not usage or self.message.ending == "streaming":
