@@ -15,7 +15,7 @@ from tokenstream._answer.growing import (
 )
 from tokenstream._answer.log import NO_LOG, AnswerLog
 from tokenstream._answer.usage import GrowingUsage, estimate
-from tokenstream._basics.call_keys import AnswerCalls, note_same, place_of, set_place
+from tokenstream._basics.call_keys import AnswerCalls, find_call_place, note_same, set_place
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._basics.untrusted import is_list
 from tokenstream._values.event_base import is_repeat
@@ -494,7 +494,7 @@ class Accumulator(ErrorKeeper):
         """Give a call that has ended the id of another start; return False: it adds no content."""
         # A copy of the call would still say that it was read from a text, which the API does not know.
         call = start.model_copy(update={"arguments_text": before.arguments_text, "complete": True})
-        set_place(call, place_of(before))
+        set_place(call, find_call_place(before))
         note_same(before, call)
         choice.parts[part].finish(call)
         choice.log.calls = [call if each is before else each for each in choice.log.calls]

@@ -251,7 +251,7 @@ class ChoiceCalls:
         return keys[number]
 
 
-def place_of(call: ToolCall) -> CallPlace | None:
+def find_call_place(call: ToolCall) -> CallPlace | None:
     """Return the `CallPlace` of an answer's call, which computes its key; None before the call has ended."""
     return call.__dict__.get("_place")
 
@@ -286,19 +286,19 @@ def is_same_call(one: ToolCall, other: ToolCall) -> bool:
 
 def note_same(before: ToolCall, call: ToolCall) -> None:
     """Note that a call is one that was handed out before, so that it keeps that id."""
-    place = place_of(call)
+    place = find_call_place(call)
     if place is not None and before.id not in ids_of(call):
         place.earlier_ids.append(before.id)
 
 
 def ids_of(call: ToolCall) -> tuple[str, ...]:
     """Return the ids under which a call was handed out: its own, then the others."""
-    place = place_of(call)
+    place = find_call_place(call)
     return (call.id,) if place is None else (call.id, *place.earlier_ids)
 
 
 def _find_content_of(call: ToolCall) -> CallContent:
-    place = place_of(call)
+    place = find_call_place(call)
     describe = None if place is None else place.describe
     return _find_content(describe, call.type, call.name, call.arguments_text)
 

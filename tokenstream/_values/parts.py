@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticUndefined
 from typing_extensions import TypeVar
 
-from tokenstream._basics.call_keys import place_of
+from tokenstream._basics.call_keys import find_call_place
 from tokenstream._basics.elsewhere import OF_CALL, OF_USAGE, OF_VALUE, explain_missing, explain_names
 from tokenstream._basics.json import decode
 from tokenstream._basics.visible import show_media
@@ -260,7 +260,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         is its id in a relay's journal, else the stream's `answer_id`, else the first id of its message,
         else random. The message's id and a random one differ if the request is repeated, and so do the keys.
         """
-        place = place_of(self)
+        place = find_call_place(self)
         return "" if place is None else place.key
 
     @property

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream._basics.call_keys import ids_of, place_of, set_place
+from tokenstream._basics.call_keys import find_call_place, ids_of, set_place
 from tokenstream.errors import CallUncertain, MisuseError
 from tokenstream.events import (
     Finish,
@@ -333,7 +333,7 @@ class HandlerRun:
         for call in self._find_missing(message):
             # A checked call becomes one as a message has it.
             plain = ToolCall.model_construct(call.model_fields_set, **dict(call))
-            set_place(plain, place_of(call))
+            set_place(plain, find_call_place(call))
             missing.append(plain)
         if missing:
             message = message.model_copy(update={"parts": (*message.parts, *missing)})

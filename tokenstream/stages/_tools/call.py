@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from pydantic import PrivateAttr
 from typing_extensions import TypeVar
 
-from tokenstream._basics.call_keys import place_of, set_place
+from tokenstream._basics.call_keys import find_call_place, set_place
 from tokenstream._basics.text_log import TextLog
 from tokenstream._values.parts import set_repairs
 from tokenstream.errors import MisuseError, OutputIncomplete
@@ -63,7 +63,7 @@ class CheckedCall(ToolCall[Any, Any]):
         """Return a copy of a call; `accept` or `refuse` then adds the result of the check."""
         checked = cls.model_construct(call.model_fields_set, **dict(call))
         set_repairs(checked, (*call.repairs, *repairs))
-        place = place_of(call)
+        place = find_call_place(call)
         set_place(checked, None if place is None else place.make_checked(describe))
         return checked
 
@@ -80,7 +80,7 @@ class CheckedCall(ToolCall[Any, Any]):
 
     def compare(self, same_calls: SameCalls) -> Generator[CallStep, Any, None]:
         """Compare this call and those before it with the first answer under the same id."""
-        place = place_of(self)
+        place = find_call_place(self)
         if place is not None and place.calls is not None and place.identity.kind != "random":
             yield from same_calls.check(place.calls, place.number + 1)
 

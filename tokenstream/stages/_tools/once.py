@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from tokenstream._basics.call_keys import place_of
+from tokenstream._basics.call_keys import find_call_place
 from tokenstream._basics.error_marks import message_of
 from tokenstream._values.parts import CallState
 from tokenstream.errors import CallStoreUnavailable, CallUncertain, MisuseError
@@ -115,7 +115,7 @@ class CallRun:
 
     def _check_identity(self, call: ToolCall) -> None:
         """Check that other processes would compute the same key for the call, from the answer's id."""
-        place = place_of(call)
+        place = find_call_place(call)
         kind, id = ("random", "") if place is None else place.identity
         if kind == "random":
             raise MisuseError(
@@ -159,7 +159,7 @@ class CallRun:
         """Return the argument `about` for the store's `begin`; nothing for a store that does not take it."""
         if "about" not in signature(self._store.begin).parameters:
             return {}
-        call, place = self._call, place_of(self._call)
+        call, place = self._call, find_call_place(self._call)
         arguments = call.describe_for_person()
         if arguments is not None and len(arguments) > self._store.max_result:
             arguments = None
