@@ -207,25 +207,20 @@ def restore_answer(
         log = None
         if not format.merges_replays:
             log = EventLog.restore(state.get("log"), format, as_decoded.message.id)
-        usages = _read_usages(state)
+        usages: tuple[Usage, ...] = ()
+        if "usages" in state:
+            spent, own = map(Usage.model_validate, state["usages"])
+            usages = spent, own
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         msg = "the checkpoint's state is not what `checkpoint()` returned: store it unchanged, or ask anew"
         raise MisuseError(msg) from error
     # The key of a field that belongs to one choice is a pair; the key of any other field is its name.
     shared = [field for field in format.parts.fields if isinstance(field, str)]
     accumulator.restore_answer(checkpoint, shared)
-    if usages is not None:
+    if usages:
         accumulator.restore_usages(*usages)
     # These events are read a second time, because `as_decoded` may have changed the first copies.
     return format, read_events(state["events"]) if unreturned else [], log
-
-
-def _read_usages(state: dict[str, Any]) -> tuple[Usage, Usage] | None:
-    """Return the token counts that `usages_to_keep` has returned; None if the state has none."""
-    if "usages" not in state:
-        return None
-    spent, own = map(Usage.model_validate, state["usages"])
-    return spent, own
 
 
 def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:

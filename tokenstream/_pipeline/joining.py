@@ -62,8 +62,6 @@ class Hold:
             function may also set `Joining.refusal`.
     """
 
-    __slots__ = ("_dropped", "_on_release", "_until", "held", "is_met", "ready", "released", "was_dropped")
-
     def __init__(
         self, until: Callable[[Event], bool], on_release: Callable[[bool], list[Event] | None] | None = None
     ) -> None:
@@ -190,8 +188,6 @@ class Joining:
     2. `seam` changes the events of a continuation into events of the whole answer.
     3. The message takes the event; with guards, a `Finish` only after step 4.
     """
-
-    __slots__ = ("_cleaned", "_format_name", "_way", "hold", "listener", "refusal", "seam", "shows_held")
 
     def __init__(self, way: Way, listener: AttemptListener | None) -> None:
         self._way = way

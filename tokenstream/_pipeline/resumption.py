@@ -61,18 +61,6 @@ class _UnreadFrame(NamedTuple):
 class Resumption:
     """Lets a machine use further connections, and keeps what the next one needs of those before."""
 
-    __slots__ = (
-        "_old_checkpoint",
-        "_resume_checkpoint",
-        "_retry_before",
-        "_unread",
-        "continued",
-        "id_before",
-        "joining",
-        "machine",
-        "paused",
-    )
-
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.joining = machine.way.make_joining(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._answer.usage import NO_USAGE
 from tokenstream.recovery._estimates import estimate_attempt, is_counted
@@ -10,11 +10,8 @@ from tokenstream.stream._attempts import AttemptReport
 from tokenstream.stream._prices import find_bill
 
 if TYPE_CHECKING:
-    from tokenstream._pipeline.seam import SeamJoiner
     from tokenstream.errors import StreamError
-    from tokenstream.events import MessageStart
-    from tokenstream.formats._kit.parts import Parts
-    from tokenstream.message import Message, Usage
+    from tokenstream.message import Usage
     from tokenstream.recovery._decision import AttemptPlan
     from tokenstream.recovery._hedge import Race
     from tokenstream.recovery._received import ReceivedAnswer
@@ -134,21 +131,25 @@ class CurrentAttempt:
         # Only a continuation has a seam, and only its report has a confidence.
         seam, request = self.answer.resumption.joining.seam, self.request
         started_at = self.machine.meter.started_at
-        head, attempt, ended_at = self._head, request.attempt, request.ended_at
+        attempt, hold = request.attempt, self.answer.hold
+        # An object with the id and the model of the answer to this attempt.
+        head: Any = self.answer.reader.parts
+        if seam is not None:
+            head = seam
+        elif not hold.released or hold.was_dropped:
+            head = hold.start
+        elif head.text_before is None:
+            # After a pause, the message keeps the head of what was before it.
+            head = self.machine.accumulator.message
         # The first attempt began with the request, whose time only the meter knows.
-        begun_at = request.begun_at or started_at
+        times = started_at, request.begun_at or started_at, request.ended_at
         usage = self._counted if self._is_over else self._usage
         if attempt.mode == "resume" and usage == self._paid:
             # The reports before have these tokens.
             usage = NO_USAGE
         return AttemptReport(
-            number=attempt.number,
-            mode=attempt.mode,
             kind=request.kind,
             error=request.error,
-            wait=attempt.wait,
-            began=max(0.0, begun_at - started_at),
-            seconds=None if ended_at is None else max(0.0, ended_at - begun_at),
             usage=usage,
             id=None if head is None else head.id,
             model=None if head is None else head.model,
@@ -156,20 +157,8 @@ class CurrentAttempt:
             left_out=() if attempt.asked is None else tuple(sorted(attempt.asked.left_out)),
             # The report has a cost only once `find_cost` was called.
             _bill=find_bill(request.opener, usage, self._cost, self._paid) if self._is_over else None,
-            **request.itinerary.describe(request.opener_index, self.machine.link.format),
+            **request.itinerary.describe(attempt, request.opener_index, self.machine.link.format, times),
         )
-
-    @property
-    def _head(self) -> Message | MessageStart | SeamJoiner | Parts | None:
-        """An object with the id and the model of the answer to this attempt; None if there is none."""
-        hold, seam = self.answer.hold, self.answer.resumption.joining.seam
-        if seam is not None:
-            return seam
-        if not hold.released or hold.was_dropped:
-            return hold.start
-        parts = self.answer.reader.parts
-        # After a pause, the message keeps the head of what was before it.
-        return self.machine.accumulator.message if parts.text_before is None else parts
 
     @property
     def _usage(self) -> Usage:

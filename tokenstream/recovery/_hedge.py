@@ -15,8 +15,8 @@ from tokenstream._sources.causes import find_foreign
 from tokenstream._sources.failures import reading_error
 from tokenstream.errors import StreamError
 from tokenstream.recovery._estimates import estimate_attempt, is_counted
-from tokenstream.recovery._notes import log_hedge
 from tokenstream.stream._attempts import AttemptReport
+from tokenstream.stream._log import inform
 from tokenstream.stream._opening import prepare_machine
 from tokenstream.stream._prices import find_bill
 from tokenstream.stream._reading.items import LEAST_WAIT
@@ -75,7 +75,13 @@ async def run_race(
         return Contender(open_source, opener.format, machine.limits, own, clock)
 
     first = make_contender(opener, open_first)
-    open_second = partial(log_hedge, machine, other.name, after, other.lazy(hedge).open)
+    second_source: Any = other.lazy(hedge)
+
+    def open_second() -> Awaitable[AsyncSource]:
+        words = "hedge to %s after %.1f s: the first attempt has brought no content"
+        inform(words, other.name, after, of=machine)
+        return second_source.open()  # type: ignore[no-any-return] # an awaitable
+
     second = make_contender(other, open_second)
     run = Race(current, (first, second), hedge, rival, began_at)
     current.begin_race(run)
@@ -86,10 +92,9 @@ async def run_race(
         machine.link.expect_format(other.format, itinerary.stage_of(other))
         machine.link.connect()
     current.begin_route(rival if winner is second else 0, None)
-    source = winner.make_source()
     first.machine.dispose()
     second.machine.dispose()
-    return source
+    return winner.make_source()
 
 
 class Race:
@@ -137,7 +142,11 @@ class Race:
 
     def _report(self, *, second_won: bool) -> AttemptReport:
         """Return a report on the loser, with the number and the times of its own attempt."""
-        loser, index = (self._first, 0) if second_won else (self._second, self._rival)
+        loser, index, attempt = self._second, self._rival, self._hedge
+        begun_at = self._began_at + attempt.wait
+        started_at = self._current.machine.meter.started_at
+        if second_won:
+            loser, index, attempt, begun_at = self._first, 0, self._request.attempt, started_at
         opener = self._request.itinerary.openers[index]
         if loser.error is not None:
             forget_frames(loser.error)
@@ -146,22 +155,16 @@ class Race:
         error = loser.error if isinstance(loser.error, StreamError) else None
         if not is_counted(usage, error):
             usage = estimate_attempt(usage, 0, opener)
-        started_at = self._current.machine.meter.started_at
-        wait = 0.0 if second_won else self._hedge.wait
-        begun_at = started_at if second_won else self._began_at + wait
         return AttemptReport(
-            number=1 if second_won else _SECOND,
-            mode="start" if second_won else "hedge",
             kind="attempt" if second_won else "hedge",
             error=error,
-            wait=wait,
-            began=max(0.0, begun_at - started_at),
-            seconds=max(0.0, loser.over_at - begun_at),
             usage=usage,
             id=message.id,
             model=message.model,
             _bill=find_bill(opener, usage, opener.price.of(usage)),
-            **self._request.itinerary.describe(index, loser.machine.link.format),
+            **self._request.itinerary.describe(
+                attempt, index, loser.machine.link.format, (started_at, begun_at, loser.over_at)
+            ),
         )
 
 

@@ -76,13 +76,23 @@ class Itinerary:
         if route is not None:
             route.health.begin_attempt(now)
 
-    def describe(self, index: int, format: str | None) -> dict[str, Any]:
-        """Return the fields of an `AttemptReport` that depend on the opener."""
-        opener = self.openers[index]
+    def describe(
+        self, attempt: Attempt, index: int, format: str | None, times: tuple[float, float, float | None]
+    ) -> dict[str, Any]:
+        """Return the fields of an `AttemptReport` that depend on the request, its opener and its times.
+
+        These are the clock readings of the first request, of this one, and of its end.
+        """
+        opener, (started_at, begun_at, ended_at) = self.openers[index], times
         # Of a request that the library does not make, nothing is known.
         url, payload = opener.asked or ("", None)
         host, port = server_of(url)
         return {
+            "number": attempt.number,
+            "mode": attempt.mode,
+            "wait": attempt.wait,
+            "began": max(0.0, begun_at - started_at),
+            "seconds": None if ended_at is None else max(0.0, ended_at - begun_at),
             "route": self.names[index],
             "host": host,
             "port": port,
@@ -115,7 +125,12 @@ class Itinerary:
         to try them is better than to give up.
         """
         others = filter(self.has_left, [*range(current), *range(current + 1, len(self.openers))])
-        following = sorted(others, key=lambda index: (index < current, _is_out(self.openers[index], now)))
+
+        def rate(index: int) -> tuple[bool, bool]:
+            route = self.openers[index].route
+            return index < current, route is not None and route.health.is_out(now)
+
+        following = sorted(others, key=rate)
         return [current, *following] if stays else following
 
 
@@ -202,11 +217,6 @@ def _put_off(openers: list[SourceOpener], now: float) -> None:
         route = openers[0].route
         # This does not only ask, but begins the attempt: of several streams that find a route on trial, only
         # one may use it.
-        may_be_used = route is None or route.health.begin_attempt(now)
-        if may_be_used:
+        if route is None or route.health.begin_attempt(now):
             break
         openers.append(openers.pop(0))
-
-
-def _is_out(opener: SourceOpener, now: float) -> bool:
-    return opener.route is not None and opener.route.health.is_out(now)

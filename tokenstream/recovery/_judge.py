@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.recovery._received import ReceivedAnswer
-    from tokenstream.recovery._retry import Accept
 
 _MESSAGES: dict[Outcome, str] = {
     "empty": "the answer is empty",
@@ -46,16 +45,6 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
         return is_visible(event) and not (isinstance(event, open_ended) or (rejects_calls and is_bad_call))
 
     return has_final_content if open_ended else is_visible
-
-
-def find_outcome(message: Message, outcomes: frozenset[str], accept: Accept | None) -> AnswerRejected | None:
-    rejected = next(filter(outcomes.__contains__, _outcomes_in(message)), None)
-    if rejected is None:
-        return None if accept is None else find_fault(message, accept)
-    error = AnswerRejected(_MESSAGES[rejected], outcome=rejected)
-    # The answer itself has ended properly; only its content is useless.
-    error.partial = message.model_copy(update={"ending": "complete"})
-    return error
 
 
 def _outcomes_in(message: Message) -> Iterable[Outcome]:
@@ -135,10 +124,17 @@ def _find_outcome(answer: ReceivedAnswer) -> StreamError | None:
     if answer.accepted is answer.hold:
         # The end of the input follows the end of the answer, which was judged already.
         return None
-    error = find_outcome(make_message(answer), answer.outcomes, answer.request.retry.accept)
-    if error is None:
+    message, accept = make_message(answer), answer.request.retry.accept
+    rejected = next(filter(answer.outcomes.__contains__, _outcomes_in(message)), None)
+    if rejected is not None:
+        error = AnswerRejected(_MESSAGES[rejected], outcome=rejected)
+        # The answer itself has ended properly; only its content is useless.
+        error.partial = message.model_copy(update={"ending": "complete"})
+        return error
+    fault = None if accept is None else find_fault(message, accept)
+    if fault is None:
         answer.accept()
-    return error
+    return fault
 
 
 def make_message(answer: ReceivedAnswer) -> Message:

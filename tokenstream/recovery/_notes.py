@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from tokenstream.stream._log import DEBUG, INFO, describe_cause, inform, is_shown, tell
+from tokenstream.stream._log import DEBUG, INFO, describe_cause, is_shown, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.recovery._decision import AttemptPlan
     from tokenstream.stream._attempts import Attempt, AttemptReport
-
-T = TypeVar("T")
 
 _NAMES = {"continue": "continuation", "resume": "resume", "pause": "request after a pause"}
 """Names of attempts at the same server, by their modes; any other is a retry."""
@@ -53,11 +51,6 @@ def log_next(
         "the answer was paused" if error is None else describe_cause(error),
         of=machine if error is None else error,
     )
-
-
-def log_hedge(machine: Machine, name: str, after: float, open_source: Callable[[], T]) -> T:
-    inform("hedge to %s after %.1f s: the first attempt has brought no content", name, after, of=machine)
-    return open_source()
 
 
 def add_note_once(error: StreamError, words: str) -> None:

@@ -12,8 +12,9 @@ from tokenstream._providers.apis import api_named
 from tokenstream.events import Finish, Resumed
 from tokenstream.message import Usage
 from tokenstream.recovery._retry import count_pauses
-from tokenstream.recovery._rules import make_continuation, why_not
+from tokenstream.recovery._rules import why_not
 from tokenstream.stream._attempts import Attempt
+from tokenstream.stream._continuation import Continuation
 from tokenstream.stream._log import inform, log
 from tokenstream.stream._pauses import Leg, PausedAnswer
 
@@ -141,7 +142,8 @@ class Pauses:
         route = self._machine.accumulator.route
         if finish.reason == "pause":
             return Attempt(number=number, mode="pause", message=message, route=route, paused=paused)
-        asked = replace(make_continuation(self._machine.accumulator.message, request.opener), at_limit=True)
+        message_now = self._machine.accumulator.message
+        asked = Continuation(message_now, request.opener.prefix(message_now), at_limit=True)
         return Attempt(number=number, mode="continue", message=message, route=route, asked=asked)
 
     def _why_not(self, paused: PausedAnswer, opener: SourceOpener) -> str | None:

@@ -30,16 +30,15 @@ from tokenstream.recovery._rules import (
     has_cut_call,
     is_bad_request,
     is_filtered,
-    make_continuation,
     refuses_prefill,
     why_not,
 )
 from tokenstream.stream._attempts import Attempt, AttemptDecision
+from tokenstream.stream._continuation import Continuation
 
 if TYPE_CHECKING:
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.stream._attempts import FetchKind, RequestKind
-    from tokenstream.stream._continuation import Continuation
     from tokenstream.stream._pauses import PausedAnswer
 
 _MAX_BACKOFF = 60.0
@@ -115,7 +114,13 @@ class Planner:
     def _plan_to_go_on(self, broken: Failure, failed: list[NoPlan], *, has_left: bool) -> AttemptPlan | None:
         """Return the plan to go on, or to begin without content; `failed` gets the openers that must not."""
         current = self._request.opener_index
-        resumes = has_left and (broken.fetches is not None or self._resumes(broken.error))
+        resumes = has_left and broken.fetches is not None
+        # A provider's error ends the answer for good, and a lost position stays lost.
+        is_lost = self._was_fetched or isinstance(broken.error, ProviderError | PositionLost)
+        if has_left and not (resumes or is_lost):
+            # A restart would pay for both answers.
+            needed = broken.has_content or broken.mode == "resume" or self._answer.is_kept
+            resumes = needed and self._answer.position is not None
         plan = self._plan_first([current], broken, failed, ModeChoice("resume")) if resumes else None
         if plan is not None:
             self._was_fetched = self._was_fetched or plan.kind == "document"
@@ -138,13 +143,6 @@ class Planner:
                 return planned
             failed.append(planned)
         return None
-
-    def _resumes(self, error: StreamError) -> bool:
-        """Return True if the next attempt here should resume: a restart would pay for both answers."""
-        needed = self._answer.has_content or self._retry.mode == "resume" or self._answer.is_kept
-        # A provider's error ends the answer for good, and a lost position stays lost.
-        is_lost = self._was_fetched or isinstance(error, ProviderError | PositionLost)
-        return needed and self._answer.position is not None and not is_lost
 
     def _wants(self, error: StreamError, otherwise: bool) -> bool:  # noqa: FBT001 - the only argument left
         """Return True if `Retry.on` wants the error to be retried or, by default, if `otherwise` is True."""
@@ -257,11 +255,11 @@ class Planner:
         """Return the planned attempt, as the caller's functions get it; None if no tokens are left for it."""
         machine, wait, answer = self._machine, self._retry.wait, self._answer
         opener = self._openers[plan.opener_index]
-        continuation = (
-            make_continuation(machine.accumulator.message, opener) if plan.mode == "continue" else None
-        )
+        continuation, accumulator = None, machine.accumulator
+        if plan.mode == "continue":
+            continuation = Continuation(accumulator.message, opener.prefix(accumulator.message))
         # A new answer may use the whole output limit, a continuation only the rest of it.
-        left = opener.limit(self._machine.accumulator.format)
+        left = opener.limit(accumulator.format)
         if continuation is not None and left is not None:
             left = count_tokens_left(self._current, opener)
             if left is not None and left < 1:

@@ -72,7 +72,7 @@ class ReceivedAnswer:
         """Add the tokens of an abandoned answer to the usage, if its events are held back."""
         # The message includes the usage of released events already. Without any event, no tokens are known.
         if not self.hold.released and self.hold.held:
-            self.machine.accumulator.spend(self.hold.usage)
+            self.spend_discarded(always=True)
 
     @property
     def reader(self) -> Format:

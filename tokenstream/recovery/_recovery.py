@@ -330,7 +330,7 @@ class Recovery:
     def _renew_machine(self, plan: AttemptPlan, attempt: Attempt, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
         machine, continuation = self._machine, attempt.asked
-        opener = self._openers[plan.opener_index]
+        opener = self._request.opener
         resuming_format = self._answer.reader if plan.mode == "resume" else None
         seam = None if continuation is None else make_seam(self._answer, continuation)
         # `until` returns True for the event at which the hold ends.

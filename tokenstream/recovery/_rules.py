@@ -13,7 +13,6 @@ from tokenstream._values.parts import BESIDE
 from tokenstream.errors import ProviderError, StatusError
 from tokenstream.message import TextPart
 from tokenstream.stream._attempts import find_tokens_left
-from tokenstream.stream._continuation import Continuation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._received import ReceivedAnswer
+    from tokenstream.stream._continuation import Continuation
 
 JSON_TEXT = "its text is JSON, which only a prefix can continue"
 NOT_JOINED = "the model has not gone on from its last words"
@@ -179,11 +179,6 @@ def has_cut_call(answer: ReceivedAnswer) -> bool:
     calls, parts = answer.machine.accumulator.cut_calls, answer.machine.accumulator.message.parts
     is_first = all(part.kind != "tool_call" for part in parts[: len(parts) - len(calls)])
     return is_first and bool(answer.cut_calls)
-
-
-def make_continuation(message: Message, opener: SourceOpener) -> Continuation:
-    """Return the answer so far, and the way to ask for the rest; the next request is made from this."""
-    return Continuation(message, opener.prefix(message))
 
 
 def make_seam(answer: ReceivedAnswer, continuation: Continuation) -> SeamJoiner:
