@@ -30,7 +30,7 @@ from tokenstream.stages._text.scanning import Passage
 from tokenstream.stages._text.tags import FirstText, LoneEnd, ScanTargets, TagScanner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._pipeline.text_scanner import Follow, SplitPiece
@@ -60,6 +60,11 @@ def _is_content(event: Any) -> bool:  # noqa: ANN401 - an event of a part, or a 
     if isinstance(content, TextPart | ReasoningPart | TextDelta | ReasoningDelta | WholeText):
         return bool(content.text.strip())
     return not isinstance(event, PartDone | CitationAdded)
+
+
+def _make_event(event: AnyEvent, part: int | None, kind: Callable[..., Any], *content: object) -> Any:  # noqa: ANN401 - an event
+    """Return an event of a part, in the choice and from the payload of another event."""
+    return kind(*content, choice=event.choice, part=part, raw=event.raw)
 
 
 class SplitTexts:
@@ -203,11 +208,10 @@ class SplitTexts:
         self, text: TaggedText | None, event: PartStart, content: TextPart | ReasoningPart, out: list[Event]
     ) -> None:
         """Begin a text part of the format, or update the start of a part that has begun."""
-        place: dict[str, Any] = {"choice": event.choice, "part": event.part, "raw": event.raw}
-        delta: Any = TextDelta(content.text, **place)
+        delta = _make_event(event, event.part, TextDelta, content.text)
         without: dict[str, Any] = {"text": ""}
         if isinstance(content, ReasoningPart):
-            delta = ReasoningDelta(content.text, content.signature, **place)
+            delta = _make_event(event, event.part, ReasoningDelta, content.text, content.signature)
             without["signature"] = None
         start = content.model_copy(update=without)
         if text is None:
@@ -232,7 +236,7 @@ class SplitTexts:
             return
         is_same, missing = text.is_beginning_of(whole.text), whole.text[text.length :]
         if is_same and open_text is not None:
-            self._write(text, TextDelta(missing, choice=whole.choice, part=text.part, raw=whole.raw), out)
+            self._write(text, _make_event(whole, text.part, TextDelta, missing), out)
         elif not (is_same and not missing.strip()) and len(whole.text.strip()) >= text.length:
             # A shorter text is ignored, any other one is a difference; so is an end that an ended text lacks.
             moved = copy(whole)
@@ -243,7 +247,7 @@ class SplitTexts:
         """Split a text at its tags, and add its pieces; beyond the limit of parts, none begins a new part."""
         if isinstance(event, ReasoningDelta) and event.signature:
             text.signatures.append(event)
-            event = ReasoningDelta(event.text, choice=event.choice, part=event.part, raw=event.raw)
+            event = _make_event(event, event.part, ReasoningDelta, event.text)
         self._add_pieces(text, text.feed(event.text), event, out)
         if text.held > self._parts.limits.text:
             # The message counts only what it gets.
@@ -290,13 +294,13 @@ class SplitTexts:
 
     def _end_receiver(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         if text.inside is not None:
-            out.append(PartDone(None, choice=event.choice, part=text.receiver, raw=event.raw))
+            out.append(_make_event(event, text.receiver, PartDone, None))
         text.turn_to(-1)
 
     def _open(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         """Begin the part that receives the text: reasoning within tags, or else text like the split part."""
         content = text.start if text.inside is text.is_reasoning else _BLANK_REASONING
-        out.append(PartStart(content, choice=event.choice, part=text.receiver, raw=event.raw))
+        out.append(_make_event(event, text.receiver, PartStart, content))
 
     def _move_to_reasoning(self, text: TaggedText, event: Event, out: list[Event]) -> None:
         """Make reasoning of the parts to which a text went: a closing tag alone has ended it."""
@@ -310,7 +314,7 @@ class SplitTexts:
             whole = WholeText("", 0, choice=event.choice, part=part)
             words = find_text(whole) + added_by(out, whole)
             done = ReasoningPart(text=words, complete=True)
-            out.append(PartDone(done, choice=event.choice, part=part, raw=event.raw))
+            out.append(_make_event(event, part, PartDone, done))
         text.texts.clear()
 
     def _begin_cited_parts(self, event: CitationAdded, out: list[Event]) -> None:
@@ -325,9 +329,10 @@ class SplitTexts:
             if not text.has_parts:
                 # No part has begun, because the text was empty.
                 self._begin_next_part(text, event, out, inside=text.is_reasoning)
-            for signed in text.signatures:
-                place: dict[str, Any] = {"choice": event.choice, "part": text.receiver, "raw": signed.raw}
-                out.append(ReasoningDelta("", signed.signature, **place))
+            out += [
+                _make_event(each, text.receiver, ReasoningDelta, "", each.signature)
+                for each in text.signatures
+            ]
         if text.tagged:
             self._tagged_choices.add(event.choice)
 
@@ -356,13 +361,13 @@ class SplitTexts:
             without_text = content.model_copy(update={"text": "", "complete": False})
             if not text.inside and without_text != text.start:
                 # Another start replaces the other fields of a text that has begun; reasoning has none.
-                out.append(PartStart(without_text, choice=event.choice, part=text.receiver, raw=event.raw))
+                out.append(_make_event(event, text.receiver, PartStart, without_text))
             content = None
         if text.receiver == event.part and content is event.content:
             # Neither the index nor the content has changed.
             out.append(event)
         else:
-            out.append(PartDone(content, choice=event.choice, part=text.receiver, raw=event.raw))
+            out.append(_make_event(event, text.receiver, PartDone, content))
         text.turn_to(-1)
 
     def _waits(self, event: AnyEvent, out: list[Event]) -> bool:
@@ -382,7 +387,7 @@ class SplitTexts:
         text = self._waiting.get(event.choice)
         if text is None:
             return
-        rest = TextDelta("", choice=event.choice, part=text.part, raw=event.raw)
+        rest = _make_event(event, text.part, TextDelta, "")
         if text.calls.dangles or not text.followers:
             self._add_pieces(text, text.end(), rest, out)
         pieces = text.take_calls(is_whole=is_whole)
@@ -407,8 +412,7 @@ class SplitTexts:
             self._begin_next_part(text, event, out, inside=False)
         self._numbers.check_room()
         citation = piece.make_citation(text.written, text.receiver)
-        part = self._numbers.add(event.choice)
-        out.append(CitationAdded(citation, choice=event.choice, part=part, raw=event.raw))
+        out.append(_make_event(event, self._numbers.add(event.choice), CitationAdded, citation))
 
     def _add_call(
         self, text: TaggedText, piece: CallBegun | ArgumentsPiece | CallEnded, event: Event, out: list[Event]

@@ -255,7 +255,25 @@ class AsyncOpener(SourceOpener):
                 from anyio import sleep
 
                 await sleep(attempt.wait)
-            return await self.open(attempt)
+            try:
+                # A function may send its request at once; the library's own is sent below.
+                source: Any = self._call_open(attempt) if self.makes_request else None
+                while self.reserve is not None and (wait := await self.reserve(self, attempt)) > 0:
+                    from anyio import sleep
+
+                    await sleep(wait)
+                self.sent.add(attempt.number)
+                source = source if self.makes_request else self._call_open(attempt)
+                while not isinstance(source, AsyncSource):
+                    # The caller's function may have returned a source that is still to be opened.
+                    is_lazy = isinstance(source, LazySource)
+                    source = await source.open() if is_lazy else find_async_source(source)
+                if attempt.mode == "resume" and sends_other_answer(source.head, attempt):
+                    await source.close()
+                    raise PositionLost(_OTHER_ANSWER)
+            except Exception as error:  # noqa: BLE001 - raised as one of our errors
+                raise_converted(opening_error(error, UNNAMED_SERVER))
+            return source
 
         return LazySource(
             open_source,
@@ -266,27 +284,6 @@ class AsyncOpener(SourceOpener):
             asked=self.asked,
             patience=self.patience,
         )
-
-    async def open(self, attempt: Attempt) -> AsyncSource:
-        """Open the source of an attempt; StreamError if that fails."""
-        try:
-            # A function may send its request at once; the library's own is sent below.
-            source: Any = self._call_open(attempt) if self.makes_request else None
-            while self.reserve is not None and (wait := await self.reserve(self, attempt)) > 0:
-                from anyio import sleep
-
-                await sleep(wait)
-            self.sent.add(attempt.number)
-            source = source if self.makes_request else self._call_open(attempt)
-            while not isinstance(source, AsyncSource):
-                # The caller's function may have returned a source that is still to be opened.
-                source = await source.open() if isinstance(source, LazySource) else find_async_source(source)
-            if attempt.mode == "resume" and sends_other_answer(source.head, attempt):
-                await source.close()
-                raise PositionLost(_OTHER_ANSWER)
-        except Exception as error:  # noqa: BLE001 - raised as one of our errors
-            raise_converted(opening_error(error, UNNAMED_SERVER))
-        return source
 
 
 def find_sync_source(opened: object) -> SyncSource | LazySource:
