@@ -168,13 +168,24 @@ class _RepeatedRequests(SourceOpener):
         cancelling = (previous or self).cancel(answer_id)
         if cancelling is None:
             return source
+        then: Any = source.open
+
+        # A failure of the first request is only logged.
+        def open_now() -> Any:  # noqa: ANN401 - a source
+            send_now(cancelling)
+            return then()
+
+        async def open_later() -> Any:  # noqa: ANN401 - a source
+            await send(cancelling)
+            return await then()
+
         limits = [each.limit_open for each in (cancelling, source) if each.limit_open is not None]
 
         def limit_open(find_left: Callable[[], float]) -> None:
             for limit in limits:
                 limit(find_left)
 
-        return replace(source, open=self._open_after(cancelling, source.open), limit_open=limit_open)
+        return replace(source, open=open_later if self.is_async else open_now, limit_open=limit_open)
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         if self.arguments.method.upper() != "POST":
@@ -212,36 +223,17 @@ class _RepeatedRequests(SourceOpener):
         return self._continued.limit(format)
 
     def _make_source(self, asked: RequestTuple) -> LazySource:
-        """Return a source that sends a request when it is opened; each subclass makes its own kind."""
-        raise NotImplementedError
-
-    def _open_after(self, first: LazySource, then: Callable[[], Any]) -> Callable[[], Any]:
-        """Return a function that sends one request, whose failure is only logged, and then opens another."""
-        raise NotImplementedError
+        """Return a source that sends a request when it is opened."""
+        request = HTTPRequest(*asked)
+        return request.make_async_lazy() if self.is_async else request.make_lazy()
 
 
 class _SyncRequests(_RepeatedRequests, SyncOpener):
-    def _make_source(self, asked: RequestTuple) -> LazySource:
-        return HTTPRequest(*asked).make_lazy()
-
-    def _open_after(self, first: LazySource, then: Callable[[], Any]) -> Callable[[], Any]:
-        def open_source() -> Any:  # noqa: ANN401 - a source
-            send_now(first)
-            return then()
-
-        return open_source
+    """Sends the requests of a `Stream`."""
 
 
 class _AsyncRequests(_RepeatedRequests, AsyncOpener):
-    def _make_source(self, asked: RequestTuple) -> LazySource:
-        return HTTPRequest(*asked).make_async_lazy()
-
-    def _open_after(self, first: LazySource, then: Callable[[], Any]) -> Callable[[], Any]:
-        async def open_source() -> Any:  # noqa: ANN401 - a source
-            await send(first)
-            return await then()
-
-        return open_source
+    """Sends the requests of an `AsyncStream`."""
 
 
 class _IdempotencyKey:

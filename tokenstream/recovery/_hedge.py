@@ -131,11 +131,12 @@ class Race:
         self._request.end_race(self._hedge if second_won else None, self._began_at)
         current.end_race(report)
         error, route = report.error, itinerary.openers[opener_index].route
-        if error is not None and route is not None:
-            route.health.note_failure(error, loser.over_at)
-        if error is not None and not error.retryable and self._rival != 0:
-            # An opener of both attempts is not skipped, because it may have served the winner.
-            itinerary.skipped.add(opener_index)
+        if error is not None:
+            if route is not None:
+                route.health.note_failure(error, loser.over_at)
+            if not error.retryable and self._rival != 0:
+                # An opener of both attempts is not skipped, because it may have served the winner.
+                itinerary.skipped.add(opener_index)
         # It is a minimum: the provider may have gone on writing.
         usage = loser.machine.accumulator.own_usage
         current.machine.accumulator.spend(usage.model_copy(update={"basis": "partial"}))

@@ -68,12 +68,6 @@ class ReceivedAnswer:
         if (usage := self.hold.usage) or always:
             self.machine.accumulator.spend(usage)
 
-    def spend_held(self) -> None:
-        """Add the tokens of an abandoned answer to the usage, if its events are held back."""
-        # The message includes the usage of released events already. Without any event, no tokens are known.
-        if not self.hold.released and self.hold.held:
-            self.spend_discarded(always=True)
-
     @property
     def reader(self) -> Format:
         """The format that reads this attempt's connection."""

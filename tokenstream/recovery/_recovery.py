@@ -312,9 +312,10 @@ class Recovery:
         # What has brought an unfinished answer has not failed.
         current.end(None if plan.kind == "poll" and answer.has_answered else error, now)
         current.keep_report()
-        if plan.mode != "resume" and not (plan.mode == "pause" and self._pauses.held):
-            # Neither does the next attempt go on with this answer, nor do its events stay held back.
-            answer.spend_held()
+        stays_held = plan.mode == "resume" or (plan.mode == "pause" and self._pauses.held)
+        if not (stays_held or answer.hold.released) and answer.hold.held:
+            # The message includes the usage of released events already; without any, no tokens are known.
+            answer.spend_discarded(always=True)
         if is_other:
             # The opener before refuses to serve, or has no attempts left.
             self._itinerary.skipped.add(request.opener_index)

@@ -140,9 +140,10 @@ class Routes:
         given: tuple[Any, ...] = routes
         for each in given:
             if not isinstance(each, Route):
+                name = getattr(each, "__name__", None)
                 raise MisuseError(
                     "routes= takes Routes: Route(url, json=payload), or Route(open=ask, format=…) for a "
-                    f"function that returns a source, such as connect(…), and not {_describe(each)}"
+                    f"function that returns a source, such as connect(…), and not {name or repr(each)}"
                 )
         # The dataclass is frozen, so this is the only way to set the attributes.
         object.__setattr__(self, "routes", routes)
@@ -326,10 +327,6 @@ def to_routes(routes: Routes | Iterable[Route] | Route) -> Routes:
     # A text or a stream is no route, but counts as one, so that the error names it and not its first piece.
     is_single = isinstance(routes, Route | str) or callable(routes) or is_stream(routes)
     return Routes(given) if is_single or not hasattr(given, "__iter__") else Routes(*given)
-
-
-def _describe(value: object) -> str:
-    return getattr(value, "__name__", None) or repr(value)
 
 
 def _check_choice(retry: Retry) -> None:
