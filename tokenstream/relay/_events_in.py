@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, cast
 
+from anyio import move_on_after
+
 from tokenstream._sources.failures import find_refusal
 from tokenstream.errors import MisuseError, StreamError, pass_over
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, StepDelta, TextDelta, ToolCallDelta
@@ -33,8 +35,6 @@ SLOW_SEND = 0.002
 
 async def close_stream(stream: object) -> None:
     """Close a stream or async iterator within seconds, even while the current task is being cancelled."""
-    from anyio import move_on_after
-
     close = getattr(stream, "aclose", None)
     if close is not None:
         with move_on_after(_CLOSING_SECONDS, shield=True):

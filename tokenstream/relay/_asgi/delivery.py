@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from anyio import CancelScope, create_task_group, sleep
+
 from tokenstream._basics.error_marks import add_notice
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.refusals import quote_id
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
     from typing import Self
 
-    from anyio import CancelScope
     from anyio.abc import TaskGroup
 
     from tokenstream._basics.waits import HeaderFields
@@ -231,8 +232,6 @@ class Delivery(ABC):
 
     async def run(self) -> None:
         """Send until the answer ends, its reader disconnects, or the server shuts down."""
-        from anyio import CancelScope, create_task_group
-
         self._sending = CancelScope()
         try:
             with watch_shutdown(self, *self._callables) as self._came_late:
@@ -317,15 +316,11 @@ class Delivery(ABC):
         self._sending.cancel()
 
     async def _stop_after_grace(self) -> None:
-        from anyio import sleep
-
         await sleep(self._timing.grace)
         await self._stop("its reader has gone")
 
     async def _stop(self, reason: str) -> None:
         """End the answer: ask its source to end, and after a second cancel the task that sends."""
-        from anyio import sleep
-
         if self._stop_source(reason):
             await sleep(STOP_SECONDS)
         self._sending.cancel()

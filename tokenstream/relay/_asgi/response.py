@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from anyio import Event, move_on_after, sleep
+
 from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.relay._asgi.asking import read_asked
@@ -17,8 +19,6 @@ from tokenstream.relay._incident import Incident
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
-
-    from anyio import Event
 
     from tokenstream._basics.waits import HeaderFields
     from tokenstream.relay._asgi.delivery import Outlet, Timing
@@ -180,8 +180,6 @@ class HTTPDelivery(Delivery):
 
     async def _stay_alive(self) -> None:
         """Send the head if no event arrives in time; later, send a heartbeat after each period of silence."""
-        from anyio import sleep
-
         keep_alive, heartbeat = self._timing.keep_alive, self._outlet.heartbeat
         sends_heartbeats = bool(keep_alive and heartbeat)
         open_within = self._timing.open_within
@@ -202,8 +200,6 @@ class HTTPDelivery(Delivery):
 
     async def _send_heartbeat(self, heartbeat: bytes) -> None:
         """Send a heartbeat, or only the head if it is empty; the task that sends the answer waits."""
-        from anyio import Event
-
         self._heartbeat_sent = Event()
         try:
             await self._write(heartbeat)
@@ -230,8 +226,6 @@ class HTTPDelivery(Delivery):
         if self.shutting_down:
             await self._send_last_chunk()
         if self._disconnected and not self._head_begun:
-            from anyio import move_on_after
-
             # Middleware requires a head, though nobody reads it.
             with move_on_after(_LAST_CHUNK_SECONDS):
                 await self._send_complete(_CLIENT_CLOSED_REQUEST)
@@ -242,8 +236,6 @@ class HTTPDelivery(Delivery):
         The last chunk cannot be sent while an earlier chunk is being sent to a reader that does not read.
         Nothing is sent if the answer has ended already.
         """
-        from anyio import move_on_after
-
         # While the last chunk is being sent, `_end_begun` and `_is_sending` are both True.
         already_ended = self._end_begun and not self._is_sending
         if self._disconnected or already_ended:

@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from anyio import move_on_after, sleep
+
 from tokenstream._basics.error_marks import mark_reported
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
@@ -311,8 +313,6 @@ class SocketDelivery(Delivery):
 
     async def _stay_alive(self) -> None:
         """Send a heartbeat after each `keep_alive` seconds of silence, if the protocol has heartbeats."""
-        from anyio import sleep
-
         seconds, heartbeat = self._timing.keep_alive, self._writer.heartbeat.encode()
         if seconds is None or not heartbeat:
             return
@@ -339,8 +339,6 @@ class SocketDelivery(Delivery):
 
         After a mistake or a shutdown, the connection is closed, too.
         """
-        from anyio import move_on_after
-
         if self._disconnected or self._is_sending:
             # Nobody reads any more, or the message that was being sent is incomplete.
             return

@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, overload
 
+import anyio
+from anyio import BrokenResourceError, CancelScope, create_memory_object_stream, move_on_after, sleep
+
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, pass_over
 from tokenstream.relay._asgi.asking import CROSS_SITE, check_origins, sent_cross_site
@@ -22,8 +25,6 @@ from tokenstream.relay._events_in import EventsIn
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
     from typing import Protocol
-
-    from anyio import CancelScope
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
@@ -65,8 +66,6 @@ class SessionDelivery(SocketDelivery):
         make_writer: Callable[[], MessageWriter],
         timing: Timing,
     ) -> None:
-        from anyio import Event, create_memory_object_stream
-
         if not (hasattr(session, "ask") and hasattr(session, "__aenter__")):
             raise MisuseError(f"session= is an AsyncSession, and not {type(session).__name__}")
         super().__init__(socket, make_writer, timing)
@@ -83,7 +82,7 @@ class SessionDelivery(SocketDelivery):
         """The end of an answer that was cancelled before it could be sent."""
         # A question waits in the listener until the answer before it has ended, so no queue grows.
         self._questions_in, self._questions = create_memory_object_stream[str](0)
-        self._has_begun = Event()
+        self._has_begun = anyio.Event()
         """Set once the latest question was asked, so that its answer can be stopped."""
 
     async def _give_up(self) -> None:
@@ -93,8 +92,6 @@ class SessionDelivery(SocketDelivery):
 
     async def _deliver(self) -> None:
         """Answer the client's questions, one after the other."""
-        from anyio import CancelScope
-
         with self._questions:
             async for text in self._questions:
                 self._writer = self._make_writer()
@@ -126,8 +123,6 @@ class SessionDelivery(SocketDelivery):
 
     async def _listen(self) -> None:
         """Receive the client's messages, and act on them, until it disconnects or makes a mistake."""
-        from anyio import BrokenResourceError
-
         with self._questions_in:
             try:
                 while True:
@@ -142,12 +137,10 @@ class SessionDelivery(SocketDelivery):
 
     async def _act_on(self, message: JsonObject) -> None:
         """Ask, stop or interrupt, as a message of the client says."""
-        from anyio import Event
-
         match message:
             case {"type": "ask", "text": str(text), **rest} if text and not rest:
                 await self._interrupt(None)
-                self._has_begun = Event()
+                self._has_begun = anyio.Event()
                 await self._questions_in.send(text)
                 await self._has_begun.wait()
             case {"type": "stop", **rest} if not rest:
@@ -161,8 +154,6 @@ class SessionDelivery(SocketDelivery):
 
     async def _interrupt(self, played_ms: float | None) -> None:
         """Interrupt the latest answer, of which the client may not say how much was heard."""
-        from anyio import move_on_after
-
         answer, scope = self._answer, self._scope
         if answer is None or (scope is None and played_ms is None):
             return
@@ -175,8 +166,6 @@ class SessionDelivery(SocketDelivery):
 
     async def _cut_later(self, scope: CancelScope) -> None:
         """Cancel an answer that does not end within a second, but not while a message is being sent."""
-        from anyio import sleep
-
         await sleep(STOP_SECONDS)
         if self._scope is scope:
             self._is_cut = True
@@ -200,8 +189,6 @@ class _AnswerDelivery(SocketDelivery):
     def __init__(
         self, socket: ServerSocket, events: EventsIn, make_writer: Callable[[], MessageWriter], timing: Timing
     ) -> None:
-        from anyio import CancelScope
-
         super().__init__(socket, make_writer, timing)
         self._events = events
         self._listening = CancelScope()

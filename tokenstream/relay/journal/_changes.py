@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from anyio import Event
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from anyio import Event
 
 _MOST_WAITERS = 16
 """The number of waits from which on those that were cancelled are looked for."""
@@ -56,7 +57,5 @@ class Changes:
     async def _wait_with_anyio(self) -> None:
         """Wait for the next change on an event loop other than asyncio's."""
         if self._event is None:
-            from anyio import Event
-
             self._event = Event()
         await self._event.wait()

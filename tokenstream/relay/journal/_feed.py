@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from weakref import WeakSet
 
+from anyio import current_time, move_on_after, sleep
+
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._values.origin import Origin
@@ -245,8 +247,6 @@ class Feed:
 
     async def run(self) -> None:
         """Read the answer until it ends or nobody follows it any more."""
-        import anyio
-
         while self.error is None and not self.is_complete and not self._check_abandoned():
             try:
                 # Remember the end: a producer of this process may give records during the read.
@@ -269,7 +269,7 @@ class Feed:
                 elif len(page.records) < _PAGE_SIZE and self._gaps == gaps and not self.is_complete:
                     # All records were read; wait for the next ones. Even if none arrive, look at the
                     # producer's state four times a lease.
-                    with anyio.move_on_after(self._lease / 4):
+                    with move_on_after(self._lease / 4):
                         await (self._must_read.wait() if self._is_given else self._wait_for_news())
             except JournalError as error:
                 self.fail(error)
@@ -284,8 +284,6 @@ class Feed:
 
     async def _wait_for_news(self) -> None:
         """Wait until the storage may have more records; if it is unreachable, wait a moment instead."""
-        from anyio import sleep
-
         try:
             await self._storage.wait(self.id, self.end)
         except JournalError:
@@ -297,8 +295,6 @@ class Feed:
 
         A single look is not enough: this process or the storage may have been suspended meanwhile.
         """
-        from anyio import current_time
-
         if state.alive or state.over:
             self._dead_since = None
             return False
@@ -339,8 +335,6 @@ class Feed:
 
     def _check_abandoned(self) -> bool:
         """Return True if the feed has had no follower for `_IDLE_SECONDS` seconds, so that it can end."""
-        from anyio import current_time
-
         if self.followers:
             self._alone_since = None
             return False

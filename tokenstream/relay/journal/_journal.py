@@ -10,6 +10,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from weakref import WeakValueDictionary
 
+from anyio import CancelScope, create_task_group, current_time, move_on_after
+
 from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream.errors import MisuseError
 from tokenstream.relay._attribution import ServedAnswer, find_asked_host, make_answer_id, report_ended
@@ -108,8 +110,6 @@ class Journal(UncopyableObject):
     # -- the block -----------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        from anyio import create_task_group
-
         if self._tasks is not None:
             raise MisuseError(
                 "this journal was entered already: enter it once, in the application's lifespan"
@@ -122,8 +122,6 @@ class Journal(UncopyableObject):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Let the producers end, notify the readers of all answers, and close the storage."""
-        from anyio import CancelScope, move_on_after
-
         tasks = self._require_tasks()
         self._is_closing = True
         try:
@@ -387,8 +385,6 @@ class Journal(UncopyableObject):
 
     async def _create(self, id: str, owner: str | None, token: str, asked: str | None) -> bool:
         """Create an answer, even if its client disconnects; return False if the id exists already."""
-        from anyio import current_time
-
         # The storage gets a shorter lease: in the rest of the journal's lease, readers make sure that a
         # producer which looks dead stays so.
         lease = self.lease * ALIVE_SHARE
@@ -449,10 +445,8 @@ class Journal(UncopyableObject):
 
     async def run_out(self) -> None:
         """Wait for the producers here at a shutdown, for a number of seconds after the first such call."""
-        import anyio
-
         if self._drained_at is None:
-            self._drained_at = anyio.current_time() + self._drain
-        with anyio.CancelScope(deadline=self._drained_at):
+            self._drained_at = current_time() + self._drain
+        with CancelScope(deadline=self._drained_at):
             for producer in list(self._producers.values()):
                 await producer.finished.wait()

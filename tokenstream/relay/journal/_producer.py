@@ -17,6 +17,10 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import anyio
+from anyio import CancelScope, create_task_group, get_cancelled_exc_class, move_on_after, sleep
+from anyio.lowlevel import checkpoint
+
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream.errors import StreamError
 from tokenstream.events import Stopped
@@ -67,8 +71,6 @@ class Producer:
         raw: bool = False,
         shaping: Shaping | None = None,
     ) -> None:
-        import anyio
-
         self.id = id
         self.opened = anyio.Event()
         """Set at the first event, when the answer has ended without any, or when its failure is written."""
@@ -92,7 +94,7 @@ class Producer:
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
         self._lost_events: set[str] = set()
         """Names of the classes of events that have no record, since they are newer than this library."""
-        self._reading = anyio.CancelScope()
+        self._reading = CancelScope()
         """The scope in which the stream is read; `stop`, `shut_down` and `_give_up` cancel it."""
         # The end of the answer.
         self._last_records: list[bytes] | None = None
@@ -102,8 +104,6 @@ class Producer:
 
     async def wait_opened(self, seconds: float, *, reports: bool) -> StreamError | None:
         """Wait for the first event; return the failure before it, which is not logged unless `reports`."""
-        from anyio import move_on_after
-
         self._is_awaited, is_told = not reports, False
         try:
             with move_on_after(seconds):
@@ -117,10 +117,8 @@ class Producer:
 
     async def run(self) -> None:
         """Read the answer until it ends, and write every record."""
-        import anyio
-
         try:
-            async with anyio.create_task_group() as self._tasks:
+            async with create_task_group() as self._tasks:
                 if not self._storage.instant:
                     self._begin_writing()
                 self._tasks.start_soon(run_until_cancelled, self._watch)
@@ -130,11 +128,11 @@ class Producer:
                 else:
                     await self._all_written.wait()
                 self._tasks.cancel_scope.cancel()
-        except anyio.get_cancelled_exc_class():
+        except get_cancelled_exc_class():
             # The journal's tasks were cancelled: the readers still learn that the answer is over.
             self._break_off("the server ended in the middle of the answer")
             self._queue_end([])
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):
+            with CancelScope(shield=True), move_on_after(_CLOSING_SECONDS):
                 await self._write()
             raise
         finally:
@@ -296,13 +294,10 @@ class Producer:
         two reports, the task waits for a request, so that the next report is made at once. The first report
         is the creation of the answer.
         """
-        import anyio
-        from anyio.lowlevel import checkpoint
-
         pause = self._lease / 4
         while not self._writer.is_cut_off and not self._all_written.is_set():
             try:
-                with anyio.move_on_after(pause):
+                with move_on_after(pause):
                     await self._storage.wait_stop(self.id)
                 if self._all_written.is_set():
                     break
@@ -313,7 +308,7 @@ class Producer:
                     self.stop(reason)
                     # Give the stream time to end by itself. If it ignores the cancellation, end the answer
                     # without it: readers must not wait. No records are passed, since `stop` has chosen them.
-                    await anyio.sleep(pause)
+                    await sleep(pause)
                     self._queue_end([])
                     self._begin_writing()
                 # A storage in memory answers without yielding to the event loop.
@@ -323,4 +318,4 @@ class Producer:
                     self._give_up(error)
                     continue
                 # Writes are also retried: the task that writes decides when to give up.
-                await anyio.sleep(min(pause, 1.0))
+                await sleep(min(pause, 1.0))

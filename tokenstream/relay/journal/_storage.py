@@ -24,6 +24,8 @@ from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, TypeVar
 
+from anyio import CancelScope, current_time, move_on_after, sleep
+
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._bounds import BOUNDS
 from tokenstream.relay.journal._errors import JournalError
@@ -31,8 +33,6 @@ from tokenstream.relay.journal._errors import JournalError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractContextManager
-
-    from anyio import CancelScope
 
     from tokenstream.stages._tools.store import AnyCallStore
 
@@ -52,8 +52,6 @@ def limit(
     """
     if storage.instant:
         return nullcontext()
-    from anyio import move_on_after
-
     return move_on_after(seconds, shield=shield)
 
 
@@ -64,8 +62,6 @@ async def retry(
 
     A single attempt is cancelled after half of this time, unless it is limited by itself.
     """
-    from anyio import current_time, sleep
-
     until, pause = current_time() + seconds, _FIRST_PAUSE
     while True:
         began = current_time()
@@ -86,8 +82,6 @@ def no_reply_error(storage: Storage, began: float, seconds: float) -> JournalErr
     A storage that meanwhile has answered another call does answer, and of one whose reply this process was
     too busy to read nothing is known.
     """
-    from anyio import current_time
-
     is_silent = storage.heard_at < began and current_time() - began < 1.5 * seconds + 1
     if is_silent:
         return JournalError("the journal's storage does not answer", kind="unavailable")

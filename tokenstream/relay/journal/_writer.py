@@ -10,6 +10,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from anyio import current_time, move_on_after, sleep
+
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._storage import retry
@@ -57,12 +59,10 @@ class WriteTimer:
 
     async def run(self) -> None:
         """Ring at the multiples of `_GATHER_SECONDS`, until cancelled."""
-        import anyio
-
         while True:
             if not self._ringing:
                 await self._has_work.wait()
-            await anyio.sleep(_GATHER_SECONDS - anyio.current_time() % _GATHER_SECONDS)
+            await sleep(_GATHER_SECONDS - current_time() % _GATHER_SECONDS)
             ringing, self._ringing = self._ringing, {}
             for changes in ringing:
                 changes.notify()
@@ -191,9 +191,7 @@ class RecordWriter:
         A storage that is full may still take this one record, which ends the wait of all readers. If it
         does not, readers in each process learn from their feed that the journal cannot be used.
         """
-        import anyio
-
-        with anyio.move_on_after(self._lease / 2), suppress(JournalError):
+        with move_on_after(self._lease / 2), suppress(JournalError):
             # A write that seems to have failed may have succeeded, so the storage is asked for the position.
             page = await self._storage.read(self._id, 0, 0)
             if page is not None and not page.state.over:
