@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from anyio import move_on_after
 
 from tokenstream._sources.failures import find_refusal
 from tokenstream.errors import MisuseError, StreamError, pass_over
-from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, StepDelta, TextDelta, ToolCallDelta
+from tokenstream.events import StepDelta, TextDelta, ToolCallDelta
 from tokenstream.relay._attribution import ending_of
+from tokenstream.relay._encoders.pieces import TEXTS
 from tokenstream.relay._incident import find_asked
 from tokenstream.stream import AsyncStream, AsyncTextView, Stream
 from tokenstream.stream._async_driver import AsyncDriver
@@ -194,7 +196,7 @@ def merge_deltas(events: Iterable[Event]) -> Iterator[Event]:
 def _merge_key(event: Event) -> tuple[Any, ...] | None:
     """Return the key that is equal for deltas that may be merged; None for events that are never merged."""
     cls = event.__class__
-    if cls not in _TEXT_FIELDS or (isinstance(event, ReasoningDelta) and event.signature is not None):
+    if cls not in _READERS or getattr(event, "signature", None) is not None:
         return None
     # The id of a tool call follows from its part, but the output of a step belongs to no part.
     return cls, event.choice, event.part, event.step, event.id if isinstance(event, StepDelta) else None
@@ -202,27 +204,17 @@ def _merge_key(event: Event) -> tuple[Any, ...] | None:
 
 def _merge_group(deltas: list[Any]) -> Event:
     """Return one delta with the text of several deltas of the same part."""
-    first: Any = deltas[0]
+    first: Event = deltas[0]
     if len(deltas) == 1:
-        only: Event = first
-        return only
-    cls = first.__class__
-    text = "".join([getattr(delta, _TEXT_FIELDS[cls]) for delta in deltas])
-    indexes = {"choice": first.choice, "part": first.part}
-    merged: Event = cls(first.id, text, **indexes) if cls in _WITH_ID else cls(text, **indexes)
+        return first
+    cls: Any = first.__class__
+    id = [first.id] if isinstance(first, ToolCallDelta | StepDelta) else []
+    text = "".join(map(_READERS[cls], deltas))
+    merged: Event = cls(*id, text, choice=first.choice, part=first.part)
     if first.step is not None:
         merged.step = first.step
     return merged
 
 
-_TEXT_FIELDS: dict[type, str] = {
-    TextDelta: "text",
-    ReasoningDelta: "text",
-    RefusalDelta: "text",
-    ToolCallDelta: "fragment",
-    PartDelta: "fragment",
-    StepDelta: "text",
-}
-"""Maps each class of delta that may be merged to its field for the text."""
-_WITH_ID = frozenset({ToolCallDelta, StepDelta})
-"""Classes of deltas that have an id besides their text."""
+_READERS: dict[type, Callable[[Any], str]] = {**TEXTS, StepDelta: attrgetter("text")}
+"""Maps each class of delta that may be merged to the function that reads its text."""

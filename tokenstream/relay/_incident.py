@@ -14,6 +14,7 @@ from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from tokenstream._basics.url import find_address
+from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._sources.causes import cause_chain, is_of_sdk
 from tokenstream._values.error_kinds import ERROR_KINDS, clause_for
 from tokenstream._values.origin import Origin
@@ -200,8 +201,6 @@ def _is_installed(frame: FrameType) -> bool:
 
 def find_asked(error: BaseException) -> Origin:
     """Return the host and the provider's id of the request that the exception of an SDK carries."""
-    from tokenstream._connection.head import ResponseHead, lower_header_names
-
     # The address of another request of the application's may be private.
     for each in filter(is_of_sdk, cause_chain(error)):
         response: Any = getattr(each, "response", None)

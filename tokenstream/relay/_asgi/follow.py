@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from anyio.lowlevel import checkpoint
@@ -185,8 +185,8 @@ class Transcript:
         """
         self._joined: tuple[bytes, int] = (b"", 0)
         """The last chunk that was joined from several: its bytes, and the last position in it."""
-        self._transcoder = _Transcoder(body)
-        self._encode = self.frame_record or self._transcoder.encode_record
+        self._body = body
+        self._encode = self.frame_record or self._encode_record
         self._last_event: bytes | None = None
         """The error event after the last chunk, if the journal failed before the answer's end; else None."""
         if self.frame_record is None and feed.first > 1:
@@ -237,9 +237,7 @@ class Transcript:
             self._catch_up()
             record = record_interruption("the journal of this answer cannot be used now")
             self._last_event = (
-                self._transcoder.encode_end(record)
-                if self.frame_record is None
-                else self.frame_record(None, record)
+                self._encode_end(record) if self.frame_record is None else self.frame_record(None, record)
             )
         return self._last_event
 
@@ -262,29 +260,22 @@ class Transcript:
         for index in range(len(chunks), len(records)):
             chunks.append(self._encode(first + index, records[index]))
 
+    @cached_property
+    def _decoder(self) -> Decoder:
+        """Reads the records, which another protocol does not send as they are."""
+        return Decoder("tokenstream")
 
-class _Transcoder:
-    """Turns records, which are in the protocol "tokenstream", into the bytes of another protocol."""
-
-    def __init__(self, body: Sending) -> None:
-        self._body = body
-        self._decoder: Decoder | None = None
-        """Reads the records; None before the first one."""
-        self._has_ids = body.protocol.media_type.startswith("text/event-stream")
-        """True if the protocol is sent as SSE events, each of which gets its record's position as id."""
-
-    def encode_record(self, position: int, record: bytes) -> bytes:
-        """Return the bytes for a record; empty if the protocol sends nothing for it."""
-        if self._decoder is None:
-            self._decoder = Decoder("tokenstream")
+    def _encode_record(self, position: int, record: bytes) -> bytes:
+        """Return the bytes for a record in another protocol; empty if it sends nothing for the record."""
         events = self._decoder.feed(frame(None, record))
-        chunk = b"".join(self._body.encode_events(events)) + self.encode_end(record)
-        if chunk and self._has_ids:
+        chunk = b"".join(self._body.encode_events(events)) + self._encode_end(record)
+        # Each SSE event gets its record's position as id.
+        if chunk and self._body.protocol.media_type.startswith("text/event-stream"):
             # The id is inserted before the blank line that ends the last event.
             return b"%bid: %d\n\n" % (chunk[:-1], position)
         return chunk
 
-    def encode_end(self, record: bytes) -> bytes:
+    def _encode_end(self, record: bytes) -> bytes:
         """Return the bytes that end the answer if the record is the last one; else b""."""
         # Most records are not the last, and their first bytes show that without decoding.
         if not record.startswith((b'{"type":"end"', b'{"type":"error"')):

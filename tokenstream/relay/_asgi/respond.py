@@ -9,11 +9,14 @@ from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._asgi.asking import make_source, refuse
 from tokenstream.relay._asgi.delivery import TIMING, Outlet, Timing
+from tokenstream.relay._asgi.follow import parse_position
 from tokenstream.relay._asgi.response import make_response
+from tokenstream.relay._asgi.start import StartOutlet
 from tokenstream.relay._attribution import interrupt_source
 from tokenstream.relay._events_in import EventsIn
 from tokenstream.relay._incident import judge_error
 from tokenstream.relay._sending import Sending
+from tokenstream.relay.journal._errors import JournalError, judge_failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
@@ -76,9 +79,6 @@ class AnswerOutlet(Outlet):
         it each time.
         """
         if asked.id is not None or (asked.continues and asked.method not in ("GET", "HEAD")):
-            from tokenstream.relay._asgi.follow import parse_position
-            from tokenstream.relay.journal._errors import JournalError, judge_failure
-
             try:
                 parse_position(asked.position)
                 self._refusal = refuse("not_kept")
@@ -230,8 +230,6 @@ def respond(
         ...     return respond(AsyncStream(["The sky"], format="pieces"), protocol="ui-message")
     """
     if journal is not None:
-        from tokenstream.relay._asgi.start import StartOutlet
-
         events: Any = stream
         recorded = StartOutlet(
             events, journal, id, protocol=protocol, owner=owner, shape=shape, body=body, location=location

@@ -68,8 +68,7 @@ def abort_connection(receive: object, send: object) -> bool:
 
     The result is False if no connection is found, as with servers other than uvicorn and hypercorn.
     """
-    for server_object in _find_bound_objects(receive, send):
-        attributes = getattr(server_object, "__dict__", {})
+    for attributes in _find_attributes(receive, send):
         # The attribute is `transport` in uvicorn, `writer` in hypercorn on asyncio, and `stream` in
         # hypercorn on trio, whose sockets can be closed but not aborted.
         transport = attributes.get("transport") or getattr(attributes.get("writer"), "transport", None)
@@ -252,8 +251,7 @@ def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[]
 
     Nothing is yielded for a server that is neither uvicorn nor hypercorn.
     """
-    for server_object in _find_bound_objects(receive, send):
-        attributes = getattr(server_object, "__dict__", {})
+    for attributes in _find_attributes(receive, send):
         # hypercorn: the object has the worker's context.
         terminated = getattr(attributes.get("context"), "terminated", None)
         if terminated is not None:
@@ -275,8 +273,7 @@ def find_drain(receive: object, send: object) -> float:
 
 def _find_config(receive: object, send: object) -> Any:  # noqa: ANN401 - a server's
     """Return the configuration of a response's server, of the one that handles SIGTERM, or None."""
-    for server_object in _find_bound_objects(receive, send):
-        attributes = getattr(server_object, "__dict__", {})
+    for attributes in _find_attributes(receive, send):
         # uvicorn: the object of one request knows a method of its connection. hypercorn: the object has it.
         connection = getattr(attributes.get("on_response"), "__self__", None)
         config = attributes.get("config") or getattr(connection, "config", None)
@@ -303,8 +300,8 @@ def _is_connection_ending(attributes: JsonObject) -> bool:
     return attributes["keep_alive"] is False
 
 
-def _find_bound_objects(*callables: object) -> Iterator[object]:
-    """Yield the object of each method among some callables, the outermost object first.
+def _find_attributes(*callables: object) -> Iterator[JsonObject]:
+    """Yield the attributes of each method's object among some callables, the outermost object first.
 
     If middleware has wrapped a method in a callable, the method is found inside. Only functions, methods and
     partials are inspected: reading an attribute of any other object could run arbitrary code.
@@ -320,9 +317,8 @@ def _find_bound_objects(*callables: object) -> Iterator[object]:
             pending += [current.func, *current.args, *current.keywords.values()]
             continue
         if type(current) is MethodType:
-            bound_object = current.__self__
-            yield bound_object
-            attributes = getattr(bound_object, "__dict__", {})
+            attributes = getattr(current.__self__, "__dict__", {})
+            yield attributes
             pending += [attributes[name] for name in _WRAPPED_CALLABLES if name in attributes]
         # Functions that middleware defines inside a function wrap callables as closure variables.
         for cell in current.__closure__ or ():

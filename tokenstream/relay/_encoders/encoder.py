@@ -24,8 +24,6 @@ from tokenstream.events import (
     RefusalDelta,
     Restarted,
     Resumed,
-    StepDone,
-    StepStart,
     Stopped,
     TextDelta,
     ToolCallDelta,
@@ -35,7 +33,14 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.relay._encoders.losses import PHRASES, make_error
-from tokenstream.relay._encoders.pieces import TEXTS, find_surroundings, is_piece, make_writer, string
+from tokenstream.relay._encoders.pieces import (
+    TEXTS,
+    add_recording,
+    find_surroundings,
+    is_piece,
+    make_writer,
+    string,
+)
 from tokenstream.relay._encoders.vocabulary import Vocabulary
 from tokenstream.stages._text import SoundStage
 
@@ -46,7 +51,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.message import Ending
-    from tokenstream.relay._encoders.pieces import PieceKey, Template, Writer
+    from tokenstream.relay._encoders.pieces import PieceKey, Recorder, Template, Writer
 
 Payload: TypeAlias = "tuple[str, Any]"
 """The name of an SSE event ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
@@ -69,11 +74,9 @@ HANDLERS: dict[type, str] = {
     Finish: "keep_finish",
     Restarted: "encode_restart",
     Resumed: "encode_resumed",
-    Stopped: "encode_stopped",
-    StepStart: "encode_step_start",
-    StepDone: "encode_step_end",
-    ProviderData: "encode_private",
-    Unknown: "encode_private",
+    Stopped: "ignore",
+    ProviderData: "ignore",
+    Unknown: "ignore",
 }
 """Maps the classes of events that every format can take to the names of handlers, methods of `Encoder`."""
 
@@ -101,8 +104,8 @@ class Encoder(SoundStage, Vocabulary):
     steady: ClassVar[bool] = True
     """True if consecutive chunks of a part differ only in the piece of text, and fit a template."""
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self.finishes: dict[int, Finish] = {}
         self.has_begun = False
         """True once the head of the answer was sent."""
@@ -287,9 +290,8 @@ class Encoder(SoundStage, Vocabulary):
         """Begin again with the new answer, or return an error if content of the old one was sent."""
         if self._replayable is None:
             return self._give_up("network" if event.error is None else event.error.kind)
-        replayed, options = self._replayable, dict[str, Any](lossy=self.losses.allowed)
-        # Reset all attributes to those of a new encoder.
-        vars(self).update(vars(type(self)(**options)))
+        replayed = self._replayable
+        self.reset()
         # The head was sent already, and is also the head of the new answer: the chunks are not sent again.
         for earlier_event in replayed:
             self.feed(earlier_event)
@@ -308,28 +310,21 @@ class Encoder(SoundStage, Vocabulary):
             self.begin_request()
         return ()
 
-    def encode_stopped(self, event: Stopped) -> Payloads:
-        """Return no payloads: a guard has stopped the answer, which breaks off here."""
+    def ignore(self, event: AnyEvent) -> Payloads:
+        """Return no payloads for a stop, where the answer breaks off, or for the provider's own payloads."""
         return ()
 
-    def encode_step_start(self, event: StepStart) -> Payloads:
-        """Return no payloads for the start of a step: its parts are parts of the answer like all others."""
-        return self.lose(event)
-
-    def encode_step_end(self, event: StepDone) -> Payloads:
-        """Return no payloads for the end of a step."""
-        return self.lose(event)
-
-    def encode_private(self, event: ProviderData | Unknown) -> Payloads:
-        """Return no payloads for fields and payloads of the provider that have no event of their own."""
-        return ()
+    @property
+    def finish_word(self) -> str:
+        """The format's word for the finish reason of an answer with one choice."""
+        return self.word_for(self.finishes[0].reason)
 
     def encode_tail(self) -> Payloads:
         """Return the payloads that end the answer, after a `Finish`."""
         raise NotImplementedError
 
-    @classmethod
-    def make_error_body(cls, kind: ErrorKind, message: str) -> JsonObject:  # noqa: ARG003 - of subclasses
+    @staticmethod
+    def make_error_body(kind: ErrorKind, message: str, code: str | None = None) -> JsonObject:  # noqa: ARG004 - of subclasses
         """Return the body of an error response, as the API's SDKs read it; empty if the API has none."""
         return {}
 
@@ -376,8 +371,14 @@ class Encoder(SoundStage, Vocabulary):
         differ only in their text. The template must have the same effects on this encoder as the handler
         of the event.
         """
-        as_json = self.string
-        return lambda text: head + as_json(text) + tail
+        as_json, record = self.string, self.find_recorder(event)
+        if record is None:
+            return lambda text: head + as_json(text) + tail
+        return add_recording(lambda text: head + as_json(text) + tail, record)
+
+    def find_recorder(self, event: AnyEvent) -> Recorder | None:
+        """Return the function that records the text of a part's later pieces; None if none is needed."""
+        return None
 
     # -- within ----------------------------------------------------------------
 

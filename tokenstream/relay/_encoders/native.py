@@ -67,7 +67,7 @@ class OllamaEncoder(WholeCalls, Encoder):
         return [self._make_line({"role": "assistant", "content": "", "tool_calls": [{"function": function}]})]
 
     def encode_tail(self) -> Payloads:
-        reason = self.word_for(self.finishes[0].reason)
+        reason = self.finish_word
         name, line = self._make_line({"role": "assistant", "content": ""})
         return [(name, {**line, "done": True, "done_reason": reason, **_statistics(self.usage)})]
 
@@ -124,8 +124,8 @@ class TGIEncoder(Encoder):
     stand_in = "content_filter"
     words: ClassVar[FinishWords] = {"stop": "eos_token", "length": "length", "stop_sequence": "stop_sequence"}
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self._pieces: list[str] = []
 
     def encode_text(self, event: TextDelta) -> Payloads:
@@ -153,7 +153,7 @@ class TGIEncoder(Encoder):
 
     def encode_tail(self) -> Payloads:
         """Return the last token, with the whole text and the finish reason."""
-        text, word = "".join(self._pieces), self.word_for(self.finishes[0].reason)
+        text, word = "".join(self._pieces), self.finish_word
         model_ended = word == "eos_token"
         # The last token is numbered and counted like all others.
         self._pieces.append("</s>" if model_ended else "")

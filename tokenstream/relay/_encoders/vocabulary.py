@@ -122,7 +122,12 @@ class Vocabulary:
     """The id of the answer, if no event contains an id."""
 
     def __init__(self, *, lossy: bool = False) -> None:
-        self.losses = Losses(self.name, allowed=lossy)
+        self._lossy = lossy
+        self.reset()
+
+    def reset(self) -> None:
+        """Set all attributes to their values before the first event."""
+        self.losses = Losses(self.name, allowed=self._lossy)
         """The losses of the answer so far."""
         self.id: str | None = None
         """The answer's id; None until it is known."""
@@ -132,7 +137,7 @@ class Vocabulary:
         self._usage_before: Usage | None = None
         """The token counts of the requests before the last one; None if there was only one."""
         self._last_usage = Usage()
-        self._says_refusals = "refusal" not in self.expresses and lossy
+        self._says_refusals = "refusal" not in self.expresses and self._lossy
         """True if refusals are sent as text, since the format has no place for them."""
         self.ending: Ending | None = None
         """The ending of the answer; set only while the tail or the error of a relayed answer is encoded."""

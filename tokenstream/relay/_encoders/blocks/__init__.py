@@ -36,8 +36,8 @@ class BlockEncoder(Encoder, ABC):
 
     expresses = frozenset({*BASICS, *SERVER_TOOLS, *PROOFS, "citation", "citation_text"})
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self.blocks: dict[int, int] = {}
         """The indexes of the open blocks, by part."""
         self._ever_opened: set[int] = set()

@@ -11,7 +11,6 @@ from tokenstream.formats._wire.anthropic import COUNTED, FINISH_REASONS
 from tokenstream.formats._wire.anthropic.parts import failure_in
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks import BlockEncoder, invert_reasons
-from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.whole_parts import (
     CODE_TOOL,
     ServerInput,
@@ -21,7 +20,7 @@ from tokenstream.relay._encoders.whole_parts import (
 )
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.loose import AnyEvent, Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Template
+    from tokenstream.relay._encoders.pieces import Recorder, Template
 
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "overloaded_error",
@@ -69,8 +68,8 @@ class AnthropicEncoder(BlockEncoder):
     counts = _COUNTS.fields
     words = invert_reasons(FINISH_REASONS)
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self._inputs: dict[int, ServerInput] = {}
         """The inputs of the open blocks of calls that the provider runs, by part."""
         self._results = ServerParts(ServerToolResult)
@@ -182,12 +181,12 @@ class AnthropicEncoder(BlockEncoder):
         """
         server_input = self._inputs.get(event.part or 0) if isinstance(event, PartDelta) else None
         if server_input is None:
-            template = super().make_template(event, head, tail)
-            return (
-                add_recording(template, self._refusal.append) if isinstance(event, RefusalDelta) else template
-            )
+            return super().make_template(event, head, tail)
         as_json, feed = self.string, server_input.feed
         return lambda text: head + as_json(feed(text)) + tail
+
+    def find_recorder(self, event: AnyEvent) -> Recorder | None:
+        return self._refusal.append if isinstance(event, RefusalDelta) else None
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a `citations_delta`, in an empty text block if the block of the cited text has ended."""
@@ -219,14 +218,13 @@ class AnthropicEncoder(BlockEncoder):
         usage = {"output_tokens": 0, **_COUNTS.write(self.usage)}
         return [_event("message_delta", delta=delta, usage=usage), _event("message_stop")]
 
-    @classmethod
-    def make_error_body(cls, kind: ErrorKind, message: str) -> JsonObject:
-        error = {"type": word_for(kind, _ERRORS, "api_error"), "message": message}
+    @staticmethod
+    def make_error_body(kind: ErrorKind, message: str, code: str | None = None) -> JsonObject:
+        error = {"type": code or word_for(kind, _ERRORS, "api_error"), "message": message}
         return {"type": "error", "error": error}
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        error_type = code or word_for(kind, _ERRORS, "api_error")
-        return [_event("error", error={"type": error_type, "message": message})]
+        return [("error", self.make_error_body(kind, message, code))]
 
     # -- within ------------------------------------------------------------------
 

@@ -191,8 +191,8 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     counts = _USAGE.fields
     words = invert_reasons(FINISH_REASONS)
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self._server_calls = ServerParts(ServerToolCall)
         self._results = ServerParts(ServerToolResult)
 

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.text_log import TextLog
 from tokenstream.events import RefusalDelta, TextDelta
 from tokenstream.relay._encoders.blocks import BlockEncoder
-from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.vocabulary import BASICS, CITATIONS
 from tokenstream.relay._encoders.whole_parts import drop_none
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.loose import AnyEvent, Json, JsonObject
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import CitationAdded, Event, Finish, ReasoningDelta, ToolCallDelta, ToolCallStart
+    from tokenstream.events import CitationAdded, Finish, ReasoningDelta, ToolCallDelta, ToolCallStart
     from tokenstream.message import Citation
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Template
+    from tokenstream.relay._encoders.pieces import Recorder
     from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
@@ -44,8 +43,8 @@ class CohereEncoder(BlockEncoder):
         "tool_calls": "TOOL_CALL",
     }
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self._call_count = 0
         self._citation_count = 0
         self._content_count = 0
@@ -82,15 +81,9 @@ class CohereEncoder(BlockEncoder):
         self._texts.setdefault(event.part, TextLog()).append(event.text)
         return self._content_delta(event.part, "text", event.text)
 
-    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that makes the chunk of a later piece of a part.
-
-        For a text, the template also keeps the piece, because later citations repeat passages of the text.
-        """
-        template = super().make_template(event, head, tail)
-        if isinstance(event, TextDelta | RefusalDelta):
-            return add_recording(template, self._texts[event.part].append)
-        return template
+    def find_recorder(self, event: AnyEvent) -> Recorder | None:
+        """Return the function that keeps a text, because later citations repeat its passages."""
+        return self._texts[event.part].append if isinstance(event, TextDelta | RefusalDelta) else None
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         text = self.drop_signature(event)

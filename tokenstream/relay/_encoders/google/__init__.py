@@ -65,8 +65,8 @@ class PartEncoder(WholeCalls, Encoder, ABC):
 
     expresses = frozenset({*BASICS, *CITATIONS, "citation_text", "signature", "media", "media_url"})
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self.media = Media()
         self.citations: dict[int, list[Citation]] = {}
         """The citations of each choice, which are sent at the end."""
@@ -147,13 +147,11 @@ class PartEncoder(WholeCalls, Encoder, ABC):
 
     def _late_signature(self, event: PartStart | PartDone, content: Part | None) -> Payloads:
         """Return the payloads for a signature that no delta of reasoning had; none if it was sent."""
-        if not isinstance(content, ReasoningPart) or content.signature is None:
+        is_sent = (event.choice, event.part) in self._signed
+        if is_sent or not isinstance(content, ReasoningPart) or content.signature is None:
             return ()
-        if (event.choice, event.part) in self._signed:
-            return ()
-        return self.encode_reasoning(
-            ReasoningDelta("", content.signature, choice=event.choice, part=event.part)
-        )
+        delta = ReasoningDelta("", content.signature, choice=event.choice, part=event.part)
+        return self.encode_reasoning(delta)
 
     def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:
         """Return a complete medium, with its data or its URL; without a type or content, it is left out."""

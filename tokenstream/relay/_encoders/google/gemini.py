@@ -73,8 +73,8 @@ class GeminiEncoder(PartEncoder):
         # Inside this method, `string` is the module's function, which has no such escapes.
         return _escape_like_google(string(text)).encode()
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self._server_calls = ServerParts(ServerToolCall)
         """The calls of tools that the provider runs, until they end."""
         self._code_calls: set[str] = set()
@@ -103,19 +103,16 @@ class GeminiEncoder(PartEncoder):
         """Return a chunk with each candidate's finish reason and citations, and the token counts."""
         return [self._chunk(*[self._last_candidate(choice) for choice in sorted(self.finishes)])]
 
-    @classmethod
-    def make_error_body(cls, kind: ErrorKind, message: str) -> JsonObject:
+    @staticmethod
+    def make_error_body(kind: ErrorKind, message: str, code: str | None = None) -> JsonObject:
+        """Return an error object, perhaps for a given code: a status of HTTP or a word of Google's."""
         number, status = word_for(kind, ERRORS, OTHER_ERROR)
+        if code is not None:
+            number, status = (int(code), status) if code.isdecimal() else (number, code)
         return {"error": {"code": number, "message": message, "status": status}}
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return an error object in place of a chunk, for a status of HTTP or a word of Google's."""
-        body = self.make_error_body(kind, message)
-        if code is not None and code.isdecimal():
-            body["error"]["code"] = int(code)
-        elif code is not None:
-            body["error"]["status"] = code
-        return [("", body)]
+        return [("", self.make_error_body(kind, message, code))]
 
     def frame(self, name: str, payload: object) -> bytes:
         """Return a payload as an event whose lines end with CRLF, as in the Gemini API."""
@@ -241,7 +238,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
 
     def encode_tail(self) -> Payloads:
         """Return the end of the generation, and the end of the turn with the token counts."""
-        word = self.word_for(self.finishes[0].reason)
+        word = self.finish_word
         payloads = self.unsent_head()
         if self.citations:
             payloads += self._server_content(groundingMetadata=make_grounding(self.citations[0]))

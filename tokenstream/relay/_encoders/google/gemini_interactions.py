@@ -61,8 +61,8 @@ class GeminiInteractionsEncoder(BlockEncoder):
         "cancelled": "cancelled",
     }
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self._media = Media()
 
     # -- steps -------------------------------------------------------------------

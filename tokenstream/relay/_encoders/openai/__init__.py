@@ -42,6 +42,10 @@ def make_error(kind: ErrorKind, message: str, code: str | None) -> JsonObject:
     return {"message": message, "type": error_type, "param": None, "code": code or default_code}
 
 
+def make_error_body(kind: ErrorKind, message: str, code: str | None = None) -> JsonObject:
+    return {"error": make_error(kind, message, code)}
+
+
 def convert_citation(encoder: Encoder, citation: Citation) -> JsonObject | None:
     """Return a citation as a URL citation; None if the citation is left out."""
     if citation.url is not None:
@@ -68,8 +72,8 @@ class ChunkEncoder(Encoder, ABC):
     words: ClassVar[FinishWords] = {"stop": "stop", "length": "length", "content_filter": "content_filter"}
     choices = True
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self._envelope: JsonObject = {}
         """The fields that all chunks have; empty before the first chunk."""
 
@@ -101,9 +105,7 @@ class ChunkEncoder(Encoder, ABC):
             yield "", {**self.envelope, "choices": [], "usage": report}
         yield "", "[DONE]"
 
-    @classmethod
-    def make_error_body(cls, kind: ErrorKind, message: str) -> JsonObject:
-        return {"error": make_error(kind, message, None)}
+    make_error_body = staticmethod(make_error_body)
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        return [("", {"error": make_error(kind, message, code)})]
+        return [("", make_error_body(kind, message, code))]

@@ -58,8 +58,8 @@ class OpenAIChatEncoder(ChunkEncoder):
     )
     words: ClassVar[FinishWords] = {**ChunkEncoder.words, "tool_calls": "tool_calls"}
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self._call_counts: dict[int, int] = {}
         self._begun_choices: set[int] = set()
         """The choices for which the first delta, with the role, was sent."""

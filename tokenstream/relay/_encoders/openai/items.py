@@ -12,11 +12,11 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream.events import Finish, MediaDelta
 from tokenstream.message import MediaPart, ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.pieces import add_number, add_recording
+from tokenstream.relay._encoders.pieces import add_number
 from tokenstream.relay._encoders.vocabulary import CALLS, CUT_REASONS
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.loose import AnyEvent, Json, JsonObject
     from tokenstream.events import (
         Event,
         PartDone,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Template
+    from tokenstream.relay._encoders.pieces import Recorder, Template
 
 
 @dataclass(slots=True, eq=False)
@@ -64,8 +64,8 @@ class ItemEncoder(Encoder, ABC):
     """The bytes before the number in an event."""
     first_number: ClassVar[int] = 0
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self.numbers = count(self.first_number)
         """The numbers of the next events."""
         self.items: list[OutputItem] = []
@@ -195,11 +195,15 @@ class ItemEncoder(Encoder, ABC):
         return payloads
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template that makes the numbered chunk of a later piece, and adds its text to the item."""
-        item, make_template = self.find_item(event.part), partial(super().make_template, event, tail=tail)
+        """Return a template that makes the numbered chunk of a later piece."""
+        make_template = partial(super().make_template, event, tail=tail)
         # `head` has the number of the event that was sent: the next number takes its place in each chunk.
-        template = add_number(make_template, head, self.number_field, self.numbers.__next__)
-        return template if item is None else add_recording(template, item.text.append)
+        return add_number(make_template, head, self.number_field, self.numbers.__next__)
+
+    def find_recorder(self, event: AnyEvent) -> Recorder | None:
+        """Return the function that adds a piece to the text of its item."""
+        item = self.find_item(event.part)
+        return None if item is None else item.text.append
 
     def end_item(self, item: OutputItem, status: str = "completed") -> list[Payload]:
         """Return the payloads that end an item, unless they were sent; see `encode_end` for its status."""

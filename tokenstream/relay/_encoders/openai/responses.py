@@ -10,7 +10,7 @@ from tokenstream.events import ToolResult
 from tokenstream.formats._kit.openai import RESPONSE_COUNTS
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.relay._encoders.encoder import HANDLERS
-from tokenstream.relay._encoders.openai import CREATED, convert_citation, make_error
+from tokenstream.relay._encoders.openai import CREATED, convert_citation, make_error, make_error_body
 from tokenstream.relay._encoders.openai.items import ItemEncoder, OutputItem
 from tokenstream.relay._encoders.openai.responses_items import (
     CALL_NAMES,
@@ -86,8 +86,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
         "content_filter": "content_filter",
     }
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self._last_text: OutputItem | None = None
         """The last item that is a text; None before the first."""
         self._early_citations: list[CitationAdded] = []
@@ -224,9 +224,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def ping(self) -> list[bytes]:
         return [self.frame(*self._event("keepalive"))]
 
-    @classmethod
-    def make_error_body(cls, kind: ErrorKind, message: str) -> JsonObject:
-        return {"error": make_error(kind, message, None)}
+    make_error_body = staticmethod(make_error_body)
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` event, whose code identifies the kind of error."""

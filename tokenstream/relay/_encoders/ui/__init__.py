@@ -10,6 +10,8 @@ from tokenstream._basics.json import escape
 from tokenstream._basics.untrusted import text_of
 from tokenstream.events import (
     StepDelta,
+    StepDone,
+    StepStart,
     StepUpdate,
     StepWaiting,
     ToolCallDelta,
@@ -53,6 +55,8 @@ class NamedEncoder(Encoder, ABC):
     handlers: ClassVar[Mapping[type, str]] = {
         **HANDLERS,
         StepDelta: "encode_output",
+        StepDone: "encode_step_end",
+        StepStart: "encode_step_start",
         StepUpdate: "encode_update",
         StepWaiting: "encode_waiting",
         ToolCallDelta: "encode_input",
@@ -64,8 +68,8 @@ class NamedEncoder(Encoder, ABC):
     scope: str = ""
     """A text before the prefix of every id, which makes the ids unique among several answers."""
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self._open: dict[int, OpenText] = {}
         """The texts and reasonings that have not ended, by the index of their part."""
         self._closed: set[int] = set()

@@ -13,17 +13,15 @@ from tokenstream.formats._wire.ag_ui import OUTCOMES, USAGE
 from tokenstream.formats._wire.ag_ui.parts import PROGRESS
 from tokenstream.message import FinishReason
 from tokenstream.relay._encoders.losses import PHRASES
-from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.ui import NamedEncoder, is_approval
 from tokenstream.relay._encoders.values import prepare_result, to_json_object
 from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, SERVER_TOOLS
 from tokenstream.relay._encoders.whole_parts import complete_input, drop_none
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
-        Event,
         StepDelta,
         StepDone,
         StepStart,
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Template
+    from tokenstream.relay._encoders.pieces import Recorder
     from tokenstream.relay._encoders.ui import OpenText
     from tokenstream.relay._encoders.vocabulary import FinishWords
 
@@ -80,8 +78,8 @@ class AGUIEncoder(NamedEncoder):
     }
     prefixes: ClassVar[dict[NamedKind, str]] = {"text": "msg-", "reasoning": "reasoning-"}
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self._open_calls: dict[str, list[str]] = {}
         """Fragments of the open calls' arguments, by the call's id."""
         self._run_ids: dict[str, str] = {}
@@ -122,12 +120,9 @@ class AGUIEncoder(NamedEncoder):
         self._open_calls[event.id].append(event.fragment)
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
 
-    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template for the chunks of later pieces, which adds a call's piece to its arguments."""
-        template = super().make_template(event, head, tail)
-        if isinstance(event, ToolCallDelta):
-            return add_recording(template, self._open_calls[event.id].append)
-        return template
+    def find_recorder(self, event: AnyEvent) -> Recorder | None:
+        """Return the function that adds a piece to the arguments of a call."""
+        return self._open_calls[event.id].append if isinstance(event, ToolCallDelta) else None
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
         self._open_calls.pop(event.call.id, None)
@@ -228,7 +223,7 @@ class AGUIEncoder(NamedEncoder):
 
     def encode_tail(self) -> Payloads:
         """Return the ends of all open messages, steps and incomplete calls, and a `RUN_FINISHED`."""
-        word = self.word_for(self.finishes[0].reason)
+        word = self.finish_word
         steps = [_step_payload("FINISHED", step.name) for step in self._steps.values()]
         before = [*self.unsent_head(), *self.close_all(), *steps]
         end: JsonObject = {"type": "RUN_FINISHED", **self._run_ids, "outcome": self._outcome(word)}
@@ -250,7 +245,7 @@ class AGUIEncoder(NamedEncoder):
         code = code or (None if kind == "unknown" else kind)
         if code is not None:
             error["code"] = code
-        extra = {"finishReason": self.word_for(self.finishes[0].reason)} if self.finishes else {}
+        extra = {"finishReason": self.finish_word} if self.finishes else {}
         return [*self.unsent_head(), ("", {**error, **self._usage_fields(extra)})]
 
     # -- within ----------------------------------------------------------------

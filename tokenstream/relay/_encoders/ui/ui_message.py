@@ -77,8 +77,8 @@ class UIMessageEncoder(NamedEncoder):
     }
     prefixes: ClassVar[dict[NamedKind, str]] = {"text": "txt-", "reasoning": "reasoning-"}
 
-    def __init__(self, *, lossy: bool = False) -> None:
-        super().__init__(lossy=lossy)
+    def reset(self) -> None:
+        super().reset()
         self._files = Media()
         self._steps: dict[str, JsonObject] = {}
         """The data that were sent for the open steps, by the step's id."""
@@ -276,7 +276,7 @@ class UIMessageEncoder(NamedEncoder):
         return [("", {**_call_payload(cause, _input_of(cause)), "providerExecuted": True, "dynamic": True})]
 
     def encode_tail(self) -> Payloads:
-        word, usage = self.word_for(self.finishes[0].reason), USAGE.write(self.usage)
+        word, usage = self.finish_word, USAGE.write(self.usage)
         metadata = {"messageMetadata": {"usage": usage}} if usage else {}
         if word == _ABORT:
             # An `abort` replaces the ends of the step and of the message, and has no metadata itself.
