@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, get_args, overload
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event
-from tokenstream.partial_json._repairs import check_lenient
+from tokenstream.partial_json._repairs import Lenient, check_lenient
 from tokenstream.stages._handlers import HandlerEntry, HandlerRun
-from tokenstream.stages._tools.generators import ToolFailed, check_result_of
+from tokenstream.stages._tools.generators import ResultOf, ToolFailed, check_result_of
 from tokenstream.stages._tools.kinds import make_local_tool
 from tokenstream.turns._results import ToolResults
 
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from tokenstream.message import ToolCall
-    from tokenstream.partial_json._repairs import Lenient
     from tokenstream.schemas import Tools
     from tokenstream.stages._handlers import CursorMaker
-    from tokenstream.stages._tools.generators import ResultOf
     from tokenstream.stages._tools.kinds import Tool
     from tokenstream.stages._tools.store import AnyCallStore
 

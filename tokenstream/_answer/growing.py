@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._answer.log import DELTAS, AnswerLog, PartWords
+from tokenstream._answer.log import DELTAS, AnswerLog, Delta, PartWords
 from tokenstream._basics.text_log import ByteLog, TextLog, size_of
 from tokenstream._values.event_base import Arguments
 from tokenstream._values.parts import BESIDE, OWN_ENDS, WORDED
-from tokenstream.events import ToolResult
+from tokenstream.events import Finish, Restarted, Resumed, ToolResult
 from tokenstream.message import (
     Join,
     MediaPart,
@@ -22,9 +22,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from tokenstream._answer.log import Delta
     from tokenstream._basics.loose import AnyEvent, Json, JsonObject
-    from tokenstream.events import Finish, Restarted, Resumed
     from tokenstream.message import Ending, FinishReason, Message
 
 ChoiceStates: TypeAlias = "dict[int, ChoiceState]"

@@ -10,16 +10,13 @@ from contextlib import contextmanager
 from functools import cache, wraps
 from inspect import CO_VARARGS
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Never, SupportsIndex, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Never, SupportsIndex, TypeAlias, TypeVar, cast
 
 from tokenstream._basics.lazy import asking_instruction
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import MisuseError, StreamError, TokenStreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
-    from typing import TypeAlias
-
-    from tokenstream.errors import TokenStreamError
 
     Hints: TypeAlias = Mapping[str, str]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
@@ -13,7 +13,6 @@ from tokenstream._basics.visible import SecretMask, str_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
-    from typing import Self
 
     from tokenstream._basics.loose import JsonObject
 

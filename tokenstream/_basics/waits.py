@@ -6,12 +6,11 @@ import math
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from tokenstream.errors import StreamError
 
 HeaderFields: TypeAlias = "Mapping[str, str]"
 _MOST_DOUBLINGS = 62

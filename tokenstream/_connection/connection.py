@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._connection.unframed_input import OF_SSE, UnframedInput, make_bypass, make_messages
-from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, StreamTruncated
+from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, StreamError, StreamTruncated
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole
 from tokenstream.formats._detect.undetected_format import UndetectedFormat
-from tokenstream.formats._endings import ANSWERED, ENDINGS
-from tokenstream.formats._kit.whole_text import added_by
+from tokenstream.formats._endings import ANSWERED, ENDINGS, Endings
+from tokenstream.formats._kit.whole_text import TextFinder, WholeText, added_by
 
 if TYPE_CHECKING:
     from collections import deque
@@ -19,12 +19,9 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.departures import Departures
-    from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame
-    from tokenstream.formats._endings import Endings
     from tokenstream.formats._kit.answer import StageFactory
-    from tokenstream.formats._kit.whole_text import TextFinder, WholeText
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.formats._resume.described import EventKey
     from tokenstream.formats._resume.event_log import EventLog

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind, ProviderError, StreamError
     from tokenstream.formats._base import Format
     from tokenstream.formats._registry import FormatChoice
-    from tokenstream.limits import Limits
 
 _MAX_CHARACTERS = 200
 """The number of characters of a plain-text body, or of an address, that an error message contains."""

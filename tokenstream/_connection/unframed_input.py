@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.formats._detect.recognise import is_websocket_message, whole_object
 from tokenstream.framing._framing import Framing
-from tokenstream.framing._sniff import sniff
+from tokenstream.framing._sniff import BodyKind, sniff
 from tokenstream.framing._sse import SSEParser
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import NotAStream, StreamError
     from tokenstream.formats._base import Format
     from tokenstream.framing._body import JSONBody
-    from tokenstream.framing._sniff import BodyKind
     from tokenstream.limits import Limits
 
 OF_SSE = "event_name_missing"

@@ -20,11 +20,11 @@ from tokenstream._request.client import (
     get_tls_context,
     origin_of,
 )
-from tokenstream._request.options import find_mistake
+from tokenstream._request.options import HTTPOptions, find_mistake
 from tokenstream._sources.httpx import from_async_response, from_response
 from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
 from tokenstream.errors import ConnectError, MisuseError
-from tokenstream.limits import DEFAULT_DEADLINES
+from tokenstream.limits import DEFAULT_DEADLINES, Deadlines
 from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from tokenstream._basics.loose import FromHTTPX
-    from tokenstream._request.options import HTTPOptions
-    from tokenstream.limits import Deadlines
 
 SourceT = TypeVar("SourceT", SyncSource, AsyncSource)
 _CLIENT_VARIABLE = "TOKENSTREAM_CLIENT"

@@ -12,10 +12,10 @@ from weakref import ref
 from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.waits import last_event_id_header
-from tokenstream._providers.apis import all_apis, api_named
+from tokenstream._providers.apis import APIRecord, all_apis, api_named
 from tokenstream._request import HTTPRequest, RequestTuple, headers_without
 from tokenstream._request.continued import ContinuationRequests, check_continuable, with_other_body
-from tokenstream._sources.kinds import do_nothing
+from tokenstream._sources.kinds import LazySource, do_nothing
 from tokenstream.formats._registry import format_of_request
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener
 from tokenstream.recovery._resilient import StreamT, check_retry, make_stream
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import Json
-    from tokenstream._providers.apis import APIRecord
     from tokenstream._request.options import HTTPOptions
-    from tokenstream._sources.kinds import LazySource
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines
     from tokenstream.message import Message

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, cast
 
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Unpack
 
     from tokenstream._providers.apis import FormatName
     from tokenstream._request import RequestTuple

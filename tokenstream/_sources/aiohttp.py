@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._connection.status import find_keys
@@ -12,7 +12,6 @@ from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from typing import TypeGuard
 
     from tokenstream._sources.typing import AiohttpResponse, EventTransport
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import opening_error
@@ -14,9 +14,6 @@ from tokenstream._sources.kinds import LazySource, open_up, open_up_async
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeGuard
-
     from tokenstream._sources.kinds import AsyncSource, MakeAsyncSource, SyncSource
 
 UNNAMED_SERVER = "the server"

@@ -6,7 +6,7 @@ Exceptions are recognised by the names of their classes, so that no other librar
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tokenstream._basics.error_marks import add_notice
 from tokenstream._basics.kept_errors import FunctionFailed, mark_given
@@ -33,6 +33,7 @@ from tokenstream._sources.requests import convert_aws_error
 from tokenstream._sources.websocket import handshake_error, is_socket_closed, socket_closed_error
 from tokenstream.errors import (
     ConnectError,
+    ErrorKind,
     MisuseError,
     NotAStream,
     ProtocolError,
@@ -44,11 +45,7 @@ from tokenstream.errors import (
 from tokenstream.formats._detect.unknown import find_error
 from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.limits import DEFAULT_LIMITS
-
-if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind
-    from tokenstream.limits import Deadlines
+from tokenstream.limits import DEFAULT_LIMITS, Deadlines
 
 _CODING_ERRORS = frozenset({"DecodingError", "ContentDecodingError", "DecodeError", "ContentEncodingError"})
 _MAX_CONTENT_TYPE = 100

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from types import AsyncGeneratorType, GeneratorType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, TypeGuard, cast
 
 from tokenstream._basics.untrusted import is_mapping, is_mock
 from tokenstream._sources import awaited, plain, requests
@@ -22,15 +22,9 @@ from tokenstream._sources.httpx import (
 from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, class_name_of
 from tokenstream._sources.payloads import is_model_stream, is_whole
 from tokenstream._sources.requests import from_http_client, is_http_client
-from tokenstream._sources.websocket import from_async_socket, from_socket, socket_of
+from tokenstream._sources.websocket import OpenWebSocket, from_async_socket, from_socket, socket_of
 from tokenstream.errors import MisuseError
 from tokenstream.formats._detect.unknown import describe_bad_piece
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import TypeGuard
-
-    from tokenstream._sources.websocket import OpenWebSocket
 
 _ADDRESS_OR_FILE = re.compile(
     r"(?:https?|wss?)://\S{1,2000}|[^\s{}\[\]<>\"]{1,1000}\.(?:sse|jsonl?|ndjson|eventstream|txt|log|gz|bin|raw)"

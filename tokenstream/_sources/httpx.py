@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,6 @@ from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import Action, FromHTTPX
     from tokenstream._sources.kinds import SupportsReadLimit
 

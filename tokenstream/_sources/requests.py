@@ -7,31 +7,28 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from weakref import ref
 
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._connection.status import find_keys, status_error
-from tokenstream._sources.kinds import SyncSource, do_nothing, is_response_like
+from tokenstream._sources.kinds import SupportsReadLimit, SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import CHUNK_SIZE
-from tokenstream.errors import MisuseError, ProtocolError
+from tokenstream.errors import MisuseError, ProtocolError, StreamError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._kit.errors import provider_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import TypeGuard
 
     from tokenstream._basics.loose import Action
-    from tokenstream._sources.kinds import SupportsReadLimit
     from tokenstream._sources.typing import (
         BotocoreEventStream,
         HTTPClientResponse,
         RequestsResponse,
         Urllib3Response,
     )
-    from tokenstream.errors import StreamError
 
 _REQUESTS = ("iter_content", "raw", "status_code", "headers")
 _URLLIB3 = ("release_conn", "read_chunked", "status", "headers")

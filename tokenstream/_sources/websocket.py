@@ -13,7 +13,7 @@ from tokenstream._connection.status import status_error
 from tokenstream._sources.causes import class_names
 from tokenstream._sources.kinds import AsyncSource, SyncSource, class_name_of
 from tokenstream._values.error_kinds import ERROR_KINDS, find_kind
-from tokenstream.errors import MisuseError, StreamInterrupted
+from tokenstream.errors import ErrorKind, MisuseError, StatusError, StreamInterrupted
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._kit.errors import error_kind
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from tokenstream._basics.loose import AnyFunction
-    from tokenstream.errors import ErrorKind, StatusError
 
 _CONNECTION_METHODS = ("recv", "send", "ping")
 """Methods of connections of websockets, in addition to `close`, or to `aclose` with trio."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, TypeAlias, overload
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, NamedTuple, Self, TypeAlias, overload
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticUndefined
@@ -12,7 +12,7 @@ from tokenstream._basics.call_keys import find_call_place
 from tokenstream._basics.elsewhere import OF_CALL, OF_USAGE, OF_VALUE, explain_missing, explain_names
 from tokenstream._basics.json import decode
 from tokenstream._basics.visible import show_media
-from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid, ProtocolError
+from tokenstream.errors import CallUncertain, InvalidJSON, MisuseError, OutputInvalid, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS
 
 ArgumentsT_co = TypeVar("ArgumentsT_co", covariant=True, default=Any)
@@ -20,10 +20,8 @@ ResultT_co = TypeVar("ResultT_co", covariant=True, default=Any)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
-    from typing import Self
 
     from tokenstream._basics.loose import Json, JsonObject
-    from tokenstream.errors import CallUncertain
     from tokenstream.partial_json._repairs import Repair
 
     YieldT = TypeVar("YieldT")

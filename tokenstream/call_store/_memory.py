@@ -7,14 +7,12 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import UncopyableObject
-from tokenstream._values.parts import CallState
+from tokenstream._values.parts import CallState, CallStatus
 from tokenstream.errors import CallStoreUnavailable, MisuseError
 from tokenstream.stages._tools.store import UncertainCall, check_lease, key_of, to_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tokenstream._values.parts import CallStatus
 
 
 class _Call:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from tokenstream._basics.error_marks import cause_of, message_without_hint
-from tokenstream.errors import LimitExceeded, NotAStream, ProviderError, StatusError
+from tokenstream.errors import ErrorKind, LimitExceeded, NotAStream, ProviderError, StatusError, StreamError
 from tokenstream.formats._registry import names
-
-if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind, StreamError
 
 FAILED = 1
 """Exit status if a file, an address or the output cannot be used."""

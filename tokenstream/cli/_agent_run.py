@@ -18,9 +18,9 @@ from tokenstream.cli._lines import (
     write_pairs,
 )
 from tokenstream.errors import StreamError, StreamTruncated
-from tokenstream.events import StepWaiting
+from tokenstream.events import Event, StepWaiting
 from tokenstream.relay._sending import Sending
-from tokenstream.steps import Steps
+from tokenstream.steps import RunEvents, Step, Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.cli._advice import InputOrigin
     from tokenstream.cli._lines import StreamReport, TextLines
-    from tokenstream.events import Event
     from tokenstream.message import Ending
-    from tokenstream.steps import RunEvents, Step
 
 
 _OF_HEAD = ("status", "content_type", "request_id")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._request.connect import connect
-from tokenstream.cli._advice import MISUSE, CommandFailed, reason_of
+from tokenstream.cli._advice import MISUSE, CommandFailed, InputOrigin, reason_of
 from tokenstream.limits import Deadlines
 from tokenstream.testing._recordings.file_format import EXTENSION, RecordingInvalid, is_recording
 from tokenstream.testing._recordings.files import CASSETTE_EXTENSIONS
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.cli._advice import InputOrigin
     from tokenstream.stream import Stream
     from tokenstream.testing._recordings.clock import VirtualClock
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tokenstream.cli._advice import FORMATS, is_of_agent
 from tokenstream.cli._agent_run import JSONLines, follow_agent
 from tokenstream.cli._input import (
+    FilePieces,
     add_command,
     add_request,
     load_recording,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from tokenstream.cli._input import FilePieces
     from tokenstream.stream import Stream
 
 _ABOUT = """\

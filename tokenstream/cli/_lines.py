@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from tokenstream._basics.visible import one_line, several_lines
-from tokenstream.cli._advice import ASK_FOR_A_STREAM, advise_on_error, describe_error
-from tokenstream.events import ProviderData, Unknown, UsageUpdate
+from tokenstream.cli._advice import ASK_FOR_A_STREAM, InputOrigin, advise_on_error, describe_error
+from tokenstream.events import Event, ProviderData, Unknown, UsageUpdate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream._basics.loose import Json, JsonObject
-    from tokenstream.cli._advice import InputOrigin
     from tokenstream.errors import StreamError
-    from tokenstream.events import Event
     from tokenstream.message import Ending, Message, Part, Usage
     from tokenstream.stream import Stream
 

@@ -29,17 +29,16 @@ from tokenstream.testing._recordings.frames import (
     SNIFFED,
     SSE,
     TYPES,
+    FramingName,
     content_type_of,
     detect_framing,
 )
 from tokenstream.testing._recordings.recording import Recording
-from tokenstream.testing._serve.server import ReplayServer, Reply, paced, refusal
+from tokenstream.testing._serve.server import ReplayServer, Reply, Request, paced, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from tokenstream.testing._recordings.frames import FramingName
-    from tokenstream.testing._serve.server import Request
 
 _EXPECTATION_SUFFIX = ".expected.json"
 """Ending of files that describe a recording in the same folder, and are not recordings themselves."""

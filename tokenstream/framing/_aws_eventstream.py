@@ -12,19 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from zlib import crc32
 
 from tokenstream._basics.kept_errors import ErrorKeeper
-from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.framing._frames import EventStreamMessage
-from tokenstream.framing._framing import Framing
+from tokenstream.errors import LimitExceeded, ProtocolError, StreamError
+from tokenstream.framing._frames import EventStreamMessage, MessageKind
+from tokenstream.framing._framing import Decoding, Framing, Shortcut
 from tokenstream.framing._lines import as_bytes
-from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.errors import StreamError
-    from tokenstream.framing._frames import MessageKind
-    from tokenstream.framing._framing import Decoding, Shortcut
-    from tokenstream.limits import Limits
 
 __all__ = ["AWSEventStreamParser", "EventStreamMessage"]
 

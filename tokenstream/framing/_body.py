@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from tokenstream._basics.kept_errors import ErrorKeeper
-from tokenstream.errors import LimitExceeded
-from tokenstream.framing._framing import Framing
+from tokenstream.errors import LimitExceeded, StreamError
+from tokenstream.framing._framing import Decoding, Framing, Shortcut
 from tokenstream.framing._json_array import JSONArrayParser
 from tokenstream.framing._json_frames import SPACE
 from tokenstream.framing._lines import BOM
 from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.limits import DEFAULT_LIMITS, Limits
-
-if TYPE_CHECKING:
-    from tokenstream.errors import StreamError
-    from tokenstream.framing._framing import Decoding, Shortcut
 
 MadeT = TypeVar("MadeT")
 

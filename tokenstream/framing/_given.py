@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import is_deeper
-from tokenstream.errors import LimitExceeded
-from tokenstream.framing._framing import Framing
+from tokenstream.errors import LimitExceeded, StreamError
+from tokenstream.framing._framing import Decoding, Framing, Shortcut
 from tokenstream.framing._lines import UTF8
 
 if TYPE_CHECKING:
-    from tokenstream.errors import StreamError
-    from tokenstream.framing._framing import Decoding, Shortcut
     from tokenstream.limits import Limits
 
 

@@ -8,18 +8,13 @@ only tracks brackets and strings; the format parses the elements.
 from __future__ import annotations
 
 import re
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from functools import cache
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from tokenstream.errors import ProtocolError
 from tokenstream.framing._lines import LineFraming
-from tokenstream.limits import DEFAULT_LIMITS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream.limits import Limits
+from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["JSONArrayParser"]
 

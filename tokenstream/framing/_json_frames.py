@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.kept_errors import ErrorKeeper
-from tokenstream.errors import LimitExceeded, ProtocolError
+from tokenstream.errors import LimitExceeded, ProtocolError, StreamError
 from tokenstream.framing._lines import BOM, as_bytes
 from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.framing._sse import SSEParser
-from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream.errors import StreamError
-    from tokenstream.limits import Limits
 
 LONGEST_HEAD = 8 * 1024
 """Maximum number of bytes that are held until the framing is known."""

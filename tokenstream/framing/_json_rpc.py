@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from tokenstream._basics.json import decode
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
+from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError
 from tokenstream.framing._json_frames import JSONFrames
-from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
-    from tokenstream.errors import StreamError
-    from tokenstream.limits import Limits
 
 __all__ = ["JSONRPCMessage", "JSONRPCParser"]
 

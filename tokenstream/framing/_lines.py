@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from codecs import getincrementaldecoder
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from tokenstream._basics.kept_errors import ErrorKeeper
-from tokenstream.errors import LimitExceeded, MisuseError
-from tokenstream.limits import DEFAULT_LIMITS
-
-if TYPE_CHECKING:
-    from tokenstream.errors import StreamError
-    from tokenstream.limits import Limits
+from tokenstream.errors import LimitExceeded, MisuseError, StreamError
+from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 SLICE = 64 * 1024
 """Bytes that are split into lines at a time.

@@ -10,16 +10,11 @@ from __future__ import annotations
 
 import re
 from copy import deepcopy
-from typing import TYPE_CHECKING
 
 from tokenstream.framing._frames import ServerSentEvent, SSEFrame
-from tokenstream.framing._framing import Framing
+from tokenstream.framing._framing import Decoding, Framing, Shortcut
 from tokenstream.framing._lines import BOM, SLICE, LineFraming, count_malformed, is_utf8
-from tokenstream.limits import DEFAULT_LIMITS
-
-if TYPE_CHECKING:
-    from tokenstream.framing._framing import Decoding, Shortcut
-    from tokenstream.limits import Limits
+from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["SSEParser"]
 

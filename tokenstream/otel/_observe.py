@@ -15,6 +15,7 @@ from tokenstream._basics.request_facts import model_in
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._endings import CLOSED
 from tokenstream.otel._attempts import (
+    Attributes,
     find_last,
     has_spans,
     list_failures,
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
 
     from tokenstream._pipeline.machine import Machine
     from tokenstream.message import Message
-    from tokenstream.otel._attempts import Attributes
     from tokenstream.otel._runs import Around
     from tokenstream.recovery import AttemptReport
     from tokenstream.stream._tap.onlooker import Onlooker

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from tokenstream._basics.version import __version__
 from tokenstream._providers.apis import api_named
 from tokenstream._providers.hosts import host_at
-from tokenstream.errors import StatusError
+from tokenstream.errors import StatusError, StreamError
 from tokenstream.formats._registry import format_of_path
 from tokenstream.stream._log import warn
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer, TracerProvider
 
     from tokenstream._values.origin import Origin
-    from tokenstream.errors import StreamError
     from tokenstream.message import Message, Usage
     from tokenstream.otel._attempts import Attributes
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -11,20 +11,19 @@ from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.otel._report import (
     NS_PER_SECOND,
     OTHER,
+    Receivers,
     drop_unknown,
     instruments_of,
     run_quietly,
     token_attributes,
 )
-from tokenstream.steps import Step, Steps
+from tokenstream.steps import Step, Steps, Turn
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
 
     from tokenstream.message import Usage
     from tokenstream.otel._attempts import Attributes
-    from tokenstream.otel._report import Receivers
-    from tokenstream.steps import Turn
     from tokenstream.steps._step import RunNode
 
 _PROVIDERS = {
@@ -181,11 +180,9 @@ def _name_of(step: Step) -> str | None:
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from contextlib import AbstractContextManager
 
     from tokenstream.message import ToolCall
     from tokenstream.otel._attempts import Attributes
-    from tokenstream.otel._report import Receivers
 
     Around: TypeAlias = Callable[[ToolCall], AbstractContextManager[Any]]
 

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.kept_errors import ErrorKeeper
-from tokenstream.errors import MisuseError
+from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError
 from tokenstream.partial_json._document import ARR, OBJ, STR, Document, new_event
-from tokenstream.partial_json._events import StringDelta
-from tokenstream.partial_json._repairs import check_lenient
+from tokenstream.partial_json._events import JSONEvent, StringDelta
+from tokenstream.partial_json._repairs import Lenient, Repair, check_lenient
 from tokenstream.partial_json._strict.grammar import COLON, IN_KEY, IN_STRING, VALUE
 from tokenstream.partial_json._strict.reader import StrictReader, check_text
 from tokenstream.partial_json._strict.strings import LONGEST_ESCAPE, SHORT, read_codes, scan_string
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import Json
-    from tokenstream.errors import InvalidJSON, LimitExceeded
-    from tokenstream.partial_json._events import JSONEvent
     from tokenstream.partial_json._lenient import LenientReader
     from tokenstream.partial_json._lenient.choosing import ChoosingReader
-    from tokenstream.partial_json._repairs import Lenient, Repair
 
 DocumentChoice: TypeAlias = Literal["first", "last", "matching"]
 """The document to read: the first, the last, or the one that validates against the type."""

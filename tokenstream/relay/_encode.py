@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, overload
 
 from anyio import CancelScope
 
@@ -14,7 +14,6 @@ from tokenstream.relay._sending import Sending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-    from typing import Protocol, Self, Unpack
 
     from tokenstream.events import Event
     from tokenstream.relay._encoders import ProtocolName

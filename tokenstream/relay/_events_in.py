@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from anyio import move_on_after
 
 from tokenstream._sources.failures import find_refusal
 from tokenstream.errors import MisuseError, StreamError, pass_over
-from tokenstream.events import StepDelta, TextDelta, ToolCallDelta
+from tokenstream.events import Event, StepDelta, TextDelta, ToolCallDelta
 from tokenstream.relay._attribution import ending_of
 from tokenstream.relay._encoders.pieces import TEXTS
 from tokenstream.relay._incident import find_asked
@@ -22,9 +22,7 @@ from tokenstream.stream._fan_out.reader import ReaderDriver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator
-    from typing import Self
 
-    from tokenstream.events import Event
     from tokenstream.message import Ending
 
 _MAX_EVENTS = 1024

@@ -13,6 +13,7 @@ from tokenstream._values.parts import COUNTS
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
     CitationAdded,
+    Event,
     Finish,
     MediaDelta,
     PartDone,
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream._basics.waits import HeaderFields
-    from tokenstream.events import Event
 
 _TYPES = ("image/png", "image/tiff", "audio/pcm", "audio/wav", "video/mp4", "application/pdf")
 """The types of media that are tried: two of a family of which a protocol may know one."""

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.error_marks import notice_of
 from tokenstream._basics.json import decode
 from tokenstream._values.event_base import AnswerEvent, PartEvent
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import (
     CitationAdded,
+    Event,
     Finish,
     MessageStart,
     PartDone,
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream._basics.loose import AnyEvent, Json, JsonObject
-    from tokenstream.errors import StreamError
-    from tokenstream.events import Event
     from tokenstream.message import Ending
     from tokenstream.relay._encoders import Encoder
     from tokenstream.relay._shape import Shape

@@ -6,12 +6,13 @@ stages of the transformed view are created anew for each text part of the answer
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
     CitationAdded,
+    Event,
     Finish,
     MessageStart,
     PartDone,
@@ -26,9 +27,7 @@ from tokenstream.stream import Stream, TextView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
-    from tokenstream.events import Event
     from tokenstream.relay._encoders.vocabulary import PartKey
     from tokenstream.stream._views.text_plan import ShapingPlan
 

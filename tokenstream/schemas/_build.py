@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, get_args, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter
@@ -18,14 +18,11 @@ from tokenstream.errors import MisuseError
 from tokenstream.partial_json._typed.schema import refuse_struct
 from tokenstream.schemas._rules import SchemaRefused, definition_name
 from tokenstream.stages._tools.kinds import FunctionTool, ToolTable, gather
-from tokenstream.stages._tools.signature import EMPTY, adapter_of, is_unpacked
+from tokenstream.stages._tools.signature import EMPTY, Signature, adapter_of, is_unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.stages._tools.kinds import Tool
-    from tokenstream.stages._tools.signature import Signature
 
     NamedTool: TypeAlias = "str | dict[str, Any] | Callable[..., Any] | type[Any] | ToolTable"
     ToolsOption: TypeAlias = "ToolTable | Iterable[NamedTool] | None"

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.errors import MisuseError
 from tokenstream.formats._base import Format
-from tokenstream.session._rounds import rounds_after, write_history
+from tokenstream.session._rounds import HasRounds, Question, Round, rounds_after, write_history
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import Self
-
     from tokenstream.limits import Limits
     from tokenstream.session._connection import AskedExchange
-    from tokenstream.session._rounds import HasRounds, Question, Round
     from tokenstream.session._steering import SentSteer
 
 _LATE_CODE = "response_already_completed"

@@ -13,8 +13,8 @@ from tokenstream._pipeline.factories import looks_for_calls
 from tokenstream._sources.kinds import do_nothing
 from tokenstream._values.parts import dialect_of
 from tokenstream.errors import StreamTruncated
-from tokenstream.session._lines import RunTools
-from tokenstream.session._rounds import Question, Round
+from tokenstream.session._lines import Flow, RunTools
+from tokenstream.session._rounds import Question, ReadsAnswer, Round
 from tokenstream.turns import ToolResults
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from tokenstream.router import Router
     from tokenstream.session._connection import AskedExchange
     from tokenstream.session._conversation import SessionConversation
-    from tokenstream.session._lines import Flow
-    from tokenstream.session._rounds import ReadsAnswer
     from tokenstream.stream._options import Options
 
 _CREATED = b'"response.created"'

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._sources.awaited import UNNAMED_SERVER
@@ -41,7 +41,6 @@ from tokenstream.stream._reading.reader import enter_group, leave_group
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from types import TracebackType
-    from typing import Self
 
     from anyio.abc import TaskGroup, TaskStatus
 

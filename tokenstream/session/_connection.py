@@ -6,13 +6,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from tokenstream._basics.json import to_json_bytes
-from tokenstream.session._lines import Close, Open, ReceiveText, SendText, Wait
+from tokenstream.session._lines import Close, Flow, Open, OpenedConnection, ReceiveText, SendText, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream.session._api import Payload
-    from tokenstream.session._lines import Flow, OpenedConnection
     from tokenstream.session._rounds import Round
     from tokenstream.session._steering import SentSteer
 

@@ -13,7 +13,7 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream._sources.websocket import is_clean, is_socket_closed
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamStalled
 from tokenstream.session._apis import find_format, make_api
-from tokenstream.session._connection import AskedExchange, FairLock, RenewedConnection, earliest
+from tokenstream.session._connection import AskedExchange, Bell, FairLock, RenewedConnection, earliest
 from tokenstream.stream._log import inform, log
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.limits import Limits
     from tokenstream.session._api import Payload, SessionAPI
-    from tokenstream.session._connection import Bell
     from tokenstream.session._lines import Flow
     from tokenstream.session._rounds import Round
 

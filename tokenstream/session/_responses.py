@@ -25,7 +25,7 @@ from tokenstream.session._api import (
     ids_in,
     refuse_question,
 )
-from tokenstream.session._steering import take_event
+from tokenstream.session._steering import SentSteer, take_event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.session._connection import AskedExchange
     from tokenstream.session._rounds import HasRounds, Question, Round
-    from tokenstream.session._steering import SentSteer
 
 
 class ResponsesInTurn(OpenAIResponses):

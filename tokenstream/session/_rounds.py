@@ -10,8 +10,8 @@ from weakref import ref
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._values.parts import dialect_of
 from tokenstream.errors import MisuseError, NotExpressible
-from tokenstream.message import MediaPart, Message, TextPart
-from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn
+from tokenstream.message import MediaPart, Message, Part, TextPart
+from tokenstream.turns._drop import Drop, formats_with_turns, turn_method, write_user_turn
 from tokenstream.turns._in_text import MARKUPS, put_calls_in_text
 from tokenstream.turns._results import ToolResults, keep_results, write_in_text
 
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.message import Part
     from tokenstream.session._steering import SentSteer
     from tokenstream.stream._cancelling import EndVerdict
-    from tokenstream.turns._drop import Drop
 
 _DROP: Drop = ("incomplete", "invalid_tool_call", "media", "opaque", "citation")
 """Parts of an answer that need not be repeated to the model, or that cannot be."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._sources.awaited import UNNAMED_SERVER
@@ -37,7 +37,6 @@ from tokenstream.stream._sync_driver import SyncDriver
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
-    from typing import Self
 
     from tokenstream._values.steer import Steer
     from tokenstream.recovery import Attempt

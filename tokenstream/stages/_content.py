@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tokenstream.events import (
+    Event,
     MediaDelta,
     PartDelta,
     ReasoningDelta,
@@ -13,9 +12,6 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallStart,
 )
-
-if TYPE_CHECKING:
-    from tokenstream.events import Event
 
 GROWING = (TextDelta, RefusalDelta, ToolCallStart, ToolCallDelta, PartDelta, MediaDelta)
 """Events that always count as content for the accumulator."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from tokenstream._basics.call_keys import find_call_place, ids_of, set_place
+from tokenstream._basics.call_keys import Describe, find_call_place, ids_of, set_place
 from tokenstream.errors import CallUncertain, MisuseError
 from tokenstream.events import (
+    Event,
     Finish,
     PartDone,
     PartStart,
@@ -18,22 +19,16 @@ from tokenstream.events import (
     ToolProgress,
     ToolResult,
 )
-from tokenstream.message import ToolCall
-from tokenstream.stages._tools.generators import ToolFailed
+from tokenstream.message import Message, ToolCall
+from tokenstream.stages._tools.generators import ResultOf, ToolFailed
 from tokenstream.stages._tools.kinds import FunctionTool, TypeTool, is_async
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
-    from typing import Protocol
 
-    from tokenstream._basics.call_keys import Describe
-    from tokenstream.events import Event
-    from tokenstream.message import Message
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stages._protocols import Cursor
-    from tokenstream.stages._tools.generators import ResultOf
     from tokenstream.stages._tools.kinds import Tool
 
     class CheckedCalls(Cursor[Any], Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._typed.dump import dump_element, dump_field, dump_json, get_names_and_view
 from tokenstream.partial_json._typed.state import get_state
-from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, GrowingText
+from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, GrowingText, ValueLog
 from tokenstream.stages._text import SoundStage
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._shapes.shape import TypeNames
     from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._typed.partial import Partial
-    from tokenstream.partial_json._typed.views import FieldLog, ValueLog
 
     GrowingView: TypeAlias = GrowingObject | GrowingArray
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._sources.kinds import AsyncSource, LazySource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver
-from tokenstream.stream._opening import check_first
-from tokenstream.stream._options import Options, make_options
+from tokenstream.stream._opening import First, check_first
+from tokenstream.stream._options import Options, Policy, make_options
 from tokenstream.stream._refusals import concurrent_read_error, shared_stream_error
 from tokenstream.stream._views.choices import AsyncStreamOfEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, Self
 
     from tokenstream._providers.apis import FormatName
     from tokenstream._sources.typing import AsyncReadable
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._text.tags import Tags
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
     from tokenstream.stream._guarding import GuardAnswer, GuardRule
-    from tokenstream.stream._opening import First
-    from tokenstream.stream._options import Policy
     from tokenstream.stream._session.responses import AsyncResponses
     from tokenstream.stream._views.payloads import AsyncPayloadView
 

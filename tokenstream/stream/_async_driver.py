@@ -19,9 +19,9 @@ from tokenstream.errors import MisuseError, PurseUnavailable
 from tokenstream.formats._endings import CLOSED
 from tokenstream.stream._cancelling import send
 from tokenstream.stream._driver import Driver
-from tokenstream.stream._opening import has_begun
+from tokenstream.stream._opening import First, has_begun
 from tokenstream.stream._reading.async_pump import AsyncPump
-from tokenstream.stream._reading.items import END, NOTHING, WAITED
+from tokenstream.stream._reading.items import END, NOTHING, WAITED, ArrivalBell, TimedItem
 from tokenstream.stream._refusals import concurrent_read_error
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.stages._guards.asked import AnswerRule
     from tokenstream.stream._awaited_guards import AwaitedGuards
-    from tokenstream.stream._opening import First
     from tokenstream.stream._options import Options
-    from tokenstream.stream._reading.items import ArrivalBell, TimedItem
 
 
 class AsyncDriver(Driver):

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from tokenstream._answer.usage import BYTES_PER_TOKEN
 from tokenstream._basics.elsewhere import explain_names
 from tokenstream._basics.text_log import size_of
-from tokenstream.message import Usage
+from tokenstream.message import Message, Usage
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
-    from tokenstream.message import Message
     from tokenstream.stream._continuation import Continuation
     from tokenstream.stream._pauses import PausedAnswer
     from tokenstream.stream._prices import Tariff

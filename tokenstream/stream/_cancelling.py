@@ -6,11 +6,10 @@ import threading
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import StreamError
-from tokenstream.stream._log import inform
+from tokenstream.stream._log import HasOrigin, inform
 
 if TYPE_CHECKING:
     from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
-    from tokenstream.stream._log import HasOrigin
 
 
 class EndVerdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
 from weakref import ref
 
 from tokenstream._basics.elsewhere import UncopyableObject
@@ -19,8 +19,8 @@ from tokenstream.formats._kit.errors import is_vague
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
 from tokenstream.stream._cancelling import EndVerdict
 from tokenstream.stream._log import inform, log
-from tokenstream.stream._opening import claim_reorder, prepare, prepare_machine
-from tokenstream.stream._options import CLOCKS, Options
+from tokenstream.stream._opening import Recovers, claim_reorder, prepare, prepare_machine
+from tokenstream.stream._options import CLOCKS, Options, Policy
 from tokenstream.stream._reading.items import END, LOST, NOTHING, WAITED, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.silence import RestLimits, Silence
 from tokenstream.stream._refusals import concurrent_read_error, interrupted_read_error
@@ -28,7 +28,6 @@ from tokenstream.stream._views.aspects import Cursors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Self
 
     from tokenstream._answer.accumulator import Accumulator
     from tokenstream._connection.head import ResponseHead
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
     from tokenstream.stages._tools.once import CallRun
-    from tokenstream.stream._opening import Recovers
-    from tokenstream.stream._options import Policy
     from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._protocols import Clock
 

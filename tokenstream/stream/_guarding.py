@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.errors import MisuseError
 from tokenstream.formats._endings import CLOSED
@@ -14,7 +14,6 @@ from tokenstream.stages._guards.guards import Guards, make_rule
 if TYPE_CHECKING:
     import re
     from collections.abc import Awaitable
-    from typing import TypeAlias
 
     from tokenstream.stages import Budget, Repetition
     from tokenstream.stream._driver import Driver

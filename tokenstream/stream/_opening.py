@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from tokenstream._basics.request_facts import TOOL_FIELDS
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._endings import CLOSED
 from tokenstream.limits import check_option
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream._pipeline.machine import Machine
     from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
-    from tokenstream.errors import StreamError
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport

@@ -6,16 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream._providers.apis import api_named
+from tokenstream._providers.apis import APIRecord, PauseRecord, api_named
 from tokenstream.errors import MisuseError, NotExpressible
-from tokenstream.message import Usage
+from tokenstream.message import Message, Usage
 from tokenstream.turns._drop import turn_method
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream._providers.apis import APIRecord, PauseRecord
     from tokenstream.events import Finish
-    from tokenstream.message import Message
 
 _NO_ID = "the answer that it is about has no id"
 

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.elsewhere import find_requirement
-from tokenstream._basics.request_facts import model_in
+from tokenstream._basics.request_facts import RequestPair, model_in
 from tokenstream._basics.untrusted import dicts_of, is_dict, text_of
 from tokenstream.errors import MisuseError
 from tokenstream.formats._registry import format_of_request
@@ -17,7 +17,6 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.request_facts import RequestPair
     from tokenstream.formats._registry import FormatChoice
 
 _ADDS_CACHED = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._sources.kinds import LazySource, SyncSource
 from tokenstream.errors import MisuseError
-from tokenstream.stream._opening import check_first
-from tokenstream.stream._options import Options, make_options
+from tokenstream.stream._opening import First, check_first
+from tokenstream.stream._options import Options, Policy, make_options
 from tokenstream.stream._refusals import shared_stream_error
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choices import StreamOfEvents
@@ -16,7 +16,6 @@ from tokenstream.stream._views.choices import StreamOfEvents
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, Self
 
     from tokenstream._providers.apis import FormatName
     from tokenstream._sources.typing import SyncReadable
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._text.tags import Tags
     from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
     from tokenstream.stream._guarding import GuardRule
-    from tokenstream.stream._opening import First
-    from tokenstream.stream._options import Policy
     from tokenstream.stream._session.responses import Responses
     from tokenstream.stream._views.payloads import PayloadView
 

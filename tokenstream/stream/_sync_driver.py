@@ -17,7 +17,7 @@ from tokenstream.errors import MisuseError, PurseUnavailable
 from tokenstream.formats._endings import CLOSED
 from tokenstream.stream._cancelling import send_now
 from tokenstream.stream._driver import Driver
-from tokenstream.stream._opening import has_begun
+from tokenstream.stream._opening import First, has_begun
 from tokenstream.stream._reading.items import END, NOTABLE_SECONDS, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._refusals import concurrent_read_error
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from tokenstream._sources.kinds import LazySource, SyncSource
     from tokenstream.events import Event
-    from tokenstream.stream._opening import First
     from tokenstream.stream._options import Options
     from tokenstream.stream._reading.items import ArrivalBell
 

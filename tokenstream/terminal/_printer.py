@@ -6,14 +6,12 @@ import os
 import re
 import sys
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from tokenstream._basics.elsewhere import needing
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from rich.console import Console
 
     from tokenstream.stages import MarkdownBlock

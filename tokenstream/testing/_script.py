@@ -5,27 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream._basics.elsewhere import explain_options
-from tokenstream.errors import MisuseError, NotExpressible
-from tokenstream.events import MessageStart
-from tokenstream.message import Citation, Message
+from tokenstream.errors import ErrorKind, MisuseError, NotExpressible
+from tokenstream.events import Event, MessageStart
+from tokenstream.message import Citation, FinishReason, Message
 from tokenstream.relay._encoders import create, names
 from tokenstream.testing import _script_steps as steps
-from tokenstream.testing._recordings.recording import Arrival, Recording
+from tokenstream.testing._recordings.recording import Arrival, Recording, ReplayOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Self, Unpack
 
     from tokenstream._providers.apis import ScriptFormat
-    from tokenstream.errors import ErrorKind
-    from tokenstream.events import Event
-    from tokenstream.message import FinishReason
     from tokenstream.stream import AsyncStream, Stream
-    from tokenstream.testing._recordings.recording import ReplayOptions
     from tokenstream.testing._script_steps import ScriptStep
 
 _OUTPUT = steps.AddText | steps.AddToolCall | steps.AddCitation | steps.AddMedia

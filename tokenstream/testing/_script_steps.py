@@ -6,14 +6,15 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from tokenstream._basics.json import is_one_value
 from tokenstream.errors import ErrorKind, MisuseError
 from tokenstream.events import (
     CitationAdded,
+    Event,
     Finish,
     MediaDelta,
     MessageStart,
@@ -37,11 +38,6 @@ from tokenstream.message import (
     ToolCall,
     Usage,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator
-
-    from tokenstream.events import Event
 
 
 @dataclass(frozen=True, slots=True)

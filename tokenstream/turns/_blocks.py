@@ -8,21 +8,21 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
-from tokenstream.message import ServerToolResult
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    Message,
+    OpaquePart,
+    ReasoningPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+    ToolCall,
+)
 from tokenstream.turns._turn import AssistantTurn, object_in
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.message import (
-        Citation,
-        MediaPart,
-        Message,
-        OpaquePart,
-        ReasoningPart,
-        ServerToolCall,
-        TextPart,
-        ToolCall,
-    )
     from tokenstream.turns._drop import Drop, Obstacle
 
 _IMAGE_FORMATS = frozenset({"png", "jpeg", "gif", "webp"})

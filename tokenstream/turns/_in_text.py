@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import re
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.errors import MisuseError, NotExpressible
-from tokenstream.message import TextPart, ToolCall
-from tokenstream.turns._drop import names_of
+from tokenstream.message import Message, Part, TextPart, ToolCall
+from tokenstream.turns._drop import Drop, Kind, names_of
 from tokenstream.turns._turn import FUNCTIONS, explain_obstacles, is_signed, object_in, text_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Any
 
-    from tokenstream.message import Message, Part
-    from tokenstream.turns._drop import Drop, Kind
 
 _match_name = re.compile(r"[^\W\d][\w.-]{0,127}").fullmatch
 _match_key = re.compile(r"[^\s<>\"](?:[^<>\"\n]{0,254}[^\s<>\"])?").fullmatch

@@ -11,23 +11,23 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import text_of
-from tokenstream.message import ReasoningPart
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    Message,
+    OpaquePart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+    ToolCall,
+)
 from tokenstream.turns._turn import AssistantTurn, text_arguments
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.message import (
-        Citation,
-        MediaPart,
-        Message,
-        OpaquePart,
-        Part,
-        RefusalPart,
-        ServerToolCall,
-        ServerToolResult,
-        TextPart,
-        ToolCall,
-    )
     from tokenstream.turns._drop import Drop, Obstacle
 
 _INDEX_FIELDS = ("summary_index", "content_index")

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 from tokenstream._basics.call_keys import ids_of
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, NotExpressible
-from tokenstream.turns._drop import formats_with_turns, turn_method, write_user_turn
-from tokenstream.turns._in_text import find_markup, put_calls_in_text, write_results
+from tokenstream.turns._drop import Drop, Kind, formats_with_turns, turn_method, write_user_turn
+from tokenstream.turns._in_text import CallMarkup, find_markup, put_calls_in_text, write_results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
-    from typing import Self
-
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.message import Message, ToolCall
-    from tokenstream.turns._drop import Drop, Kind
-    from tokenstream.turns._in_text import CallMarkup
 
     _MakeUserTurn = Callable[[str], dict[str, Any]]
     _WriteResult = Callable[["_Result"], dict[str, Any]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from tokenstream._basics.json import is_sendable
 from tokenstream._basics.untrusted import is_dict
@@ -21,15 +21,13 @@ from tokenstream.message import (
     TextPart,
     ToolCall,
 )
-from tokenstream.turns._drop import names_of
+from tokenstream.turns._drop import Drop, Kind, Obstacle, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Self
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.message import Message, Part
-    from tokenstream.turns._drop import Drop, Kind, Obstacle
 
 _USEFUL_IF_INCOMPLETE = ("text", "reasoning", "refusal")
 """Kinds of parts that are useful even if incomplete."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
@@ -18,7 +18,6 @@ from tokenstream.testing._serve.server import ReplayServer, Reply, Request, pace
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.cli._demo.screen import Screen

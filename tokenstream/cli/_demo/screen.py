@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from tokenstream.events import ReasoningDelta, Resumed, TextDelta, ToolCallDone
+from tokenstream.events import Event, ReasoningDelta, Resumed, TextDelta, ToolCallDone
 from tokenstream.message import Message
 from tokenstream.terminal import MarkdownPrinter
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from tokenstream.events import Event
     from tokenstream.partial_json import Partial
     from tokenstream.stages import MarkdownBlock
 

@@ -16,10 +16,10 @@ from tokenstream._basics.visible import SecretMask, one_line
 from tokenstream._connection.head import ResponseHead
 from tokenstream._pipeline.decoder import Decoder
 from tokenstream.cli._advice import MISUSE, CommandFailed
-from tokenstream.cli._doctor.findings import judge
+from tokenstream.cli._doctor.findings import Diagnosis, judge
 from tokenstream.cli._doctor.pacing import moments_of, pace_of
 from tokenstream.cli._doctor.probe import ProbedAnswer, browser_codings, probe
-from tokenstream.cli._input import add_command, add_request, build_request, parse_number
+from tokenstream.cli._input import RequestParts, add_command, add_request, build_request, parse_number
 from tokenstream.errors import StreamStalled
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.cli._doctor.findings import Diagnosis
-    from tokenstream.cli._input import RequestParts
 
 _URL = re.compile(r"https?://[^\s/]", re.IGNORECASE)
 _ABOUT = """\

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream.cli._advice import ASK_FOR_A_STREAM, advise_on_error, describe_error, is_unknown_format
-from tokenstream.cli._doctor.hops import Hop, find_hops, find_limits, round_time
+from tokenstream.cli._doctor.hops import Hop, Limit, LimitOn, find_hops, find_limits, round_time
 from tokenstream.cli._doctor.pacing import pace_of
 from tokenstream.errors import (
     ConnectError,
@@ -21,7 +21,6 @@ from tokenstream.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tokenstream.cli._doctor.hops import Limit, LimitOn
     from tokenstream.cli._doctor.probe import ProbedAnswer
 
 Verdict: TypeAlias = Literal["streams", "does not stream", "cannot be told"]

@@ -18,7 +18,7 @@ from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._content_coding import ContentDecoder
-from tokenstream.framing._sniff import sniff
+from tokenstream.framing._sniff import BodyKind, sniff
 from tokenstream.limits import Limits
 from tokenstream.stream import Stream
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream.cli._input import RequestParts
     from tokenstream.formats import FormatName
-    from tokenstream.framing._sniff import BodyKind
 
 InputEnd: TypeAlias = Literal["end", "broken", "stopped"]
 """The way in which an answer ended: by itself, by a failure of the connection, or because the probe was

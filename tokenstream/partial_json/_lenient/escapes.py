@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._lenient.peek import OPENING_QUOTES
+from tokenstream.partial_json._lenient.peek import OPENING_QUOTES, QuoteKind
 from tokenstream.partial_json._strict.strings import LONGEST_ESCAPE, SIMPLE, is_undecided, unescape
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._lenient.peek import QuoteKind
     from tokenstream.partial_json._lenient.quotes import StringContext
     from tokenstream.partial_json._repairs import RepairLog
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tokenstream.partial_json._lenient.peek import (
     LITERALS,
@@ -12,11 +12,9 @@ from tokenstream.partial_json._lenient.peek import (
     Lookahead,
     LookaheadExceeded,
     MoreTextNeeded,
+    QuoteKind,
 )
 from tokenstream.partial_json._strict.grammar import under
-
-if TYPE_CHECKING:
-    from tokenstream.partial_json._lenient.peek import QuoteKind
 
 CLOSING = re.compile(r'\\"\s*+(?:[}\]`~]|\\u00[5-7]|\Z)')
 """An escaped quote before a closing bracket or fence: it may be the end of the string, escaped by mistake."""

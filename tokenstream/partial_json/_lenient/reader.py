@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._events import StringDelta
+from tokenstream.partial_json._events import JSONEvents, StringDelta
 from tokenstream.partial_json._lenient.automaton import NO_GAP, STEPS, PushdownAutomaton
 from tokenstream.partial_json._lenient.prose import Prose
 from tokenstream.partial_json._lenient.strings import QuotedString
-from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair
+from tokenstream.partial_json._repairs import MOST_REPAIRS, Repair, RepairName
 from tokenstream.partial_json._strict.reader import make_fed_after_end_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.partial_json._document import Document
-    from tokenstream.partial_json._events import JSONEvents
     from tokenstream.partial_json._lenient.peek import Atom, QuoteKind
-    from tokenstream.partial_json._repairs import RepairName
     from tokenstream.partial_json._strict.grammar import ReadStep
 
 _SUPPLIES_END = frozenset({"missing_end", "unfinished_value"})

@@ -11,6 +11,7 @@ from tokenstream.partial_json._lenient.quotes import (
     CLOSING,
     QuoteJudge,
     QuoteVerdict,
+    StringContext,
     is_ordinary,
     may_have_closing,
 )
@@ -28,7 +29,6 @@ from tokenstream.partial_json._strict.strings import (
 )
 
 if TYPE_CHECKING:
-    from tokenstream.partial_json._lenient.quotes import StringContext
     from tokenstream.partial_json._repairs import RepairLog
 
 # Matches an escape that may be a backslash that was not escaped.

@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from contextvars import ContextVar
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticCustomError, SchemaValidator
@@ -28,7 +28,6 @@ from tokenstream.partial_json._shapes.write import find_schema_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
     from tokenstream.partial_json._shapes.core_schema import CoreSchema
     from tokenstream.partial_json._shapes.shape import Entries, ErrorDetails, FoundErrors

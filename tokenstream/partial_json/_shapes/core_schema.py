@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-from tokenstream.partial_json._show import find_show_in_schema
+from tokenstream.partial_json._show import ShowUnit, find_show_in_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenstream.partial_json._events import KeyOrIndex
-    from tokenstream.partial_json._show import ShowUnit
 
 CoreSchema: TypeAlias = dict[str, Any]
 """A schema in the form that pydantic_core accepts, or the config of one."""

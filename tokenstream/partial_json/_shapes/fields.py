@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import SchemaError
+from pydantic_core import SchemaError, SchemaValidator
 
 from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.assembly import (
     FAILED,
     AssembledStructure,
+    LayeredSchema,
     list_errors,
     make_known_value_schema,
     strip_ref,
@@ -26,6 +27,7 @@ from tokenstream.partial_json._shapes.shape import (
     UnreadEntry,
 )
 from tokenstream.partial_json._shapes.write import (
+    ByAlias,
     FieldWriter,
     find_special_fields,
     make_serializer,
@@ -36,14 +38,10 @@ from tokenstream.partial_json._shapes.write import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from pydantic_core import SchemaValidator
-
     from tokenstream.partial_json._events import KeyOrIndex, Path
-    from tokenstream.partial_json._shapes.assembly import LayeredSchema
     from tokenstream.partial_json._shapes.core_schema import CoreSchema, SchemaField
     from tokenstream.partial_json._shapes.pydantic_shapes import PydanticSlots
     from tokenstream.partial_json._shapes.shape import Entries, ErrorDetails, FieldValues, ValueStructure
-    from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import ShowUnit
 
 KeyT = TypeVar("KeyT")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pydantic import create_model
+from pydantic import TypeAdapter, create_model
 from pydantic_core import SchemaError, SchemaValidator, ValidationError
 
 from tokenstream.partial_json._shapes.assembly import (
@@ -34,19 +34,15 @@ from tokenstream.partial_json._shapes.core_schema import (
 )
 from tokenstream.partial_json._shapes.fields import make_defaults, make_fields
 from tokenstream.partial_json._shapes.shape import ContextNeeded, InvalidValue, Slot, TagChoice, TypeNames
-from tokenstream.partial_json._shapes.write import make_serializer, serialize
+from tokenstream.partial_json._shapes.write import ByAlias, make_serializer, serialize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import TypeAlias
-
-    from pydantic import TypeAdapter
 
     from tokenstream.partial_json._events import JSONKind, KeyOrIndex
     from tokenstream.partial_json._shapes.assembly import Config
     from tokenstream.partial_json._shapes.core_schema import Alternative, CoreSchema
     from tokenstream.partial_json._shapes.shape import Entries, FieldValues, ValueStructure
-    from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import ShowUnit
 
     StructureMaker: TypeAlias = Callable[["PydanticSlots", LayeredSchema], ValueStructure | None]

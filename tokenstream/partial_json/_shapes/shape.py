@@ -16,13 +16,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream.partial_json._shapes.write import write_plain_json
+from tokenstream.partial_json._shapes.write import ByAlias, write_plain_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tokenstream.partial_json._events import JSONKind, KeyOrIndex, Path
-    from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._show import ShowUnit
 
 Entries: TypeAlias = dict[str | int, Any]

@@ -6,11 +6,10 @@ there, or the table of the next state. The entry "" says what is expected, for e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import TypeAlias
 
     # Reads on from a position in a text; returns the position where it stops.
     ReadStep: TypeAlias = Callable[[Any, str, int, list[Any]], int]

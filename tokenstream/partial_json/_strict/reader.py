@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._document import new_event
-from tokenstream.partial_json._events import StringDelta, ValueDone, ValueStart
+from tokenstream.partial_json._events import JSONEvents, StringDelta, ValueDone, ValueStart
 from tokenstream.partial_json._strict.grammar import (
     AFTER_ELEMENT,
     AFTER_FIELD,
@@ -25,9 +25,6 @@ from tokenstream.partial_json._strict.grammar import (
 )
 from tokenstream.partial_json._strict.numbers import ACCEPTED
 from tokenstream.partial_json._strict.scalars import ScalarReader
-
-if TYPE_CHECKING:
-    from tokenstream.partial_json._events import JSONEvents
 
 _SPACE = re.compile(r"[ \t\n\r]*").match
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.partial_json._document import BOOL, NULL
-from tokenstream.partial_json._events import StringDelta, ValueDone, ValueStart
+from tokenstream.partial_json._document import BOOL, NULL, Document
+from tokenstream.partial_json._events import JSONEvents, JSONKind, StringDelta, ValueDone, ValueStart
 from tokenstream.partial_json._strict.grammar import (
     AFTER_ELEMENT,
     AFTER_FIELD,
@@ -44,8 +44,6 @@ from tokenstream.partial_json._strict.strings import (
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
-    from tokenstream.partial_json._document import Document
-    from tokenstream.partial_json._events import JSONEvents, JSONKind
 
 _LITERALS = {"t": ("true", True, BOOL), "f": ("false", False, BOOL), "n": ("null", None, NULL)}
 _SHORT = 20

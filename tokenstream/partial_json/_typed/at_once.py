@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_mapping
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._shapes.shape import TypeNames
+from tokenstream.partial_json._shapes.shape import FieldValues, Slot, Slots, TypeNames
 from tokenstream.partial_json._shapes.write import write_plain_json
 from tokenstream.partial_json._strict.numbers import is_nested_at_most, may_be_too_long
 from tokenstream.partial_json._typed.defaults import FilledObject
@@ -19,10 +19,7 @@ from tokenstream.partial_json._typed.state import DocumentText, SnapshotState, g
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, make_repr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from tokenstream.partial_json._events import KeyOrIndex
-    from tokenstream.partial_json._shapes.shape import FieldValues, Slot, Slots
     from tokenstream.partial_json._typed.partial import Partial
 
 _SPACE = " \t\n\r"

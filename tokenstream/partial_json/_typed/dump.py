@@ -14,8 +14,8 @@ from pydantic_core import PydanticSerializationError
 
 from tokenstream._basics.untrusted import is_encodable
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._shapes.shape import TypeNames
-from tokenstream.partial_json._shapes.write import write_plain_json, write_string
+from tokenstream.partial_json._shapes.shape import FieldValues, TypeNames, ValueStructure
+from tokenstream.partial_json._shapes.write import ByAlias, write_plain_json, write_string
 from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, GrowingObject, GrowingText, ValueLog
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.partial_json._events import KeyOrIndex
-    from tokenstream.partial_json._shapes.shape import FieldValues, ValueStructure
-    from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._typed.state import SnapshotState
 
 NO_TYPE_NAMES = TypeNames("", field_names=None)

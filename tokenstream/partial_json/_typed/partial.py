@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._shapes.shape import locate_errors
+from tokenstream.partial_json._shapes.shape import ErrorDetails, TypeNames, locate_errors
 from tokenstream.partial_json._typed.at_once import as_draft
 from tokenstream.partial_json._typed.dump import dump_data, dump_draft
 from tokenstream.partial_json._typed.paths import (
+    RecordedPath,
     Snapshot,
     check_keys,
     explain_missing,
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.partial_json._events import KeyOrIndex, Path
     from tokenstream.partial_json._repairs import Repair
-    from tokenstream.partial_json._shapes.shape import ErrorDetails, TypeNames
-    from tokenstream.partial_json._typed.paths import RecordedPath
 
 T_co = TypeVar("T_co", covariant=True)
 V = TypeVar("V")

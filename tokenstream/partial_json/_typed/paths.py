@@ -8,7 +8,7 @@ function is called once with a recorder, which records each attribute and item t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import chain
 from operator import attrgetter
@@ -20,8 +20,6 @@ from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from tokenstream.partial_json._events import KeyOrIndex, Path
     from tokenstream.partial_json._shapes.shape import Slot, Slots, TypeNames
     from tokenstream.partial_json._typed.partial import Partial

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
 from tokenstream.partial_json._parser import find_fault
-from tokenstream.partial_json._shapes.shape import InvalidValue, locate_errors
+from tokenstream.partial_json._shapes.shape import InvalidValue, Slot, locate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Hashable, Iterable, Mapping, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from tokenstream.partial_json._events import KeyOrIndex
-    from tokenstream.partial_json._shapes.shape import Slot
 
 T = TypeVar("T")
 AskedT = TypeVar("AskedT")

@@ -6,8 +6,8 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._parser import OutputParser
-from tokenstream.partial_json._shapes.write import write_plain_json
+from tokenstream.partial_json._parser import DocumentChoice, OutputParser
+from tokenstream.partial_json._shapes.write import ByAlias, write_plain_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.text_log import TextLog
     from tokenstream.errors import InvalidJSON, LimitExceeded
     from tokenstream.partial_json._events import Path
-    from tokenstream.partial_json._parser import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._shapes.shape import FoundErrors
-    from tokenstream.partial_json._shapes.write import ByAlias
     from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject
 
 

@@ -15,11 +15,11 @@ from tokenstream.partial_json._shapes.shape import (
     TagChoice,
     UnreadEntry,
 )
-from tokenstream.partial_json._show import make_log
+from tokenstream.partial_json._show import Cutter, ShowUnit, make_log
 from tokenstream.partial_json._typed.at_once import pick_fields
 from tokenstream.partial_json._typed.open import OpenContainer
 from tokenstream.partial_json._typed.partial import Partial
-from tokenstream.partial_json._typed.state import FaultLink, SnapshotState
+from tokenstream.partial_json._typed.state import DocumentText, FaultLink, SnapshotState
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, GrowingText
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONEvents, ValueStart
     from tokenstream.partial_json._parser import OutputParser
     from tokenstream.partial_json._shapes.shape import FoundErrors, Slot, ValueStructure
-    from tokenstream.partial_json._show import Cutter, ShowUnit
     from tokenstream.partial_json._typed.defaults import DefaultsFiller
-    from tokenstream.partial_json._typed.state import DocumentText
 
 _WITHOUT_VALUE = (InvalidEntry, UnreadEntry)
 """The classes that take the place of a validated value, among the values of an object or array."""

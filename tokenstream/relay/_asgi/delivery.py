@@ -5,24 +5,22 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from anyio import CancelScope, create_task_group, sleep
 
 from tokenstream._basics.error_marks import add_notice
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import ErrorKind, MisuseError, StreamError
 from tokenstream.relay._asgi.refusals import quote_id
 from tokenstream.relay._asgi.shutdown import abort_connection, watch_shutdown
 from tokenstream.stream._reading.reader import raise_only, run_until_cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-    from typing import Self
 
     from anyio.abc import TaskGroup
 
     from tokenstream._basics.waits import HeaderFields
-    from tokenstream.errors import ErrorKind
     from tokenstream.relay._asgi.asking import AskedPosition
     from tokenstream.relay._attribution import ServedAnswer
     from tokenstream.relay._incident import Incident

@@ -21,7 +21,7 @@ from tokenstream.relay._incident import Incident
 from tokenstream.relay._sending import Sending
 from tokenstream.relay.journal._bounds import check_owner
 from tokenstream.relay.journal._errors import JournalError, judge_failure
-from tokenstream.relay.journal._journal import Journal
+from tokenstream.relay.journal._journal import Journal, StopResult
 from tokenstream.relay.journal._records import record_interruption
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal._feed import Feed
-    from tokenstream.relay.journal._journal import StopResult
 
 _MAX_DIGITS = 15
 """The maximum number of digits in a position; JavaScript cannot represent longer numbers exactly."""

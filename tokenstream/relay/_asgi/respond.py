@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.asking import make_source, refuse
+from tokenstream.relay._asgi.asking import AnswerSource, AskedPosition, make_source, refuse
 from tokenstream.relay._asgi.delivery import TIMING, Outlet, Timing
 from tokenstream.relay._asgi.follow import parse_position
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.start import StartOutlet
 from tokenstream.relay._attribution import interrupt_source
 from tokenstream.relay._events_in import EventsIn
-from tokenstream.relay._incident import judge_error
+from tokenstream.relay._incident import Incident, judge_error
 from tokenstream.relay._sending import Sending
 from tokenstream.relay.journal._errors import JournalError, judge_failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping
-    from typing import Self
 
     from tokenstream._basics.waits import HeaderFields
     from tokenstream.events import Event
-    from tokenstream.relay._asgi.asking import AnswerSource, AskedPosition
     from tokenstream.relay._asgi.response_type import StarletteResponse
     from tokenstream.relay._encoders import ProtocolName
-    from tokenstream.relay._incident import Incident
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
     from tokenstream.stream import AsyncTextView

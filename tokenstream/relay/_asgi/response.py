@@ -11,8 +11,8 @@ from anyio import Event, move_on_after, sleep
 from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.relay._asgi.asking import read_asked
-from tokenstream.relay._asgi.delivery import TIMING, Delivery, check_timing
-from tokenstream.relay._asgi.refusals import WholeResponse, encode_headers, make_refusal, quote_id
+from tokenstream.relay._asgi.delivery import TIMING, Delivery, Outlet, Timing, check_timing
+from tokenstream.relay._asgi.refusals import RawHeaders, WholeResponse, encode_headers, make_refusal, quote_id
 from tokenstream.relay._asgi.shutdown import abort_connection, find_drain
 from tokenstream.relay._events_in import SLOW_SEND
 from tokenstream.relay._incident import Incident
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from tokenstream._basics.waits import HeaderFields
-    from tokenstream.relay._asgi.delivery import Outlet, Timing
-    from tokenstream.relay._asgi.refusals import RawHeaders
     from tokenstream.relay._asgi.response_type import StarletteResponse
 
 Scope: TypeAlias = "MutableMapping[str, Any]"

@@ -26,13 +26,12 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream.relay._attribution import report_ended
-from tokenstream.stream._reading.host import find_host
+from tokenstream.stream._reading.host import Host, find_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from tokenstream._basics.loose import Action, JsonObject
-    from tokenstream.stream._reading.host import Host
 
 _POLL_SECONDS, _DRAINING_POLL_SECONDS = 0.2, 0.05
 """The seconds between two polls; once a server shuts down, its last moments count."""

@@ -16,9 +16,9 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, ProtocolError, StreamError
 from tokenstream.relay._asgi.asking import read_header
-from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
+from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery, Timing
 from tokenstream.relay._attribution import interrupt_source
-from tokenstream.relay._events_in import SLOW_SEND
+from tokenstream.relay._events_in import SLOW_SEND, EventsIn
 from tokenstream.relay._sending import AWS_EVENT_STREAM, Sending
 from tokenstream.stream._log import INFO
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.relay._asgi.delivery import Timing
-    from tokenstream.relay._events_in import EventsIn
     from tokenstream.relay._shape import Shape
 
 _DISCONNECT_ERRORS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Protocol, overload
 
 import anyio
 from anyio import BrokenResourceError, CancelScope, create_memory_object_stream, move_on_after, sleep
@@ -16,6 +16,7 @@ from tokenstream.relay._asgi.sockets import (
     Disconnection,
     MessageRefused,
     MessageWriter,
+    ServerSocket,
     SocketDelivery,
     parse_message,
     wrap_socket,
@@ -24,11 +25,9 @@ from tokenstream.relay._events_in import EventsIn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-    from typing import Protocol
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
-    from tokenstream.relay._asgi.sockets import ServerSocket
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
     from tokenstream.router import Router

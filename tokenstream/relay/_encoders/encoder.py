@@ -13,6 +13,7 @@ from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream._values.event_base import is_repeat
 from tokenstream.events import (
     CitationAdded,
+    Event,
     Finish,
     MediaDelta,
     MessageStart,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import Event
     from tokenstream.message import Ending
     from tokenstream.relay._encoders.pieces import PieceKey, Recorder, Template, Writer
 

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._values.error_kinds import word_for
-from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
-from tokenstream.relay._encoders.pieces import string
-from tokenstream.relay._encoders.vocabulary import BASICS, CREATED
+from tokenstream.relay._encoders.encoder import Encoder, Payload, Payloads, WholeCalls
+from tokenstream.relay._encoders.pieces import Template, string
+from tokenstream.relay._encoders.vocabulary import BASICS, CREATED, FinishWords
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event, ReasoningDelta, TextDelta, ToolCallDone
     from tokenstream.message import Usage
-    from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _ESCAPED = {
     character.encode(): b"\\u%04x" % ord(character) for character in ("<", ">", "&", "\u2028", "\u2029")

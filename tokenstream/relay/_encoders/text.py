@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.relay._encoders.encoder import Encoder, Payloads
 
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.events import TextDelta
-    from tokenstream.relay._encoders.encoder import Payloads
     from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _SENTINEL = "[DONE]"

@@ -17,7 +17,7 @@ from tokenstream._basics.json import decode, to_json_bytes
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._values.event_base import is_repeat
 from tokenstream._values.parts import COUNTS
-from tokenstream.errors import ProtocolError, ProviderError, StreamError
+from tokenstream.errors import ErrorKind, ProtocolError, ProviderError, StreamError
 from tokenstream.events import (
     Event,
     Finish,
@@ -35,7 +35,7 @@ from tokenstream.events import (
     Unknown,
 )
 from tokenstream.formats._wire.tokenstream.words import EVENTS, FIELDS, End, end_of, error_fields, event_of
-from tokenstream.message import FinishReason, MediaPart, Message, OpaquePart
+from tokenstream.message import Ending, FinishReason, MediaPart, Message, OpaquePart
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.pieces import PROBE, TEXTS, string
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import AnyEvent, Json, JsonObject
-    from tokenstream.errors import ErrorKind
-    from tokenstream.message import Ending
     from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}

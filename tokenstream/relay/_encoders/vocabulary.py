@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from tokenstream.events import (
     CitationAdded,
+    Event,
     InputTranscript,
     MediaDelta,
     PartDelta,
@@ -26,16 +27,14 @@ from tokenstream.events import (
     ToolResult,
 )
 from tokenstream.message import MediaPart, ReasoningPart, TextPart, ToolCall, Usage
-from tokenstream.relay._encoders.losses import PHRASES, Losses
+from tokenstream.relay._encoders.losses import PHRASES, Loss, Losses
 from tokenstream.relay._encoders.values import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tokenstream._basics.loose import AnyEvent, JsonObject
-    from tokenstream.events import Event
     from tokenstream.message import Citation, Ending, FinishReason
-    from tokenstream.relay._encoders.losses import Loss
 
 FinishWords: TypeAlias = "Mapping[FinishReason, str]"
 """A provider's words for finish reasons."""

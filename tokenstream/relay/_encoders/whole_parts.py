@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tokenstream._basics.json import escape, to_json_bytes
 from tokenstream._basics.untrusted import is_dict, is_list
-from tokenstream.events import MediaDelta
+from tokenstream.events import MediaDelta, PartDone, PartStart
 from tokenstream.message import MediaPart, ServerToolCall, ServerToolResult
-from tokenstream.relay._encoders.losses import PHRASES
+from tokenstream.relay._encoders.losses import PHRASES, Loss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tokenstream._basics.loose import Json, JsonObject
-    from tokenstream.events import PartDone, PartStart
     from tokenstream.relay._encoders.encoder import Encoder, Payloads
-    from tokenstream.relay._encoders.losses import Loss
     from tokenstream.relay._encoders.vocabulary import PartKey
 
 _FAMILIES: dict[str, Loss] = {"image": "image", "audio": "audio", "video": "video"}

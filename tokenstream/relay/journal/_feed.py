@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 from weakref import WeakSet
 
 from anyio import current_time, move_on_after, sleep
@@ -17,14 +17,12 @@ from tokenstream.relay._attribution import ServedAnswer
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._records import record_interruption
-from tokenstream.relay.journal._storage import retry
+from tokenstream.relay.journal._storage import Page, State, Storage, retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Self
 
     from tokenstream.relay.journal._journal import Journal
-    from tokenstream.relay.journal._storage import Page, State, Storage
 
 
 @dataclass(frozen=True, slots=True)

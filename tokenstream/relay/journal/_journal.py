@@ -7,7 +7,7 @@ import secrets
 import socket
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from anyio import CancelScope, create_task_group, current_time, move_on_after
@@ -23,7 +23,7 @@ from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._feed import AnswerFollower, Feed
 from tokenstream.relay.journal._producer import Producer
 from tokenstream.relay.journal._records import has_failed_early
-from tokenstream.relay.journal._storage import limit, no_reply_error, retry
+from tokenstream.relay.journal._storage import State, Storage, limit, no_reply_error, retry
 from tokenstream.relay.journal._writer import ALIVE_SHARE, WriteTimer
 from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._log import WARNING
@@ -31,13 +31,11 @@ from tokenstream.stream._log import WARNING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Sequence
     from types import TracebackType
-    from typing import Self
 
     from anyio.abc import TaskGroup
 
     from tokenstream.events import Event
     from tokenstream.relay._shape import Shape
-    from tokenstream.relay.journal._storage import State, Storage
     from tokenstream.stages._tools.store import AnyCallStore
     from tokenstream.stream._driver import Driver
 

@@ -11,13 +11,12 @@ from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._bounds import BOUNDS, Bounds
 from tokenstream.relay.journal._errors import JournalError, fenced_error
 from tokenstream.relay.journal._journal import Journal
-from tokenstream.relay.journal._storage import Page, State, Storage
+from tokenstream.relay.journal._storage import Page, State, StopReply, Storage
 from tokenstream.relay.journal._stored import AnswerGroup, StoredAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tokenstream.relay.journal._storage import StopReply
 
 _MAX_LAST_BYTES = 4_096
 """The size of an answer's last records up to which even a full storage takes them: readers wait for them."""

@@ -23,15 +23,15 @@ from anyio.lowlevel import checkpoint
 
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream.errors import StreamError
-from tokenstream.events import Stopped
-from tokenstream.relay._attribution import ending_of, interrupt_source, make_interruption
+from tokenstream.events import Event, Stopped
+from tokenstream.relay._attribution import ServedAnswer, ending_of, interrupt_source, make_interruption
 from tokenstream.relay._encoders.tokenstream import is_recorded, record
 from tokenstream.relay._events_in import close_stream, converted_refusals
 from tokenstream.relay._sending import TELLING, ReportedEnding, report_losses
 from tokenstream.relay.journal._errors import JournalError, describe_failure
 from tokenstream.relay.journal._records import record_ending, record_failure, record_interruption
-from tokenstream.relay.journal._storage import limit
-from tokenstream.relay.journal._writer import ALIVE_SHARE, RecordWriter
+from tokenstream.relay.journal._storage import Storage, limit
+from tokenstream.relay.journal._writer import ALIVE_SHARE, RecordWriter, TellWritten, WriteTimer
 from tokenstream.stream._reading.reader import run_until_cancelled
 
 if TYPE_CHECKING:
@@ -39,11 +39,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from tokenstream.events import Event
-    from tokenstream.relay._attribution import ServedAnswer
     from tokenstream.relay._shape import Shaping
-    from tokenstream.relay.journal._storage import Storage
-    from tokenstream.relay.journal._writer import TellWritten, WriteTimer
 
 _CUT_OFF = "the journal no longer takes the answer"
 """The error message for the readers of an answer whose records the storage no longer accepts."""

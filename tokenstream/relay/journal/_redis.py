@@ -6,7 +6,7 @@ import asyncio
 import sys
 from contextlib import suppress
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 from tokenstream.call_store import AsyncRedisCallStore
@@ -28,15 +28,13 @@ from tokenstream.relay.journal._redis_scripts import (
     TAKE,
     Scripts,
 )
-from tokenstream.relay.journal._storage import Page, State, Storage
+from tokenstream.relay.journal._storage import Page, State, StopReply, Storage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Self
 
     from redis.asyncio import Redis
 
-    from tokenstream.relay.journal._storage import StopReply
 
 _KEEP_SECONDS = 60.0
 """Additional seconds for which an answer is kept after its producer's last write."""

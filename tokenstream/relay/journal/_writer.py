@@ -14,12 +14,11 @@ from anyio import current_time, move_on_after, sleep
 
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalError
-from tokenstream.relay.journal._storage import retry
+from tokenstream.relay.journal._storage import Storage, retry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokenstream.relay.journal._storage import Storage
 
 _MAX_BATCH = 1_000
 """The maximum number of records in one write."""

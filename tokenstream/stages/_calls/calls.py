@@ -13,14 +13,13 @@ from typing_extensions import override
 from tokenstream._basics.text_log import TextLog
 from tokenstream.stages._calls.dialects import BARE, DANGLING, FENCES, HARMONY, UNMARKED, UNMARKED_CALLS
 from tokenstream.stages._calls.reading import MarkupCalls
-from tokenstream.stages._calls.steps import ArgumentsPiece, CallEnded
+from tokenstream.stages._calls.steps import ArgumentsPiece, CallEnded, CallPiece, Piece
 from tokenstream.stages._calls.values import is_whole
 from tokenstream.stages._text.scanning import MOST_BLANK, CodeMarks, Passage, TextSearch, end_of_space
 
 if TYPE_CHECKING:
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.stages._calls.dialects import Dialect
-    from tokenstream.stages._calls.steps import CallPiece, Piece
     from tokenstream.stages._text.tags import TagScanner
 
 _BLANK_LINE = re.compile(r"\n\s*\n|^\s*\n")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.request_facts import offered_of
 from tokenstream._basics.text_log import TextLog
 from tokenstream._values.parts import set_dialect, set_repairs
-from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.events import Event, PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._repairs import Repair
 from tokenstream.stages._calls.calls import CallScanner
 from tokenstream.stages._calls.dialects import choose_dialects
-from tokenstream.stages._calls.steps import ArgumentsPiece, CallBegun, CallEnded
+from tokenstream.stages._calls.steps import ArgumentsPiece, CallBegun, CallEnded, Piece
 from tokenstream.stages._calls.values import is_whole
 from tokenstream.stages._text import SoundStage
 from tokenstream.stages._text.scanning import Passage
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream.events import Event
-    from tokenstream.stages._calls.steps import Piece
 
 
 @dataclass(slots=True, eq=False)

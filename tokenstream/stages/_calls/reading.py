@@ -16,11 +16,13 @@ from tokenstream.stages._calls.steps import (
     MarkupBroken,
     MarkupReader,
     NoCall,
+    ReadingSteps,
 )
 from tokenstream.stages._calls.values import (
     ANY,
     BARE_WORDS,
     STRING,
+    ParameterSchema,
     find_schema,
     json_of_literal,
     mend_json,
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from tokenstream.stages._calls.dialects import Dialect
-    from tokenstream.stages._calls.steps import ReadingSteps
-    from tokenstream.stages._calls.values import ParameterSchema
 
 _PYTHON_STOPS = tuple("\"'()[]{}\\")
 _NOTATION_QUOTE = '<|"|>'

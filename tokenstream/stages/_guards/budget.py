@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from tokenstream._answer.usage import BYTES_PER_TOKEN
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.text_log import size_of
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
+    Event,
     PartDelta,
     ReasoningDelta,
     RefusalDelta,
@@ -19,9 +19,6 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.limits import check_seconds, check_whole
-
-if TYPE_CHECKING:
-    from tokenstream.events import Event
 
 _OF_MONEY = (
     "money is bounded with retry=Retry(attempts=1, most=0.05) of connect, and around your own request with "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import MisuseError
-from tokenstream.events import Finish, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from tokenstream.events import Event, Finish, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.limits import check_whole
 from tokenstream.stages._content import has_content
 from tokenstream.stages._guards.asked import AnswerRule
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream.events import Event
     from tokenstream.message import Message
 
 

@@ -6,12 +6,11 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream.stages._markdown.definitions import DefinitionReader
-from tokenstream.stages._markdown.openings import LineKind
+from tokenstream.stages._markdown.openings import LineKind, MatchedLine, Opening
 from tokenstream.stages._markdown.starts import BLANKS, CODE_INDENT, HTML_ENDS, MORE_NEEDED
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.inline import Math
-    from tokenstream.stages._markdown.openings import MatchedLine, Opening
 
 _TRIMMED = (
     " \t\n\v\f\r\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"

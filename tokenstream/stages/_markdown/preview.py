@@ -6,16 +6,14 @@ import re
 from operator import add
 from typing import TYPE_CHECKING
 
-from tokenstream.stages._markdown.inline import InlineCompleter
-from tokenstream.stages._markdown.openings import LineKind
+from tokenstream.stages._markdown.inline import InlineCompleter, Math
+from tokenstream.stages._markdown.openings import Container, LineKind
 from tokenstream.stages._markdown.starts import HTML_ENDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.stages._markdown.block import BlockShape
-    from tokenstream.stages._markdown.inline import Math
-    from tokenstream.stages._markdown.openings import Container
 
 _MAY_DEFINE = re.compile(r"\[(?:[^\\\[\]]|\\.)*+\\?(?:\Z|\](?::|\Z))")
 _CELL_END = re.compile(r"(?<!\\)\|")

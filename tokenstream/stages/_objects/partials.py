@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._missing import MISSING
-from tokenstream.partial_json._parser import OutputParser
-from tokenstream.partial_json._shapes.shape import TypeNames
-from tokenstream.partial_json._show import check_show
+from tokenstream.partial_json._parser import DocumentChoice, OutputParser
+from tokenstream.partial_json._shapes.shape import Slot, TypeNames
+from tokenstream.partial_json._show import Cutter, ShowUnit, check_show
 from tokenstream.partial_json._typed.at_once import LateObject, find_closer, may_have_nan, read_at_once
 from tokenstream.partial_json._typed.defaults import DefaultsFiller
 from tokenstream.partial_json._typed.partial import Partial
@@ -30,10 +30,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
-    from tokenstream.partial_json._parser import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
-    from tokenstream.partial_json._shapes.shape import Slot
-    from tokenstream.partial_json._show import Cutter, ShowUnit
 
 T = TypeVar("T")
 

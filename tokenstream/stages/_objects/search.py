@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from tokenstream._basics.error_marks import add_code_hint
 from tokenstream._basics.kept_errors import ErrorKeeper
-from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
+from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json._document import release_value
 from tokenstream.partial_json._events import CONTAINERS, OFF, PathMatcher, Pattern, StringDelta, ValueStart
 from tokenstream.partial_json._parser import OutputParser
@@ -16,7 +16,6 @@ from tokenstream.stages._protocols import LOOP_END
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream.errors import LimitExceeded
     from tokenstream.partial_json._events import At, JSONEvent, ValueDone
     from tokenstream.partial_json._repairs import Lenient, Repair
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tokenstream.stages._markdown.openings import LineKind
+from tokenstream.stages._markdown.openings import Container, LineKind
 from tokenstream.stages._markdown.starts import HTML_ENDS
 from tokenstream.stages._markdown.structure import BLANK, UNDECIDED, BlockStructure
 from tokenstream.stages._text.spoken_inline import InlineSpeech
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.leaf import Leaf
-    from tokenstream.stages._markdown.openings import Container
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _FOOTNOTE = re.compile(r"\[\^[^\]\[]{1,100}\]:[ \t]*")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from pydantic import PrivateAttr
 from typing_extensions import TypeVar
 
-from tokenstream._basics.call_keys import find_call_place, set_place
+from tokenstream._basics.call_keys import Describe, find_call_place, set_place
 from tokenstream._basics.text_log import TextLog
-from tokenstream._values.parts import set_repairs
-from tokenstream.errors import MisuseError, OutputIncomplete
+from tokenstream._values.parts import CallState, set_repairs
+from tokenstream.errors import CallUncertain, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.message import ToolCall
 from tokenstream.partial_json._events import ValueStart
 from tokenstream.partial_json._parser import PartialJSONParser
@@ -21,11 +21,7 @@ from tokenstream.stages._tools.kinds import TypeTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-    from typing import Self
 
-    from tokenstream._basics.call_keys import Describe
-    from tokenstream._values.parts import CallState
-    from tokenstream.errors import CallUncertain, OutputInvalid
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._typed.schema import Schema

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode, is_one_value
@@ -14,16 +14,13 @@ from tokenstream._basics.words import words_for_model
 from tokenstream._values.parts import set_repairs
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.partial_json._repairs import Repair, check_lenient
+from tokenstream.partial_json._repairs import Lenient, Repair, check_lenient
 from tokenstream.stages._text import SoundStage
 from tokenstream.stages._tools.call import CallDraft, CallPartials, CheckedCall, make_async_error
 from tokenstream.stages._tools.kinds import FunctionTool, gather
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from tokenstream.message import ToolCall
-    from tokenstream.partial_json._repairs import Lenient
 
 __all__ = ["CallDraft", "ValidatedCalls"]
 

@@ -7,16 +7,13 @@ the tool yields ──▶ progress, shown at once ──▶ … ──▶ the to
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import suppress
 from inspect import isasyncgenfunction, isawaitable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard, get_args
+from typing import Any, Literal, TypeAlias, TypeGuard, get_args
 
 from tokenstream._basics.error_marks import message_of
 from tokenstream.errors import MisuseError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
 
 ResultOf: TypeAlias = Literal["return", "last"]
 """The place of the result of a generator's call: its return value, or the last value it yields."""

@@ -6,7 +6,7 @@ import functools
 import json
 from contextlib import suppress
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, get_origin
+from typing import TYPE_CHECKING, Any, TypeAlias, get_origin
 
 from tokenstream._basics.same_call import says_no_arguments
 from tokenstream.errors import MisuseError, OutputInvalid
@@ -15,7 +15,6 @@ from tokenstream.stages._tools.generators import makes_async_generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import TypeAlias
 
     Tool: TypeAlias = "TypeTool | FunctionTool"
 

@@ -25,7 +25,7 @@ from tokenstream._basics.error_marks import message_of
 from tokenstream._values.parts import CallState
 from tokenstream.errors import CallStoreUnavailable, CallUncertain, MisuseError
 from tokenstream.stages._tools.generators import ToolFailed
-from tokenstream.stages._tools.store import AsyncCallStore, CallStore, UncertainCall
+from tokenstream.stages._tools.store import AnyCallStore, AsyncCallStore, CallStore, UncertainCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.same_calls import SameCalls
-    from tokenstream.stages._tools.store import AnyCallStore
 
     CallStep: TypeAlias = "Callable[[], Any] | Sleep"
     """A request to the stream: to call this function and send back its result, or to wait."""

@@ -7,7 +7,7 @@ call, by its number, and one for the end of a list. The first answer to reach a 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Generator, Mapping
 from dataclasses import is_dataclass
 from datetime import UTC, datetime
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
@@ -23,8 +23,6 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import CallsDiffer, CallUncertain, OutputInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator
-
     from tokenstream._basics.call_keys import ChoiceCalls, Describe
     from tokenstream._values.parts import CallState
     from tokenstream.partial_json._typed.schema import Schema

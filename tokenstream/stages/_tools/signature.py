@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -21,7 +21,7 @@ from typing import (
     get_type_hints,
 )
 
-from pydantic import BaseModel, ConfigDict, PydanticUserError, RootModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PydanticUserError, RootModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict, is_typeddict
 from typing_extensions import Unpack as LaterUnpack
@@ -32,10 +32,6 @@ from tokenstream.errors import MisuseError, ProtocolError
 from tokenstream.partial_json._typed.schema import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
-
-    from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema
 
 EMPTY = inspect.Parameter.empty

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias
 
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-    from typing import Self
 
     from tokenstream._values.parts import CallState
 

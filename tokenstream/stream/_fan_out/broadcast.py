@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
 from tokenstream._sources.kinds import SourceHolder
@@ -21,7 +21,6 @@ from tokenstream.stream._views.choices import StreamOfEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Self
 
     from tokenstream._basics.loose import Action
     from tokenstream.errors import StreamError

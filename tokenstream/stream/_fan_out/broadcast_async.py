@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tokenstream._basics.elsewhere import refuse_block
 from tokenstream.stream._async_driver import AsyncDriver
@@ -21,7 +21,6 @@ from tokenstream.stream._views.choices import AsyncStreamOfEvents
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-    from typing import Self
 
     import anyio
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import StreamError
-from tokenstream.stream._fan_out.queue import DriverT, EventQueue
+from tokenstream.stream._fan_out.queue import DriverT, EventQueue, ReaderCursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Action
     from tokenstream.message import ToolCall
-    from tokenstream.stream._fan_out.queue import ReaderCursor
     from tokenstream.stream._reading.items import ArrivalBell
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from heapq import heappop, heappush
 from types import MappingProxyType
@@ -24,8 +24,6 @@ from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.stream._reading.items import ArrivalBell

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping  # noqa: TC003 - a parameter's type can be asked for
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._basics.kept_errors import raised_anew
@@ -23,9 +22,8 @@ from tokenstream.stream._sync import Stream
 from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
     from types import TracebackType
-    from typing import Self
 
     from anyio.abc import TaskGroup
 

@@ -13,14 +13,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, get_args
 
 from tokenstream.errors import MisuseError
-from tokenstream.events import Restarted
+from tokenstream.events import Event, Restarted
 from tokenstream.limits import check_whole
 from tokenstream.stream._options import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.events import Event
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._sync_driver import SyncDriver
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
 
 from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream.errors import MisuseError
-from tokenstream.stream._fan_out.queue import NEWS, PATIENCE
+from tokenstream.stream._fan_out.queue import NEWS, PATIENCE, ReaderCursor
 from tokenstream.stream._views.aspects import Cursors
 
 if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
-    from typing import TypeAlias
 
     from tokenstream._pipeline.machine import Machine
     from tokenstream.message import Message
     from tokenstream.stages._protocols import Cursor
     from tokenstream.stream._fan_out.hub import Hub
-    from tokenstream.stream._fan_out.queue import ReaderCursor
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Policy
     from tokenstream.stream._protocols import CallCursor, Driver

@@ -21,7 +21,7 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.stages._tools.call import CallDraft, CallPartials
-from tokenstream.stream._outputs.documents import BegunCalls, OutputDocument
+from tokenstream.stream._outputs.documents import BegunCall, BegunCalls, OutputChoice, OutputDocument
 from tokenstream.stream._outputs.text import ArgumentsCursor, add_context, incomplete_error
 from tokenstream.stream._views.log_cursor import LogCallCursor
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.partial_json import Partial
     from tokenstream.stages._tools.calls import ValidatedCalls
-    from tokenstream.stream._outputs.documents import BegunCall, OutputChoice
 
 _DECIDING_EVENTS = frozenset({ToolCallDone, PartDone, Finish, PartStart, ToolCallStart})
 """Events that end a call, or from which it follows that an ended call was not cut off."""

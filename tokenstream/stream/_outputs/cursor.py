@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tokenstream._basics.json import are_equal
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid, TokenStreamError
+from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid, StreamError, TokenStreamError
 from tokenstream.events import Finish, PartDone, ToolCallDone
-from tokenstream.partial_json._parser import check_choice
+from tokenstream.partial_json._parser import DocumentChoice, check_choice
 from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages._objects.partials import Partials, validate_output
 from tokenstream.stages._protocols import ITEM_END, LOOP_END, NULL
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
     from pydantic import TypeAdapter
 
-    from tokenstream.errors import StreamError
     from tokenstream.partial_json import Partial
-    from tokenstream.partial_json._parser import DocumentChoice
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.stream._outputs.documents import OutputChoice, OutputDocument, OutputKind, OutputStage
     from tokenstream.stream._outputs.text import AnyOutputError

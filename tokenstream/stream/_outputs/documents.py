@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, T
 
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.events import ToolCallStart
-from tokenstream.message import ToolCall
+from tokenstream.message import Message, ToolCall
 from tokenstream.stream._outputs.text import AnswerTextCursor, ArgumentsCursor, incomplete_error
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tokenstream._answer.growing import GrowingPart
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._values.origin import Origin
-    from tokenstream.message import Message
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.stream._protocols import Driver

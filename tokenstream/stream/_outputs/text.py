@@ -5,20 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-from tokenstream._answer.growing import ended_itself
-from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid
+from tokenstream._answer.growing import GrowingPart, ended_itself
+from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid, StreamError
 from tokenstream.events import TextDelta, ToolCallDelta
-from tokenstream.message import ToolCall
+from tokenstream.message import Message, ToolCall
 from tokenstream.stream._views.log_cursor import LogTextCursor
 
 if TYPE_CHECKING:
     from tokenstream._answer.accumulator import Accumulator
-    from tokenstream._answer.growing import GrowingPart
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.text_log import TextLog
     from tokenstream._values.origin import Origin
-    from tokenstream.errors import StreamError
-    from tokenstream.message import Message
     from tokenstream.partial_json import Partial
 
 AnyOutputError: TypeAlias = OutputInvalid | OutputIncomplete | LimitExceeded

@@ -10,7 +10,7 @@ class; what a tool may be, and what it makes of a call, is here once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypedDict, Unpack, overload
 
 from tokenstream.stream._views.view import (
     AsyncChoiceBase,
@@ -24,7 +24,6 @@ from tokenstream.stream._views.view import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from functools import partial
-    from typing import Protocol, TypeAlias, TypedDict, Unpack
 
     from pydantic import TypeAdapter
     from typing_extensions import TypeVar

@@ -11,11 +11,11 @@ from itertools import chain
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources.kinds import SourceHolder
+from tokenstream._sources.kinds import AsyncSource, LazySource, SourceHolder
 from tokenstream.errors import MisuseError
 from tokenstream.stream._reading.direct_reader import DirectReader
-from tokenstream.stream._reading.host import find_host
-from tokenstream.stream._reading.items import LOST, WAITED
+from tokenstream.stream._reading.host import Host, find_host
+from tokenstream.stream._reading.items import LOST, WAITED, ArrivalBell, TimedItem
 from tokenstream.stream._reading.reader import RUNNING, Reader, enter_group, leave_group
 from tokenstream.stream._reading.reader_native import NativeReader
 from tokenstream.stream._reading.wake import shut_down
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from tokenstream._basics.loose import Action
-    from tokenstream._sources.kinds import AsyncSource, LazySource
     from tokenstream.stream._protocols import Clock
-    from tokenstream.stream._reading.host import Host
-    from tokenstream.stream._reading.items import ArrivalBell, TimedItem
 
 
 class AsyncPump(SourceHolder["AsyncSource"]):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tokenstream._sources.kinds import SourceHolder
+from tokenstream._sources.kinds import AsyncSource, LazySource, SourceHolder
 from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source, raise_only
 from tokenstream.stream._reading.wake import shut_down
@@ -18,7 +18,6 @@ from tokenstream.stream._reading.wake import shut_down
 if TYPE_CHECKING:
     from anyio import CancelScope
 
-    from tokenstream._sources.kinds import AsyncSource, LazySource
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.host import Host
     from tokenstream.stream._reading.items import TimedItem

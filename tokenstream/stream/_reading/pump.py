@@ -7,7 +7,7 @@ import threading
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources.kinds import SKIPPED, LazySource, SourceHolder
+from tokenstream._sources.kinds import SKIPPED, LazySource, LimitRead, SourceHolder, SyncSource
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.read_limit import LEAST_SECONDS, ReadLimit
 from tokenstream.stream._reading.wake import ReadTimer, shut_down
@@ -15,7 +15,6 @@ from tokenstream.stream._reading.wake import ReadTimer, shut_down
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from tokenstream._sources.kinds import LimitRead, SyncSource
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.items import ArrivalBell, TimedItem

@@ -5,20 +5,17 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from tokenstream._sources.kinds import LazySource, keep
+from tokenstream._sources.kinds import LazySource, LimitRead, SyncSource, keep
 from tokenstream.stream._log import log
-from tokenstream.stream._reading.items import MAX_AHEAD, SourceOpened
+from tokenstream.stream._reading.items import MAX_AHEAD, ArrivalBell, SourceOpened
 from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Self
 
     from tokenstream._basics.loose import Action
-    from tokenstream._sources.kinds import LimitRead, SyncSource
-    from tokenstream.stream._reading.items import ArrivalBell
 
 CHECK_SECONDS = 0.1
 """Interval at which a thread that cannot be woken checks whether to go on."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._sources.kinds import SKIPPED, AsyncSource, LazySource, SourceHolder
-from tokenstream.stream._reading.host import Alarm, pass_turn
+from tokenstream.stream._reading.host import Alarm, Host, pass_turn
 from tokenstream.stream._reading.items import (
     END,
     LEAST_WAIT,
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from tokenstream.stream._protocols import Clock
-    from tokenstream.stream._reading.host import Host
     from tokenstream.stream._reading.items import ArrivalBell, TimedItem
 
 _MAX_BYTES_AHEAD = 256 * 1024

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from tokenstream._pipeline.intake import NEVER
 from tokenstream.errors import StreamStalled
 from tokenstream.formats._kit.errors import is_vague
-from tokenstream.limits import DEFAULT_DEADLINES, Default
+from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, Default
 from tokenstream.stream._reading.items import LEAST_WAIT, MAX_AHEAD
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.machine import Machine
-    from tokenstream.limits import Deadlines
 
 _WAITED_FOR = {
     "first_event": "the first event did not come",

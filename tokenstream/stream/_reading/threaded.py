@@ -7,16 +7,13 @@ import threading
 from contextlib import suppress
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream._sources.awaited import discard_unread
-from tokenstream._sources.kinds import LazySource, SyncSource, open_up_async
+from tokenstream._sources.kinds import AsyncSource, LazySource, MakeAsyncSource, SyncSource, open_up_async
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from tokenstream._basics.loose import Action
-    from tokenstream._sources.kinds import AsyncSource, MakeAsyncSource
 
 _END = object()
 """Reported by the thread when the source has no more chunks."""

@@ -12,13 +12,12 @@ from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream.stream._reading.items import LEAST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Self
 
     from tokenstream._basics.loose import Action
 

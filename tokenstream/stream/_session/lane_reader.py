@@ -14,7 +14,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._sources.kinds import AsyncSource, SyncSource
+from tokenstream._sources.kinds import AsyncSource, LimitRead, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.formats._endings import CLOSED
 from tokenstream.stream._reading.items import WAITED, SourceOpened
@@ -24,7 +24,6 @@ from tokenstream.stream._session.session import AnswersSession
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tokenstream._sources.kinds import LimitRead
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._session.sorter import AnswerLane
     from tokenstream.stream._sync_driver import SyncDriver

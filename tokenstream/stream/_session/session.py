@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import WeakSet
 
 from tokenstream._basics.kept_errors import frameless, raised_anew
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._endings import CLOSED
 from tokenstream.limits import Deadlines
@@ -19,17 +19,15 @@ from tokenstream.stream._log import warn
 from tokenstream.stream._opening import prepare_machine
 from tokenstream.stream._reading.items import END, LOST, WAITED, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._refusals import concurrent_read_error, interrupted_read_error, shared_stream_error
-from tokenstream.stream._session.sorter import AnswerLane, Sorter, WaitingBytes
+from tokenstream.stream._session.sorter import AnswerLane, SortedFormat, Sorter, WaitingBytes
 
 if TYPE_CHECKING:
     from tokenstream._basics.request_facts import RequestPair
     from tokenstream._sources.kinds import AsyncSource, SyncSource
-    from tokenstream.errors import StreamError
     from tokenstream.message import Ending
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._options import Options
     from tokenstream.stream._reading.items import TimedItem
-    from tokenstream.stream._session.sorter import SortedFormat
 
 _NO_STALLS = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
 """Deadlines of which none is about silence."""

@@ -16,9 +16,9 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.connection import Connection
 from tokenstream.departures import Departures
-from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
+from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._base import Format
+from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._detect.payloads import name_of, payload_of
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.framing._frames import ServerSentEvent
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.formats._base import Frame
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Limits
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tokenstream._sources.httpx import from_async_response, from_response
 from tokenstream._sources.payloads import as_received
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream._connection.head import ResponseHead
 

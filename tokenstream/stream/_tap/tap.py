@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
 
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.requests import boto3_stream_key_of
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._tap.onlooker import Onlooker
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, WatchedStream, can_read
@@ -16,12 +16,10 @@ from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStre
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Iterable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
-    from typing import TypedDict, Unpack
 
     from tokenstream._providers.apis import FormatName
     from tokenstream._sources.typing import EitherResponse
     from tokenstream.departures import Departures
-    from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Message

@@ -5,8 +5,8 @@ The watcher, such as a tap's `Onlooker`, builds the answer's message from these 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 from tokenstream._sources.awaited import is_async_manager_of_answer, is_awaitable, is_manager_of_answer
 from tokenstream._sources.httpx import is_response, response_beneath
@@ -17,18 +17,16 @@ from tokenstream.errors import MisuseError
 from tokenstream.stream._tap.items import (
     AsyncWatchedIterator,
     WatchedIterator,
+    Watcher,
     can_watch_body,
     is_asynchronous,
     watch_body,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
     from types import TracebackType
-    from typing import Self
 
     from tokenstream._basics.loose import FromHTTPX
-    from tokenstream.stream._tap.items import Watcher
 
 ItemT = TypeVar("ItemT")
 ItemsT = TypeVar("ItemsT")

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 from tokenstream._basics.visible import several_lines
-from tokenstream.events import ReasoningDelta
+from tokenstream.events import Event, ReasoningDelta
 from tokenstream.stream._base import AsyncStreamBase, SyncStreamBase
 from tokenstream.stream._outputs.tools import AsyncCallViews, CallViews
 from tokenstream.stream._outputs.views import AsyncOutputViews, OutputViews
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterator
 
     from tokenstream._answer.log import Delta
-    from tokenstream.events import Event
     from tokenstream.message import Message
 
 _DIM_ON, _DIM_OFF = "\x1b[2m", "\x1b[22m"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._answer.usage import GrowingUsage
 from tokenstream._basics.untrusted import is_list
 from tokenstream._values.parts import CONTEXT, COUNTS
-from tokenstream.events import Finish, MessageStart, ProviderData, Restarted, Resumed, UsageUpdate
+from tokenstream.events import Event, Finish, MessageStart, ProviderData, Restarted, Resumed, UsageUpdate
 from tokenstream.formats._kit.answer import fold_data
 from tokenstream.message import Message, Usage
 from tokenstream.stream._views.part_cursor import PartCursor
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tokenstream._answer.accumulator import Accumulator
     from tokenstream._answer.growing import ChoiceState
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.events import Event
 
 _BLANK_HEAD = (None, None, "assistant")
 """The head of an answer before anything is known: id, model and role."""

@@ -11,9 +11,9 @@ from collections import deque
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from tokenstream._answer.log import DELTAS, ENDED, NO_LOG, Delta
+from tokenstream._answer.log import DELTAS, ENDED, NO_LOG, AnswerLog, Delta, PartWords
 from tokenstream._basics.call_keys import is_same_call, note_same
-from tokenstream.errors import StreamInterrupted
+from tokenstream.errors import StreamError, StreamInterrupted
 from tokenstream.events import ToolCallDone
 from tokenstream.message import ToolCall
 from tokenstream.stages._protocols import ITEM_END
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream._answer.accumulator import Accumulator
-    from tokenstream._answer.log import AnswerLog, PartWords
     from tokenstream._basics.loose import AnyEvent
-    from tokenstream.errors import StreamError
 
 ItemT = TypeVar("ItemT")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tokenstream._answer.log import DELTAS
 from tokenstream.events import (
     CitationAdded,
+    Event,
     MediaDelta,
     PartDelta,
     PartDone,
@@ -19,6 +20,7 @@ from tokenstream.events import (
 from tokenstream.message import (
     Citation,
     MediaPart,
+    Part,
     ReasoningPart,
     RefusalPart,
     ServerToolCall,
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
     from tokenstream._answer.growing import GrowingPart
     from tokenstream._basics.text_log import PieceT, TextLog
-    from tokenstream.events import Event
-    from tokenstream.message import Part
 
 
 class PartCursor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.kept_errors import raised_anew
@@ -13,7 +13,6 @@ from tokenstream.stream._views.view import AsyncView, View
 
 if TYPE_CHECKING:
     from collections import deque
-    from typing import Self
 
     from tokenstream._basics.loose import AnyEvent, Json
     from tokenstream._pipeline.machine import Machine

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._protocols import ITEM_END
+from tokenstream.stages._protocols import ITEM_END, Cursor, Stage
 from tokenstream.stream._reading.items import NOTABLE_SECONDS
 from tokenstream.stream._stage_source import StageSource
 from tokenstream.stream._views.view import repairs_of
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.delivery_log import Reading
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.stages import Chain
-    from tokenstream.stages._protocols import Cursor, Stage
     from tokenstream.stream._protocols import Clock, TextCursor
 
 _CHANGES, _PIECES, _PACE, _LAST = 1, 2, 3, 4

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tokenstream._basics.elsewhere import OF_TEXT, THROTTLE_HINTS, explain_missing, explain_options
 from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
-from tokenstream.stream._views.text_plan import stage_maker
+from tokenstream.stream._views.text_plan import MakeStage, ShapingPlan, stage_maker
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable
-    from typing import Self
 
     import regex
 
     from tokenstream.stages import MarkdownBlock
-    from tokenstream.stream._views.text_plan import MakeStage, ShapingPlan
     from tokenstream.stream._views.view import AsyncView, View
 
 _USUAL_HZ = 30.0

@@ -9,14 +9,12 @@ from typing_extensions import TypeVar
 from tokenstream._basics.elsewhere import UncopyableObject, UnsupportedUse
 from tokenstream._basics.loose import ErasedGeneric
 from tokenstream.errors import StreamError
-from tokenstream.message import ToolCall
-from tokenstream.stages._protocols import NULL
+from tokenstream.message import Message, ToolCall
+from tokenstream.stages._protocols import NULL, Cursor
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.delivery_log import Reading
-    from tokenstream.message import Message
     from tokenstream.partial_json._repairs import Repair
-    from tokenstream.stages._protocols import Cursor
     from tokenstream.stream._protocols import AsyncDriver, CallCursor, Driver, SyncDriver
     from tokenstream.stream._views.aspects import Cursors
 

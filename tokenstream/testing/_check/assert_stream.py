@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, Unpack, overload
 
 from tokenstream._basics.error_marks import message_of
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError
 from tokenstream.stream._reading.host import find_host
 from tokenstream.testing._pytest.diff import differences
-from tokenstream.testing._recordings.places import as_recording, choose_cut_places
-from tokenstream.testing._recordings.replay import Playback, Seed
+from tokenstream.testing._recordings.places import Playable, as_recording, choose_cut_places
+from tokenstream.testing._recordings.replay import Chunking, Playback, Seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-    from typing import Self, Unpack
-
     from tokenstream.stream import AsyncStream, Stream
-    from tokenstream.testing._recordings.places import Playable
     from tokenstream.testing._recordings.recording import PlaybackOptions, Recording, StreamOptions
-    from tokenstream.testing._recordings.replay import Chunking
 
 ResultT = TypeVar("ResultT")
 AllowedErrors: TypeAlias = type[Exception] | tuple[type[Exception], ...]

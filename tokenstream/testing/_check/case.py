@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar, Unpack, cast
 
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamTruncated
@@ -23,7 +23,6 @@ from tokenstream.testing._recordings.replay import Playback
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-    from typing import Self, Unpack
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event

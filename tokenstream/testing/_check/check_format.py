@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import PurePath
@@ -23,6 +23,7 @@ from tokenstream.testing._check.case import (
     Case,
     Check,
     CrashWatch,
+    FormatReading,
     Violation,
     feed_frames,
     find_kinds,
@@ -35,12 +36,9 @@ from tokenstream.testing._recordings.recording import Recording
 from tokenstream.testing._script import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
-    from tokenstream.testing._check.case import FormatReading
 
 _FRAMINGS = ("aws-eventstream", "json", "messages", "ndjson", "pieces", "sse")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

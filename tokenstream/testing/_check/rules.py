@@ -6,13 +6,14 @@ Each function looks at a `Case`, and yields the violations of one rule.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from tokenstream._basics.error_marks import message_of
 from tokenstream._basics.json import is_one_value
 from tokenstream.events import (
+    Event,
     MediaDelta,
     PartDelta,
     PartDone,
@@ -25,17 +26,10 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.framing import EventStreamMessage
-from tokenstream.message import Message
+from tokenstream.message import Message, ToolCall
 from tokenstream.testing._check.assert_stream import usual_chunkings
-from tokenstream.testing._check.case import aread, feed_frames, read
+from tokenstream.testing._check.case import Case, FormatReading, Violation, aread, feed_frames, read
 from tokenstream.testing._pytest.diff import differences, join_path
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tokenstream.events import Event
-    from tokenstream.message import ToolCall
-    from tokenstream.testing._check.case import Case, FormatReading, Violation
 
 _STARTS = (PartStart, ToolCallStart)
 _END_EVENTS = (PartDone, ToolCallDone)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, cast
@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeAlias, cast
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream.testing._recordings.recording import Recording
 
     _ApplyFault: TypeAlias = Callable[..., Recording]

@@ -6,14 +6,13 @@ import math
 import random
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import to_json_bytes
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import ErrorKind, MisuseError, StreamError
 from tokenstream.framing._lines import BOM
 from tokenstream.relay._encoders import create
 from tokenstream.testing._faults.base import fault
-from tokenstream.testing._recordings.frames import detect_framing, frames_of, framing_of
+from tokenstream.testing._recordings.frames import FramingName, detect_framing, frames_of, framing_of
 from tokenstream.testing._recordings.places import (
     Edit,
     divide,
@@ -23,14 +22,9 @@ from tokenstream.testing._recordings.places import (
     replace_arrivals,
     splice,
 )
-from tokenstream.testing._recordings.recording import Arrival
+from tokenstream.testing._recordings.recording import Arrival, Recording
 from tokenstream.testing._script_steps import check_word
 from tokenstream.testing._serve.replies import refusal
-
-if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind
-    from tokenstream.testing._recordings.frames import FramingName
-    from tokenstream.testing._recordings.recording import Recording
 
 _LONE_LF = re.compile(rb"(?<!\r)\n")
 

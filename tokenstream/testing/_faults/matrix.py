@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Unpack, overload
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing import faults
-from tokenstream.testing._recordings.places import as_recording, chunk_ends, divide
-from tokenstream.testing._recordings.recording import Recording
+from tokenstream.testing._recordings.places import Playable, as_recording, chunk_ends, divide
+from tokenstream.testing._recordings.recording import AllRecordingFields, Arrival, Breaks, Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Unpack
-
-    from tokenstream.testing._recordings.places import Playable
-    from tokenstream.testing._recordings.recording import AllRecordingFields, Arrival, Breaks
     from tokenstream.testing.faults import Fault
 
 CutKind: TypeAlias = Literal["cut", "close", "reset"]

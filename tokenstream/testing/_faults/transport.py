@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import zlib
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from tokenstream._basics.json import to_json_bytes
 from tokenstream.errors import MisuseError
@@ -20,11 +20,8 @@ from tokenstream.testing._recordings.places import (
     splice,
     with_boundaries,
 )
-from tokenstream.testing._recordings.recording import Arrival, refuse_messages
+from tokenstream.testing._recordings.recording import Arrival, Recording, refuse_messages
 from tokenstream.testing._script_steps import check_number
-
-if TYPE_CHECKING:
-    from tokenstream.testing._recordings.recording import Recording
 
 _SEVERAL_BYTES = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 """A character that takes several bytes in UTF-8."""

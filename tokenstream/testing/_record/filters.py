@@ -7,12 +7,11 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 from tokenstream.errors import MisuseError
-from tokenstream.testing._recordings.recording import Arrival
+from tokenstream.testing._recordings.recording import Arrival, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tokenstream.testing._recordings.recording import Recording
 
 Filter: TypeAlias = "Callable[[bytes], bytes]"
 """Takes a body and returns the body to write."""

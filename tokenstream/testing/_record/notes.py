@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.failures import reading_error
-from tokenstream._sources.kinds import class_name_of
+from tokenstream._sources.kinds import SyncSource, class_name_of
 from tokenstream._sources.websocket import is_socket_closed
 from tokenstream.errors import MisuseError, StreamStalled, TokenStreamError
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.testing._record.filters import apply_filter, apply_replacements
+from tokenstream.testing._record.filters import Filter, apply_filter, apply_replacements
 from tokenstream.testing._recordings.files import save
-from tokenstream.testing._recordings.recording import Arrival, Recording
+from tokenstream.testing._recordings.recording import Arrival, Breaks, Recording
 from tokenstream.testing._recordings.secrets import select_headers
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokenstream._connection.head import ResponseHead
-    from tokenstream._sources.kinds import SyncSource
-    from tokenstream.testing._record.filters import Filter
-    from tokenstream.testing._recordings.recording import Breaks
 
 _MAX_CAUSES = 10
 _PLACEHOLDER = "{n}"

@@ -5,14 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tokenstream._sources.plain import is_file
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Self
 
     from tokenstream.testing._record.notes import Notes
 

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._tap.wrappers import response_of
-from tokenstream.testing._record.filters import compile_replacements
+from tokenstream.testing._record.filters import Filter, Replacements, compile_replacements
 from tokenstream.testing._record.loops import note_httpx, note_loop, note_stream
 from tokenstream.testing._record.notes import Notes, Terms
 from tokenstream.testing._record.pipes import is_pipe, is_process, note_pipe, note_process
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream._basics.loose import FromHTTPX
-    from tokenstream.testing._record.filters import Filter, Replacements
 
 
 _CLIENT_MEMBERS = ("build_request", "event_hooks", "send")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tokenstream.stream._options import current_clock, enter_clock, leave_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Self
 
 
 class ReplayClock(ABC):

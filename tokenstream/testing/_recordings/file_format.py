@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tokenstream.errors import MisuseError
 from tokenstream.framing._lines import BOM
-from tokenstream.testing._recordings.recording import Arrival, Recording
+from tokenstream.testing._recordings.recording import Arrival, Breaks, Recording
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tokenstream.testing._recordings.recording import Breaks
 
 EXTENSION = ".rec"
 

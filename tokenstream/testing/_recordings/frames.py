@@ -8,11 +8,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.framing._sniff import sniff
+from tokenstream.framing._sniff import BodyKind, sniff
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.framing._sniff import BodyKind
     from tokenstream.testing._recordings.recording import Recording
 
 FramingName: TypeAlias = Literal["sse", "ndjson", "json", "aws-eventstream"]

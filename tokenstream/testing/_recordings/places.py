@@ -8,19 +8,16 @@ import re
 from bisect import bisect_left
 from collections import deque
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, Unpack, cast
 
 from tokenstream.errors import MisuseError
-from tokenstream.testing._recordings.frames import frames_of, framing_of, is_compressed
-from tokenstream.testing._recordings.recording import Arrival, Recording
+from tokenstream.testing._recordings.frames import FramingName, frames_of, framing_of, is_compressed
+from tokenstream.testing._recordings.recording import Arrival, Recording, RecordingFields
 from tokenstream.testing._script import Script
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Unpack
 
-    from tokenstream.testing._recordings.frames import FramingName
-    from tokenstream.testing._recordings.recording import RecordingFields
 
 Playable: TypeAlias = "Recording | Script | str | os.PathLike[str]"
 """Any object that can be replayed: a recording, its path, or a script (in the format of OpenAI Chat)."""

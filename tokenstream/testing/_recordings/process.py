@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import io
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
-from tokenstream.testing._recordings.clock import VirtualClock
-from tokenstream.testing._recordings.recording import refuse_messages
+from tokenstream.testing._recordings.clock import ReplayClock, VirtualClock
+from tokenstream.testing._recordings.recording import Recording, refuse_messages
 from tokenstream.testing._recordings.replay import AsyncReplay, Chunks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import IO, Self
 
-    from tokenstream.testing._recordings.clock import ReplayClock
-    from tokenstream.testing._recordings.recording import Recording
 
 OutputT = TypeVar("OutputT")
 

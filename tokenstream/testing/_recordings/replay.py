@@ -7,21 +7,19 @@ import random
 import threading
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, Unpack, cast
 
 from tokenstream._connection.head import ResponseHead
 from tokenstream._sources.kinds import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.stream import AsyncStream, Stream
-from tokenstream.testing._recordings.clock import VirtualClock, as_clock
+from tokenstream.testing._recordings.clock import ReplayClock, VirtualClock, as_clock
 from tokenstream.testing._recordings.frames import frames_of
 from tokenstream.testing._recordings.places import with_boundaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Unpack
 
-    from tokenstream.testing._recordings.clock import ReplayClock
     from tokenstream.testing._recordings.recording import Recording, StreamOptions
     from tokenstream.testing.faults import Fault
 

@@ -13,13 +13,12 @@ from tokenstream.formats._registry import format_of_path
 from tokenstream.relay._encoders import load, names
 from tokenstream.testing._faults.base import combined
 from tokenstream.testing._recordings.recording import Recording
-from tokenstream.testing._recordings.replay import prepare
+from tokenstream.testing._recordings.replay import Chunking, Pace, prepare
 from tokenstream.testing._script import Script
 from tokenstream.testing._serve.replies import Request, refusal
 
 if TYPE_CHECKING:
     from tokenstream._providers.apis import ScriptFormat
-    from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing.faults import Fault
 
 _Single: TypeAlias = Recording | Script

@@ -6,10 +6,10 @@ import ssl
 from functools import cache
 from importlib import import_module
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream.errors import MisuseError
-from tokenstream.testing._serve.playable import Player, headers_of
+from tokenstream.testing._serve.playable import Player, Servable, headers_of
 from tokenstream.testing._serve.server import Exchange, ReplayServer, Reply, Request, refusal
 from tokenstream.testing._serve.sessions import make_session
 from tokenstream.testing._serve.sessions.session import SessionStore
@@ -17,12 +17,10 @@ from tokenstream.testing._serve.sessions.session import SessionStore
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from ssl import SSLContext
-    from typing import Self
 
     from tokenstream._providers.apis import ScriptFormat
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing._recordings.replay import Chunking, Pace
-    from tokenstream.testing._serve.playable import Servable
     from tokenstream.testing.faults import Fault
 
 __all__ = ["Exchange", "Request", "Server", "serve"]

@@ -19,16 +19,14 @@ import time
 from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
-from ssl import SSLError, SSLSocket
-from typing import TYPE_CHECKING, Any
+from ssl import SSLContext, SSLError, SSLSocket
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing._serve.replies import Chunk, Exchange, FramingName, Reply, Request, paced, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from ssl import SSLContext
-    from typing import Self
 
     from tokenstream.testing._recordings.recording import Breaks
 

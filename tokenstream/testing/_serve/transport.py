@@ -6,27 +6,23 @@ import sys
 from contextlib import contextmanager
 from email.message import Message
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from tokenstream.testing._recordings.clock import as_clock
-from tokenstream.testing._recordings.replay import AsyncReplay, Chunks
-from tokenstream.testing._serve.playable import Player, headers_of
+from tokenstream.testing._recordings.clock import ReplayClock, as_clock
+from tokenstream.testing._recordings.replay import AsyncReplay, Chunking, Chunks, Pace
+from tokenstream.testing._serve.playable import Player, Servable, headers_of
 from tokenstream.testing._serve.replies import Exchange, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
     from types import ModuleType
-    from typing import Self
 
     import httpx
     import httpx2
 
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream._providers.apis import ScriptFormat
-    from tokenstream.testing._recordings.clock import ReplayClock
     from tokenstream.testing._recordings.recording import Recording
-    from tokenstream.testing._recordings.replay import Chunking, Pace
-    from tokenstream.testing._serve.playable import Servable
     from tokenstream.testing.faults import Fault
 
     class _TransportBase(

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
-from tokenstream.message import ReasoningPart, RefusalPart, TextPart
-from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.message import FinishReason, Part, ReasoningPart, RefusalPart, TextPart
+from tokenstream.relay._encoders.encoder import Encoder, Payload, Payloads
 from tokenstream.relay._encoders.vocabulary import BASICS, PROOFS, SERVER_TOOLS
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.events import CitationAdded, Finish, PartDone, PartStart, ToolCallDone
-    from tokenstream.message import FinishReason, Part
-    from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.losses import Loss
 
 _SEQUENTIAL_KINDS: frozenset[Loss] = frozenset({"text", "reasoning", "citation"})

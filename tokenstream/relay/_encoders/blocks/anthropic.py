@@ -9,7 +9,7 @@ from tokenstream._values.error_kinds import word_for
 from tokenstream.events import PartDelta, RefusalDelta
 from tokenstream.formats._wire.anthropic import COUNTED, FINISH_REASONS
 from tokenstream.formats._wire.anthropic.parts import failure_in
-from tokenstream.message import ServerToolCall, ServerToolResult
+from tokenstream.message import Citation, Part, ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.whole_parts import (
     CODE_TOOL,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
         ToolCallDelta,
         ToolCallStart,
     )
-    from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Recorder, Template
 

@@ -16,10 +16,10 @@ from tokenstream._basics.url import split_url
 from tokenstream._values.error_kinds import word_for
 from tokenstream.formats._kit.values import failure_text
 from tokenstream.formats._wire.bedrock_converse import FINISH_REASONS, USAGE
-from tokenstream.message import ServerToolCall, ServerToolResult
+from tokenstream.message import Citation, Part, ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.blocks.anthropic import AnthropicEncoder
-from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.relay._encoders.encoder import Encoder, Payload, Payloads
 from tokenstream.relay._encoders.whole_parts import ServerParts, complete_input, omit_medium
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
         ToolCallDelta,
         ToolCallStart,
     )
-    from tokenstream.message import Citation, Part
-    from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
 
 _USAGE = USAGE.without("cache_write_1h_tokens")

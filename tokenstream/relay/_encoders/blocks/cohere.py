@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.text_log import TextLog
 from tokenstream.events import RefusalDelta, TextDelta
 from tokenstream.relay._encoders.blocks import BlockEncoder
-from tokenstream.relay._encoders.vocabulary import BASICS, CITATIONS
+from tokenstream.relay._encoders.vocabulary import BASICS, CITATIONS, FinishWords
 from tokenstream.relay._encoders.whole_parts import drop_none
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Recorder
-    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 _FAILURES = frozenset({"ERROR", "TIMEOUT"})

@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from tokenstream.events import ReasoningDelta, TextDelta
-from tokenstream.message import ReasoningPart
-from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
-from tokenstream.relay._encoders.vocabulary import BASICS, CITATIONS
-from tokenstream.relay._encoders.whole_parts import Media, drop_none
+from tokenstream.message import Citation, Part, ReasoningPart
+from tokenstream.relay._encoders.encoder import Encoder, Payloads, WholeCalls
+from tokenstream.relay._encoders.vocabulary import BASICS, CITATIONS, PartKey
+from tokenstream.relay._encoders.whole_parts import Media, Medium, drop_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import CitationAdded, MediaDelta, PartDone, PartStart, ToolCallDone
-    from tokenstream.message import Citation, Part
-    from tokenstream.relay._encoders.encoder import Payloads
-    from tokenstream.relay._encoders.vocabulary import PartKey
-    from tokenstream.relay._encoders.whole_parts import Medium
 
 ERRORS: dict[ErrorKind, tuple[int, str]] = {
     "overloaded": (503, "UNAVAILABLE"),

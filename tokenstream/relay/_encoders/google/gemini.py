@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._values.error_kinds import word_for
-from tokenstream.events import InputTranscript
+from tokenstream.events import InputTranscript, MediaDelta, PartDone, PartStart
 from tokenstream.formats._kit.count_paths import GOOGLE_USAGE, LIVE_USAGE
 from tokenstream.formats._kit.values import failure_of_code
 from tokenstream.message import ServerToolCall, ServerToolResult
-from tokenstream.relay._encoders.encoder import MessageFrames
+from tokenstream.relay._encoders.encoder import MessageFrames, Payload, Payloads
 from tokenstream.relay._encoders.google import ERRORS, OTHER_ERROR, PartEncoder, make_grounding
 from tokenstream.relay._encoders.pieces import string
 from tokenstream.relay._encoders.values import parse_object
-from tokenstream.relay._encoders.vocabulary import SERVER_TOOLS
+from tokenstream.relay._encoders.vocabulary import SERVER_TOOLS, FinishWords
 from tokenstream.relay._encoders.whole_parts import (
     CODE_TOOL,
+    Medium,
     ServerParts,
     complete_input,
     failure_texts,
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import MediaDelta, PartDone, PartStart
-    from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.vocabulary import FinishWords
-    from tokenstream.relay._encoders.whole_parts import Medium
 
 _CODE, _CODE_RESULT = "executableCode", "codeExecutionResult"
 """The kinds of parts with code that Google runs, and with its result."""

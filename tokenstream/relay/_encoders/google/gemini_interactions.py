@@ -8,7 +8,7 @@ from tokenstream._values.error_kinds import word_for
 from tokenstream.formats._wire.gemini_interactions.step import USAGE
 from tokenstream.relay._encoders.blocks import BlockEncoder
 from tokenstream.relay._encoders.google import PartEncoder, require_name
-from tokenstream.relay._encoders.vocabulary import CREATED
+from tokenstream.relay._encoders.vocabulary import CREATED, FinishWords
 from tokenstream.relay._encoders.whole_parts import Media, Medium, drop_none
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "service_unavailable",

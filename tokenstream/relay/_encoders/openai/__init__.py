@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._values.error_kinds import word_for
 from tokenstream.formats._kit.openai import CHAT_COUNTS
-from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.relay._encoders.encoder import Encoder, Payload, Payloads
 from tokenstream.relay._encoders.losses import PHRASES
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.formats._kit.count_paths import Counts
     from tokenstream.message import Citation
-    from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.vocabulary import FinishWords
 
 CREATED = 1_767_225_600

@@ -9,10 +9,10 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, ClassVar
 
-from tokenstream.relay._encoders.encoder import WholeCalls
+from tokenstream.relay._encoders.encoder import Payload, Payloads, WholeCalls
 from tokenstream.relay._encoders.openai import COUNTS, ChunkEncoder, convert_citation
-from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, CITATIONS, CUT_REASONS
-from tokenstream.relay._encoders.whole_parts import Media, omit_medium
+from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, CITATIONS, CUT_REASONS, FinishWords, PartKey
+from tokenstream.relay._encoders.whole_parts import Media, Medium, omit_medium
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
         ToolCallDone,
         ToolCallStart,
     )
-    from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.vocabulary import FinishWords, PartKey
-    from tokenstream.relay._encoders.whole_parts import Medium
 
 
 _ARGUMENT_FIELDS = {"function": "arguments", "custom": "input"}

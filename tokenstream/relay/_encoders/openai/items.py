@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.events import Finish, MediaDelta
-from tokenstream.message import MediaPart, ToolCall
-from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.pieces import add_number
+from tokenstream.message import MediaPart, Part, ToolCall
+from tokenstream.relay._encoders.encoder import Encoder, Payload, Payloads
+from tokenstream.relay._encoders.pieces import Recorder, Template, add_number
 from tokenstream.relay._encoders.vocabulary import CALLS, CUT_REASONS
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
         ToolCallDone,
         ToolCallStart,
     )
-    from tokenstream.message import Part
-    from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Recorder, Template
 
 
 @dataclass(slots=True, eq=False)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, ClassVar
 
-from tokenstream.events import InputTranscript
+from tokenstream.events import Finish, InputTranscript, MediaDelta
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS
-from tokenstream.message import MediaPart
-from tokenstream.relay._encoders.encoder import MessageFrames
+from tokenstream.message import FinishReason, MediaPart
+from tokenstream.relay._encoders.encoder import MessageFrames, Payload, Payloads
 from tokenstream.relay._encoders.openai import make_error
-from tokenstream.relay._encoders.openai.items import ItemEncoder
-from tokenstream.relay._encoders.vocabulary import CALLS
+from tokenstream.relay._encoders.openai.items import ItemEncoder, OutputItem
+from tokenstream.relay._encoders.vocabulary import CALLS, FinishWords
 from tokenstream.relay._encoders.whole_parts import omit_medium
 
 if TYPE_CHECKING:
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import Finish, MediaDelta
-    from tokenstream.message import FinishReason
-    from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.openai.items import OutputItem
-    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _PREDICTED = ("accepted_prediction_tokens", "rejected_prediction_tokens")
 _USAGE = SESSION_COUNTS.without("reasoning_tokens", "cache_write_tokens", "web_searches", *_PREDICTED)

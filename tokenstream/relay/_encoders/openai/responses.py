@@ -6,10 +6,20 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._values.event_base import is_repeat
-from tokenstream.events import ToolResult
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    MediaDelta,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    ToolCallStart,
+    ToolResult,
+)
 from tokenstream.formats._kit.openai import RESPONSE_COUNTS
-from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
-from tokenstream.relay._encoders.encoder import HANDLERS
+from tokenstream.message import Citation, MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
+from tokenstream.relay._encoders.encoder import HANDLERS, Payload, Payloads
 from tokenstream.relay._encoders.openai import CREATED, convert_citation, make_error, make_error_body
 from tokenstream.relay._encoders.openai.items import ItemEncoder, OutputItem
 from tokenstream.relay._encoders.openai.responses_items import (
@@ -38,18 +48,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import (
-        CitationAdded,
-        Finish,
-        MediaDelta,
-        PartDelta,
-        PartDone,
-        PartStart,
-        ReasoningDelta,
-        ToolCallStart,
-    )
-    from tokenstream.message import Citation
-    from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.vocabulary import FinishWords
 
 

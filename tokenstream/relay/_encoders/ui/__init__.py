@@ -20,7 +20,7 @@ from tokenstream.events import (
     ToolProgress,
     ToolResult,
 )
-from tokenstream.relay._encoders.encoder import HANDLERS, Encoder
+from tokenstream.relay._encoders.encoder import HANDLERS, Encoder, Payload, Payloads
 from tokenstream.relay._encoders.whole_parts import UnnamedCalls
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, PartDone, PartStart, ReasoningDelta, TextDelta
     from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import Part, ServerToolCall
-    from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
 
 

@@ -8,36 +8,33 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 from tokenstream._basics.json import is_one_value, to_json_bytes
 from tokenstream._basics.untrusted import text_of
 from tokenstream._values.parts import COUNTS
-from tokenstream.events import ToolCallDelta
+from tokenstream.events import (
+    StepDelta,
+    StepDone,
+    StepStart,
+    StepUpdate,
+    StepWaiting,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    ToolProgress,
+    ToolResult,
+)
 from tokenstream.formats._wire.ag_ui import OUTCOMES, USAGE
 from tokenstream.formats._wire.ag_ui.parts import PROGRESS
-from tokenstream.message import FinishReason
+from tokenstream.message import FinishReason, ServerToolCall
 from tokenstream.relay._encoders.losses import PHRASES
-from tokenstream.relay._encoders.ui import NamedEncoder, is_approval
+from tokenstream.relay._encoders.ui import NamedEncoder, OpenText, is_approval
 from tokenstream.relay._encoders.values import prepare_result, to_json_object
-from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, SERVER_TOOLS
+from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, SERVER_TOOLS, FinishWords
 from tokenstream.relay._encoders.whole_parts import complete_input, drop_none
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import (
-        StepDelta,
-        StepDone,
-        StepStart,
-        StepUpdate,
-        StepWaiting,
-        ToolCallDone,
-        ToolCallStart,
-        ToolProgress,
-        ToolResult,
-    )
     from tokenstream.formats._kit.named import NamedKind
-    from tokenstream.message import ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Recorder
-    from tokenstream.relay._encoders.ui import OpenText
-    from tokenstream.relay._encoders.vocabulary import FinishWords
 
 _MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
 _ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}

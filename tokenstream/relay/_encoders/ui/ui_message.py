@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import text_of
-from tokenstream.errors import ProtocolError
+from tokenstream.errors import ErrorKind, ProtocolError
 from tokenstream.formats._wire.ui_message.words import USAGE
-from tokenstream.message import ToolCall
-from tokenstream.relay._encoders.losses import PHRASES
-from tokenstream.relay._encoders.ui import NamedEncoder, is_approval
+from tokenstream.message import ServerToolCall, ToolCall
+from tokenstream.relay._encoders.losses import PHRASES, Loss
+from tokenstream.relay._encoders.ui import NamedEncoder, OpenText, is_approval
 from tokenstream.relay._encoders.values import parse_object, prepare_result, to_json_object, to_json_value
-from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, PROOFS, SERVER_TOOLS
-from tokenstream.relay._encoders.whole_parts import FAILED_OUTPUT, Media, drop_none, says_more
+from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, PROOFS, SERVER_TOOLS, FinishWords
+from tokenstream.relay._encoders.whole_parts import FAILED_OUTPUT, Media, Medium, drop_none, says_more
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream._basics.loose import Json, JsonObject
-    from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
         MediaDelta,
@@ -38,12 +37,7 @@ if TYPE_CHECKING:
         ToolResult,
     )
     from tokenstream.formats._kit.named import NamedKind
-    from tokenstream.message import ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.losses import Loss
-    from tokenstream.relay._encoders.ui import OpenText
-    from tokenstream.relay._encoders.vocabulary import FinishWords
-    from tokenstream.relay._encoders.whole_parts import Medium
 
 _ABORT = "abort"
 """The type of the chunk that ends a cancelled answer, in place of `finish`."""

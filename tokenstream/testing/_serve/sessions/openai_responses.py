@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream.testing._faults.transport import CONNECTION_LIMITS
-from tokenstream.testing._serve.sessions.session import ServedSession
+from tokenstream.testing._serve.sessions.session import PlayedAnswer, ServedSession
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.testing._serve.sessions.session import PlayedAnswer
 
 _LIMIT_CODE, _LIMIT_MESSAGE = CONNECTION_LIMITS["openai-responses"]
 _ENDS = {"response.completed", "response.incomplete", "response.failed", "response.cancelled", "error"}

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream.formats._kit.values import camel_case
 from tokenstream.testing._recordings.frames import object_of
-from tokenstream.testing._serve.sessions.session import ServedSession
+from tokenstream.testing._serve.sessions.session import PlayedAnswer, ServedSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.testing._serve.sessions.session import PlayedAnswer
 
 _BYTES_PER_MS = {"audio/pcm": 48, "audio/pcmu": 8, "audio/pcma": 8}
 """Bytes of a millisecond of audio, for each format; PCM has 24,000 samples a second, of two bytes each."""

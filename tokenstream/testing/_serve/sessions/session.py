@@ -14,22 +14,18 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from tokenstream._basics.json import to_json_bytes
-from tokenstream._basics.loose import JsonObject
+from tokenstream._basics.loose import Json, JsonObject
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.framing import SSEParser
 from tokenstream.testing._recordings.frames import object_of
-from tokenstream.testing._recordings.recording import Arrival, Recording
+from tokenstream.testing._recordings.recording import Arrival, Breaks, Recording
 from tokenstream.testing._recordings.replay import apply_chunking
 from tokenstream.testing._serve.replies import Request
-
-if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
-    from tokenstream.testing._recordings.recording import Breaks
 
 _ID_FIELDS = frozenset({"id", "item_id", "response_id", "call_id", "event_id", "previous_item_id"})
 """Fields of a message that contain ids."""
