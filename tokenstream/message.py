@@ -27,6 +27,7 @@ from tokenstream._values.parts import (
 )
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.turns._drop import Drop
     from tokenstream.turns._results import ToolResults
 
@@ -81,8 +82,8 @@ def _ask_turns(name: str) -> Any:  # noqa: ANN401 - a name of another module
     return getattr(import_module(f"tokenstream.turns.{_TURNS[name]}"), name)
 
 
-def _write(message: Message, name: str, *options: object) -> dict[str, Any]:
-    turn: dict[str, Any] = _ask_turns(name)(message, *options)
+def _write(message: Message, name: str, *options: object) -> JsonObject:
+    turn: JsonObject = _ask_turns(name)(message, *options)
     return turn
 
 

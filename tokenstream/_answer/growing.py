@@ -102,7 +102,7 @@ class GrowingPart:
     def build(self, *, complete: bool) -> Part:
         """Return the part as it is now."""
         start = self.start
-        changes: dict[str, Any] = {"complete": complete}
+        changes: JsonObject = {"complete": complete}
         if self.log is not None and isinstance(start, WORDED):
             changes["text"] = start.text + self.log.join()
         elif self.pieces is not None:
@@ -332,7 +332,7 @@ class ChoiceState:
         self.parts.append(part)
         length = 0
         if isinstance(content, WORDED):
-            emptied: dict[str, Any] = {"text": "", "complete": False}
+            emptied: JsonObject = {"text": "", "complete": False}
             if isinstance(content, ReasoningPart) and content.signature:
                 part.add_extra(content.signature)
                 length = len(content.signature)

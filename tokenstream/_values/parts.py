@@ -107,7 +107,7 @@ _SLOTS = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydant
 _set_values, _set_given, _set_extra, _set_private = [vars(BaseModel)[name].__set__ for name in _SLOTS]
 
 
-def make_value(kind: type[ValueT], values: dict[str, Any], fields_set: set[str] | None = None) -> ValueT:
+def make_value(kind: type[ValueT], values: JsonObject, fields_set: set[str] | None = None) -> ValueT:
     """Return an object with these values, unchecked, and with defaults for the other fields.
 
     pydantic's own `model_construct` takes twenty times as long.
@@ -532,7 +532,7 @@ class FoundImage(Value):
     height: int | None = None
 
 
-def _find_basis(fields: dict[str, Any]) -> Literal["reported", "none"]:
+def _find_basis(fields: JsonObject) -> Literal["reported", "none"]:
     """Return the basis of a usage from its other fields: "none" if it has neither counts nor a report."""
     is_empty = not fields.get("provider_data") and set(map(fields.get, COUNTS)) == {None}
     return "none" if is_empty else "reported"
@@ -604,9 +604,7 @@ class Usage(Value):
         """
         if not isinstance(other, Usage):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
             return NotImplemented
-        added: dict[str, Any] = {
-            name: _add(name, getattr(self, name), getattr(other, name)) for name in COUNTS
-        }
+        added: JsonObject = {name: _add(name, getattr(self, name), getattr(other, name)) for name in COUNTS}
         bases = (self.basis, other.basis)
         words = ("estimated", "partial", "reported", "none")
         added["basis"] = next(word for word in words if word in bases)

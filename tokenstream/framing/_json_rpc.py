@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.kept_errors import ErrorKeeper
@@ -14,7 +14,7 @@ from tokenstream.framing._json_frames import JSONFrames
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import Json, JsonObject
 
 __all__ = ["JSONRPCMessage", "JSONRPCParser"]
 
@@ -34,7 +34,7 @@ class JSONRPCMessage:
 
     __slots__ = ("raw", "size")
 
-    def __init__(self, raw: dict[str, Any], size: int = 0) -> None:
+    def __init__(self, raw: JsonObject, size: int = 0) -> None:
         self.raw = raw
         """The message's object."""
         self.size = size
@@ -138,7 +138,7 @@ class JSONRPCParser(ErrorKeeper):
         return messages
 
 
-def encode_json_rpc(message: dict[str, Any]) -> bytes:
+def encode_json_rpc(message: JsonObject) -> bytes:
     r"""Return the bytes of a message, which is a line."""
     try:
         text = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":"), allow_nan=False)

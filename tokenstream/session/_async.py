@@ -40,7 +40,6 @@ from tokenstream.stream._reading.reader import enter_group, leave_group
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from types import TracebackType
 
     from anyio.abc import TaskGroup, TaskStatus
 
@@ -123,9 +122,7 @@ class AsyncSession(SessionBase):
         self._is_open = True
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Close the connection."""
         try:
             await self.aclose()

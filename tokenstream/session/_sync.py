@@ -36,7 +36,6 @@ from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
     from tokenstream._values.steer import Steer
     from tokenstream.recovery import Attempt
@@ -122,9 +121,7 @@ class Session(SessionBase):
         self._is_open = True
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self.close()
 
     def close(self) -> None:

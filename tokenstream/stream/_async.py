@@ -15,7 +15,6 @@ from tokenstream.stream._views.choices import AsyncStreamOfEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from tokenstream._providers.apis import FormatName
     from tokenstream._sources.typing import AsyncReadable
@@ -320,9 +319,7 @@ class AsyncStream(AsyncStreamOfEvents):
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Close the source; raise the error of opening it here, if no read has raised it."""
         driver = self._driver
         opening_error = driver.conclude_unopened() if error is None else None

@@ -30,6 +30,8 @@ from tokenstream.testing.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tokenstream._basics.loose import JsonObject
+
 __all__: list[str] = []
 
 pytest_addoption = entry.pytest_addoption
@@ -200,7 +202,7 @@ def _play_recording(request: pytest.FixtureRequest, play: Callable[..., _StreamT
     marker = request.node.get_closest_marker("recording")
     if marker is None:
         return play()
-    options: dict[str, Any] = {**marker.kwargs}
+    options: JsonObject = {**marker.kwargs}
     other_arguments = ("source", *_RECORD_ARGUMENTS)
     try:
         return play(**{name: value for name, value in options.items() if name not in other_arguments})

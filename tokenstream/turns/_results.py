@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.message import Message, ToolCall
 
-    _MakeUserTurn = Callable[[str], dict[str, Any]]
-    _WriteResult = Callable[["_Result"], dict[str, Any]]
+    _MakeUserTurn = Callable[[str], JsonObject]
+    _WriteResult = Callable[["_Result"], JsonObject]
 
 _DROPPED_BY_DEFAULT: tuple[Kind, ...] = ("incomplete", "invalid_tool_call")
 """Kinds of parts that `turns` leaves out of the assistant's turn by default."""

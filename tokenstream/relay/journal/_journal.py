@@ -30,7 +30,6 @@ from tokenstream.stream._log import WARNING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Sequence
-    from types import TracebackType
 
     from anyio.abc import TaskGroup
 
@@ -116,9 +115,7 @@ class Journal(UncopyableObject):
         self._tasks.start_soon(self._timer.run, name="timer of a journal")
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Let the producers end, notify the readers of all answers, and close the storage."""
         tasks = self._require_tasks()
         self._is_closing = True

@@ -16,6 +16,8 @@ from tokenstream.stages._tools.generators import makes_async_generator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from tokenstream._basics.loose import JsonObject
+
     Tool: TypeAlias = "TypeTool | FunctionTool"
 
 
@@ -117,20 +119,20 @@ class FunctionTool(_AnyTool):
     def schema_of(self, start: str) -> Schema[Any] | None:
         return self.signature.schema_of(start)
 
-    def read(self, text: str) -> dict[str, Any]:
+    def read(self, text: str) -> JsonObject:
         return self.signature.read(text)
 
     def describe(self, text: str) -> str | None:
         return self.signature.describe(text)
 
-    def show(self, arguments: dict[str, Any]) -> str | None:
+    def show(self, arguments: JsonObject) -> str | None:
         return self.signature.show(arguments)
 
     def as_json(self, text: str) -> str:
         """Convert arguments that are free text to JSON in which the text is the function's first argument."""
         return json.dumps({self.signature.first_parameter: text})
 
-    def run(self, arguments: dict[str, Any]) -> object:
+    def run(self, arguments: JsonObject) -> object:
         """Call the function, and return what it returns, which may be an awaitable or a generator."""
         return self.signature.call(arguments)
 

@@ -30,6 +30,7 @@ from tokenstream.stages._tools.store import AnyCallStore, AsyncCallStore, CallSt
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import ToolCall
     from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.same_calls import SameCalls
@@ -154,7 +155,7 @@ class CallRun:
             yield Sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _describe_call(self) -> dict[str, Any]:
+    def _describe_call(self) -> JsonObject:
         """Return the argument `about` for the store's `begin`; nothing for a store that does not take it."""
         if "about" not in signature(self._store.begin).parameters:
             return {}

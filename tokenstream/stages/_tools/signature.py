@@ -34,6 +34,8 @@ from tokenstream.partial_json._typed.schema import Schema
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
+    from tokenstream._basics.loose import JsonObject
+
 EMPTY = inspect.Parameter.empty
 _EMPTY_OBJECT = re.compile(r"[ \t\n\r]*+\{[ \t\n\r]*+\}[ \t\n\r]*+")
 _match_opening: Any = re.compile(r"[ \t\r\n]*+(\{?+)[ \t\r\n]*+").match
@@ -102,13 +104,13 @@ class Signature:
         """The type of the only parameter, if that is an object whose JSON may stand alone; otherwise None."""
         return None if self._only is None else self.types[self._only.name]
 
-    def read(self, text: str) -> dict[str, Any]:
+    def read(self, text: str) -> JsonObject:
         """Return the arguments by name, with values of the types that the function declares."""
         only = self._find_unnamed(text)
         if only is not None:
             # The JSON is the value of the parameter, without the parameter's name.
             return {only.name: only.schema.validate_text(text)}
-        arguments: dict[str, Any] = self._schema.validate_text(text)
+        arguments: JsonObject = self._schema.validate_text(text)
         return arguments
 
     def describe(self, text: str) -> str | None:
@@ -242,7 +244,7 @@ class _Others:
 
 def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, Any]) -> TypeAdapter[Any]:
     """Return a pydantic adapter for the JSON of arguments: a key per parameter, and those of `**others`."""
-    fields: dict[str, Any] = {}
+    fields: JsonObject = {}
     others: Any = None
     for name, parameter in parameters.items():
         type_ = types[name]
@@ -270,9 +272,9 @@ def is_unpacked(type_: object) -> bool:
     return get_origin(type_) in (Unpack, LaterUnpack)
 
 
-def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - a TypedDict
+def _fields_of_typed_dict(type_: Any) -> JsonObject:  # noqa: ANN401 - a TypedDict
     """Return the fields of `**others: Unpack[type_]`; optional ones are marked as `NotRequired`."""
-    fields: dict[str, Any] = {}
+    fields: JsonObject = {}
     for name, declared in get_type_hints(type_, include_extras=True).items():
         mark = get_origin(declared)
         marked = mark is Required or mark is NotRequired
@@ -292,7 +294,7 @@ def _with_default(type_: object, default: object) -> object:
     return NotRequired[type_]
 
 
-def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:  # noqa: ANN401 - any callable
+def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> JsonObject:  # noqa: ANN401 - any callable
     """Return the types of the parameters; Any for a parameter without a type."""
     declared = {
         name: Any if parameter.annotation is EMPTY else parameter.annotation
@@ -306,17 +308,17 @@ def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> dic
     inner = inspect.unwrap(getattr(function, "__func__", function))
     # Only functions have globals; the function of a callable object is in its class.
     inner_function = inner if hasattr(inner, "__globals__") else inspect.unwrap(type(inner).__call__)
-    names: dict[str, Any] = getattr(inner_function, "__globals__", {})
+    names: JsonObject = getattr(inner_function, "__globals__", {})
     # A local name hides a global one, as in the code of the function.
     return get_type_hints(annotated_object, names, _local_names(inner_function), include_extras=True)
 
 
-def _local_names(function: object) -> dict[str, Any]:
+def _local_names(function: object) -> JsonObject:
     """Return the local names that the annotations of a function may refer to.
 
     They are those of the functions in which it was defined, as long as these are still running.
     """
-    names: dict[str, Any] = {}
+    names: JsonObject = {}
     qualname = getattr(function, "__qualname__", "")
     # The way to names that no closure holds.
     frame: FrameType | None = inspect.currentframe()

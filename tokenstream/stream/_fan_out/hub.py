@@ -15,7 +15,6 @@ from tokenstream.stream._fan_out.queue import DriverT, EventQueue, ReaderCursor
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
     from tokenstream._basics.loose import Action
     from tokenstream.message import ToolCall
@@ -89,16 +88,14 @@ class Hub(EventQueue[DriverT]):
         # The pump seems busy to all others, and refuses their reads; only now it may be read.
         self.driver.pump.busy = False
 
-    def end_leading(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
+    def end_leading(self, error: BaseException | None) -> bool:
         """Wake the other readers after a read for all; return True if each raises the exception itself."""
         self.leader = None
         # From now on, the pump refuses reads again.
         self.driver.pump.busy = True
         self.wake()
-        if kind is None or not self.driver.has_ended:
-            return False
         # `exhausted` is the exception that ends a loop: StopIteration or StopAsyncIteration.
-        if issubclass(kind, self.driver.exhausted) or isinstance(error, StreamError):
+        if self.driver.has_ended and isinstance(error, (self.driver.exhausted, StreamError)):
             # The error is not raised here, because the driver raises it for each reader.
             self.has_ended = True
             return True
@@ -155,11 +152,9 @@ class _Leadership:
     def __enter__(self) -> None:
         self._hub.begin_leading(self._caller)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         """Wake the other readers; suppress the exception that ends the stream: each reader raises it."""
-        return self._hub.end_leading(kind, error)
+        return self._hub.end_leading(error)
 
 
 class BroadcastBase:

@@ -23,7 +23,6 @@ from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
-    from types import TracebackType
 
     from anyio.abc import TaskGroup
 
@@ -69,9 +68,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._close(quiet=error is not None)
 
     # -- within ------------------------------------------------------------
@@ -283,9 +280,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         self._shared += [pump for pump in pumps if pump.share_tasks(self._tasks)]
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         """Close all streams, and then the task group."""
         try:
             await self._close(failed=error is not None)

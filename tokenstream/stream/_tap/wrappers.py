@@ -24,8 +24,6 @@ from tokenstream.stream._tap.items import (
 )
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from tokenstream._basics.loose import FromHTTPX
 
 ItemT = TypeVar("ItemT")
@@ -139,9 +137,7 @@ class SyncWatchedStream(WatchedStream[ItemT]):
             self._note_entered(self._source, result)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool | None:
         """Leave the context manager that was entered, and return its result; or else close the source.
 
         The watcher is informed in any case.
@@ -197,9 +193,7 @@ class AsyncWatchedStream(WatchedStream[ItemT]):
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> bool | None:
         """Leave the context manager that was entered, and return its result; or else close the source.
 
         The watcher is informed in any case.

@@ -258,7 +258,7 @@ def _make_finish(state: ChoiceState) -> Finish | None:
 
 
 def _list_changes(
-    fields: dict[str, Any], returned: dict[str, tuple[Any, int]], choice: int, *, shared: bool
+    fields: JsonObject, returned: dict[str, tuple[Any, int]], choice: int, *, shared: bool
 ) -> Iterator[ProviderData]:
     """Yield an event for the new or changed fields, and of a list that has grown only for its new items."""
     event = ProviderData(choice=choice, shared=shared)

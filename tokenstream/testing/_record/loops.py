@@ -29,7 +29,6 @@ from tokenstream.stream._tap.wrappers import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._record.notes import Notes
@@ -184,9 +183,7 @@ class _NotedIterable(_NotedSource, SyncWatchedStream[Any]):
 
     __slots__ = ()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool | None:
         """Leave the source; even if the recording cannot be written, the block's own exception is raised."""
         self._onlooker.block_error = error
         return super().__exit__(kind, error, traceback)
@@ -197,9 +194,7 @@ class _NotedAsyncIterable(_NotedSource, AsyncWatchedStream[Any]):
 
     __slots__ = ()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> bool | None:
         """Leave the source; even if the recording cannot be written, the block's own exception is raised."""
         self._onlooker.block_error = error
         return await super().__aexit__(kind, error, traceback)
