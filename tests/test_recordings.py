@@ -9,13 +9,12 @@ import pytest
 
 from tests.support import chunkings
 from tests.support.beside import needs_recordings
-from tests.support.reading import read
+from tests.support.reading import Reading, read
 from tests.support.recordings import Recorded, folder_of, of_native_routes, ours, series_of, shared
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 
 if TYPE_CHECKING:
-    from tests.support.reading import Reading
     from tokenstream.message import Message
 
 # Those for a mapping of one's own are read in tests/formats/custom/test_servers.py.

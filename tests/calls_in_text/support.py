@@ -6,14 +6,13 @@ import json
 from itertools import groupby, pairwise, starmap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tokenstream.events import PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.events import Event, PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.stages import ToolTags
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable
 
-    from tokenstream.events import Event
 
 BAR = "\uff5c"
 DSML = f"{BAR}DSML{BAR}"

@@ -12,13 +12,9 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tests.ci.lanes import Failed
+from tests.ci.lanes import Failed, Shell
 from tests.ci.machine import all_interpreters
-
-if TYPE_CHECKING:
-    from tests.ci.lanes import Shell
 
 _PROGRAMS = (
     "git sh awk basename bc cat chgrp chmod chown cksum cmp comm cp cut date dd df diff dirname du echo env"

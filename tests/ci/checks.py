@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 
 from tests.ci.bare import BareMachine
 from tests.ci.changed import concerned_since
-from tests.ci.lanes import Failed, Lane
+from tests.ci.lanes import Failed, Lane, Shell, Work
 from tests.ci.machine import AGENTS, install_debian
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.ci.lanes import Shell, Work
 
 ROOT = Path(__file__).parents[2]
 _SHARED = ROOT.parent / "shared"

@@ -22,6 +22,7 @@ from tokenstream.errors import (
     NotAStream,
     ProviderError,
     StatusError,
+    StreamError,
     StreamStalled,
     StreamTruncated,
 )
@@ -30,7 +31,6 @@ from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from tests.cli.commands import Shown
-    from tokenstream.errors import StreamError
     from tokenstream.testing import Recording
 
 _PYTHON = re.compile(r"\w=|(?<!\w)\.[a-z]|Limits\.|Limits\(|Deadlines")

@@ -103,11 +103,14 @@ def test_a_long_answer_goes_on_in_another_reply(say: Callable[..., list[list[str
     [
         ("Break!", ["The sky", "The answer broke off (network)."]),
         ("Refuse!", ["…", "The answer broke off (server)."]),
+        ("Go on!", ["It goes on", "The answer was cut off: it is too long."]),
+        ("Say nothing!", ["…", "The answer is empty."]),
     ],
 )
-def test_a_broken_answer_keeps_its_text(
+def test_an_answer_that_is_not_whole_keeps_its_text_and_says_so(
     asked: str, texts: list[str], say: Callable[..., list[list[str]]]
 ) -> None:
+    """It has broken off, the provider has cut it off, or has sent none."""
     assert texts == [each[-1] for each in say(f"<@1> {asked}")]
 
 
@@ -116,20 +119,6 @@ def test_code_is_cut_between_its_lines(say: Callable[..., list[list[str]]]) -> N
 
     assert len(texts) == 4
     assert_code_is_whole(texts)
-
-
-@pytest.mark.parametrize(
-    "asked, texts",
-    [
-        ("Go on!", ["It goes on", "The answer was cut off: it is too long."]),
-        ("Say nothing!", ["…", "The answer is empty."]),
-    ],
-)
-def test_an_answer_that_is_not_whole_says_so(
-    asked: str, texts: list[str], say: Callable[..., list[list[str]]]
-) -> None:
-    """The provider has cut it off, or has sent none."""
-    assert texts == [each[-1] for each in say(f"<@1> {asked}")]
 
 
 def test_nobody_else_is_answered(say: Callable[..., list[list[str]]]) -> None:

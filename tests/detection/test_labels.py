@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,12 +17,9 @@ from tests.support.reading import read
 from tests.support.recordings import frames_of, ours, shared
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, sse
-from tokenstream._providers.apis import all_apis
+from tokenstream._providers.apis import APIRecord, all_apis
 from tokenstream.errors import NotAStream, StreamTruncated
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
-
-if TYPE_CHECKING:
-    from tokenstream._providers.apis import APIRecord
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tests.made_tables.section import Section
 from tests.project import ROOT
-from tokenstream.cli._doctor.hops import HOPS
-
-if TYPE_CHECKING:
-    from tokenstream.cli._doctor.hops import Hop
+from tokenstream.cli._doctor.hops import HOPS, Hop
 
 PAGE = ROOT / "docs" / "guides" / "doctor.md"
 _ABSENT = "–"

@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.house import budget
-from tests.house.counts import lines_by_kind, modules, shared_functions, shared_names, writes
+from tests.house.counts import Module, lines_by_kind, modules, shared_functions, shared_names, writes
 from tests.house.rings import COUNTS, ceilings, sizes_of_rings
 from tests.house.rooms import bounds, bounds_of_all, settle, sizes, total
 from tests.project import PACKAGE
@@ -23,7 +23,6 @@ from tests.project import PACKAGE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.house.counts import Module
 
 _MOST_ROOMS = 15
 

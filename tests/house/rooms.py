@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tests.house import budget
-from tests.house.counts import lines_by_kind
+from tests.house.counts import Module, lines_by_kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.house.counts import Module
 
 SETTLED = Path(__file__).with_name("rooms.json")
 """The sizes of all rings and rooms when the last batch of issues ended."""

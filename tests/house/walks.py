@@ -6,7 +6,7 @@ import asyncio
 import gc
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import repeat
@@ -22,7 +22,6 @@ from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.stream._options import enter_clock, leave_clock
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
     from types import FrameType
 
 _URL = "https://api.openai.com/v1/chat/completions"

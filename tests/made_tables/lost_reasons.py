@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, get_args
 
 from tests.made_tables.section import Section, table
 from tests.project import ROOT
-from tests.support.encoders import PROTOCOLS, create
+from tests.support.encoders import PROTOCOLS, Encoder, create
 from tokenstream.message import FinishReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.support.encoders import Encoder
 
 _REFUSED: tuple[FinishReason, ...] = ("content_filter", "refusal")
 """The reasons that must not look like success."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from tests.made_tables.section import Section, table
 from tests.project import ROOT
-from tests.support.encoders import load
+from tests.support.encoders import Encoder, load
 from tokenstream import Decoder, testing
 from tokenstream.errors import ErrorKind, NotExpressible, StreamError
 from tokenstream.message import FinishReason, Usage
@@ -17,7 +17,6 @@ from tokenstream.message import FinishReason, Usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tests.support.encoders import Encoder
     from tokenstream.relay._encoders.losses import Loss
 
 KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)

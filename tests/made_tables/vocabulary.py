@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations, count
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +38,6 @@ from tokenstream.limits import Limits
 from tokenstream.message import Citation, MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream.formats import Frame
 
 _USAGE = (

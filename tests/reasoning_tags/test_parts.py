@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -11,11 +11,8 @@ from tests.support import encoders
 from tests.support.formats import OpenAIChat
 from tests.support.wire import DONE, chat, chat_call
 from tokenstream import Decoder, Limits, Stream, Tags
-from tokenstream.events import PartDone, PartStart, ReasoningDelta, TextDelta
+from tokenstream.events import Event, PartDone, PartStart, ReasoningDelta, TextDelta
 from tokenstream.message import ReasoningPart, TextPart
-
-if TYPE_CHECKING:
-    from tokenstream.events import Event
 
 
 def test_events_tell_of_parts_of_reasoning() -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.relay.sent import read
-from tokenstream.message import MediaPart
+from tokenstream.message import MediaPart, Message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream.message import Message
 
 FORMATS = ("openai-chat", "openai-responses", "openai-completions", "openai-realtime")
 

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.encoders import read_as
 from tokenstream import Stream, relay
-from tokenstream.events import Finish, PartDelta, PartDone, PartStart, TextDelta, ToolResult
-from tokenstream.message import ServerToolCall
+from tokenstream.events import Event, Finish, PartDelta, PartDone, PartStart, TextDelta, ToolResult
+from tokenstream.message import ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream.events import Event
-    from tokenstream.message import ServerToolResult
     from tokenstream.relay import ProtocolName
 
 CALL = ServerToolCall(id="srv_1", name="look_up", arguments_text='{"n": 1}', complete=True)

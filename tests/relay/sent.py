@@ -8,18 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.encoders import create, load
 from tests.support.packages import needed
-from tokenstream import Decoder, relay
+from tokenstream import Decoder, relay, testing
 from tokenstream.framing import AWSEventStreamParser, SSEParser
-from tokenstream.message import RefusalPart, TextPart
+from tokenstream.message import Message, RefusalPart, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream.errors import TokenStreamError
     from tokenstream.events import Event
-    from tokenstream.message import Message
     from tokenstream.relay._encoders.losses import Loss
     from tokenstream.testing import Script
+
+ANSWER = (
+    testing.script(id="a1", model="tide-1")
+    .reasoning("Hm", ".")
+    .text("Let me", " look.")
+    .tool_call("tide", ('{"port":', '"Brest"}'))
+    .usage(input_tokens=9, output_tokens=4)
+    .finish()
+)
+"""An answer with a part of each common kind."""
 
 
 def sent(script: Script, format: str) -> list[tuple[str, Any]]:

@@ -49,11 +49,7 @@ async def _state(storage: Storage, id: str = "a") -> State:
 
 
 class StorageLaws:
-    """The laws. A subclass has a fixture `opened`, an `Opened`."""
-
-    @pytest.fixture
-    def opened(self) -> Opened:
-        raise NotImplementedError
+    """The laws. The module of a subclass has a fixture `opened`, an `Opened`."""
 
     async def test_the_first_to_create_an_answer_has_it(self, opened: Opened) -> None:
         """Of two producers of an id one wins, running or ended; asked again, it has still won."""

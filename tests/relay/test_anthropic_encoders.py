@@ -10,6 +10,7 @@ from tests.relay.sent import decoded, payloads_of, relayed, sent
 from tokenstream import testing
 from tokenstream.events import (
     CitationAdded,
+    Event,
     Finish,
     MessageStart,
     PartDelta,
@@ -22,7 +23,6 @@ from tokenstream.events import (
 from tokenstream.message import Citation, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
-    from tokenstream.events import Event
     from tokenstream.testing import Script
 
 START: dict[str, Any] = {

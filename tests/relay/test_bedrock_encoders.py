@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,15 +14,11 @@ from tests.relay.sent import decoded, payloads_of, relayed, sent
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tokenstream import testing
-from tokenstream.errors import ProviderError
-from tokenstream.events import CitationAdded, Finish, PartDone, PartStart, TextDelta
+from tokenstream.errors import ErrorKind, ProviderError
+from tokenstream.events import CitationAdded, Event, Finish, PartDone, PartStart, TextDelta
 from tokenstream.framing import AWSEventStreamParser
 from tokenstream.message import Citation, MediaPart, ReasoningPart
 from tokenstream.relay._encoders.blocks.bedrock import message
-
-if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind
-    from tokenstream.events import Event
 
 BOTH = ("bedrock-converse", "bedrock-invoke")
 START = ("messageStart", {"role": "assistant"})

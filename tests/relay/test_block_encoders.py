@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -10,6 +10,7 @@ from tests.relay.sent import decoded, payloads_of, relayed
 from tests.support.tables import in_one_test
 from tokenstream.events import (
     CitationAdded,
+    Event,
     Finish,
     MessageStart,
     PartDone,
@@ -22,9 +23,6 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import Citation, ReasoningPart, TextPart, ToolCall, Usage
-
-if TYPE_CHECKING:
-    from tokenstream.events import Event
 
 FORMATS = ("anthropic", "bedrock-converse", "bedrock-invoke", "cohere")
 CALL: list[Event] = [ToolCallStart("c1", "rm", part=0), ToolCallDelta("c1", '{"path": "/tmp"}', part=0)]

@@ -8,12 +8,11 @@ import pytest
 
 from tests.relay.sent import decoded, payloads_of, relayed, sent
 from tokenstream import testing
-from tokenstream.errors import ProviderError
+from tokenstream.errors import ErrorKind, ProviderError
 from tokenstream.events import CitationAdded, Finish, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
 from tokenstream.message import Citation
 
 if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.testing import Script
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.relay.google_answers import chunk, each_format, output, steps_of, texts, told_live, turn
 from tests.relay.sent import bare, read, relayed
 from tokenstream import testing
-from tokenstream.events import Finish, MediaDelta, PartDone, PartStart
+from tokenstream.events import Event, Finish, MediaDelta, PartDone, PartStart
 from tokenstream.message import MediaPart
-
-if TYPE_CHECKING:
-    from tokenstream.events import Event
 
 # -- sources and media ------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import Citation, FinishReason, MediaPart, RefusalPart, Usage
-from tokenstream.relay import MemoryJournal
+from tokenstream.relay import MemoryJournal, ProtocolName
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._protocols import make_answers
 
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from tokenstream import Decoder
-    from tokenstream.relay import ProtocolName
 
 _ANSWERS = make_answers()
 _IMAGE, _SOUND = "image/", "audio/"

@@ -8,6 +8,7 @@ from tests.relay.openai_answers import media_of, message_of
 from tests.relay.sent import bare, losses_of, relayed
 from tokenstream import testing
 from tokenstream.events import (
+    Event,
     Finish,
     MediaDelta,
     PartDone,
@@ -19,7 +20,6 @@ from tokenstream.events import (
 from tokenstream.message import MediaPart, ToolCall
 
 if TYPE_CHECKING:
-    from tokenstream.events import Event
     from tokenstream.testing import Script
 
 

@@ -9,6 +9,7 @@ from tests.relay.sent import payloads_of, relayed
 from tokenstream import testing
 from tokenstream.events import (
     CitationAdded,
+    Event,
     Finish,
     MediaDelta,
     MessageStart,
@@ -21,8 +22,6 @@ from tokenstream.message import Citation, MediaPart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from tokenstream.events import Event
 
 
 def _without(payload: Any, *names: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.relay.sent import bare, read
+from tests.relay.sent import ANSWER, bare, read
 from tests.support.encoders import create
 from tests.support.tables import in_one_test
 from tokenstream import testing
@@ -15,14 +15,6 @@ from tokenstream.errors import ErrorKind, MisuseError, NotExpressible, ProviderE
 from tokenstream.events import ProviderData, Unknown
 
 FORMATS = ("ollama", "tgi", "ui-message", "ag-ui", "text")
-ANSWER = (
-    testing.script(id="a1", model="tide-1")
-    .reasoning("Hm", ".")
-    .text("Let me", " look.")
-    .tool_call("tide", ('{"port":', '"Brest"}'))
-    .usage(input_tokens=9, output_tokens=4)
-    .finish()
-)
 
 
 def test_ollama_sends_lines_and_calls_whole() -> None:

@@ -15,6 +15,7 @@ from tests.support.tables import in_one_test
 from tokenstream import Decoder
 from tokenstream.errors import NotExpressible
 from tokenstream.events import (
+    Event,
     Finish,
     MessageStart,
     PartDelta,
@@ -38,7 +39,6 @@ from tokenstream.testing import all_formats
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokenstream.events import Event
 
 FORMATS = [*all_formats, "mistral"]
 each_format = pytest.mark.parametrize("format", FORMATS)

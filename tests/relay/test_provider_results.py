@@ -27,12 +27,11 @@ from tokenstream.events import (
     ToolCallStart,
     ToolResult,
 )
-from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
+from tokenstream.message import Message, ServerToolCall, ServerToolResult, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream.message import Message
     from tokenstream.relay import ProtocolName
 
 OF_PROVIDERS: list[ProtocolName] = [

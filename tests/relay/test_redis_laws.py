@@ -20,9 +20,9 @@ pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 
 @pytest.fixture
-def opened_in_redis(server: RedisServer) -> Opened:
+def opened(server: RedisServer) -> Opened:
     @asynccontextmanager
-    async def opened(**bounds: Any) -> AsyncGenerator[tuple[Storage, Storage]]:
+    async def open_storages(**bounds: Any) -> AsyncGenerator[tuple[Storage, Storage]]:
         async with client_of(server) as one, client_of(server, decode_responses=True) as other:
             await one.flushall()
             storages = in_redis(one, **bounds), in_redis(other, **bounds)
@@ -32,18 +32,12 @@ def opened_in_redis(server: RedisServer) -> Opened:
                 for storage in storages:
                     await storage.aclose()
 
-    return opened
+    return open_storages
 
 
 class TestRedisStorage(StorageLaws):
     """Every law of storages, between a client that decodes and one that does not."""
 
-    @pytest.fixture
-    def opened(self, opened_in_redis: Opened) -> Opened:
-        return opened_in_redis
-
 
 class TestRedisJournal(JournalLaws):
-    @pytest.fixture
-    def opened(self, opened_in_redis: Opened) -> Opened:
-        return opened_in_redis
+    """Every law of journals, in the same Redis."""

@@ -35,12 +35,11 @@ from tokenstream.events import (
     ToolResult,
 )
 from tokenstream.message import ServerToolCall, ToolCall
-from tokenstream.relay import MemoryJournal
+from tokenstream.relay import MemoryJournal, ProtocolName
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tokenstream.relay import ProtocolName
 
 WITH_RESULTS: list[ProtocolName] = ["tokenstream", "ndjson", "ui-message", "ag-ui"]
 """The protocols that have a word for the result of a tool."""

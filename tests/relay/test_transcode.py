@@ -9,7 +9,7 @@ import pytest
 
 from tests.relay.sent import text_in
 from tests.support.beside import needs_recordings
-from tests.support.encoders import READ_BACK, load, read_as
+from tests.support.encoders import READ_BACK, Encoder, load, read_as
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import in_turn, sampled
 from tokenstream import Stream, relay
@@ -19,7 +19,6 @@ from tokenstream.events import Event, Finish, TextDelta, UsageUpdate
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.support.encoders import Encoder
     from tokenstream.message import Message, Usage
     from tokenstream.relay import ProtocolName
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from tests.relay.sent import bare, read, relayed
+from tests.relay.sent import ANSWER, bare, read, relayed
 from tests.support.encoders import create
 from tests.support.tables import in_one_test
 from tokenstream import relay, testing
 from tokenstream.errors import ProviderError, StreamError
 from tokenstream.events import (
+    Event,
     Finish,
     MediaDelta,
     MessageStart,
@@ -27,17 +28,6 @@ from tokenstream.message import FinishReason, MediaPart, ReasoningPart, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tokenstream.events import Event
-
-ANSWER = (
-    testing.script(id="a1", model="tide-1")
-    .reasoning("Hm", ".")
-    .text("Let me", " look.")
-    .tool_call("tide", ('{"port":', '"Brest"}'))
-    .usage(input_tokens=9, output_tokens=4)
-    .finish()
-)
 
 
 def test_a_ui_message_has_a_start_and_an_end_for_every_part() -> None:

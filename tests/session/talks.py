@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import websockets.asyncio.client as asyncio_client
 import websockets.sync.client as sync_client
 import websockets.trio.client as trio_client
-from anyio.from_thread import start_blocking_portal
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from tests.support.either import Each, at_once, got, inside
 from tokenstream import AsyncSession, MediaDelta, Message, Session, StreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from anyio.from_thread import BlockingPortal
-
     from tokenstream._values.steer import Steer
 
 COLOURS = ("sync", "asyncio", "trio")

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import anyio
 import httpx
 import pytest
 
 from tests.support import wire
-from tests.support.loopback import Loopback, chunked_head, http_chunk
+from tests.support.loopback import Connection, Loopback, chunked_head, http_chunk
 from tokenstream import AsyncStream, Deadlines, Message, Stream
 from tokenstream.errors import StreamError
-
-if TYPE_CHECKING:
-    from tests.support.loopback import Connection
 
 pytestmark = pytest.mark.anyio
 MANY = 24

@@ -229,19 +229,18 @@ def test_an_error_closes_the_connection(
         assert stream.closed
 
 
+def _held_at(gate: threading.Event) -> Script:
+    """Return an answer whose second half waits for the gate."""
+    return [chunked_head(), *map(http_chunk, ANSWER[:4]), gate, *map(http_chunk, ANSWER[4:]), LAST_CHUNK]
+
+
 # -- what does not close -------------------------------------------------------
 
 
 @every_opener
 def test_break_alone_closes_nothing_and_reading_on_works(opener: Opener) -> None:
     gate = threading.Event()
-    script: Script = [
-        chunked_head(),
-        *map(http_chunk, ANSWER[:4]),
-        gate,
-        *map(http_chunk, ANSWER[4:]),
-        LAST_CHUNK,
-    ]
+    script = _held_at(gate)
     with Loopback(script) as server, opened(opener, server.url) as stream:
         for text in stream.text:
             if text == "me ":
@@ -300,13 +299,7 @@ def test_collecting_a_stream_whose_source_cannot_be_closed_stays_quiet() -> None
 def test_the_last_reference_may_go_while_another_thread_reads() -> None:
     """The loop has one of its own; it is read to its end, and nothing warns."""
     gate = threading.Event()
-    script: Script = [
-        chunked_head(),
-        *map(http_chunk, ANSWER[:4]),
-        gate,
-        *map(http_chunk, ANSWER[4:]),
-        LAST_CHUNK,
-    ]
+    script = _held_at(gate)
     with Loopback(script) as server:
         holder = [connect(server.url)]
         with Loop(holder.pop().text) as loop:

@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 from tests.support.either import Each, at_once
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamError
-from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDone
-from tokenstream.message import Message
+from tokenstream.events import Event, ReasoningDelta, TextDelta, ToolCallDone
+from tokenstream.message import Message, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
-
-    from tokenstream.events import Event
-    from tokenstream.message import ToolCall
 
 
 @dataclass

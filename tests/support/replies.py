@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tests.support.chunkings import per_event
 from tests.support.loopback import EVENT_STREAM
@@ -13,7 +13,6 @@ from tokenstream.testing import Arrival, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Literal
 
     from tokenstream.testing import Request, Server
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyte
 import pyte.modes
@@ -15,7 +15,6 @@ from wcwidth import wcwidth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
     Widths: TypeAlias = Callable[[str], int]
     Row: TypeAlias = tuple[Char, ...]

@@ -7,14 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import ProtocolError
-from tokenstream.events import Finish, PartDone, TextDelta, ToolCallDone
+from tokenstream.events import Event, Finish, PartDone, TextDelta, ToolCallDone
 from tokenstream.formats import Fast, Format
 from tokenstream.message import ToolCall, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.events import Event
     from tokenstream.formats import Frame
 
 

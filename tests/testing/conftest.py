@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.testing.projects import project_in
+from tests.testing.projects import Project, project_in
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.testing.projects import Project
 
 
 @pytest.fixture

@@ -18,13 +18,12 @@ from tests.project import ROOT
 from tests.support.either import Each, at_once, in_each_loop
 from tests.support.timing import meanwhile
 from tokenstream import Deadlines, Steps, testing
-from tokenstream.errors import MisuseError, ProviderError, StreamStalled, StreamTruncated
+from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamStalled, StreamTruncated
 from tokenstream.testing import Recording, RecordingInvalid, faults
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tokenstream.errors import StreamError
 
 LINES = ROOT / "tests/steps/agents/recordings/claude-code-own-two-tools-partial.jsonl"
 AGENT = """

@@ -11,12 +11,11 @@ from pydantic import BaseModel, TypeAdapter
 
 from tests.support.packages import needed
 from tokenstream.errors import NotExpressible
-from tokenstream.message import Message
+from tokenstream.message import Message, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.message import Part
     from tokenstream.turns._drop import Kind
 
 METHODS = {

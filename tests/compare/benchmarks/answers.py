@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from tests.compare.benchmarks import answers_of_google, answers_of_openai, answers_of_others
 from tests.compare.benchmarks.bodies import ALPHABET, BODIES, middle_of, tokens
-from tests.compare.benchmarks.shapes import Answer
+from tests.compare.benchmarks.shapes import Answer, Shape
 from tests.support.wire import bytes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.compare.benchmarks.shapes import Shape
 
 
 def _of_body(name: str, count: int) -> Answer:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
@@ -18,8 +18,6 @@ from tests.project import ROOT
 from tests.support.proxies import free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from starlette.routing import Route
 
 Run = Callable[[], object]

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from tests.compare.benchmarks.answers import ANSWERS, chat_event
 from tests.compare.benchmarks.contenders import Run, found
-from tests.compare.benchmarks.sdks import SDKS
+from tests.compare.benchmarks.sdks import SDKS, Reader
 from tests.compare.benchmarks.tables import Table
 from tests.compare.benchmarks.turns import fastest
 from tokenstream import Decoder
@@ -19,7 +19,6 @@ from tokenstream import Decoder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.compare.benchmarks.sdks import Reader
     from tests.compare.benchmarks.shapes import Answer
     from tests.compare.benchmarks.timing import Plan
 

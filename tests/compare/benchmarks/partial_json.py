@@ -15,7 +15,7 @@ from functools import cache, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tests.compare.benchmarks.contenders import found
+from tests.compare.benchmarks.contenders import Run, found
 from tests.compare.benchmarks.documents import FRAGMENT, fragments, nested, plan, string
 from tests.compare.benchmarks.tables import Table
 from tests.compare.benchmarks.turns import fastest
@@ -24,7 +24,6 @@ from tokenstream.partial_json import PartialJSONParser
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.compare.benchmarks.contenders import Run
     from tests.compare.benchmarks.timing import Plan
 
 OURS = "tokenstream, value"

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 from typing_extensions import TypedDict
 
-from tests.compare.benchmarks.contenders import found
+from tests.compare.benchmarks.contenders import Run, found
 from tests.compare.benchmarks.documents import FRAGMENT, fragments, steps_text
 from tests.compare.benchmarks.tables import Table
 from tests.compare.benchmarks.turns import fastest, light_heap
@@ -28,7 +28,6 @@ from tokenstream import Stream
 from tokenstream.stages._objects.partials import Partials
 
 if TYPE_CHECKING:
-    from tests.compare.benchmarks.contenders import Run
     from tests.compare.benchmarks.timing import Plan
     from tokenstream.partial_json import Partial
 

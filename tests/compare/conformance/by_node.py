@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.compare.conformance.answers import Answer
+from tests.compare.conformance.answers import Answer, SSEEvent
 from tests.compare.conformance.packages import NodePackages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tests.compare.conformance.answers import SSEEvent
     from tests.compare.conformance.json_case import JSONCase
     from tests.compare.conformance.sse_cases import SSECase
 

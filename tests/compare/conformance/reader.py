@@ -8,16 +8,14 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from tests.compare.conformance.answers import Answer
-from tests.compare.conformance.json_case import REFUSED
+from tests.compare.conformance.answers import Answer, SSEEvent
+from tests.compare.conformance.json_case import REFUSED, JSONCase
 from tests.compare.conformance.packages import Packages, PythonPackages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from tests.compare.conformance.answers import SSEEvent
-    from tests.compare.conformance.json_case import JSONCase
     from tests.compare.conformance.sse_cases import SSECase
 
 HEADERS = {"content-type": "text/event-stream"}

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.relay.encode.support import all_of
-from tests.support.encoders import READ_BACK, load, read_as
+from tests.support.encoders import READ_BACK, Encoder, load, read_as
 from tests.support.reading import Chunks
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Steps, Stream, relay, testing
@@ -19,8 +19,6 @@ from tokenstream.message import Citation, Message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-
-    from tests.support.encoders import Encoder
 
 
 ANSWER = testing.script(id="a1", model="m").text("Hel", "lo").tool_call("now", {"a": 1}).finish("tool_calls")

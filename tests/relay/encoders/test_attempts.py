@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.relay.encoders.support import PROVIDERS, each_format, each_provider
@@ -12,6 +10,7 @@ from tests.support.encoders import create
 from tests.support.tables import in_one_test
 from tokenstream.errors import NotExpressible, ProviderError, StreamTruncated
 from tokenstream.events import (
+    Event,
     Finish,
     MessageStart,
     Restarted,
@@ -24,10 +23,6 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import Message, TextPart, ToolCall, Usage
-
-if TYPE_CHECKING:
-    from tokenstream.events import Event
-
 
 _HEAD = MessageStart(id="answer-1", model="model-1")
 _OTHER = (MessageStart(id="answer-2", model="model-1"), TextDelta("Other"), Finish("stop"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -16,15 +16,10 @@ from tests.support.recordings import ours
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
-from tokenstream.errors import NotExpressible, ProviderError
-from tokenstream.events import CitationAdded, Finish, MessageStart, TextDelta
+from tokenstream.errors import ErrorKind, NotExpressible, ProviderError
+from tokenstream.events import CitationAdded, Event, Finish, MessageStart, TextDelta
 from tokenstream.message import Citation, FinishReason, Message
 from tokenstream.testing import all_formats
-
-if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind
-    from tokenstream.events import Event
-
 
 REASONS: list[FinishReason] = [reason for reason in get_args(FinishReason) if reason != "tool_calls"]
 

@@ -13,6 +13,7 @@ from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import NotExpressible
 from tokenstream.events import (
+    Event,
     Finish,
     PartDone,
     PartStart,
@@ -26,8 +27,6 @@ from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from tokenstream.events import Event
 
 
 # -- what has no place ---------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 from tests.support.encoders import Encoder
 from tokenstream.events import (
     CitationAdded,
+    Event,
     Finish,
     MediaDelta,
     MessageStart,
@@ -29,8 +30,6 @@ from tokenstream.relay._encoders.losses import PHRASES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from tokenstream.events import Event
 
 
 class _Unwritten(Encoder):

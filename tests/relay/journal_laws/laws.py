@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.relay.journal_laws.failing import FailureLaws
 from tests.relay.journal_laws.leaving import LeavingLaws
 from tests.relay.journal_laws.producing import ProducingLaws
 from tests.relay.journal_laws.reading import ReadingLaws
-from tests.relay.storage_laws import Opened
 
 
 class JournalLaws(ReadingLaws, ProducingLaws, FailureLaws, LeavingLaws):
-    """The laws. A subclass has a fixture `opened`, an `Opened`."""
-
-    @pytest.fixture
-    def opened(self) -> Opened:
-        raise NotImplementedError
+    """The laws. The module of a subclass has a fixture `opened`, an `Opened`."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
@@ -22,9 +22,6 @@ from tests.support.tables import in_one_test
 from tests.support.uncollected import left_by, left_by_async
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError, StreamError, TokenStreamError
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
 
 ONE, TWO = answer("resp_1", "a", "b"), answer("resp_2", "1", "2")
 TURNS = [each for pair in zip(ONE[1:], TWO[1:], strict=True) for each in pair]

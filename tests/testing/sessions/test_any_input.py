@@ -16,12 +16,11 @@ from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Recording, Request
 from tokenstream.testing._serve.sessions import make_session
-from tokenstream.testing._serve.sessions.session import SessionStore
+from tokenstream.testing._serve.sessions.session import ServedSession, SessionStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.testing._serve.sessions.session import ServedSession
 
 pytestmark = pytest.mark.not_quick
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.testing.sessions.support import CALL, HELLO, PAUSED, REALTIME, opened
+from tests.testing.sessions.support import CALL, HELLO, PAUSED, REALTIME, Client, opened
 from tokenstream import testing
 from tokenstream.testing import Arrival, Recording, faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.testing.sessions.support import Client
 
 SPEECH = testing.script().media(bytes(4800), "audio/pcm").finish()
 """A tenth of a second."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.testing.sessions.support import LIVE, PATHS, REALTIME, open_client, opened
+from tests.testing.sessions.support import LIVE, PATHS, REALTIME, Client, open_client, opened
 from tokenstream import Stream, testing
 from tokenstream.errors import StreamInterrupted
 from tokenstream.testing import Recording, RecordingInvalid, faults
@@ -14,7 +14,6 @@ from tokenstream.testing import Recording, RecordingInvalid, faults
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.testing.sessions.support import Client
 
 TURNS = [testing.script().text(text).finish() for text in ("One", "Two", "Three")]
 FORMATS = pytest.mark.parametrize("format", list(PATHS))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.compare.conformance.reader import found
 from tests.compare.conformance.recovery.peer import PythonPeer, Told
-from tests.compare.conformance.recovery.providers import IDLE, TOOL
-
-if TYPE_CHECKING:
-    from tests.compare.conformance.recovery.providers import World
+from tests.compare.conformance.recovery.providers import IDLE, TOOL, World
 
 
 def _models(world: World) -> tuple[Any, Any]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
 from tests.compare.conformance.by_wrappers import litellm_here
 from tests.compare.conformance.reader import found
 from tests.compare.conformance.recovery.peer import PythonPeer, Told
-from tests.compare.conformance.recovery.providers import IDLE, TOOL
-
-if TYPE_CHECKING:
-    from tests.compare.conformance.recovery.providers import World
+from tests.compare.conformance.recovery.providers import IDLE, TOOL, World
 
 
 def _router(world: World) -> Any:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.compare.conformance.packages import NodePackages
 from tests.compare.conformance.recovery.peer import Told
-from tests.compare.conformance.recovery.providers import IDLE, REMOVED
-
-if TYPE_CHECKING:
-    from tests.compare.conformance.recovery.providers import World
+from tests.compare.conformance.recovery.providers import IDLE, REMOVED, World
 
 _SCRIPT = Path(__file__).with_name("ai_sdk.mjs")
 _PATIENCE = 120.0

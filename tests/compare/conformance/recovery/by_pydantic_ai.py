@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
 from tests.compare.conformance.reader import found
 from tests.compare.conformance.recovery.cases import CALL
 from tests.compare.conformance.recovery.peer import PythonPeer, Told
-from tests.compare.conformance.recovery.providers import IDLE, REMOVED
-
-if TYPE_CHECKING:
-    from tests.compare.conformance.recovery.providers import World
+from tests.compare.conformance.recovery.providers import IDLE, REMOVED, World
 
 
 def _models(world: World) -> tuple[Any, Any]:

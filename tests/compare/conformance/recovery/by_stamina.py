@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 from tests.compare.conformance.by_sdks import add_calls
 from tests.compare.conformance.reader import found
 from tests.compare.conformance.recovery.peer import PythonPeer, Told
-from tests.compare.conformance.recovery.providers import IDLE, TOOL
+from tests.compare.conformance.recovery.providers import IDLE, TOOL, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from tests.compare.conformance.recovery.providers import World
 
 
 def _tell(world: World, told: Told) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.compare.conformance.recovery.peer import PythonPeer, Told
-from tests.compare.conformance.recovery.providers import IDLE, TOOL
+from tests.compare.conformance.recovery.providers import IDLE, TOOL, World
 from tokenstream import Deadlines, Retry, Route, connect
 
 if TYPE_CHECKING:
-    from tests.compare.conformance.recovery.providers import World
     from tokenstream.recovery._retry import Mode
 
 

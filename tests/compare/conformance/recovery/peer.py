@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tests.compare.conformance.packages import Packages, PythonPackages
 from tests.compare.conformance.reader import Attempt
 from tests.compare.conformance.recovery.cases import ARGUMENTS, CALL, Answer
-from tests.compare.conformance.recovery.providers import DONE
+from tests.compare.conformance.recovery.providers import DONE, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tests.compare.conformance.recovery.providers import World
 
 
 @dataclass

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.compare.conformance.recovery.cases import CASES, Case, digest
-from tests.compare.conformance.recovery.peer import judge
+from tests.compare.conformance.recovery.peer import Peer, judge
 from tests.compare.conformance.recovery.providers import playing
-
-if TYPE_CHECKING:
-    from tests.compare.conformance.recovery.peer import Peer
 
 FILE = Path(__file__).with_name("results.json")
 

@@ -13,12 +13,11 @@ from tests.relay.news import OUTPUT, PLANS, RESULTS, TEXTS, run_with_news
 from tests.relay.provider_tools import ran
 from tests.support.encoders import create
 from tokenstream import Steps, relay, testing
-from tokenstream.events import StepDelta, StepDone, StepStart, StepWaiting, TextDelta
+from tokenstream.events import Event, StepDelta, StepDone, StepStart, StepWaiting, TextDelta
 from tokenstream.message import ServerToolResult
 
 if TYPE_CHECKING:
     from tests.compare.sdks.relay.judges.client_answer import ClientAnswer
-    from tokenstream.events import Event
     from tokenstream.relay import ProtocolName
     from tokenstream.testing import Script
 

@@ -7,20 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.compare.sdks.tap.sdks import BODIES, Client, answer, anthropic, each_sdk, openai
+from tests.compare.sdks.tap.sdks import BODIES, LEAVES_GENERATORS, Client, answer, anthropic, each_sdk, openai
 from tests.stream.bodies import ANSWER
 from tests.support.loopback import OPEN, RST, Loopback, Script, chunked_head, http_chunk, sized
 from tests.support.wire import sse
 from tokenstream import Stream, tap, testing
 from tokenstream.errors import ProviderError, StatusError, StreamInterrupted, StreamTruncated
 
-pytestmark = [
-    # Importing an SDK takes seconds on a busy machine.
-    # On trio, the SDKs leave their generators to the collector, tapped or not.
-    pytest.mark.filterwarnings(
-        "ignore:Async generator '(openai|anthropic|httpx2|httpcore2)[.]:ResourceWarning"
-    )
-]
+pytestmark = [LEAVES_GENERATORS]
 
 FIRST = {"openai": 4, "anthropic": 6}
 """How many events are sent before something goes wrong."""

@@ -7,17 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.compare.sdks.tap.sdks import BODIES, CHAT, CLAUDE, Client, answer, each_sdk
+from tests.compare.sdks.tap.sdks import BODIES, CHAT, CLAUDE, LEAVES_GENERATORS, Client, answer, each_sdk
 from tests.support.loopback import OPEN, Loopback, chunked_head, http_chunk
 from tokenstream import Message, Stream, tap
 
-pytestmark = [
-    # Importing an SDK takes seconds on a busy machine.
-    # On trio, the SDKs leave their generators to the collector, tapped or not.
-    pytest.mark.filterwarnings(
-        "ignore:Async generator '(openai|anthropic|httpx2|httpcore2)[.]:ResourceWarning"
-    )
-]
+pytestmark = [LEAVES_GENERATORS]
 
 WHOLE: dict[str, Message] = {name: Stream(body).final() for name, body in BODIES.items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -14,8 +14,6 @@ from tests.compare.sdks.relay.judges.served import served
 from tests.support.packages import needed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream.relay import ProtocolName
 
 Reader: TypeAlias = Callable[[Any, str, ClientAnswer], None]
