@@ -11,10 +11,10 @@ import re
 import signal
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
 from tokenstream._basics.visible import one_line
@@ -47,8 +47,7 @@ _EXTENSIONS = (*TYPES, file_format.EXTENSION)
 _FRAMINGS: dict[str, FramingName] = {SSE: "sse", NDJSON: "ndjson", JSON: "json", AWS: "aws-eventstream"}
 
 
-@dataclass(frozen=True, slots=True)
-class RecordingFile:
+class RecordingFile(NamedTuple):
     """The file of a recording, with the path at which the recording is served."""
 
     path: str

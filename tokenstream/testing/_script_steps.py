@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, cast, get_args
 
 from tokenstream._basics.json import is_one_value
 from tokenstream.errors import ErrorKind, MisuseError
@@ -40,8 +40,7 @@ from tokenstream.message import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AddText:
+class AddText(NamedTuple):
     """A step of a script that adds text, reasoning or a refusal, in pieces."""
 
     kind: Literal["text", "reasoning", "refusal"]
@@ -50,8 +49,7 @@ class AddText:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AddToolCall:
+class AddToolCall(NamedTuple):
     """A step of a script that adds a tool call, with its arguments in fragments."""
 
     name: str
@@ -60,14 +58,12 @@ class AddToolCall:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AddCitation:
+class AddCitation(NamedTuple):
     citation: Citation
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AddMedia:
+class AddMedia(NamedTuple):
     """A step of a script that adds an image, audio or another file."""
 
     data: bytes
@@ -75,19 +71,16 @@ class AddMedia:
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ReportUsage:
+class ReportUsage(NamedTuple):
     usage: Usage
 
 
-@dataclass(frozen=True, slots=True)
-class FinishChoice:
+class FinishChoice(NamedTuple):
     reason: FinishReason
     choice: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StaySilent:
+class StaySilent(NamedTuple):
     """A step of a script that sends nothing for some seconds."""
 
     seconds: float
@@ -98,8 +91,7 @@ class SendPing:
     """A step of a script that sends a heartbeat."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendRaw:
+class SendRaw(NamedTuple):
     """A step of a script that sends a payload unchanged, in the format's framing."""
 
     payload: Any
@@ -107,8 +99,7 @@ class SendRaw:
     """The name of the SSE event; "" for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendError:
+class SendError(NamedTuple):
     kind: ErrorKind
     message: str | None = None
     code: str | None = None

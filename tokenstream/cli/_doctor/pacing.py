@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tokenstream.stages._metrics.buffering import GapHistogram, detect_buffering, proves_nothing
 
@@ -44,8 +44,7 @@ A fast server fills buffers, too.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class TimedChunk:
+class TimedChunk(NamedTuple):
     """The time and size of one chunk of an answer's body, and the number of events in it."""
 
     at: float
@@ -56,8 +55,7 @@ class TimedChunk:
     """Number of events that the chunk completed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """Chunks that arrived within a few milliseconds, and count as one arrival."""
 
     at: float

@@ -26,7 +26,7 @@ from tokenstream.relay._asgi.asking import (
 from tokenstream.relay._asgi.delivery import TIMING, Timing, check_timing
 from tokenstream.relay._asgi.follow import check_journal, follow
 from tokenstream.relay._asgi.refusals import WholeResponse, encode_json, make_refusal, quote_id
-from tokenstream.relay._asgi.response import Receive, Response, Scope, Send
+from tokenstream.relay._asgi.response import Response
 from tokenstream.relay._asgi.start import KEEPS_KEYS, StartOutlet
 from tokenstream.relay._attribution import ServedAnswer, find_origin, make_answer_id
 from tokenstream.relay._incident import Incident
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream._basics.waits import HeaderFields
     from tokenstream.events import Event
+    # Litestar resolves the types of an application's methods, unless it does not know their names.
+    from tokenstream.relay._asgi.response import Receive, Scope, Send
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal import Journal
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream.relay._encoders.encoder import Payload, Payloads, WholeCalls
 from tokenstream.relay._encoders.openai import COUNTS, ChunkEncoder, convert_citation
 from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, CITATIONS, CUT_REASONS, FinishWords, PartKey
-from tokenstream.relay._encoders.whole_parts import Media, Medium, omit_medium
+from tokenstream.relay._encoders.whole_parts import Media, omit_medium
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
@@ -132,7 +132,7 @@ class OpenAIChatEncoder(ChunkEncoder):
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return a delta with audio; an image is sent when it is complete."""
         medium = self._media.find(event)
-        kind = _find_medium_kind(medium)
+        kind = (medium.mime_type or "audio").partition("/")[0]
         if kind == "image":
             medium.pieces.append(event.data)
             return ()
@@ -188,11 +188,6 @@ class OpenAIChatEncoder(ChunkEncoder):
     def make_choice_chunk(self, index: int, delta: JsonObject, finish: str | None = None) -> Payload:
         """Return the payload of a chunk with one choice, whose finish word is None before the end."""
         return self.make_chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
-
-
-def _find_medium_kind(medium: Medium) -> str:
-    """Return the kind of a medium: audio, as without a type, image, or the first half of another type."""
-    return (medium.mime_type or "audio").partition("/")[0]
 
 
 class OpenAICompletionsEncoder(ChunkEncoder):

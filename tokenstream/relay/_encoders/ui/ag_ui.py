@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, get_args
 
 from tokenstream._basics.json import is_one_value, to_json_bytes
 from tokenstream._basics.untrusted import text_of
@@ -42,8 +41,7 @@ _PAUSE = {"id": "interrupt-1", "reason": "pause"}
 """The interrupt that a paused run waits for; the protocol requires a list of interrupts."""
 
 
-@dataclass(slots=True, frozen=True)
-class _OpenStep:
+class _OpenStep(NamedTuple):
     name: str
     """The name under which the step was sent."""
     parent: str | None
@@ -51,8 +49,7 @@ class _OpenStep:
     """The id of the tool call that has started the step; None if there is none."""
 
 
-@dataclass(slots=True, frozen=True)
-class _OpenRequest:
+class _OpenRequest(NamedTuple):
     """A request of a step that waits for an answer."""
 
     step: str | None

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.loose import Json, JsonObject
@@ -125,8 +125,7 @@ class PlayedAnswer:
     """The items of the answer that are complete."""
 
 
-@dataclass(frozen=True, slots=True)
-class Break:
+class Break(NamedTuple):
     """The way in which the server ends the connection."""
 
     kind: Breaks
