@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream._basics.waits import HeaderFields
     from tokenstream.events import Event
+
     # Litestar resolves the types of an application's methods, unless it does not know their names.
     from tokenstream.relay._asgi.response import Receive, Scope, Send
     from tokenstream.relay._encoders import ProtocolName
