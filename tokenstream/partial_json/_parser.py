@@ -56,9 +56,9 @@ def _check_allow(allow: object) -> int:
     return int(allow)
 
 
-def _check_at_least_0(name: str, value: object) -> int:
+def _check_depth(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{name} takes a whole number of at least 0, not {value!r}")
+        raise ValueError(f"max_depth takes a whole number of at least 0, not {value!r}")
     return value
 
 
@@ -139,7 +139,7 @@ class PartialJSONParser(ErrorKeeper):
         decimals: bool = False,
     ) -> None:
         if max_depth.__class__ is not int or max_depth < 0:
-            max_depth = _check_at_least_0("max_depth", max_depth)
+            max_depth = _check_depth(max_depth)
         allowed = _DEFAULT_ALLOW if allow is None else _check_allow(allow)
         self._document = Document(allowed, max_depth, decimals=decimals)
         self._reader: StrictReader | LenientReader | ChoosingReader
@@ -332,7 +332,7 @@ class OutputParser(PartialJSONParser):
         return self.has_value or self._reader.has_begun
 
 
-def find_fault(text: str, *, max_depth: int = 512) -> InvalidJSON | LimitExceeded | None:
+def find_fault(text: str, *, max_depth: int) -> InvalidJSON | LimitExceeded | None:
     """Return the error in a whole text; None if it is valid JSON within the limits."""
     parser = PartialJSONParser(max_depth=max_depth)
     parser.feed(text)

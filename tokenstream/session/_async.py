@@ -111,7 +111,7 @@ class AsyncSession(SessionBase):
         try:
             await self._line.run(self._conversation.connect())
         except BaseException as error:
-            if isinstance(error, Exception) and self._falls_back(error, self._line):
+            if isinstance(error, Exception) and self._falls_back(error):
                 self._is_open = True
                 return self
             await self.aclose()
@@ -172,7 +172,7 @@ class AsyncSession(SessionBase):
             try:
                 exchange = await self._line.run(asked.begin(attempt))
             except Exception as error:
-                if not self._falls_back(error, self._line):
+                if not self._falls_back(error):
                     raise
             else:
                 return AsyncSource(

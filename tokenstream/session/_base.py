@@ -207,9 +207,9 @@ class SessionBase:
 
     # -- sending POSTs instead -------------------------------------------------
 
-    def _falls_back(self, error: Exception, line: Line) -> bool:
+    def _falls_back(self, error: Exception) -> bool:
         """Return True if questions are POSTs from now on, since a line could open no connection."""
-        is_unopened = error is line.opening_failure and not isinstance(error, MisuseError)
+        is_unopened = error is self._line.opening_failure and not isinstance(error, MisuseError)
         if is_unopened and self._fallback is not None:
             self._is_falling_back = True
         return self._is_falling_back

@@ -115,7 +115,7 @@ class Session(SessionBase):
         try:
             self._line.run(self._conversation.connect())
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
-            if not self._falls_back(error, self._line):
+            if not self._falls_back(error):
                 self._line.disconnect()
                 raise_converted(opening_error(error, UNNAMED_SERVER))
         self._is_open = True
@@ -183,7 +183,7 @@ class Session(SessionBase):
             try:
                 exchange = self._line.run(asked.begin(attempt))
             except Exception as error:
-                if not self._falls_back(error, self._line):
+                if not self._falls_back(error):
                     raise
             else:
                 messages = Messages(self._line, asked, exchange)

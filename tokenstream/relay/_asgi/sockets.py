@@ -15,7 +15,7 @@ from tokenstream._basics.error_marks import mark_reported
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, ProtocolError, StreamError
-from tokenstream.relay._asgi.asking import read_header
+from tokenstream.relay._asgi.asking import CROSS_SITE, read_header
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery, Timing
 from tokenstream.relay._attribution import interrupt_source
 from tokenstream.relay._events_in import SLOW_SEND, EventsIn
@@ -252,11 +252,11 @@ class SocketDelivery(Delivery):
         await self.run()
         return not (self._disconnected or self._refused or self.shutting_down)
 
-    async def turn_away(self, reason: str) -> bool:
-        """Close the connection, or refuse it if it was not accepted; return False: it is not open."""
+    async def turn_away(self) -> bool:
+        """Close the connection of another site's page, or refuse it; return False: it is not open."""
         await self._give_up()
         with suppress(Disconnection):
-            await self._socket.close(_UNKNOWN, reason)
+            await self._socket.close(_UNKNOWN, CROSS_SITE)
         return False
 
     # -- for each kind of delivery ---------------------------------------------

@@ -10,7 +10,7 @@ from anyio import BrokenResourceError, CancelScope, create_memory_object_stream,
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, pass_over
-from tokenstream.relay._asgi.asking import CROSS_SITE, check_origins, sent_cross_site
+from tokenstream.relay._asgi.asking import check_origins, sent_cross_site
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, TIMING, Timing, check_timing
 from tokenstream.relay._asgi.sockets import (
     Disconnection,
@@ -327,5 +327,5 @@ async def websocket(
     else:
         delivery = _AnswerDelivery(socket, EventsIn(stream), make_writer, timing)
     if sent_cross_site(socket.read_header, allowed):
-        return await delivery.turn_away(CROSS_SITE)
+        return await delivery.turn_away()
     return await delivery.converse()

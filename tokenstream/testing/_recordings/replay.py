@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal, TypeAlias, Unpack, cast
 
+from anyio import sleep
+
 from tokenstream._connection.head import ResponseHead
 from tokenstream._sources.kinds import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError
@@ -298,8 +300,6 @@ class AsyncReplay(_Schedule):
     async def __anext__(self) -> bytes:
         seconds = self._compute_wait()
         if seconds:
-            from anyio import sleep
-
             await sleep(seconds)
         return self._take_chunk()
 

@@ -8,6 +8,8 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
+from anyio import CancelScope, to_thread
+
 from tokenstream.errors import MisuseError
 from tokenstream.testing._serve.playable import Player, Servable, headers_of
 from tokenstream.testing._serve.server import Exchange, ReplayServer, Reply, Request, refusal
@@ -102,15 +104,11 @@ class Server(ReplayServer):
         return [exchange.request for exchange in self.exchanges]
 
     async def __aenter__(self) -> Self:
-        from anyio import to_thread
-
         # `start` blocks until the server listens.
         await to_thread.run_sync(self.start)
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        from anyio import CancelScope, to_thread
-
         # `stop` blocks, and the server must be stopped even if the caller is cancelled.
         with CancelScope(shield=True):
             await to_thread.run_sync(self.stop)

@@ -8,6 +8,8 @@ from email.message import Message
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from anyio.lowlevel import checkpoint
+
 from tokenstream.testing._recordings.clock import ReplayClock, as_clock
 from tokenstream.testing._recordings.replay import AsyncReplay, Chunking, Chunks, Pace
 from tokenstream.testing._serve.playable import Player, Servable, headers_of
@@ -148,8 +150,6 @@ class _PlayedBody:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the chunks, each at its time; record the progress in the exchange."""
-        from anyio.lowlevel import checkpoint
-
         while True:
             # Other tasks may run here, as they would during a wait for the network.
             await checkpoint()
