@@ -23,7 +23,8 @@ from unittest import mock
 from xml.sax.saxutils import escape
 
 from tokenstream import Decoder, TextDelta
-from tokenstream.testing._serve.server import ReplayServer, Reply, paced
+from tokenstream.testing._serve.replies import Reply, paced
+from tokenstream.testing._serve.server import ReplayServer
 
 ROOT = Path(__file__).parents[2]
 FILE = Path(__file__).parents[1] / "pictures" / "terminal.svg"

@@ -22,7 +22,8 @@ from tokenstream.cli import _demo as demo
 from tokenstream.cli import main
 from tokenstream.cli._demo import screen
 from tokenstream.cli._demo.screen import RichScreen, Screen
-from tokenstream.testing._serve.server import ReplayServer, refusal
+from tokenstream.testing._serve.replies import refusal
+from tokenstream.testing._serve.server import ReplayServer
 
 if TYPE_CHECKING:
     from pathlib import Path

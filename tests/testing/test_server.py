@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.support.timing import PATIENCE, own_threads
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Request
-from tokenstream.testing._serve.server import Chunk, ReplayServer, Reply, paced, refusal
+from tokenstream.testing._serve.replies import Chunk, Reply, paced, refusal
+from tokenstream.testing._serve.server import ReplayServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

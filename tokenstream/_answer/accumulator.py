@@ -66,8 +66,6 @@ if TYPE_CHECKING:
     from tokenstream._values.origin import Origin
     from tokenstream.message import Checkpoint, Ending
 
-__all__ = ["Accumulator"]
-
 _NO_RESULT = ServerToolResult.model_construct()
 """Stands for the result whose part ended last, before any has ended."""
 _NOT_BEGUN = ChoiceState(0)

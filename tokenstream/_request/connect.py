@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.stream._options import Options
 
-__all__ = ["aconnect", "connect"]
-
 FunctionT = TypeVar("FunctionT", bound="Callable[..., Any]")
 
 

@@ -34,7 +34,8 @@ from tokenstream.testing._recordings.frames import (
     detect_framing,
 )
 from tokenstream.testing._recordings.recording import Recording
-from tokenstream.testing._serve.server import ReplayServer, Reply, Request, paced, refusal
+from tokenstream.testing._serve.replies import Reply, Request, paced, refusal
+from tokenstream.testing._serve.server import ReplayServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-__all__ = ["AWSEventStreamParser", "EventStreamMessage"]
-
 EventT = TypeVar("EventT")
 
 _unpack_prelude = Struct(">III").unpack_from

@@ -16,8 +16,6 @@ from tokenstream.errors import ProtocolError
 from tokenstream.framing._lines import LineFraming
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["JSONArrayParser"]
-
 MadeT = TypeVar("MadeT")
 MadeT_co = TypeVar("MadeT_co", covariant=True)
 

@@ -16,8 +16,6 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
 
-__all__ = ["JSONRPCMessage", "JSONRPCParser"]
-
 _MESSAGE = re.compile(rb"\s*(?:\[\s*)?\{")
 """The beginning of a message, or of a batch; all other lines are a log."""
 RPCId: TypeAlias = int | str

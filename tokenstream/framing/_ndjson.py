@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from tokenstream.framing._lines import LineFraming
 
-__all__ = ["NDJSONParser"]
-
 _SPACE = b" \t\r"
 
 

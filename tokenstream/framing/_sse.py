@@ -16,8 +16,6 @@ from tokenstream.framing._framing import Decoding, Framing, Shortcut
 from tokenstream.framing._lines import BOM, SLICE, LineFraming, count_malformed, is_utf8
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["SSEParser"]
-
 _HEAD_BYTES = 256
 _begins_json = re.compile(rb"\{|\[\s*+(?:\{|\Z)").match
 """Matches a line that begins a JSON object, or an array of objects."""

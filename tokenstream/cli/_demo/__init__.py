@@ -13,7 +13,8 @@ from tokenstream._request.connect import connect
 from tokenstream.cli._demo.screen import Recipe, events_display, form_display, markdown_display, open_screen
 from tokenstream.errors import StreamError
 from tokenstream.recovery import Retry
-from tokenstream.testing._serve.server import ReplayServer, Reply, Request, paced
+from tokenstream.testing._serve.replies import Reply, Request, paced
+from tokenstream.testing._serve.server import ReplayServer
 
 if TYPE_CHECKING:
     import argparse

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream.cli._advice import ASK_FOR_A_STREAM, advise_on_error, describe_error, is_unknown_format
 from tokenstream.cli._doctor.hops import Hop, Limit, LimitOn, find_hops, find_limits, round_time
@@ -76,7 +76,8 @@ _PARSERS = {
 """The parser of vLLM for each dialect, as of November 2026."""
 
 
-class Finding(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Finding:
     """An observation, with advice about it."""
 
     name: str

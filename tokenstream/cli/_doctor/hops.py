@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,8 @@ _TOLERANCE_SHARE = 0.03
 """Tolerance for matching a cut to a limit: the larger of these seconds and this share of the limit."""
 
 
-class Limit(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Limit:
     """A default time limit after which a hop (a proxy or a platform) cuts off an answer."""
 
     seconds: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream.stages._metrics.buffering import GapHistogram, detect_buffering, proves_nothing
 
@@ -44,7 +44,8 @@ A fast server fills buffers, too.
 """
 
 
-class TimedChunk(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TimedChunk:
     """The time and size of one chunk of an answer's body, and the number of events in it."""
 
     at: float
@@ -55,7 +56,8 @@ class TimedChunk(NamedTuple):
     """Number of events that the chunk completed."""
 
 
-class Moment(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Moment:
     """Chunks that arrived within a few milliseconds, and count as one arrival."""
 
     at: float

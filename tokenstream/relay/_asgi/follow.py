@@ -185,7 +185,6 @@ class Transcript:
         self._joined: tuple[bytes, int] = (b"", 0)
         """The last chunk that was joined from several: its bytes, and the last position in it."""
         self._body = body
-        self._encode = self.frame_record or self._encode_record
         self._last_event: bytes | None = None
         """The error event after the last chunk, if the journal failed before the answer's end; else None."""
         if self.frame_record is None and feed.first > 1:
@@ -256,8 +255,9 @@ class Transcript:
             # In our own protocols, the first event also tells the answer's id: one more member of the JSON
             # object, before the closing brace.
             chunks.append(self.frame_record(1, records[0][:-1] + self._answer_key + b"}"))
+        encode = self.frame_record or self._encode_record
         for index in range(len(chunks), len(records)):
-            chunks.append(self._encode(first + index, records[index]))
+            chunks.append(encode(first + index, records[index]))
 
     @cached_property
     def _decoder(self) -> Decoder:

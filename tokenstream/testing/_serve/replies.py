@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Breaks
     from tokenstream.testing._serve.sessions.session import ServedSession
 
-__all__ = ["Chunk", "Exchange", "FramingName", "Reply", "Request", "paced", "refusal"]
-
 Chunk: TypeAlias = tuple[float, bytes]
 """Seconds to wait, then bytes to send."""
 

@@ -12,7 +12,8 @@ from anyio import CancelScope, to_thread
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing._serve.playable import Player, Servable, headers_of
-from tokenstream.testing._serve.server import Exchange, ReplayServer, Reply, Request, refusal
+from tokenstream.testing._serve.replies import Reply, Request, refusal
+from tokenstream.testing._serve.server import ReplayServer
 from tokenstream.testing._serve.sessions import make_session
 from tokenstream.testing._serve.sessions.session import SessionStore
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing.faults import Fault
-
-__all__ = ["Exchange", "Request", "Server", "serve"]
 
 
 @cache

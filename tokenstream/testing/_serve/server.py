@@ -23,14 +23,12 @@ from ssl import SSLContext, SSLError, SSLSocket
 from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream.errors import MisuseError
-from tokenstream.testing._serve.replies import Chunk, Exchange, FramingName, Reply, Request, paced, refusal
+from tokenstream.testing._serve.replies import Exchange, Reply, Request, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream.testing._recordings.recording import Breaks
-
-__all__ = ["Chunk", "Exchange", "FramingName", "ReplayServer", "Reply", "Request", "paced", "refusal"]
 
 _ACCEPT_SECONDS = 0.05
 """Interval at which the server checks for `stop`, in seconds."""
