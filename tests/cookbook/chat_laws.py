@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
+import pytest
 
 from tests.cookbook.held import HELD, HeldServer
 from tests.cookbook.programs import serving, write_page, write_program
@@ -13,8 +13,7 @@ from tests.support.cut_fetch import CUT_FETCH
 from tokenstream import testing
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Locator, Page
 
@@ -49,17 +48,22 @@ def answer(request: testing.Request) -> testing.Recording:
     return _ANSWERS[request.json["messages"][-1]["content"]].recording("openai-chat")
 
 
-@contextmanager
-def chatting(recipe: str, folder: Path, application: str) -> Generator[Chat]:
-    """Run the program of a page with uvicorn, with the page of FastAPI and Redis."""
-    program = write_program(recipe, folder)
-    write_page("fastapi-redis", folder, "page.html", "html")
-    command = ("-m", "uvicorn", f"{program.stem}:{application}", "--port", "{port}")
-    with (
-        HeldServer(answer) as provider,
-        serving(folder, *command, OPENAI_BASE_URL=f"{provider.url}/v1") as url,
-    ):
-        yield Chat(url, provider)
+def chat_in(recipe: str, application: str) -> Any:
+    """Return the fixture of a module: the recipe's program in uvicorn, with the page of FastAPI and Redis."""
+
+    @pytest.fixture(scope="module")
+    def chat(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chat]:
+        folder = tmp_path_factory.mktemp(recipe)
+        program = write_program(recipe, folder)
+        write_page("fastapi-redis", folder, "page.html", "html")
+        command = ("-m", "uvicorn", f"{program.stem}:{application}", "--port", "{port}")
+        with (
+            HeldServer(answer) as provider,
+            serving(folder, *command, OPENAI_BASE_URL=f"{provider.url}/v1") as url,
+        ):
+            yield Chat(url, provider)
+
+    return chat
 
 
 def ended(page: Page, ending: str) -> Locator:

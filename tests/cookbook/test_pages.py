@@ -10,7 +10,7 @@ from tests.cookbook.programs import FOLDER, INDEX, MAX_LINES, PLACES, example_of
 from tests.docs.pages import blocks, links, parts_of
 from tests.support.tables import in_one_test
 
-_RUNS = {"chatting", "program_of", "relaying", "run_program", "watch_program", "write_program"}
+_RUNS = {"chat_in", "program_of", "relaying", "run_program", "watch_program", "write_program"}
 """Functions whose first argument names the recipe that they run."""
 _OTHERS = ("css", "html", "js", "ts", "tsx")
 """Languages of what a program needs beside it."""

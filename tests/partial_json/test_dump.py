@@ -7,7 +7,6 @@ import datetime as dt
 import enum
 import json
 import pickle
-import threading
 import time
 from typing import Annotated, Any
 
@@ -27,6 +26,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from tests.partial_json.typed import CASES, partial_of
+from tests.stream.broadcast.support import in_threads
 from tests.support.tables import in_one_test
 from tokenstream.errors import OutputInvalid
 from tokenstream.stages._objects.partials import Partials
@@ -261,13 +261,7 @@ def test_threads_write_one_draft_at_once() -> None:
     drafts = list(_drafts(list[Step], text, 5))
     wanted = [draft.to_json() for draft in _drafts(list[Step], text, 5)]
     told: list[list[str]] = []
-    threads = [
-        threading.Thread(target=lambda: told.append([draft.to_json() for draft in drafts])) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(*[lambda: told.append([draft.to_json() for draft in drafts])] * 4)
 
     assert told == [wanted] * 4
 

@@ -14,6 +14,7 @@ import pytest
 
 from tests.stream.blocked import PATIENCE, SILENT, Loop, alone, opened
 from tests.stream.bodies import ANSWER, USAGE, call, chunk
+from tests.stream.broadcast.support import in_threads
 from tests.support import wire
 from tests.support.loopback import LAST_CHUNK, Loopback, Script, chunked_head, http_chunk
 from tests.support.raised import misuse
@@ -298,7 +299,6 @@ def test_readers_that_push_each_other_lose_and_double_nothing() -> None:
     expected = list(Stream(chunks))
     stream = Stream(iter(chunks))
     taken: list[Any] = []
-    failures: list[BaseException] = []
     start = threading.Barrier(4)
 
     def read() -> None:
@@ -311,17 +311,9 @@ def test_readers_that_push_each_other_lose_and_double_nothing() -> None:
                     raise
             except StopIteration:
                 return
-            except BaseException as error:  # noqa: BLE001 - looked at below
-                failures.append(error)
-                return
 
-    threads = [threading.Thread(target=read) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(*[read] * 4)
 
-    assert failures == []
     assert sorted(map(repr, taken)) == sorted(map(repr, expected))
     assert stream.message.text == "".join(words(600))
     assert stream.message.ending == "complete"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.stream.broadcast.support import in_threads
 from tests.support.chunkings import chunked
 from tests.support.scripts import scripts
 from tests.support.timing import PATIENCE
@@ -168,23 +169,13 @@ def test_in_threads_every_consumer_gets_what_a_plain_stream_gives(
     plain, stream = Plain(chunks, format), Stream(chunks, format=format)
     hub = stream.broadcast(policy=policy, size=size)
     consumers = [Consumer(hub.reader(), kind, early=False) for kind in kinds]
-    errors: list[BaseException] = []
 
     def run(consumer: Consumer) -> None:
-        try:
-            while consumer.read():
-                pass
-        except BaseException as error:  # noqa: BLE001 - raised in the test's own thread
-            errors.append(error)
+        while consumer.read():
+            pass
 
-    threads = [threading.Thread(target=run, args=(consumer,)) for consumer in consumers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
+    in_threads(*(partial(run, consumer) for consumer in consumers))
 
-    assert [] == errors
     for consumer in consumers:
         plain.check(consumer)
 
