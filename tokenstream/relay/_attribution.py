@@ -55,8 +55,9 @@ class ServedAnswer:
     def attribute(self, source: object) -> str | None:
         """Note the answer's source; return the answer's id, which all readers of a stream share."""
         self._source, self.given = source, self.given or source
+        stream: Any = source
         if self.id is not None and isinstance(source, StreamBase):
-            shared = find_driver(source).machine.asked.name_answer(self.id)
+            shared = find_driver(stream).machine.asked.name_answer(self.id)
             # A head that was sent has the id already.
             if self.status is None and not self._is_kept:
                 self.id = shared
@@ -73,7 +74,8 @@ class ServedAnswer:
 
     def find_broken(self, ending: Ending | None) -> StreamError | None:
         """Return the error of an answer whose loop ended without one; None for a good ending."""
-        cost = find_money_error(find_driver(self._source)) if isinstance(self._source, StreamBase) else None
+        stream: object = self._source
+        cost = find_money_error(find_driver(stream)) if isinstance(self._source, StreamBase) else None
         return cost or find_broken(ending)
 
     def note_head(self, status: int, id: str | None) -> None:
@@ -167,7 +169,8 @@ def find_origin(source: object) -> Origin | None:
 
 def find_asked_host(source: object) -> str:
     """Return the host that a stream has asked, or will ask; "" if it is not known."""
-    asked: Any = find_driver(source) if isinstance(source, StreamBase) else None
+    stream: Any = source
+    asked: Any = find_driver(stream) if isinstance(source, StreamBase) else None
     for name in ("source_driver", "pump", "held", "asked"):
         asked = getattr(asked, name, None)
     return (asked and server_of(asked[0])[0]) or ""
@@ -205,7 +208,8 @@ def interrupt_source(source: object) -> StreamInterrupted:
     error = make_interruption(source, SHUT_DOWN)
     error.kind = "shutdown"
     mark_reported(error)
-    driver = find_driver(source) if isinstance(source, StreamBase) else None
+    stream: Any = source
+    driver = find_driver(stream) if isinstance(source, StreamBase) else None
     if isinstance(driver, AsyncDriver):
         driver.interrupt(error)
     return error
