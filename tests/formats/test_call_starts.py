@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.formats.calls import NAMES, WIRES, Payload, payloads_in
+from tests.formats.calls import NAMES, WIRES, Payload, Wire, payloads_in, read
 from tests.support import chunkings
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
@@ -289,6 +289,60 @@ def test_calls_whose_pieces_follow_each_start_are_as_ever(wire: str) -> None:
     done = {event.call.name: event.call.arguments_text for event in stream if isinstance(event, ToolCallDone)}
 
     assert dict(zip(NAMES, ARGUMENTS[:2], strict=False)) == done
+
+
+ORDERS: dict[str, list[tuple[str, int]]] = {
+    "one by one": [("start", 0), ("piece", 0), ("end", 0), ("start", 1), ("piece", 1), ("end", 1)],
+    "ends late": [("start", 0), ("piece", 0), ("start", 1), ("piece", 1), ("end", 0), ("end", 1)],
+    "ends in turns": [("start", 0), ("piece", 0), ("start", 1), ("piece", 1), ("end", 1), ("end", 0)],
+    "starts first": [("start", 0), ("start", 1), ("piece", 0), ("piece", 1), ("end", 0), ("end", 1)],
+    "without ends": [("start", 0), ("piece", 0), ("start", 1), ("piece", 1)],
+    "interleaved": [("start", 0), ("start", 1), ("half", 0), ("half", 1), ("rest", 0), ("rest", 1)],
+}
+_INDEXES = {"index", "contentBlockIndex", "output_index"}
+
+
+def _indexed(value: Any, index: int | None) -> Any:
+    """Return a payload with another index, or without any, but with all ids."""
+    if isinstance(value, dict):
+        kept = {key: _indexed(inner, index) for key, inner in value.items() if key not in _INDEXES}
+        return kept if index is None else kept | dict.fromkeys(_INDEXES & value.keys(), index)
+    return [_indexed(inner, index) for inner in value] if isinstance(value, list) else value
+
+
+def _in_order(wire: Wire, order: str) -> list[Payload]:
+    payloads = [*wire.begins]
+    for step, index in ORDERS[order]:
+        told = ARGUMENTS[index]
+        if step == "start":
+            payloads.append(wire.start(index))
+        elif step == "end":
+            payloads += wire.stops(index, told)
+        else:
+            part = {"piece": told, "half": told[:5], "rest": told[5:]}[step]
+            payloads.append(wire.piece(index, part))
+    return [*payloads, *wire.reason, *wire.ends]
+
+
+@pytest.mark.parametrize("index", ["right", 0, None])
+@in_one_test("order", ORDERS)
+@in_one_test("name", WIRES)
+def test_each_piece_is_of_the_call_that_its_event_names(name: Any, order: str, index: Any) -> None:
+    """By its id, else by an index that one call has, else by the order; a guess is told, and never wrong."""
+    wire = WIRES[name]
+    payloads = _in_order(wire, order)
+    if index != "right":
+        payloads = [_indexed(payload, index) for payload in payloads]
+    stream, done, error = read(name, payloads)
+    has_ids = any(f'"{id}1"' in json.dumps(wire.piece(1, "")) for id in "ci")
+    can_be_known = has_ids or index == "right" or order not in ("starts first", "interleaved")
+
+    assert {*done} <= {*ARGUMENTS[:2]}
+    assert len(done) == len({*done})
+    if can_be_known:
+        assert (sorted(ARGUMENTS[:2]), None, "complete") == (sorted(done), error, stream.message.ending)
+    elif len(done) < 2:
+        assert error or any(rule.affects != "form" for rule in stream.departures.values())
 
 
 def test_a_tool_that_takes_nothing_gets_no_piece() -> None:

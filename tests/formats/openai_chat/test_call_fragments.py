@@ -138,6 +138,23 @@ _ANSWERS: dict[str, tuple[list[Any], list[tuple[str, str]]]] = {
         [chunk({"tool_calls": [None, "x", {"id": "c1", "name": "f", "arguments": FIRST}]})],
         [("f", FIRST)],
     ),
+    "arguments at another index than the head of their call": (
+        [
+            call(FIRST, index=0, id="c1", name="f"),
+            call("", index=0, id="c2", name="g"),
+            call(SECOND[:3], index=1),
+            call(SECOND[3:], index=1),
+        ],
+        [("f", FIRST), ("g", SECOND)],
+    ),
+    "arguments of one of two calls": (
+        [call("", index=0, id="c1", name="f"), call("", index=1, id="c2", name="g"), call(SECOND, index=2)],
+        [],
+    ),
+    "arguments of a call with an id and without a name": (
+        [call("", index=0, id="c1", name="f"), call(SECOND, index=1, id="c2")],
+        [],
+    ),
     "text between the fragments": (
         [call("", index=0, id="c1", name="f"), text("so"), call(FIRST, index=0), text(" be it")],
         [("f", FIRST)],
@@ -211,8 +228,14 @@ def test_a_name_in_any_pieces_is_one_name(seed: int) -> None:
         else:
             sent.append(call(empty, index=0, name=piece, **ids))
     cut = way.randint(0, len(arguments))
-    for piece in filter(None, (arguments[:cut], arguments[cut:])):
-        sent.append(chunk({"function_call": {"arguments": piece}}) if is_legacy else call(piece, index=0))
+    told = [
+        chunk({"function_call": {"arguments": piece}}) if is_legacy else call(piece, index=0)
+        for piece in (arguments[:cut], arguments[cut:])
+        if piece
+    ]
+    # Pieces may come behind the first arguments, which then are not whole.
+    behind = way.randint(1, len(sent)) if len(told) > 1 else len(sent)
+    sent = [*sent[:behind], *told[:1], *sent[behind:], *told[1:]]
 
     assert [(name, arguments)] == handed_out(*sent)
 

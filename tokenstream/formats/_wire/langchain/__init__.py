@@ -8,6 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, says_nothing, text_
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.identity import Identity
 from tokenstream.formats._kit.openai import PROVIDERS_REASONS, reason_of
 from tokenstream.formats._kit.values import failure_text, json_text
 from tokenstream.formats._wire.langchain.parts import (
@@ -32,14 +33,12 @@ if TYPE_CHECKING:
 class LangChainCalls:
     """The tool calls of one answer."""
 
-    __slots__ = ("_by_id", "_by_index", "_last_call", "_nameless", "_parts")
+    __slots__ = ("_identity", "_last_call", "_nameless", "_parts")
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._by_index: dict[int | str, OpenCall] = {}
-        """The call that began last at each index."""
-        self._by_id: dict[str, OpenCall] = {}
-        """The call that began first with each id."""
+        self._identity: Identity[OpenCall] = Identity()
+        """Finds the calls by their ids and indexes."""
         self._last_call: OpenCall | None = None
         """The call that began last; it may be closed."""
         self._nameless: dict[int | str, list[str]] = {}
@@ -69,7 +68,7 @@ class LangChainCalls:
 
     def read_again(self, call: JsonObject) -> None:
         """Read a whole call that chunks may have contained before; those calls are found by their ids."""
-        known = self._by_id.get(text_of(call, "id") or "")
+        known = self._identity.find_named([text_of(call, "id")])
         if known is None:
             self.read(call)
         else:
@@ -80,25 +79,22 @@ class LangChainCalls:
     def _find_or_begin_call(self, chunk: JsonObject, index: int | str | None) -> OpenCall | None:
         """Return the call that a chunk continues or begins; None if it begins one without a name."""
         id, name = text_of(chunk, "id"), text_of(chunk, "name")
-        if index is not None:
-            call = self._by_index.get(index)
-        elif name is not None:
-            # Without an index, only a whole call has a name.
-            call = None
-        else:
+        if name is None and (index is None or self._identity.is_shared(index)):
             call = (self._parts.find_call_in_turn(0) if chunk.get("args") else None) or self._last_call
+        else:
+            # Without an index, only a whole call has a name.
+            call = None if index is None else self._identity.find_at(index)
         # A chunk without a name can only continue a call, even if its id is another one.
         continues = call is not None and (id is None or id == call.sent_id)
         if continues or name is None:
             return call
         self._end_last_call()
         call = self._last_call = self._parts.open_call(0, id, name, number=index)
+        self._identity.begin(call, index)
+        self._identity.add_name(call, id)
         if index is not None:
-            self._by_index[index] = call
             for text in self._nameless.pop(index, ()):
                 self._parts.add_fragment(call, text)
-        if id is not None:
-            self._by_id.setdefault(id, call)
         return call
 
     def _end_last_call(self) -> None:

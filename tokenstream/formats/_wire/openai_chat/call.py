@@ -206,6 +206,12 @@ class ChatCall:
         return {"id": self.id, "type": self.type, "arguments": arguments, **self.fields}
 
     @property
+    def lacks_arguments(self) -> bool:
+        """True if the call is open, and has no arguments, or only a `{}` that others may replace."""
+        part = self.part
+        return part is not None and not part.closed and (part.is_empty or part.placeholder != "")
+
+    @property
     def is_whole(self) -> bool:
         """True if the call is closed, or its arguments are one whole JSON object or array, or free text."""
         part = self.part

@@ -99,8 +99,15 @@ class ChatCalls:
         self._by_position = _without(self._by_position, reported)
         if self._last_call in reported:
             self._last_call = None
+        lacking = [call for call in self._calls if call.lacks_arguments]
         for call in unnamed:
+            if call.id is None and call.pending and len(lacking) == len(unnamed) == 1:
+                # Quirk (gateways, 2026-11): the arguments have another index than the head of their call.
+                self._parts.note("call_index_reused")
+                self._add_pending(lacking[0], call)
+                continue
             data = call.give_up()
+            self._parts.note_lost_arguments(data["arguments"])
             self._given_up.append(call)
             # `fields_except` leaves out empty fields.
             self._parts.whole(self._choice, OpaquePart(type="tool_call", data=fields_except(data) or {}))
@@ -114,7 +121,7 @@ class ChatCalls:
         call = self._find_call(fragment)
         if call is None:
             call = self.begin(fragment)
-        elif fragment.id or (fragment.name and call.name):
+        elif fragment.id or (fragment.name and fragment.name == call.name):
             # Only the first fragment of a call should have an id and a name.
             self._parts.note("call_repeated")
         self.add(call, fragment)
@@ -293,6 +300,8 @@ class ChatCalls:
             self._by_position[fragment.position] = call
         if call.part is None:
             self._take_name(call, fragment)
+        elif fragment.name not in ("", call.name):
+            self._continue_name(call, call.part, fragment)
         call.is_unread = call.is_unread or fragment.is_unread
         if call.is_unread and call.part is not None:
             call.part.note_unread()
@@ -318,6 +327,12 @@ class ChatCalls:
         is_offered = tools is not None and call.name in tools and not tools.may_continue(call.name)
         if is_offered or not (fragment.arguments is ABSENT or fragment.arguments in ("", None)):
             self._open_call(call)
+
+    def _continue_name(self, call: ChatCall, part: OpenCall, fragment: Fragment) -> None:
+        """Add a piece of the name that comes behind arguments; one that fits no offered tool is told."""
+        name = None if part.closed else self._join_names(call, fragment)
+        self._parts.note("delta_misfits" if name is None else "call_unnamed")
+        call.name = part.name = name or call.name
 
     def _join_names(self, call: ChatCall, fragment: Fragment) -> str | None:
         """Return the name of a call with the piece of it in a fragment; None if that names another call."""
@@ -360,7 +375,11 @@ class ChatCalls:
             call.part.note_doubt()
         if call.is_unread:
             call.part.note_unread()
-        pending, call.pending = call.pending, []
+        self._add_pending(call, call)
+
+    def _add_pending(self, call: ChatCall, waiting: ChatCall) -> None:
+        """Add the arguments that were held back for a call without a name."""
+        pending, waiting.pending = waiting.pending, []
         for arguments in pending:
             self.add_arguments(call, arguments)
 

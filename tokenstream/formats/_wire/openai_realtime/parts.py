@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, text_of
+from tokenstream.formats._kit.identity import Identity
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_text
@@ -31,14 +32,12 @@ class RealtimeOutputs(SessionParts):
     Each delta names a response, one of its output items, and one of the item's content parts.
     """
 
-    __slots__ = ("_by_id", "_by_index", "audio_format")
+    __slots__ = ("_identity", "audio_format")
 
     def __init__(self, limits: Limits, note: RuleNote) -> None:
         super().__init__(limits, note)
-        self._by_id: dict[str, RealtimeItem] = {}
-        """The items of the open responses, by id."""
-        self._by_index: dict[tuple[str, int], RealtimeItem] = {}
-        """The items of the open responses, by the id of the response and the index in its output."""
+        self._identity = Identity[RealtimeItem]()
+        """Finds the items of the open responses; the scope of an index is its response."""
         self.audio_format: JsonObject = {}
         """The format of output audio, as the session or the response states it."""
 
@@ -47,59 +46,64 @@ class RealtimeOutputs(SessionParts):
 
     @property
     def has_open(self) -> bool:
-        return any(not item.done for item in self._by_index.values())
+        return any(not item.done for item in self._identity.items)
 
     # -- responses ---------------------------------------------------------
 
     def end_response(self, response: str, *, complete: bool) -> None:
         """Close the open parts of a response, and forget its items; hand out open calls if it is complete."""
-        for item in self._by_index.values():
+        for item in self._identity.items:
             if item.response == response and not item.done:
                 self._note_unclosed(item)
                 self._close_item(item, whole=complete)
-        self._by_index = {key: item for key, item in self._by_index.items() if item.response != response}
-        self._by_id = {id: item for id, item in self._by_id.items() if item.response != response}
+        self._identity.drop(response)
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         super().finish(choice, reason, raw_reason)
-        self._forget_items()
+        # Nothing more comes for the items.
+        self._identity.clear()
 
     def close_all(self, *, complete: bool) -> None:
         super().close_all(complete=complete)
-        self._forget_items()
-
-    def _forget_items(self) -> None:
-        self._by_id.clear()
-        self._by_index.clear()
+        self._identity.clear()
 
     # -- items -------------------------------------------------------------
 
-    def find_item(self, payload: JsonObject, item: JsonObject | None = None) -> RealtimeItem | None:
-        """Return the item that a payload, or the item in it, names by its id, its call's id or its index."""
-        ids = [text_of(payload, "item_id"), text_of(payload, "call_id")]
+    def find_item(
+        self, payload: JsonObject, item: JsonObject | None = None, item_type: str = ""
+    ) -> RealtimeItem | None:
+        """Return the item that a payload, or the item in it, names by its id, its call's id or its index.
+
+        Without any of them, it is the open last item of the response and type.
+        """
+        names = [text_of(payload, "item_id"), text_of(payload, "call_id")]
         if item is not None:
-            ids += [text_of(item, "id"), text_of(item, "call_id")]
-        found = next((self._by_id[id] for id in ids if id in self._by_id), None)
-        return found or self._by_index.get(self._index_key(payload))
+            names += [text_of(item, "id"), text_of(item, "call_id")]
+            item_type = text_of(item, "type") or ""
+        found, (response, index) = self._identity.find_named(names), _place_of(payload)
+        if found is None and index is not None:
+            found = self._identity.find_at(index, item_type, response)
+        elif found is None and not any(names):
+            self.note("part_index_missing")
+            items = reversed(self._identity.items)
+            found = next((each for each in items if each.fits(response, item_type)), None)
+        return found
 
     def start_item(self, payload: JsonObject, item: JsonObject) -> RealtimeItem:
         """Start an output item and return it; if it was started before, return it unchanged."""
-        id, key = text_of(item, "id") or "", self._index_key(payload)
-        if id in self._by_id:
+        identity, id, (response, index) = self._identity, text_of(item, "id"), _place_of(payload)
+        if (known := identity.find_named([id])) is not None:
             self.note("content_twice")
-            return self._by_id[id]
-        replaced = self._by_index.get(key)
-        if replaced is not None and not replaced.done:
-            # Another item begins in its place, so no end event of it will come.
+            return known
+        if index is None:
+            index = identity.free_index(response)
+        elif (other := identity.find_at(index, scope=response)) is not None and not other.done:
             self.note("part_index_reused")
-            self._close_item(replaced, whole=False)
-        self.check_room(len(self._by_id))
-        response, index = key
-        started = RealtimeItem(id, response, text_of(item, "type") or "")
-        # An item without an id still counts towards the limit.
-        self._by_index[key] = self._by_id[id or f"{response}/{index}"] = started
-        if (call_id := text_of(item, "call_id")) is not None:
-            self._by_id.setdefault(call_id, started)
+        self.check_room(len(identity.items))
+        started = RealtimeItem(id or "", response, text_of(item, "type") or "")
+        identity.begin(started, index, response)
+        identity.add_name(started, id)
+        identity.add_name(started, text_of(item, "call_id"))
         self._OPENERS.get(started.type, RealtimeOutputs._open_other)(self, started, item)
         return started
 
@@ -128,16 +132,11 @@ class RealtimeOutputs(SessionParts):
             self.add_missing_arguments(reported, item)
         return reported is not None
 
-    def _index_key(self, payload: JsonObject) -> tuple[str, int]:
-        """Return the id of a payload's response, and the index of its item in the response's output."""
-        index = index_of(payload.get("output_index"))
-        return text_of(payload, "response_id") or "", index if isinstance(index, int) else 0
-
     # -- content -----------------------------------------------------------
 
     def get_or_open_content(self, payload: JsonObject, type: str) -> RealtimeContent | None:  # noqa: A002 - the field's name
         """Return the content part that a delta adds to, open by now; None if the item is not a message."""
-        item = self.find_item(payload)
+        item = self.find_item(payload, item_type="message")
         if item is None:
             self.note("part_unannounced")
             item = self.start_item(payload, {"id": payload.get("item_id"), "type": "message"})
@@ -152,7 +151,7 @@ class RealtimeOutputs(SessionParts):
 
     def start_content(self, payload: JsonObject) -> None:
         """Start a content part; one of no known message, or a second start, only counts as a departure."""
-        item, part = self.find_item(payload), dict_of(payload, "part")
+        item, part = self.find_item(payload, item_type="message"), dict_of(payload, "part")
         if item is None or item.type != "message":
             self.note("part_unannounced" if item is None else "delta_misfits")
             return
@@ -190,7 +189,7 @@ class RealtimeOutputs(SessionParts):
 
     def end_content(self, payload: JsonObject) -> None:
         """End a content part; the payload repeats all content of the part."""
-        item = self.find_item(payload)
+        item = self.find_item(payload, item_type="message")
         content = None if item is None else item.contents.get(self._content_index(payload))
         if item is None or content is None or content.part.closed:
             self.note("part_end_unmatched")
@@ -255,7 +254,7 @@ class RealtimeOutputs(SessionParts):
 
     def write_arguments(self, payload: JsonObject, fragment: str) -> None:
         """Add a fragment to an open call's arguments; drop others, because the end event repeats all."""
-        item = self.find_item(payload)
+        item = self.find_item(payload, item_type="function_call")
         if item is None or item.call is None:
             self.note("part_unannounced")
             self.note_lost_arguments(fragment)
@@ -268,7 +267,7 @@ class RealtimeOutputs(SessionParts):
 
     def end_arguments(self, payload: JsonObject, type: str) -> None:  # noqa: A002 - the field's name
         """Add a call's arguments, unless there were deltas; the end of the item will close the call."""
-        item = self.find_item(payload)
+        item = self.find_item(payload, item_type=type)
         if item is None:
             self.note("part_unannounced")
             item = self.start_item(payload, {**payload, "id": payload.get("item_id"), "type": type})
@@ -333,6 +332,7 @@ class RealtimeOutputs(SessionParts):
         elif item.type == "function_call":
             # The name of the call never arrived.
             self.note("call_nameless")
+            self.note_lost_arguments((content or {}).get("arguments"))
             self.whole(0, OpaquePart(type=item.type, data=content or {}))
         else:
             for message_content in item.contents.values():
@@ -355,6 +355,12 @@ class RealtimeOutputs(SessionParts):
         "function_call": _open_call,
         "mcp_call": _open_server_call,
     }
+
+
+def _place_of(payload: JsonObject) -> tuple[str, int | None]:
+    """Return the id of a payload's response, and the index of its item there; None for a missing one."""
+    index = index_of(payload.get("output_index"))
+    return text_of(payload, "response_id") or "", index if isinstance(index, int) else None
 
 
 _CALL_FIELDS = (

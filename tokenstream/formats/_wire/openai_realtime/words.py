@@ -115,3 +115,7 @@ class RealtimeItem:
         self.arguments_reported = False
         """True once a piece of a call's arguments has arrived, or all of them."""
         self.done = False
+
+    def fits(self, response: str, item_type: str) -> bool:
+        """Return True if the item is open, and of a response and a type; "" is any type."""
+        return not self.done and self.response == response and item_type in ("", self.type)

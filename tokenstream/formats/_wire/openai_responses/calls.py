@@ -130,6 +130,7 @@ class CallItem(ResponseItem):
         """Report a call without a name as an opaque part: nobody can run it, but its data are not lost."""
         self.ended = True
         self.parts.note("call_nameless")
+        self.parts.note_lost_arguments(item.get("arguments", item.get("input")))
         self.parts.whole(0, OpaquePart(type=self.type, data=item))
 
     def read_arguments(self, call: OpenCall, arguments: object) -> None:

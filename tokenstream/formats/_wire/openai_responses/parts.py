@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of, whole_number
+from tokenstream.formats._kit.identity import Identity
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._wire.openai_responses.calls import CallItem, is_for_application
@@ -58,6 +59,7 @@ MADE_OF: tuple[type, ...] = (
     CallItem,
     HostedItem,
     HostedShellItem,
+    Identity,
     ImageItem,
     MessageItem,
     OpaqueItem,
@@ -85,17 +87,7 @@ class ResponseItems(SessionParts):
     items; and by its type and order if neither says which item it is.
     """
 
-    __slots__ = (
-        "_all_items",
-        "_audio",
-        "_custom_tools",
-        "_highest",
-        "_items",
-        "last_section",
-        "number",
-        "research",
-        "unread_delta",
-    )
+    __slots__ = ("_audio", "_custom_tools", "_identity", "last_section", "number", "research", "unread_delta")
 
     # A saved state has the number of this delta instead.
     unkept = frozenset({"unread_delta"})
@@ -116,15 +108,8 @@ class ResponseItems(SessionParts):
     def _forget_items(self) -> None:
         """Begin a response, which has no output items yet."""
         self._places.clear()
-        self._items: dict[int | tuple[int | str, str] | str, ResponseItem | None] = {}
-        """Maps each index, index and type, id, and type and id of a call to the item that has used it last.
-
-        The ids that several items have are mapped to None.
-        """
-        self._highest = -1
-        """The highest index of an item."""
-        self._all_items: list[ResponseItem] = []
-        """All output items of the response, in order of arrival."""
+        self._identity = Identity[ResponseItem]()
+        """Finds the response's items; a call's id is a name together with the type of the item."""
         self.last_section: Section | None = None
         """The text that the last decoded text delta added to."""
 
@@ -172,18 +157,14 @@ class ResponseItems(SessionParts):
         """Start an item; if its start is repeated, ignore it."""
         index, item_type = number_of(payload, "output_index"), text_of(item, "type") or ""
         if index is None:
-            index, previous = self._free_index(), self._find_by_id(item_type, item)
+            index, previous = self._identity.free_index(), self._find_by_id(item_type, item)
             if previous is not None and previous.ended:
                 # Of items that share an id and have no index, only one at a time is open.
                 previous = None
-        elif (previous := self._items.get(index)) is not None:
+        elif (previous := self._identity.find_at(index)) is not None:
             item_id = text_of(item, "id")
             if previous.id is None or (previous.type, previous.id) != (item_type, item_id):
                 self.note("part_index_reused")
-                if previous.type == item_type and not previous.ended:
-                    # Later events with this index and type will be about the new item.
-                    self.note("part_unclosed")
-                    previous.close(complete=True)
                 previous = None
         if previous is not None:
             self.note("part_repeated")
@@ -230,12 +211,12 @@ class ResponseItems(SessionParts):
             item = self._find_by_id(item_type, whole or {})
         if item is None:
             if index is not None:
-                item = self._items.get((index, item_type or "")) or self._items.get(index)
+                item = self._identity.find_at(index, item_type or "")
             elif item_type is not None:
                 item = self._find_by_order(item_type, whole)
             if item is not None and (
                 not _may_be_about(item, item_type)
-                or (item.is_named and item_id is not None and item_id not in self._items)
+                or (item.is_named and item_id is not None and not self._identity.is_known(item_id))
                 or (index is not None and _is_other(item, whole or {}))
             ):
                 item = None
@@ -248,8 +229,8 @@ class ResponseItems(SessionParts):
         is_about_texts = item_type is None or item_type in _TEXT_TYPES
         for names in named:
             item_id, call_id = text_of(names, "id"), text_of(names, "call_id")
-            for key in (item_id or "", (item_type or "", call_id or item_id or "")):
-                item = self._items.get(key)
+            for name in (item_id, (item_type or "", call_id or item_id or "")):
+                item = self._identity.find_named([name])
                 if item is not None and isinstance(item, TextItem) is is_about_texts:
                     return item
         return None
@@ -257,7 +238,7 @@ class ResponseItems(SessionParts):
     def _find_by_order(self, item_type: str, whole: JsonObject | None) -> ResponseItem | None:
         """Return the open last item of a type, or the one that is most like what the event repeats."""
         self.note("part_index_missing")
-        recent = [item for item in self._all_items[-_MOST_COMPARED:] if _may_be_about(item, item_type)]
+        recent = [item for item in self._identity.items[-_MOST_COMPARED:] if _may_be_about(item, item_type)]
         recent = [item for item in recent if item.type == item_type] or recent
         # In this order, of two that are alike, an open one counts, and then the first.
         ranked = [(0 if whole is None else item.likeness(whole), item) for item in recent]
@@ -291,18 +272,18 @@ class ResponseItems(SessionParts):
 
     def _create_for(self, payload: JsonObject, item: JsonObject) -> ResponseItem:
         index = number_of(payload, "output_index")
-        self.note("part_index_reused" if index in self._items else "part_unannounced")
-        return self._create_item(self._free_index() if index is None else index, item)
+        identity = self._identity
+        is_used = index is not None and identity.find_at(index) is not None
+        self.note("part_index_reused" if is_used else "part_unannounced")
+        return self._create_item(identity.free_index() if index is None else index, item)
 
     def _create_item(self, index: int, item: JsonObject) -> ResponseItem:
         """Create the state of an item, which later events with the item's index or id belong to."""
-        self.check_room(len(self._all_items))
+        self.check_room(len(self._identity.items))
         item_type = text_of(item, "type") or ""
-        self.place = (len(self._all_items), (False, 0))
+        self.place = (len(self._identity.items), (False, 0))
         state = _item_class(item_type, item, self._custom_tools)(self, item_type, index)
-        self._highest = max(self._highest, index)
-        self._items[index] = self._items[index, item_type] = state
-        self._all_items.append(state)
+        self._identity.begin(state, index)
         self._update_id(state, item)
         return state
 
@@ -310,39 +291,34 @@ class ResponseItems(SessionParts):
         """Record the ids of an item and its call: they may change, and one that items share names none."""
         item_id, call_id = text_of(item, "id"), text_of(item, "call_id")
         if item_id is not None and item_id != state.id:
-            if state.id is not None and self._items.get(state.id) is state:
-                del self._items[state.id]
+            self._identity.add_name(state, item_id, before=state.id)
             state.id = item_id
-            self._items[item_id] = None if item_id in self._items else state
         if call_id is not None and state.call_id is None:
-            state.call_id, key = call_id, (state.type, call_id)
-            self._items[key] = None if key in self._items else state
-
-    def _free_index(self) -> int:
-        return self._highest + 1
+            self._identity.add_name(state, (state.type, call_id))
+            state.call_id = call_id
 
     @property
     def has_open(self) -> bool:
-        return any(not item.ended for item in self._all_items)
+        return any(not item.ended for item in self._identity.items)
 
     # -- the whole output --------------------------------------------------
 
     def read_output(self, output: object, *, complete: bool) -> None:
         """Read the whole output, report the content that no event has sent, and close all items."""
         items = [self.mend_surrogates_in(item) for item in dicts_of(output)]
-        begun, late, before = [*self._all_items], dict[int, list[int]](), -1
+        begun, late, before = [*self._identity.items], dict[int, list[int]](), -1
         for position, (item, state) in enumerate(zip(items, self._match_reported(items), strict=True)):
             if state is not None:
                 before = state.place[0]
                 self._read_finished(state, item)
-            elif (text_of(item, "id") or "") in self._items:
+            elif self._identity.is_known(text_of(item, "id")):
                 # The output has the item twice, or with another type than in events.
                 self.note("content_twice")
             else:
                 new = self._create_item(position, item)
                 late.setdefault(before, []).append(new.place[0])
                 self._read_finished(new, item)
-        for state in self._all_items:
+        for state in self._identity.items:
             if not state.ended:
                 self.note("part_unclosed")
                 state.close(complete=complete)
@@ -375,7 +351,7 @@ class ResponseItems(SessionParts):
             matches.append(state)
             matched.add(id(state))
         unmatched: dict[str, deque[ResponseItem]] = {}
-        for state in sorted(self._all_items, key=lambda state: state.index):
+        for state in sorted(self._identity.items, key=lambda state: state.index):
             if id(state) not in matched:
                 unmatched.setdefault(state.type, deque()).append(state)
         for position, item_type in enumerate(types):
@@ -385,7 +361,7 @@ class ResponseItems(SessionParts):
 
     def close_all(self, *, complete: bool) -> None:
         if complete:
-            for item in self._all_items:
+            for item in self._identity.items:
                 if not item.ended:
                     item.close(complete=True)
         super().close_all(complete=complete)

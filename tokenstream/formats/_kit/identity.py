@@ -1,0 +1,116 @@
+"""Which item of an answer an event is about: one rule for the formats whose events name their items."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Name: TypeAlias = "str | tuple[str, str] | None"
+"""An id of an item or of its call, with a type where other types may have equal ids; None without one."""
+
+
+class Item(Protocol):
+    """What may begin, grow and end: an output item, a block, a call."""
+
+    type: str
+
+
+ItemT = TypeVar("ItemT", bound=Item)
+
+
+class Identity(Generic[ItemT]):
+    """Finds the item that an event is about.
+
+    | the event has | it is about |
+    |---|---|
+    | a name: the id of an item, or of its call | the only item with this name |
+    | an index | the last item of the event's type that began at the index, else the last of any type |
+    | an index that `is_shared`, in a piece of a call | the call whose turn it is |
+    | neither | what the format finds in `items`, by order and content |
+
+    A name that several items have names none. An index that several items have ends none of them: each ends
+    at its own end, or with the answer.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> one, two = SimpleNamespace(type="call"), SimpleNamespace(type="call")
+        >>> identity = Identity()
+        >>> for item, id in ((one, "a"), (two, "b")):
+        ...     identity.begin(item, 0)
+        ...     identity.add_name(item, id)
+        >>> identity.find_named(["a"]) is one, identity.find_at(0, "call") is two, identity.free_index()
+        (True, True, 1)
+    """
+
+    __slots__ = ("_at", "_highest", "_named", "_shared", "items")
+
+    def __init__(self) -> None:
+        self.items: list[ItemT] = []
+        """All items, in the order in which they began."""
+        self._named: dict[str | tuple[str, str], ItemT | None] = {}
+        """The items by their names; None for a name that several have."""
+        self._at: dict[tuple[str, int | str, str], ItemT] = {}
+        """The item that began last at an index of a scope (a response), of each type and of any ("")."""
+        self._highest: dict[str, int] = {}
+        """The highest index in each scope."""
+        self._shared: set[tuple[str, int | str]] = set()
+        """The indexes at which several items of one type have begun."""
+
+    def begin(self, item: ItemT, index: int | str | None, scope: str = "") -> None:
+        """Add an item that begins at an index, which may be that of others; None if it has none."""
+        self.items.append(item)
+        if index is None:
+            return
+        if (scope, index, item.type) in self._at:
+            self._shared.add((scope, index))
+        self._at[scope, index, ""] = self._at[scope, index, item.type] = item
+        if isinstance(index, int):
+            self._highest[scope] = max(self._highest.get(scope, -1), index)
+
+    def add_name(self, item: ItemT, name: Name, before: Name = None) -> None:
+        """Give an item a name, in place of the one before, if any."""
+        if before is not None and self._named.get(before) is item:
+            del self._named[before]
+        if name is not None and self._named.get(name, item) is item:
+            self._named[name] = item
+        elif name is not None:
+            self._named[name] = None
+
+    def find_named(self, names: Iterable[Name]) -> ItemT | None:
+        """Return the item with the first of the names that only one item has."""
+        return next((item for name in names if name and (item := self._named.get(name)) is not None), None)
+
+    def is_known(self, name: Name) -> bool:
+        """Return True if one item has had the name, or several."""
+        return name in self._named
+
+    def is_shared(self, index: int | str, scope: str = "") -> bool:
+        """Return True if several items of one type have begun at an index, so that it names none of them."""
+        return (scope, index) in self._shared
+
+    def find_at(self, index: int | str, item_type: str = "", scope: str = "") -> ItemT | None:
+        """Return the last item of a type that began at an index, or else the last of any type."""
+        return self._at.get((scope, index, item_type)) or self._at.get((scope, index, ""))
+
+    def free_index(self, scope: str = "") -> int:
+        """Return an index for an item that was sent without one."""
+        return self._highest.get(scope, -1) + 1
+
+    def drop(self, scope: str) -> None:
+        """Forget the items of a scope, because nothing more comes for them."""
+        gone = {id(item) for (each, _, _), item in self._at.items() if each == scope}
+        self.items = [item for item in self.items if id(item) not in gone]
+        self._named = {name: item for name, item in self._named.items() if id(item) not in gone}
+        self._at = {key: item for key, item in self._at.items() if key[0] != scope}
+        self._shared = {key for key in self._shared if key[0] != scope}
+        self._highest.pop(scope, None)
+
+    def clear(self) -> None:
+        """Forget all items."""
+        self.items = []
+        self._named.clear()
+        self._at.clear()
+        self._highest.clear()
+        self._shared.clear()
