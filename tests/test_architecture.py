@@ -264,6 +264,15 @@ def test_importing_loads_nothing_that_is_not_needed_yet(statement: str) -> None:
 
 
 @pytest.mark.slow
+def test_importing_connect_loads_what_tells_its_mistakes_and_no_more() -> None:
+    """A program that may never ask a model starts as fast as without the library."""
+    loaded = _loaded_by("from tokenstream import connect") - _loaded_by("")
+
+    assert len(loaded) <= 45
+    assert set() == loaded & {"httpx", "inspect", "pydantic", "ssl", "typing_extensions"}
+
+
+@pytest.mark.slow
 def test_importing_everything_needs_no_extra() -> None:
     """A user who has installed only the package itself can import each module that has a public name."""
     # Where click is installed, httpx loads its own command line, and rich with it.

@@ -33,8 +33,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from typing_extensions import override
-
 from tokenstream._basics.lazy import load_public, make_lazy_loader
 from tokenstream._values.error_kinds import ERROR_KINDS, ErrorKind, clause_for, find_kind, is_final
 
@@ -319,8 +317,8 @@ class StreamError(_AnswerError):
         self.stderr = ""
 
     @property
-    @override
     def sentence(self) -> str:
+        """The error's own sentence, or else that of its class and kind."""
         return super().sentence or clause_for(type(self).__name__, self.kind)
 
     @property

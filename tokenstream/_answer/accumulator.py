@@ -70,6 +70,8 @@ _NO_RESULT = ServerToolResult.model_construct()
 """Stands for the result whose part ended last, before any has ended."""
 _NOT_BEGUN = ChoiceState(0)
 """Stands for a choice of which nothing has arrived; it is only read."""
+GROWING = (TextDelta, RefusalDelta, ToolCallStart, ToolCallDelta, PartDelta, MediaDelta)
+"""Events that always count as content."""
 
 
 class _MixedKinds(ProtocolError):
@@ -686,3 +688,9 @@ def _list_results(choice: ChoiceState) -> tuple[CallResult, ...]:
         for result in choice.results
         if not is_repeat(result) and choice.refused.get(result.id) is not result
     )
+
+
+def has_content(event: Event) -> bool:
+    """Return True if the `Accumulator` counts the event as content."""
+    # A delta of reasoning may bring a signature alone, which is not content.
+    return isinstance(event, GROWING) or (isinstance(event, ReasoningDelta) and bool(event.text))

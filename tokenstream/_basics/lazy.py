@@ -41,7 +41,8 @@ def make_lazy_loader(
         """Import the submodule that defines a name, and return the value of the name."""
         home = homes.get(attribute)
         if home is None:
-            instruction = asking_instruction()
+            # Each import from a module asks for its `__path__`.
+            instruction = "" if attribute.startswith("__") else asking_instruction()
             # For `hasattr` and other calls, nothing is imported.
             way = _find_way(attribute) if instruction in _OF_PROGRAMS else ""
             msg = (

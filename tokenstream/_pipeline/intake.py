@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from tokenstream._answer.accumulator import has_content
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._basics.waits import retry_after_of
 from tokenstream._pipeline.arrivals import SLICE_END, Arrivals
@@ -18,7 +19,6 @@ from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, Provid
 from tokenstream.events import TextDelta, ToolCallStart
 from tokenstream.formats._endings import ANSWERED, CLOSED, OPEN
 from tokenstream.formats._kit.errors import is_vague
-from tokenstream.stages._content import has_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
+from tokenstream._answer.accumulator import GROWING
 from tokenstream._answer.usage import NO_USAGE, GrowingUsage
 from tokenstream._basics.text_log import size_of
 from tokenstream.errors import AnswerRejected
@@ -20,7 +21,6 @@ from tokenstream.events import (
 )
 from tokenstream.formats._endings import CLOSED
 from tokenstream.formats._kit.whole_text import added_by
-from tokenstream.stages._content import GROWING
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._answer.accumulator import has_content
 from tokenstream.events import PartDone, Stopped
 from tokenstream.formats._endings import CLOSED, ENDINGS
-from tokenstream.stages._content import has_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable

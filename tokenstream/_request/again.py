@@ -13,8 +13,8 @@ from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.waits import last_event_id_header
 from tokenstream._providers.apis import APIRecord, all_apis, api_named
-from tokenstream._request import HTTPRequest, RequestTuple, headers_without
 from tokenstream._request.continued import ContinuationRequests, check_continuable, with_other_body
+from tokenstream._request.http_request import HTTPRequest, RequestTuple, headers_without
 from tokenstream._sources.kinds import LazySource, do_nothing
 from tokenstream.formats._registry import format_of_request
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._providers.apis import FormatName
-    from tokenstream._request import RequestTuple
+    from tokenstream._request.http_request import RequestTuple
     from tokenstream._request.options import RequestOptions
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
@@ -92,7 +92,7 @@ def connect(
     _refuse_socket(url, "Session", "websockets.sync.client")
     # Imported here, because the import of the package must stay fast.
     from tokenstream._pipeline.factories import make_stage_factory
-    from tokenstream._request import RequestTuple
+    from tokenstream._request.http_request import RequestTuple
     from tokenstream.stream import Stream
     from tokenstream.stream._options import Options
 
@@ -152,7 +152,7 @@ def aconnect(
     """
     _refuse_socket(url, "AsyncSession", "websockets.asyncio.client")
     from tokenstream._pipeline.factories import make_stage_factory
-    from tokenstream._request import RequestTuple
+    from tokenstream._request.http_request import RequestTuple
     from tokenstream.stream import AsyncStream
     from tokenstream.stream._options import Options
 
@@ -172,7 +172,7 @@ def _ask(
     retry: Retry | None,
 ) -> Any:  # noqa: ANN401 - a stream of either kind
     """Return the stream of `connect` or of `aconnect`, with several attempts if `retry` is given."""
-    from tokenstream._request import HTTPRequest
+    from tokenstream._request.http_request import HTTPRequest
     from tokenstream._request.options import check_options
 
     check_options(function, asked.options, asked.client)

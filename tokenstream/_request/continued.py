@@ -12,7 +12,7 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.url import split_url
 from tokenstream._providers.apis import RequestRecord, all_apis
 from tokenstream._providers.hosts import api_at
-from tokenstream._request import headers_without
+from tokenstream._request.http_request import headers_without
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import prefix_from_caller
 from tokenstream.recovery._rules import JSON_ASKED

@@ -1,14 +1,18 @@
-"""Interfaces of stages and of the cursors behind views, as protocols."""
+"""Interfaces of stages and of the cursors behind views, as protocols, and the source of stages."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._basics.loose import AnyEvent
 
 InT_contra = TypeVar("InT_contra", contravariant=True)
 OutT = TypeVar("OutT")
+StageT = TypeVar("StageT")
 
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 
@@ -90,3 +94,23 @@ class Cursor(Protocol[ItemT_co]):
 
     def end(self) -> ItemT_co | None:
         """Return an item that the end of the stream adds, or None; raise the error of an invalid output."""
+
+
+class StageSource(Generic[StageT]):
+    """Makes a stage for each view, or document, that is read.
+
+    The first one gets the stage that was made in advance, to check the arguments where the view is made.
+    """
+
+    __slots__ = ("_make", "_unused")
+
+    def __init__(self, make: Callable[[], StageT]) -> None:
+        self._make = make
+        self._unused = [make()]
+
+    def __call__(self) -> StageT:
+        """Return a stage that nobody else has."""
+        # `pop` gives the stage to one thread only.
+        with suppress(IndexError):
+            return self._unused.pop()
+        return self._make()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 
-from tokenstream._request import HTTPRequest
 from tokenstream._request.client import CONNECT_SECONDS, find_proxy
+from tokenstream._request.http_request import HTTPRequest
 from tokenstream._sources.kinds import SyncSource
 from tokenstream.cli._advice import CommandFailed, reason_of
 from tokenstream.cli._doctor.pacing import TimedChunk

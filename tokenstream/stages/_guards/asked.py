@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._answer.accumulator import has_content
 from tokenstream.errors import MisuseError
-from tokenstream.stages._content import has_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable

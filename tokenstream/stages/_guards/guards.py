@@ -6,11 +6,10 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from tokenstream._answer.accumulator import Accumulator
+from tokenstream._answer.accumulator import Accumulator, has_content
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Finish, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.limits import check_whole
-from tokenstream.stages._content import has_content
 from tokenstream.stages._guards.asked import AnswerRule
 from tokenstream.stages._guards.budget import Budget
 from tokenstream.stages._guards.texts import Match, Repetition, compile_pattern

@@ -12,10 +12,9 @@ from tokenstream.events import Finish, PartDone, ToolCallDone
 from tokenstream.partial_json._parser import DocumentChoice, check_choice
 from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages._objects.partials import Partials, validate_output
-from tokenstream.stages._protocols import ITEM_END, LOOP_END, NULL
+from tokenstream.stages._protocols import ITEM_END, LOOP_END, NULL, StageSource
 from tokenstream.stream._outputs.documents import OutputDocuments
 from tokenstream.stream._outputs.text import add_context, failed_stream_error, missing_json_error
-from tokenstream.stream._stage_source import StageSource
 from tokenstream.stream._views.log_cursor import DeliveredItems
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._protocols import ITEM_END, Cursor, Stage
+from tokenstream.stages._protocols import ITEM_END, Cursor, Stage, StageSource
 from tokenstream.stream._reading.items import NOTABLE_SECONDS
-from tokenstream.stream._stage_source import StageSource
 from tokenstream.stream._views.view import repairs_of
 
 if TYPE_CHECKING:
