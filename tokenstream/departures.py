@@ -178,6 +178,9 @@ class Departures(Mapping[DepartureName, Departure]):
         """
         if detail in self._left_out:
             return
+        if detail not in _PLACES:
+            # It may end with the name of what is not read.
+            detail = detail.partition(" ")[0]
         name, usual = _PLACES[detail]
         affects = affects or usual
         noted = self._noted.get(name)

@@ -175,8 +175,10 @@ class Reorder(ErrorKeeper):
 
     # -- for the driver ----------------------------------------------------
 
-    def take(self) -> None:
-        """Mark this object as used by a stream; each stream needs its own.
+    def take(self, departures: Departures) -> None:
+        """Mark this object as used by a stream, whose format need not know the number's field.
+
+        Each stream needs its own.
 
         Raises:
             MisuseError: Another stream uses this object already.
@@ -186,6 +188,8 @@ class Reorder(ErrorKeeper):
                 "this Reorder belongs to another stream, whose frames it counts: make a new one"
             )
         self._in_use = True
+        for name in self._path[:1]:
+            departures.leave_out(f"field_unread {name}")
 
     def note(self, departures: Departures, event: int) -> None:
         """Report how many frames were dropped or held back, as departures from the protocol.

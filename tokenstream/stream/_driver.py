@@ -127,7 +127,8 @@ class Driver(UncopyableObject):
             check_option("deadlines", options.deadlines, Deadlines)
             self.silence = Silence(options.deadlines or DEFAULT_DEADLINES, self.machine)
             if options.reorder is not None:
-                self.machine.intake.arrivals.take(claim_reorder(options.reorder))
+                reorder = claim_reorder(options.reorder, self.machine.departures)
+                self.machine.intake.arrivals.take(reorder)
             self.machine.meter.begin(options.find_start(self.clock()), wrapped=options.started_at is None)
         except BaseException:
             # Nobody else can take it apart, so that it would wait for the garbage collector.

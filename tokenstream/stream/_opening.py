@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream._pipeline.machine import Machine
     from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
+    from tokenstream.departures import Departures
+    from tokenstream.errors import StreamError
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
@@ -115,10 +117,10 @@ def check_first(first: First) -> First:
     return first
 
 
-def claim_reorder(reorder: Reorder) -> Reorder:
+def claim_reorder(reorder: Reorder, departures: Departures) -> Reorder:
     """Claim a `Reorder` stage for one stream and return it."""
     from tokenstream.stages import Reorder
 
     check_option("reorder", reorder, Reorder)
-    reorder.take()
+    reorder.take(departures)
     return reorder

@@ -7,7 +7,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
 from weakref import ref
 
-from tokenstream._basics.untrusted import dict_of, fields_except, has_text, is_dict, says_nothing
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, has_text, is_dict, says_nothing
 from tokenstream._values.event_base import new_event, store_raw
 from tokenstream._values.parts import WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
@@ -41,6 +41,13 @@ if TYPE_CHECKING:
 _ABSENT = object()
 _ENVELOPE = ("type", "id", "event_id")
 """Fields of an event that say nothing of its content."""
+READ_WHOLE = split_names(
+    "additional_information additional_kwargs additional_location_info args arguments attributes audio "
+    "custom_metadata data error format input lists metadata model_usage parameters prompt provider_data raw "
+    "session tool_choice tool_kwargs tools usage"
+)
+"""Fields whose objects are read, or known, as they are: arguments, reports, and what the request has said."""
+_NESTED = (dict, list)
 _MOST_TOLD = 64
 """The most names of unread things that are counted."""
 _EventT = TypeVar("_EventT", bound=Event)
@@ -356,12 +363,20 @@ class AnswerEvents:
             if not says_nothing(fields[name]):
                 self.tell_field(name, fields[name])
 
+    def tell_inside(self, value: object, known: Collection[str]) -> None:
+        """Count each field of the objects in a JSON value once that has no known name."""
+        for each in dicts_of(value):
+            self.tell_fields(each, known)
+            for name, inner in each.items():
+                if inner.__class__ in _NESTED and name in known and name not in READ_WHOLE:
+                    self.tell_inside(inner, known)
+
     def tell_unread(self, detail: str, name: str, *, is_form: bool) -> None:
         """Count once that something with a name is not read, unless it is one of very many."""
         told = f"{detail} {name}"
         if told not in self._told and len(self._told) < _MOST_TOLD:
             self._told += (told,)
-            self.note(detail, "form" if is_form else None)
+            self.note(told, "form" if is_form else None)
 
     def usage_in(self, payload: JsonObject, read: Callable[[JsonObject], Usage]) -> None:
         report = dict_of(payload, "usage")

@@ -53,13 +53,28 @@ SESSION_EVENTS = split_names(
 """Events of sessions in openai-python, and of xAI's, that are no events of an answer."""
 _EVENT_FIELDS = split_names(
     "arguments audio audio_duration_ms audio_end_ms audio_language audio_start_ms call_id channels "
-    "client_event_id code content content_index context_window conversation delegation delegation_id delta "
-    "elapsed_ms end end_ms error event event_id format id input_index item item_id language languages "
-    "latency logprobs message model name obfuscation offset_ms output_index part previous_item_id "
-    "rate_limits reason received_at response response_id rid sample_rate segments session speaker "
-    "speaker_id start start_ms start_time status text timestamp transcript trigger_id ts type usage"
+    "client_event_id code content_index context_window delegation_id delta elapsed_ms end end_ms error "
+    "event_id format id input_index item_id language languages latency logprobs message model name "
+    "obfuscation offset_ms output_index previous_item_id rate_limits reason received_at response_id rid "
+    "sample_rate sequence_number session speaker speaker_id start start_ms start_time status text timestamp "
+    "transcript trigger_id ts type usage"
 )
-"""Fields of the events of sessions, in openai-python and in events of xAI and Mistral."""
+"""Fields of the events of sessions, of openai-python, xAI and Mistral, that have no objects to look into."""
+_NESTED_FIELDS = split_names("content conversation delegation event item part response segments")
+ITEM_FIELDS = split_names(
+    "action actions agent agent_name allowed_callers annotations approval_request_id approve arguments async "
+    "attributes author background button bytes call_id caller caller_id categories code command commands "
+    "container_id content created_by data definition description detail diff encrypted_content end_index "
+    "environment error execution exit_code file_data file_id file_url filename filters fingerprint id "
+    "image_url index input input_tokens keys logprob logprobs logs max_output_length message mode model "
+    "moderation moderation_details moderation_stage name namespace object operation outcome output "
+    "output_compression output_format output_tokens outputs path pattern pending_safety_checks phase quality "
+    "queries query reason reasoning_tokens recipient refusal result results revised_prompt role score "
+    "scroll_x scroll_y server_label size sources start_index status stderr stdout summary svg svg_usage text "
+    "timeout_ms title token tools top_logprobs total_tokens transcript type url user user_location version "
+    "working_directory x y"
+)
+"""The fields of items and of what is in them, of `ResponseOutputItem` and `ConversationItem`."""
 RESPONSE_FIELDS = split_names(
     "access_programs audio background completed_at conversation conversation_id created_at error "
     "frequency_penalty image incomplete_details input_transformations instructions max_output_tokens "
@@ -71,6 +86,8 @@ RESPONSE_FIELDS = split_names(
 )
 """The fields of `Response` and `RealtimeResponse` in openai-python, and of OpenResponses; most repeat the
 request."""
+
+_ALL_FIELDS = _EVENT_FIELDS | _NESTED_FIELDS | ITEM_FIELDS | RESPONSE_FIELDS
 
 
 def find_session_kind(payload: JsonObject) -> Literal["transcription", "live"] | None:
@@ -178,7 +195,7 @@ class SessionEvents(Format):
             self.parts.unknown(kind or "event", payload)
         else:
             if not payload.keys() <= _EVENT_FIELDS:
-                self.parts.tell_fields(payload, _EVENT_FIELDS)
+                self.parts.tell_inside(payload, _ALL_FIELDS)
             reader(self, payload)
 
     def belongs(self, kind: str, payload: JsonObject) -> bool:

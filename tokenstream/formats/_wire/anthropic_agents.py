@@ -14,7 +14,7 @@ from tokenstream.errors import ProviderError
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
-from tokenstream.formats._kit.values import counts_in, failure_text, json_text
+from tokenstream.formats._kit.values import counts_in, failure_text, json_text, split_names
 from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult, TextPart, Usage
 
 if TYPE_CHECKING:
@@ -154,6 +154,13 @@ _ENDS_OF_SESSION = frozenset({"session.status_terminated", "session.deleted"})
 _PREFIXES = ("agent.", "user.", "system.", "session.", "span.", "workflow_run.")
 """The beginnings of the types of all events except previews; these events have ids."""
 _TOOL_FIELDS = ("id", "type", "processed_at", "name", "input")
+_EVENT_FIELDS = split_names(
+    "category citations content context data delta enabled error evaluated_permission event event_id "
+    "event_ids explanation file_id id index input is_error mcp_server_name mcp_tool_use_id media_type "
+    "model_request_start_id model_usage name processed_at reason_code session_thread_id source stop_details "
+    "stop_reason text title tool_use_id type url"
+)
+"""The fields of the events that are read, and of what is in them."""
 _IDS_OF_CALLS = ("tool_use_id", "mcp_tool_use_id")
 
 
@@ -174,6 +181,18 @@ class AnthropicAgents(HostedSession):
     __slots__ = ("_ended_ids", "_messages", "_placed_ids", "_places_answer", "_usage")
 
     name = "anthropic-agents"
+    # Of `BetaManagedAgentsStreamSessionEvents` in anthropic.
+    documented = split_names(
+        "agent.custom_tool_use agent.thinking agent.thread_context_compacted agent.thread_message_received "
+        "agent.thread_message_sent event_delta event_start session.error session.status_idle "
+        "session.status_rescheduled session.thread_created session.thread_status_idle "
+        "session.thread_status_rescheduled session.thread_status_running session.thread_status_terminated "
+        "session.updated session.usage span.outcome_evaluation_end span.outcome_evaluation_ongoing "
+        "span.outcome_evaluation_start system.message user.custom_tool_result user.define_outcome "
+        "user.interrupt user.message user.tool_confirmation user.tool_result workflow_run.created "
+        "workflow_run.error workflow_run.phase_ended workflow_run.phase_started workflow_run.status_ended "
+        "workflow_run.status_idle workflow_run.status_running"
+    )
     finish_reasons = FINISH_REASONS
     retryable = RETRYABLE
 
@@ -242,6 +261,8 @@ class AnthropicAgents(HostedSession):
             reader = self._OF_ANSWER[kind]
         if reader is None or reader(self, payload) is False:
             self.parts.unknown(kind or "event", payload)
+        else:
+            self.parts.tell_inside(payload, _EVENT_FIELDS)
 
     # -- answers -----------------------------------------------------------
 

@@ -29,6 +29,13 @@ _FIELDS_READ = frozenset({"tool_calls", "thinking_delta", *_COUNT_FIELDS, *_USAG
 _FINISH_REASON_FIELDS = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason")
 """Fields that may hold the provider's finish reason."""
 _MEDIA_TYPES = split_names("audio document image video")
+_KNOWN_FIELDS = _MEDIA_TYPES | split_names(
+    "additional_information additional_kwargs additional_location_info arguments block_type blocks "
+    "bytes cache_control cited_content content data delta detail document_mimetype format fps function id "
+    "image_mimetype logprob logprobs message name num_tokens path raw role source text title token "
+    "tool_call_id tool_calls tool_kwargs tool_name ttl type url video_mimetype"
+)
+"""The fields of `ChatResponse`, `CompletionResponse` and `ContentBlock` of llama-index-core."""
 
 
 class LlamaIndex(Format):
@@ -102,6 +109,7 @@ class LlamaIndex(Format):
         self._text_length += len(delta.text)
 
     def read(self, payload: JsonObject, event: str) -> None:
+        self.parts.tell_inside(payload, _KNOWN_FIELDS)
         # A response has no type; an event of another format may have one of these fields beside its type.
         if "type" in payload or not payload.keys() & {"message", "text"}:
             self.parts.unknown(text_of(payload, "type") or "response", payload)

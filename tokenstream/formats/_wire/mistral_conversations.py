@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _NUMBERING = ("type", "created_at", "output_index", "content_index", "role")
 """Fields that number an event, or say nothing of the answer."""
+_TEXTUAL = split_names("text thinking type signature closed url title description favicon reference_ids tool")
+"""The fields of texts and of thinking, and of the references in it."""
 _ENTRY = ("id", "agent_id")
 """Fields of an event that say which entry of the conversation it adds to, and which agent writes that."""
 
@@ -133,6 +135,8 @@ class MistralConversations(Format):
 
     def _read_chunk(self, payload: JsonObject, chunk: JsonObject) -> None:
         kind = text_of(chunk, "type") or ""
+        if kind in ("text", "thinking"):
+            self.parts.tell_inside(chunk, _TEXTUAL)
         if kind == "text" or (not kind and "text" in chunk):
             self._write(payload, "text", text_of(chunk, "text") or "")
         elif kind == "thinking":

@@ -277,6 +277,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
                 self.note("part_unopened")
             return False
         self.note_unread(block.part, delta, "toolUseId", "name", "input")
+        self.tell_fields(delta, ("toolUseId", "name", "input"))
         fragment = delta.get("input")
         if fragment is None and block.part.kind in ("tool_call", "server_tool_call"):
             self.note("arguments_null")

@@ -128,6 +128,7 @@ class BedrockInvoke(Format):
     name = "bedrock-invoke"
     is_one_answer = True
     framing = "aws-eventstream"
+    documented = frozenset[str]()
     event_names = frozenset({"chunk"})
     # For the model's payloads: an AWS message is decoded first, because its checksum must be verified.
     fast = Fast(texts=_TEXTS, changing=_CHANGING, counts=_CHANGING, units=frozenset())

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 ID_FIELDS = ("generation_id", "response_id", "id")
+_CITATION_FIELDS = split_names("start end text document_ids type")
 _REPEATED_FIELDS = split_names("text tool_calls citations finish_reason meta generations")
 """Fields of a whole answer that are read elsewhere, or that repeat earlier events."""
 _FAILURE_FIELDS = ("err", "error", "message")
@@ -199,6 +200,7 @@ class Cohere(V2):
         """Read the whole answer at the end of the stream: add what no earlier event has contained."""
         if not self._has_citations:
             self._read_citations(response)
+        self.parts.tell_inside(response.get("citations"), _CITATION_FIELDS)
         if not self.content.has_calls:
             self.content.read_call_list(dicts_of(response.get("tool_calls")))
         for number, generation in enumerate(dicts_of(response.get("generations")) or [response]):

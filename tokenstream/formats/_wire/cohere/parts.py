@@ -33,6 +33,7 @@ TEXT_KEYS = {"text": "text", "thinking": "reasoning"}
 """Maps the fields of a content block that hold text to the kind of the block's part."""
 PLAN = "tool_plan"
 """The type of a part of reasoning that is a plan, which goes back in a field of its own."""
+_CALL_FIELDS = ("id", "type", "function", "name", "arguments")
 _EMPTY_PARTS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
     "text": (TextPart, BLANK_TEXT),
     "thinking": (ReasoningPart, BLANK_REASONING),
@@ -210,7 +211,9 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
         opened = self._open.get(key)
         function = dict_of(call, "function")
         arguments = function.get("arguments")
-        self.note_unread(opened, {**call, **function}, "id", "function", "name", "arguments")
+        fields = {**call, **function}
+        self.note_unread(opened, fields, *_CALL_FIELDS)
+        self.tell_fields(fields, _CALL_FIELDS)
         if opened is None:
             self._read_unmatched(key, arguments)
         elif self.add_fragment(opened, arguments):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, is_list, text_of
 from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.gemini.arguments import StreamedArguments, read_path
 from tokenstream.message import Citation
 
@@ -125,6 +126,7 @@ def _span_of(passage: JsonObject) -> tuple[int | None, int | None]:
 
 
 _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
+_ARGUMENT_FIELDS = split_names("jsonPath willContinue stringValue numberValue boolValue nullValue")
 _MISSING = object()
 
 
@@ -244,6 +246,7 @@ class CallParts(Parts):
         for name, member in dict_of(value, "args").items():
             fragments.append(arguments.put(name, member))
         for argument in dicts_of(value.get("partialArgs")):
+            self.tell_fields(argument, _ARGUMENT_FIELDS)
             path, argument_value = read_path(argument.get("jsonPath")), _value_of(argument)
             if path is None:
                 # The path names no single place.

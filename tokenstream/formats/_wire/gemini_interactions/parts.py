@@ -13,6 +13,7 @@ from tokenstream.formats._kit.values import base64_bytes, fragment_text
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
     CALL_FIELDS,
+    DELTA_FIELDS,
     MEDIA_TYPES,
     NOT_TEXT,
     OUTPUT,
@@ -78,6 +79,8 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         adder = self._ADDERS.get(kind)
         # A delta for which there is no adder should have the same type as its step.
         fits = adder(self, step, delta) if adder is not None else self._update_step(step, kind, delta)
+        if adder is not None:
+            self.tell_inside(delta, DELTA_FIELDS)
         if adder is None or kind == "arguments_delta":
             self.note_unread(step.part, delta, *(CALL_FIELDS if fits else ()))
         if not fits:

@@ -58,6 +58,12 @@ CALL = "function_call"
 """Type of a call of one of the application's tools; the provider runs the calls of other types."""
 CALL_FIELDS = ("id", "name", "arguments", "signature")
 """Fields of a call, or of its deltas, that are read or hold no arguments."""
+DELTA_FIELDS = split_names(
+    "annotations arguments channels content custom_metadata data document_uri end_index file_name id "
+    "language media_id mime_type name page_number place_id processing rate resolution review_id "
+    "review_snippets sample_rate signature source speaker start_index style text title type uri url"
+)
+"""The fields of deltas of text, thoughts, arguments and media, and of what is in them."""
 MEDIA_TYPES = split_names("image audio video document")
 NOT_TEXT = -1
 """Stands for the index of a part in `ReportedStep.contents` if the content is not text."""

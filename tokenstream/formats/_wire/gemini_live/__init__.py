@@ -11,7 +11,7 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.count_paths import LIVE_USAGE
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.values import camel_case, marks_in, split_names, worst_of
-from tokenstream.formats._wire.gemini_live.parts import LiveTurn, fields_of, object_in
+from tokenstream.formats._wire.gemini_live.parts import TRANSCRIPT_FIELDS, LiveTurn, fields_of, object_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -185,7 +185,9 @@ class GeminiLive(Format):
             self._begin_turn()
             # The model has gone on without the result of its last call, or after it.
             self._awaits_result = False
-        for part in dicts_of(object_in(content, "modelTurn").get("parts")):
+        turn = object_in(content, "modelTurn")
+        self.parts.tell_fields(turn, ("parts", "role"))
+        for part in dicts_of(turn.get("parts")):
             self._turn.add_part(part)
         self._turn.add_transcript(object_in(content, "outputTranscription"))
         for name, value in content.items():
@@ -210,6 +212,7 @@ class GeminiLive(Format):
     def _read_heard(self, value: object) -> None:
         """Report a piece of what the user has said; a value without words is reported as unknown."""
         heard = value if is_dict(value) else {}
+        self.parts.tell_fields(heard, TRANSCRIPT_FIELDS)
         text, is_done = text_of(heard, "text") or "", heard.get("finished") is True
         if text or is_done:
             self.parts.input_transcript(text, done=is_done)
@@ -257,6 +260,7 @@ class GeminiLive(Format):
 
     def _read_tool_call(self, data: JsonObject) -> None:
         """Add the calls in a message; the server then waits until the client sends their results."""
+        self.parts.tell_fields(data, ("functionCalls",))
         calls = dicts_of(data.get("functionCalls"))
         if not calls:
             return

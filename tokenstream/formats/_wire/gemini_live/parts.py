@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
+TRANSCRIPT_FIELDS = split_names("text finished languageCode words speakerLabel startOffset endOffset")
 # Fields of a part that describe its content.
 _FIELDS_ABOUT_CONTENT = split_names("thought thoughtSignature partMetadata videoMetadata mediaResolution")
 
@@ -89,6 +90,7 @@ class LiveTurn(SessionParts):
 
     def add_transcript(self, transcription: JsonObject) -> None:
         """Add a piece of the audio's transcript, which may arrive before or after the audio itself."""
+        self.tell_fields(transcription, TRANSCRIPT_FIELDS)
         text = text_of(transcription, "text")
         if text is None:
             return
@@ -126,6 +128,7 @@ class LiveTurn(SessionParts):
 
     def _add_inline(self, data: JsonObject, fields: JsonObject) -> None:
         """Add inline media: audio, or media without a type, to the turn's audio; others as a part."""
+        self.tell_fields(data, ("data", "displayName", "mimeType"))
         content, mime_type = base64_bytes(data.get("data")), text_of(data, "mimeType")
         if content is None:
             self.add_undecodable_media(0, "inlineData", fields)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenCall
 
 _ITEM_FIELDS = ("id", "index", "type")
-_BODY_FIELDS = ("name", "arguments", "input")
-_BODY_NAMES = frozenset(_BODY_FIELDS)
+BODY_FIELDS = ("name", "arguments", "input")
+_BODY_NAMES = frozenset(BODY_FIELDS)
 ABSENT = object()
 """Stands for the arguments of a fragment that has none."""
 
@@ -43,12 +43,12 @@ class Fragment:
         self.arguments: object = body.get("input" if "input" in body else "arguments", ABSENT)
         """The arguments: text, a JSON value, or `ABSENT`."""
         self.extras = fields_except(
-            item, *_ITEM_FIELDS, body_key or "", *(_BODY_FIELDS if body is item else ())
+            item, *_ITEM_FIELDS, body_key or "", *(BODY_FIELDS if body is item else ())
         )
         """Fields that only this provider has; None if there are none."""
         unread = None if self.name and body is not item else fields_except(self.extras or {}, "extra_content")
         if body is not item and not body.keys() <= _BODY_NAMES:
-            unread = fields_except(body, *_BODY_FIELDS)
+            unread = fields_except(body, *BODY_FIELDS)
             self.extras = {**(self.extras or {}), **(unread or {})} or None
         self.is_unread = unread is not None and self.arguments is ABSENT and has_text(unread)
         """True if texts under names that are not known may be arguments: it has no others."""

@@ -74,7 +74,9 @@ class ChatCalls:
             call = at_position if fragment.id is None else self._by_id.get(fragment.id, at_position)
             if call is None:
                 self.add(self.begin(fragment), fragment)
-            elif call.part is not None and call.name == fragment.name and fragment.arguments is not ABSENT:
+                continue
+            self._parts.tell_fields(fragment.extras or {}, call.fields)
+            if call.part is not None and call.name == fragment.name and fragment.arguments is not ABSENT:
                 self._parts.complete_arguments(call.part, fragment.arguments)
 
     def read_legacy(self, body: JsonObject) -> None:

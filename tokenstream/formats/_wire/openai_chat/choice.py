@@ -9,7 +9,7 @@ from tokenstream._basics.untrusted import are_text, has_text, is_dict, is_list, 
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason, report_logprobs, usage_of
-from tokenstream.formats._wire.openai_chat.call import is_repetition
+from tokenstream.formats._wire.openai_chat.call import BODY_FIELDS, is_repetition
 from tokenstream.formats._wire.openai_chat.messages import MessageReader
 from tokenstream.formats._wire.openai_chat.parts import ChatContent
 from tokenstream.formats._wire.openai_chat.reasoning import ChatReasoning
@@ -246,6 +246,7 @@ class ChoiceReader:
             # Quirk (llama-cpp-python, 2026-11): each fragment of a call in both fields;
             # recording: chat-llama-cpp-python-forced-tool.
             self._parts.note("call_twice")
+            self._parts.tell_fields(delta["function_call"], BODY_FIELDS)
             self._read_delta({**delta, "function_call": None})
             return
         calls = self.content.begun_calls

@@ -15,7 +15,7 @@ from tokenstream._basics.untrusted import (
     is_list,
     text_of,
 )
-from tokenstream.formats._kit.values import base64_bytes, scalar_text
+from tokenstream.formats._kit.values import base64_bytes, scalar_text, split_names
 from tokenstream.formats._wire.openai_chat.calls import ChatCalls
 from tokenstream.formats._wire.openai_chat.reasoning import scalar_or_none, text_within
 from tokenstream.message import (
@@ -42,8 +42,10 @@ _KINDS_BY_FIELD = {"text": "text", "image": "image_url"}
 _TEXT_FIELDS = frozenset({"type", "text", "annotations", "citations", "logprobs", "index", *SIGNATURES})
 """Names of the fields of a text in a list."""
 _THINKING_TEXT_FIELDS = ("thinking", "reasoning", "summary", "text", "content")
-_THINKING_FIELDS = frozenset({"type", "id", "closed", "status", *_THINKING_TEXT_FIELDS, *SIGNATURES})
-"""Names of the fields of reasoning in a list."""
+_THINKING_FIELDS = frozenset({*_THINKING_TEXT_FIELDS, *SIGNATURES}) | split_names(
+    "type id closed status url title description favicon tool reference_ids"
+)
+"""Names of the fields of reasoning in a list, and of the references in it."""
 
 
 class ChatContent:
@@ -159,7 +161,7 @@ class ChatContent:
         self.write("refusal", text_within(item.get("refusal", item.get("text"))))
 
     def _read_thinking(self, item: JsonObject) -> None:
-        self.parts.tell_fields(item, _THINKING_FIELDS)
+        self.parts.tell_inside(item, _THINKING_FIELDS)
         inner = next((item[key] for key in _THINKING_TEXT_FIELDS if item.get(key)), None)
         pieces = dicts_of(inner)
         if any(text_of(piece, *SIGNATURES) for piece in pieces):

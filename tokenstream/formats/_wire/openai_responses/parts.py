@@ -11,7 +11,7 @@ from typing_extensions import override
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of, whole_number
 from tokenstream.formats._kit.identity import Identity
 from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.sessions import SessionParts
+from tokenstream.formats._kit.sessions import ITEM_FIELDS, SessionParts
 from tokenstream.formats._wire.openai_responses.calls import CallItem, is_for_application
 from tokenstream.formats._wire.openai_responses.item import (
     HostedItem,
@@ -310,6 +310,8 @@ class ResponseItems(SessionParts):
         for position, (item, state) in enumerate(zip(items, self._match_reported(items), strict=True)):
             if state is not None:
                 before = state.place[0]
+                if state.ended:
+                    self.tell_inside(item, ITEM_FIELDS)
                 self._read_finished(state, item)
             elif self._identity.is_known(text_of(item, "id")):
                 # The output has the item twice, or with another type than in events.

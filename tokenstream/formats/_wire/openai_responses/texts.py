@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_list, text_of
 from tokenstream.formats._kit.open import NO_PART
+from tokenstream.formats._kit.sessions import ITEM_FIELDS
 from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.openai_responses.item import ResponseItem, likeness_of
 from tokenstream.formats._wire.openai_responses.words import citation_of, data_of, phase_of
@@ -199,6 +200,7 @@ class TextItem(ResponseItem):
 
     def _report_missing(self, section: Section, content: JsonObject) -> None:
         """Report what a whole text contains beyond earlier events: text, annotations, log probabilities."""
+        self.parts.tell_inside(content, ITEM_FIELDS)
         text = text_of(content, "text", "refusal") or ""
         is_open = not section.part.closed
         if is_open and not section.length:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenstream._basics.untrusted import text_of
+from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError
 from tokenstream.events import (
     CitationAdded,
@@ -19,15 +19,15 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
-    Unknown,
 )
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._fast.path import Fast, always_decode
+from tokenstream.formats._kit.answer import READ_WHOLE
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import make_result_of_part
 from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._resume.resuming import Replay
-from tokenstream.formats._wire.tokenstream.words import CONTROL, EVENTS, end_of, event_of
+from tokenstream.formats._wire.tokenstream.words import CONTROL, EVENTS, KNOWN_FIELDS, end_of, event_of
 from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ class TokenStream(Format):
     )
 
     name = "tokenstream"
+    documented = frozenset[str]()
     # Some proxies end all streams with OpenAI's sentinel.
     sentinel = b"[DONE]"
     finish_is_last = False
@@ -256,7 +257,12 @@ class TokenStream(Format):
         # Up to the position in "live", the relay replays events.
         elif kind not in ("live", "ping"):
             event_read = event_of(payload)
-            self._report_event(Unknown(kind, payload) if event_read is None else event_read, payload)
+            if event_read is None:
+                self.parts.raw = payload
+                self.parts.unknown(kind, payload)
+            else:
+                self._report_event(event_read, payload)
+                self._tell_unread(payload)
         # The position of this payload is newer than that of the last delta read without decoding.
         self._latest = None
         self._note_position(payload)
@@ -338,6 +344,13 @@ class TokenStream(Format):
             event.raw = payload
         parts.emit(event)
         self._follow_result(event)
+
+    def _tell_unread(self, payload: JsonObject) -> None:
+        """Count each field that this version does not know, of an event or of a value in it."""
+        self.parts.tell_fields(payload, KNOWN_FIELDS)
+        for name, value in payload.items():
+            if name not in READ_WHOLE and is_dict(value):
+                self.parts.tell_fields(value, KNOWN_FIELDS)
 
     def _forget_cut_calls(self, event: Resumed) -> None:
         """Forget the calls that have not ended, if some were left out: other parts may take their places."""

@@ -414,3 +414,8 @@ EVENTS: dict[str, _EventType] = {
     re.sub(r"\B([A-Z])", r"_\1", cls.__name__).lower(): _event_type(cls) for cls in get_args(_events.Event)
 }
 """Maps types of events to their class and fields: `text_delta` to `TextDelta`."""
+KNOWN_FIELDS = frozenset({"type", "at", "answer", "step", "raw"}).union(
+    *[{*each.required, *each.optional} for each in EVENTS.values()],
+    *[cls.model_fields for cls in (*_PARTS.values(), Citation, Message, Usage)],
+)
+"""The keys of all events, and the fields of the values in them."""
