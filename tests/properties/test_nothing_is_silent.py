@@ -21,13 +21,15 @@ from tokenstream.events import Unknown
 from tokenstream.formats._registry import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _LONGEST = 30_000
 _EACH = 1
 """The most recordings in which an object at a place of a format has siblings."""
 _WORDS = "words that nobody reads"
 _SIBLINGS: dict[str, Any] = {"text": _WORDS, "list of deltas": [{"index": 0, "delta": {"thinking": _WORDS}}]}
+_IDENTITY = ("sequence_number", "event_id")
+"""Fields of an event that no other event of the same answer has."""
 _UNREAD = ("usage_unread", "field_unread", "event_unread", "delta_misfits")
 _SILENT = {
     # Arguments, results, states and what the application has said have any fields, and are read as they are.
@@ -43,16 +45,16 @@ _SILENT = {
     # LlamaIndex adds the provider's own chunk to what it has read of it; LangChain passes on all providers.
     r"llamaindex raw.*",
     r"(langchain|langchain-protocol) .*",
-    # An object that the next chunk replaces, so that only the last one is in the message.
+    # Writer repeats each field of a delta in the chunk's message, whose value stays.
     r"openai-chat choices\.\[\]\.delta\.graph_data.*",
 }
 """The places, after their formats, at which a sibling may be silent, each with a reason."""
 _FREE = re.compile("|".join(_SILENT))
 _CHANGED = re.compile(
-    r".*\b(input|args|arguments|tool_kwargs|content_block\.input)\b.*|bedrock-converse start|ui-message input"
-    r"|(langchain|llamaindex|tokenstream|anthropic-agents|bedrock-invoke|a2a|mistral-conversations) .*"
+    r".*\b(input|args|arguments)\b.*|bedrock-converse start|openai-(chat|completions) choices"
+    r"|gemini .*\bpartialArgs"
 )
-"""The places of what is read whole, such as arguments, which a sibling changes."""
+"""The places of what is read whole, such as arguments and choices, which a sibling changes."""
 
 
 def _payloads_in(body: bytes) -> list[tuple[str, Any]]:
@@ -68,30 +70,53 @@ def _payloads_in(body: bytes) -> list[tuple[str, Any]]:
     return found
 
 
-def _objects_in(value: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each JSON object in a value with its place, in which it is known by its type, if it has one."""
+def _values_in(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each object and list in a value with its place, in which an object is known by its type."""
     if isinstance(value, dict):
         yield (f"{place}<{value['type']}>" if place and "type" in value else place), value
         for name, inner in value.items():
-            yield from _objects_in(inner, f"{place}.{name}" if place else name)
+            yield from _values_in(inner, f"{place}.{name}" if place else name)
     elif isinstance(value, list):
+        yield place, value
         for inner in value:
-            yield from _objects_in(inner, f"{place}.[]")
+            yield from _values_in(inner, f"{place}.[]")
 
 
 @cache
-def _objects() -> list[tuple[str, str, list[tuple[str, Any]]]]:
-    """Return the places of objects in recordings: their format, the place, and the payloads of one."""
+def _places() -> list[tuple[str, str, list[tuple[str, Any]]]]:
+    """Return the places of objects and lists in recordings: the format, the place, and one's payloads."""
     seen, found = Counter[tuple[str, str]](), []
     for recorded in [*ours(), *shared()]:
         if recorded.format == "custom" or len(recorded.body) > _LONGEST:
             continue
         payloads = _payloads_in(recorded.body)
-        for place in sorted({place for _, data in payloads for place, _ in _objects_in(data)}):
+        places = {place for _, data in payloads for place, _ in _values_in(data)}
+        if len(payloads) > 2:
+            places.add("event")
+        for place in sorted(places):
             seen[recorded.format, place] += 1
             if seen[recorded.format, place] <= _EACH:
                 found.append((recorded.format, place, payloads))
     return found
+
+
+def _find_wrong(
+    change: Callable[[Any], None],
+    *,
+    of: type = dict,
+    but: Callable[[str, str], bool] = lambda _format, _place: False,
+) -> set[str]:
+    """Return what is wrong once each value of a class at a place is changed, for all places."""
+    wrong = set()
+    for format, place, payloads in _places():
+        changed = deepcopy(payloads)
+        found = [value for _, data in changed for at, value in _values_in(data) if at == place]
+        values = [value for value in found if isinstance(value, of)]
+        if values and not but(format, place):
+            for value in values:
+                change(value)
+            wrong.add(_check(format, place, payloads, changed))
+    return wrong - {""}
 
 
 def _read(
@@ -130,6 +155,8 @@ def _read(
 
 def _check(format: str, place: str, payloads: list[tuple[str, Any]], changed: list[tuple[str, Any]]) -> str:
     """Return what is wrong with the reading of changed payloads; "" if nothing is."""
+    if changed == payloads:
+        return ""
     before, told_before, _ = _read(payloads, format)
     read, told, messages = _read(changed, format)
     where = re.sub(r"<[^ ]*>", "", f"{format} {place}")
@@ -152,43 +179,60 @@ def _check(format: str, place: str, payloads: list[tuple[str, Any]], changed: li
 @pytest.mark.parametrize("kind", _SIBLINGS)
 def test_a_made_up_sibling_of_any_field_is_told_once_and_changes_nothing(kind: str) -> None:
     """A field that no document has is told, or it is in the message with what it belongs to."""
-    wrong = set()
-    for format, place, payloads in _objects():
-        changed = deepcopy(payloads)
-        for _, data in changed:
-            for found, value in [*_objects_in(data)]:
-                if found == place:
-                    value["zz_made_up"] = _SIBLINGS[kind]
-        wrong.add(_check(format, place, payloads, changed))
-
-    assert set() == wrong - {""}
+    assert _find_wrong(lambda value: value.update(zz_made_up=_SIBLINGS[kind])) == set()
 
 
 @pytest.mark.slow
 def test_a_made_up_number_in_a_usage_is_told_once_and_changes_nothing() -> None:
+    def is_other(format: str, place: str) -> bool:
+        is_usage = re.search(r"(^|\.)(usage|usageMetadata|total_usage)(\.\[\])?$", place)
+        return not is_usage or getattr(load(format), "counted", None) is None
+
+    assert _find_wrong(lambda value: value.update(zz_made_up=87_654_321), but=is_other) == set()
+
+
+@pytest.mark.slow
+def test_a_made_up_kind_of_part_is_told_once_and_changes_nothing() -> None:
+    """An object of a kind that no document has, in any list of objects, is told, or it is in the message."""
+
+    def extend(values: list[Any]) -> None:
+        if values and isinstance(values[0], dict):
+            kinds = {name: "zz_made_up" for name in ("type", "kind", "block_type") if name in values[0]}
+            values.append({**kinds, "zz_made_up": _WORDS})
+
+    assert _find_wrong(extend, of=list) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["event", "delta"])
+def test_a_made_up_event_or_delta_is_told_once_and_changes_nothing(kind: str) -> None:
     wrong = set()
-    for format, place, payloads in _objects():
-        counted = getattr(load(format), "counted", None)
-        if counted is None or not re.search(r"(^|\.)(usage|usageMetadata|total_usage)(\.\[\])?$", place):
+    for format, place, payloads in _places():
+        if kind == "event" == place:
+            event = "zz.made_up" if payloads[0][0] else ""
+            kinds = {name: "zz.made_up" for name in ("type", "event_type") if name in payloads[0][1]}
+            made_up = (event, {**kinds, "zz_made_up": _WORDS})
+            changed = [*payloads[:2], made_up, made_up, *payloads[2:]]
+        elif kind == "delta" and re.search(r"\bdelta(<[^>]*>)?$", place):
+            changed = _with_other_delta(payloads, place)
+        else:
             continue
-        changed = deepcopy(payloads)
-        for _, data in changed:
-            for found, value in [*_objects_in(data)]:
-                if found == place:
-                    value["zz_made_up"] = 87_654_321
         wrong.add(_check(format, place, payloads, changed))
 
     assert set() == wrong - {""}
 
 
-@pytest.mark.slow
-def test_a_made_up_event_is_told_once_and_changes_nothing() -> None:
-    wrong = set()
-    for format, place, payloads in _objects():
-        if place == "" and len(payloads) > 2:
-            event = "zz.made_up" if payloads[0][0] else ""
-            kinds = {name: "zz.made_up" for name in ("type", "event_type") if name in payloads[0][1]}
-            made_up = (event, {**kinds, "zz_made_up": _WORDS})
-            wrong.add(_check(format, "event", payloads, [*payloads[:2], made_up, made_up, *payloads[2:]]))
-
-    assert set() == wrong - {""}
+def _with_other_delta(payloads: list[tuple[str, Any]], place: str) -> list[tuple[str, Any]]:
+    """Return payloads with a delta of a made-up kind after the first delta at a place."""
+    for position, (event, data) in enumerate(payloads, start=1):
+        other = deepcopy(data)
+        deltas = [value for found, value in _values_in(other) if found == place and isinstance(value, dict)]
+        for delta in deltas:
+            kinds = {"type": "zz_made_up"} if "type" in delta else {}
+            delta.clear()
+            delta.update({**kinds, "zz_made_up": _WORDS})
+        if deltas:
+            for name in _IDENTITY:
+                other.pop(name, None)
+            return [*payloads[:position], (event, other), *payloads[position:]]
+    return payloads
