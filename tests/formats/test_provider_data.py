@@ -67,7 +67,8 @@ def test_a_payload_has_one_event_for_its_fields(recorded: Recorded) -> None:
     assert unknown.isdisjoint(stream.message.provider_data), "a field of a recording has no document"
 
 
-_NOT_BESIDE = {"openai-live", "openai-realtime", "bedrock-invoke", "gemini-live"}
+_NOT_BESIDE = {"anthropic-agents", "bedrock-invoke", "gemini-live", "openai-live", "openai-realtime"}
+_NOT_BESIDE |= {"tokenstream"}
 """Formats whose payloads have no place for a further field of the answer beside those that they read."""
 
 

@@ -246,12 +246,12 @@ class CallParts(Parts):
         for name, member in dict_of(value, "args").items():
             fragments.append(arguments.put(name, member))
         for argument in dicts_of(value.get("partialArgs")):
-            self.tell_fields(argument, _ARGUMENT_FIELDS)
             path, argument_value = read_path(argument.get("jsonPath")), _value_of(argument)
             if path is None:
                 # The path names no single place.
                 arguments.broken = True
             elif argument_value is not _MISSING:
+                self.tell_fields(argument, _ARGUMENT_FIELDS)
                 more = argument.get("willContinue") is True
                 fragments.append(arguments.add(path, argument_value, more=more))
             elif fields_except(argument, "jsonPath", "willContinue") is not None:
