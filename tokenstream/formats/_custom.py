@@ -11,6 +11,7 @@ from tokenstream._values.parts import COUNTS
 from tokenstream.errors import MisuseError
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.values import reasons_of
 from tokenstream.message import FinishReason
 
 if TYPE_CHECKING:
@@ -26,30 +27,15 @@ ROOT = "$"
 _EACH = "*"
 _SUBSCRIPT = re.compile(r"\[(?:\d*|\*)\]$")
 
-COMMON_REASONS: dict[str, FinishReason | None] = {
-    "stop": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "end": "stop",
-    "done": "stop",
-    "complete": "stop",
-    "completed": "stop",
-    "finished": "stop",
-    "true": "stop",
-    "stop_sequence": "stop_sequence",
-    "length": "length",
-    "max_tokens": "length",
-    "max_length": "length",
-    "tool_calls": "tool_calls",
-    "content_filter": "content_filter",
-    "safety": "content_filter",
-    "cancelled": "cancelled",
-    "canceled": "cancelled",
-    "abort": "cancelled",
-    "error": "error",
-    "failed": "error",
-}
+COMMON_REASONS = reasons_of(
+    stop="stop eos eos_token end_turn end done complete completed finished true",
+    stop_sequence="stop_sequence",
+    length="length max_tokens max_length",
+    tool_calls="tool_calls",
+    content_filter="content_filter safety",
+    cancelled="cancelled canceled abort",
+    error="error failed",
+)
 """Maps the words that servers usually send for the end to finish reasons; any other word is "unknown"."""
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import count_of, dict_of, float_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._kit.count_paths import Counts
+from tokenstream.formats._kit.values import reasons_of
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
@@ -18,62 +19,37 @@ INPUT_TRANSCRIPTION = "conversation.item.input_audio_transcription."
 """The beginning of the types of events in which sessions transcribe the user's speech."""
 PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_answer"}
 """The phases of texts, by their words in the items of responses and of runs."""
-FINISH_REASONS: dict[str, FinishReason] = {
-    "stop": "stop",
-    "eos": "stop",
-    "eos_token": "stop",
-    "end_turn": "stop",
-    "normal": "stop",
-    "stop_sequence": "stop_sequence",
-    "length": "length",
-    "max_tokens": "length",
-    "model_length": "length",
-    "tool_calls": "tool_calls",
-    "tool_call": "tool_calls",
-    "function_call": "tool_calls",
-    "tool_use": "tool_calls",
-    "content_filter": "content_filter",
-    "safety": "content_filter",
-    "sensitive": "content_filter",
-    "refusal": "refusal",
-    "pause_turn": "pause",
-    "abort": "cancelled",
-    "aborted": "cancelled",
-    "cancelled": "cancelled",
-    "canceled": "cancelled",
-    "error": "error",
-    "network_error": "error",
-    "insufficient_system_resource": "error",
-}
+FINISH_REASONS = reasons_of(
+    stop="stop eos eos_token end_turn normal",
+    stop_sequence="stop_sequence",
+    length="length max_tokens model_length",
+    tool_calls="tool_calls tool_call function_call tool_use",
+    content_filter="content_filter safety sensitive",
+    refusal="refusal",
+    pause="pause_turn",
+    cancelled="abort aborted cancelled canceled",
+    error="error network_error insufficient_system_resource",
+)
 """Maps the servers' words, in lower case, to finish reasons."""
 
 _UNENDED = frozenset({"in_progress", "queued", "FINISH_REASON_UNSPECIFIED"})
 """Words of OpenAI's Responses API and of Google for an answer that has not ended."""
-RESPONSE_REASONS: dict[str, FinishReason] = {
-    "completed": "stop",
-    "cancelled": "cancelled",
-    "failed": "error",
-    "max_output_tokens": "length",
-    "max_tokens": "length",
-    "max_messages": "length",
-    "content_filter": "content_filter",
-    "steered": "cancelled",
-}
+RESPONSE_REASONS = reasons_of(
+    stop="completed",
+    cancelled="cancelled steered",
+    error="failed",
+    length="max_output_tokens max_tokens max_messages",
+    content_filter="content_filter",
+)
 """Maps the final statuses of a response, and the reasons why it is incomplete, to finish reasons."""
 PROVIDERS_REASONS: dict[str, FinishReason] = {
     **FINISH_REASONS,
-    "complete": "stop",
-    "completed": "stop",
-    "finished": "stop",
-    "max_output_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "incomplete": "length",
-    **dict.fromkeys(
-        ["content_filtered", "guardrail_intervened", "recitation", "blocklist", "prohibited_content", "spii"],
-        "content_filter",
+    **reasons_of(
+        stop="complete completed finished",
+        length="max_output_tokens model_context_window_exceeded incomplete",
+        content_filter="content_filtered guardrail_intervened recitation blocklist prohibited_content spii",
+        error="failed malformed_function_call",
     ),
-    "failed": "error",
-    "malformed_function_call": "error",
 }
 """Maps providers' words, in lower case, to finish reasons; any other word is "unknown"."""
 

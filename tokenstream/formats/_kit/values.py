@@ -46,6 +46,11 @@ def split_names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def reasons_of(**words: str) -> ReasonsOfWords:
+    """Map the words of each text to the finish reason that the text is given for."""
+    return {word: cast("FinishReason", reason) for reason, text in words.items() for word in text.split()}
+
+
 def camel_case(name: str) -> str:
     """Return a field's name in camelCase, as on the wire; SDKs and proxies use snake_case."""
     return _SNAKE.sub(lambda match: match[1].upper(), name) if "_" in name else name

@@ -14,7 +14,7 @@ from tokenstream.errors import ProviderError
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
-from tokenstream.formats._kit.values import counts_in, failure_text, json_text, split_names
+from tokenstream.formats._kit.values import counts_in, failure_text, json_text, reasons_of, split_names
 from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult, TextPart, Usage
 
 if TYPE_CHECKING:
@@ -23,17 +23,16 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.sessions import SessionParts
-    from tokenstream.formats._kit.values import ReasonsOfWords
     from tokenstream.limits import Limits
 
-FINISH_REASONS: ReasonsOfWords = {
-    "end_turn": "stop",
-    "requires_action": "tool_calls",
-    "budget_reached": "length",
-    "refusal": "refusal",
-    "retries_exhausted": "error",
-    "terminated": "unknown",
-}
+FINISH_REASONS = reasons_of(
+    stop="end_turn",
+    tool_calls="requires_action",
+    length="budget_reached",
+    refusal="refusal",
+    error="retries_exhausted",
+    unknown="terminated",
+)
 """Maps the reasons for which a session gets idle, and its end, to finish reasons."""
 RETRYABLE: Mapping[str, bool] = MappingProxyType(
     {

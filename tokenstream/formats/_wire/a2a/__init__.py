@@ -11,7 +11,7 @@ from tokenstream.formats._detect.payloads import object_of
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.count_paths import GOOGLE_USAGE
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.values import split_names
+from tokenstream.formats._kit.values import reasons_of, split_names
 from tokenstream.formats._wire.a2a.parts import (
     TaskParts,
     fingerprint_of,
@@ -25,20 +25,17 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
-    from tokenstream.formats._kit.values import ReadersOf, ReasonsOfWords
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
 
 PayloadKind: TypeAlias = Literal["task", "message", "status-update", "artifact-update"]
 """The kinds of payloads, by their names in version 0.3."""
-FINISH_REASONS: ReasonsOfWords = {
-    "completed": "stop",
-    "input-required": "pause",
-    "auth-required": "pause",
-    "canceled": "cancelled",
-    "cancelled": "cancelled",
-    "failed": "error",
-    "rejected": "error",
-}
+FINISH_REASONS = reasons_of(
+    stop="completed",
+    pause="input-required auth-required",
+    cancelled="canceled cancelled",
+    error="failed rejected",
+)
 """Maps a state to a finish reason; in any other state, the task goes on."""
 PAUSED = frozenset({"input-required", "auth-required"})
 """States in which the task waits, and after which it may go on in the same stream."""

@@ -11,7 +11,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import Counts
-from tokenstream.formats._kit.values import marks_in, split_names, worst_of
+from tokenstream.formats._kit.values import marks_in, reasons_of, split_names, worst_of
 from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
 from tokenstream.framing._frames import ServerSentEvent
 
@@ -19,20 +19,18 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
-    from tokenstream.formats._kit.values import ReadersOf, ReasonsOfWords
+    from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
 
-FINISH_REASONS: ReasonsOfWords = {
-    "end_turn": "stop",
-    "stop_sequence": "stop_sequence",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "pause_turn": "pause",
-    "compaction": "pause",
-    "refusal": "refusal",
-}
+FINISH_REASONS = reasons_of(
+    stop="end_turn",
+    stop_sequence="stop_sequence",
+    length="max_tokens model_context_window_exceeded",
+    tool_calls="tool_use",
+    pause="pause_turn compaction",
+    refusal="refusal",
+)
 COUNTED = Counts(
     input_tokens="input_tokens",
     output_tokens="output_tokens",

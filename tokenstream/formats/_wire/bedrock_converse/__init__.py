@@ -12,7 +12,7 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import named_exception
-from tokenstream.formats._kit.values import json_text, split_names
+from tokenstream.formats._kit.values import json_text, reasons_of, split_names
 from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
 from tokenstream.framing._frames import INITIAL_RESPONSE
 
@@ -26,17 +26,14 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
-    {
-        "end_turn": "stop",
-        "tool_use": "tool_calls",
-        "max_tokens": "length",
-        "model_context_window_exceeded": "length",
-        "stop_sequence": "stop_sequence",
-        "guardrail_intervened": "content_filter",
-        "content_filtered": "content_filter",
-        "malformed_model_output": "error",
-        "malformed_tool_use": "error",
-    }
+    reasons_of(
+        stop="end_turn",
+        tool_calls="tool_use",
+        length="max_tokens model_context_window_exceeded",
+        stop_sequence="stop_sequence",
+        content_filter="guardrail_intervened content_filtered",
+        error="malformed_model_output malformed_tool_use",
+    )
 )
 USAGE = Counts(
     input_tokens="inputTokens",

@@ -12,42 +12,24 @@ from tokenstream.formats._fast.path import always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.values import Mark, marks_in, split_names, worst_of
+from tokenstream.formats._kit.values import Mark, marks_in, reasons_of, split_names, worst_of
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import DeltaCallback, JsonObject, RuleNote
     from tokenstream.events import Event
-    from tokenstream.formats._kit.values import ReasonsOfWords
     from tokenstream.limits import Limits
 
 NamePath: TypeAlias = tuple[str, ...]
 
-FINISH_REASONS: ReasonsOfWords = {
-    # Amazon Titan
-    "FINISH": "stop",
-    "FINISHED": "stop",
-    "LENGTH": "length",
-    "STOP_CRITERIA_MET": "stop_sequence",
-    "CONTENT_FILTERED": "content_filter",
-    # Meta Llama, Mistral, DeepSeek, AI21
-    "stop": "stop",
-    "eos": "stop",
-    "endoftext": "stop",
-    "end_turn": "stop",
-    "length": "length",
-    "max_tokens": "length",
-    "tool_calls": "tool_calls",
-    # the old Claude
-    "stop_sequence": "stop_sequence",
-    # Cohere
-    "COMPLETE": "stop",
-    "MAX_TOKENS": "length",
-    "STOP_SEQUENCE": "stop_sequence",
-    "ERROR": "error",
-    "ERROR_LIMIT": "length",
-    "ERROR_TOXIC": "content_filter",
-    "USER_CANCEL": "cancelled",
-}
+FINISH_REASONS = reasons_of(
+    stop="FINISH FINISHED stop eos endoftext end_turn COMPLETE",
+    length="LENGTH length max_tokens MAX_TOKENS ERROR_LIMIT",
+    stop_sequence="STOP_CRITERIA_MET stop_sequence STOP_SEQUENCE",
+    content_filter="CONTENT_FILTERED ERROR_TOXIC",
+    tool_calls="tool_calls",
+    error="ERROR",
+    cancelled="USER_CANCEL",
+)
 """Maps the words of the models in the table, such as Titan and Llama, to finish reasons."""
 
 

@@ -11,12 +11,12 @@ from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenPart
 from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT
+from tokenstream.formats._kit.values import reasons_of
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.errors import ProviderError
-    from tokenstream.formats._kit.values import ReasonsOfWords
     from tokenstream.limits import Limits
     from tokenstream.message import Part, Usage
 
@@ -39,17 +39,15 @@ _EMPTY_PARTS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
     "thinking": (ReasoningPart, BLANK_REASONING),
 }
 
-FINISH_REASONS: ReasonsOfWords = {
-    "COMPLETE": "stop",
-    "STOP_SEQUENCE": "stop_sequence",
-    "MAX_TOKENS": "length",
-    "ERROR_LIMIT": "length",
-    "TOOL_CALL": "tool_calls",
-    "ERROR_TOXIC": "content_filter",
-    "USER_CANCEL": "cancelled",
-    "ERROR": "error",
-    "TIMEOUT": "error",
-}
+FINISH_REASONS = reasons_of(
+    stop="COMPLETE",
+    stop_sequence="STOP_SEQUENCE",
+    length="MAX_TOKENS ERROR_LIMIT",
+    tool_calls="TOOL_CALL",
+    content_filter="ERROR_TOXIC",
+    cancelled="USER_CANCEL",
+    error="ERROR TIMEOUT",
+)
 
 _FAILURES = {
     "ERROR": "generation failed with an error at the provider",

@@ -23,7 +23,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import GOOGLE_USAGE
-from tokenstream.formats._kit.values import split_names, worst_of
+from tokenstream.formats._kit.values import reasons_of, split_names, worst_of
 from tokenstream.formats._wire.gemini.parts import GeminiParts
 
 if TYPE_CHECKING:
@@ -32,37 +32,21 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.shape import KeyPath
     from tokenstream.formats._kit.open import OpenChoice
-    from tokenstream.formats._kit.values import Mark, ReasonsOfWords
+    from tokenstream.formats._kit.values import Mark
     from tokenstream.message import FinishReason, Usage
 
-FINISH_REASONS: ReasonsOfWords = {
-    "STOP": "stop",
-    "MAX_TOKENS": "length",
-    "SAFETY": "content_filter",
-    "RECITATION": "content_filter",
-    "LANGUAGE": "content_filter",
-    "BLOCKLIST": "content_filter",
-    "PROHIBITED_CONTENT": "content_filter",
-    "SPII": "content_filter",
-    "MODEL_ARMOR": "content_filter",
-    "IMAGE_SAFETY": "content_filter",
-    "IMAGE_PROHIBITED_CONTENT": "content_filter",
-    "IMAGE_RECITATION": "content_filter",
-    # "Processing of user input was disabled, since the user is limited": Google's potentially unsafe prompts.
-    # The user has violated the "Prohibited Use Policy (PUP)".
-    "PUP_LIMITED_DISABLED": "content_filter",
-    # "Request was filtered by an escalation rule."
-    "ESCALATION": "content_filter",
-    "MALFORMED_FUNCTION_CALL": "error",
-    "MALFORMED_RESPONSE": "error",
-    "UNEXPECTED_TOOL_CALL": "error",
-    "TOO_MANY_TOOL_CALLS": "error",
-    "MISSING_THOUGHT_SIGNATURE": "error",
-    # The image that the model was to generate is missing; an answer without it is not a success.
-    "NO_IMAGE": "error",
-    "IMAGE_OTHER": "error",
-    "CONTINUATION": "pause",
-}
+FINISH_REASONS = reasons_of(
+    # PUP_LIMITED_DISABLED: the user has violated the "Prohibited Use Policy (PUP)", so that input is no longer
+    # processed. ESCALATION: "Request was filtered by an escalation rule." NO_IMAGE, IMAGE_OTHER: the image that
+    # the model was to generate is missing; an answer without it is not a success.
+    stop="STOP",
+    length="MAX_TOKENS",
+    content_filter="SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII MODEL_ARMOR IMAGE_SAFETY "
+    "IMAGE_PROHIBITED_CONTENT IMAGE_RECITATION PUP_LIMITED_DISABLED ESCALATION",
+    error="MALFORMED_FUNCTION_CALL MALFORMED_RESPONSE UNEXPECTED_TOOL_CALL TOO_MANY_TOOL_CALLS "
+    "MISSING_THOUGHT_SIGNATURE NO_IMAGE IMAGE_OTHER",
+    pause="CONTINUATION",
+)
 """Maps Gemini's words to finish reasons; any other word is "unknown".
 
 The words and their meanings: `FinishReason` of https://googleapis.github.io/python-genai/genai.html.

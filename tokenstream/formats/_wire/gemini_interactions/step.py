@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import int_of, text_of
 from tokenstream.formats._kit.count_paths import Counts
-from tokenstream.formats._kit.values import failure_text, json_text, split_names
+from tokenstream.formats._kit.values import failure_text, json_text, reasons_of, split_names
 from tokenstream.message import Citation, OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.formats._kit.values import ReasonsOfWords
 
 ALIASES = {
     "interaction.start": "interaction.created",
@@ -22,15 +21,14 @@ ALIASES = {
     "content.stop": "step.stop",
 }
 """Maps event names in previews of the API to the present names."""
-FINISH_REASONS: ReasonsOfWords = {
-    "completed": "stop",
-    "requires_action": "tool_calls",
-    "incomplete": "length",
-    "budget_exceeded": "length",
-    "requires_continuation": "pause",
-    "cancelled": "cancelled",
-    "failed": "error",
-}
+FINISH_REASONS = reasons_of(
+    stop="completed",
+    tool_calls="requires_action",
+    length="incomplete budget_exceeded",
+    pause="requires_continuation",
+    cancelled="cancelled",
+    error="failed",
+)
 """Maps the final status of an interaction to a finish reason; any other status is "unknown"."""
 UNFINISHED = frozenset({"in_progress", "queued"})
 

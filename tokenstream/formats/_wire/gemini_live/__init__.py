@@ -10,7 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.count_paths import LIVE_USAGE
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.values import camel_case, marks_in, split_names, worst_of
+from tokenstream.formats._kit.values import camel_case, marks_in, reasons_of, split_names, worst_of
 from tokenstream.formats._wire.gemini_live.parts import TRANSCRIPT_FIELDS, LiveTurn, fields_of, object_in
 
 if TYPE_CHECKING:
@@ -23,38 +23,21 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
-    {
-        "generationComplete": "stop",
-        "turnComplete": "stop",
-        "interrupted": "cancelled",
-        "NEED_MORE_INPUT": "pause",
-        "MALFORMED_FUNCTION_CALL": "error",
-        "RESPONSE_REJECTED": "content_filter",
-        "PROHIBITED_INPUT_CONTENT": "content_filter",
-        "IMAGE_PROHIBITED_INPUT_CONTENT": "content_filter",
-        "INPUT_TEXT_CONTAIN_PROMINENT_PERSON_PROHIBITED": "content_filter",
-        "INPUT_IMAGE_CELEBRITY": "content_filter",
-        "INPUT_IMAGE_PHOTO_REALISTIC_CHILD_PROHIBITED": "content_filter",
-        "INPUT_TEXT_NCII_PROHIBITED": "content_filter",
-        "INPUT_OTHER": "content_filter",
-        "INPUT_IP_PROHIBITED": "content_filter",
-        "BLOCKLIST": "content_filter",
-        "UNSAFE_PROMPT_FOR_IMAGE_GENERATION": "content_filter",
-        "GENERATED_IMAGE_SAFETY": "content_filter",
-        "GENERATED_CONTENT_SAFETY": "content_filter",
-        "GENERATED_AUDIO_SAFETY": "content_filter",
-        "GENERATED_VIDEO_SAFETY": "content_filter",
-        "GENERATED_CONTENT_PROHIBITED": "content_filter",
-        "GENERATED_CONTENT_BLOCKLIST": "content_filter",
-        "GENERATED_IMAGE_PROHIBITED": "content_filter",
-        "GENERATED_IMAGE_CELEBRITY": "content_filter",
-        "GENERATED_IMAGE_PROMINENT_PEOPLE_DETECTED_BY_REWRITER": "content_filter",
-        "GENERATED_IMAGE_IDENTIFIABLE_PEOPLE": "content_filter",
-        "GENERATED_IMAGE_MINORS": "content_filter",
-        "OUTPUT_IMAGE_IP_PROHIBITED": "content_filter",
-        "GENERATED_OTHER": "content_filter",
-        "MAX_REGENERATION_REACHED": "error",
-    }
+    reasons_of(
+        stop="generationComplete turnComplete",
+        cancelled="interrupted",
+        pause="NEED_MORE_INPUT",
+        error="MALFORMED_FUNCTION_CALL MAX_REGENERATION_REACHED",
+        content_filter="RESPONSE_REJECTED PROHIBITED_INPUT_CONTENT IMAGE_PROHIBITED_INPUT_CONTENT "
+        "INPUT_TEXT_CONTAIN_PROMINENT_PERSON_PROHIBITED INPUT_IMAGE_CELEBRITY "
+        "INPUT_IMAGE_PHOTO_REALISTIC_CHILD_PROHIBITED INPUT_TEXT_NCII_PROHIBITED INPUT_OTHER "
+        "INPUT_IP_PROHIBITED BLOCKLIST UNSAFE_PROMPT_FOR_IMAGE_GENERATION GENERATED_IMAGE_SAFETY "
+        "GENERATED_CONTENT_SAFETY GENERATED_AUDIO_SAFETY GENERATED_VIDEO_SAFETY "
+        "GENERATED_CONTENT_PROHIBITED GENERATED_CONTENT_BLOCKLIST GENERATED_IMAGE_PROHIBITED "
+        "GENERATED_IMAGE_CELEBRITY GENERATED_IMAGE_PROMINENT_PEOPLE_DETECTED_BY_REWRITER "
+        "GENERATED_IMAGE_IDENTIFIABLE_PEOPLE GENERATED_IMAGE_MINORS OUTPUT_IMAGE_IP_PROHIBITED "
+        "GENERATED_OTHER",
+    )
 )
 """Maps the fields that end a turn, and the words for the reason of its end, to finish reasons."""
 _NAMES = split_names(

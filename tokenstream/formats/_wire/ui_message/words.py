@@ -8,22 +8,20 @@ from urllib.parse import unquote_to_bytes
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, text_of
 from tokenstream._values.parts import counts_of
 from tokenstream.formats._kit.count_paths import Counts
-from tokenstream.formats._kit.values import base64_bytes
+from tokenstream.formats._kit.values import base64_bytes, reasons_of
 from tokenstream.message import Citation, MediaPart, Usage
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.formats._kit.values import ReasonsOfWords
 
-FINISH_REASONS: ReasonsOfWords = {
-    "stop": "stop",
-    "length": "length",
-    "content-filter": "content_filter",
-    "tool-calls": "tool_calls",
-    "error": "error",
-    "interrupted": "cancelled",
-    "abort": "cancelled",
-}
+FINISH_REASONS = reasons_of(
+    stop="stop",
+    length="length",
+    content_filter="content-filter",
+    tool_calls="tool-calls",
+    error="error",
+    cancelled="interrupted abort",
+)
 """Maps the protocol's finish reasons to this library's; "abort" stands for a chunk of this type."""
 
 _DEEPEST_MERGE = 32
