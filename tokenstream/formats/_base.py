@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, cast
 
 from pydantic_core import from_json
+from typing_extensions import TypeVar
 
 from tokenstream._basics.json import check_bounds, decode_tolerantly
 from tokenstream._basics.kept_errors import ErrorKeeper
@@ -92,7 +93,10 @@ Unit: TypeAlias = Literal["event", "line", "element", "message", "payload"]
 JSON array, a WebSocket message, or a payload that arrived decoded."""
 
 
-class Format(ErrorKeeper, Resuming, ABC):
+PartsT_co = TypeVar("PartsT_co", bound=Parts, default=Parts, covariant=True)
+
+
+class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
     """A wire format: turns the frames of one connection into events.
 
     A format knows which choice and part an event belongs to, and when a tool call
@@ -172,6 +176,8 @@ class Format(ErrorKeeper, Resuming, ABC):
     several_on_socket: ClassVar[bool] = False
     """True if a WebSocket may contain several answers although a body contains one."""
 
+    _parts_class: ClassVar[type[Parts]] = Parts
+    """The class of `parts`; a derived format names its own one here, and as what it is generic in."""
     unkept: ClassVar[frozenset[str]] = split_names(
         "__weakref__ _fast_path _replay decoded_before departures doubt dropped error first_frames "
         "later_frames limits shortcuts unfinished"
@@ -215,12 +221,12 @@ class Format(ErrorKeeper, Resuming, ABC):
         """The error in an event of a kind that is not known; None once the answer has gone further."""
         self.error: StreamError | None = None
         # The content of the answer.
-        self.parts = self._make_parts()
+        self.parts: PartsT_co = self._make_parts()
         """The open parts of the message."""
 
-    def _make_parts(self) -> Parts:
-        """Return the object that collects the answer's parts and events, which a format may derive."""
-        return Parts(self.limits, self.note)
+    def _make_parts(self) -> PartsT_co:
+        """Return the object that collects the answer's parts and events."""
+        return cast("PartsT_co", self._parts_class(self.limits, self.note))
 
     def fresh(self, *, limits: Limits) -> Format:
         """Return a format with the same options for a new connection."""

@@ -11,6 +11,7 @@ from typing_extensions import override
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.errors import MisuseError
 from tokenstream.formats._base import Format
+from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.session._rounds import HasRounds, Question, Round, rounds_after, write_history
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ class SessionAPI(ABC):
         """Return the format that reads an answer."""
 
 
-class FormatOfRounds(Format):
+class FormatOfRounds(Format[SessionParts]):
     """Mixin of formats of an answer that ends with its last round, which only the question knows."""
 
     asked: HasRounds | None = None

@@ -235,7 +235,7 @@ class _LiveAnswer(FormatOfRounds, GeminiLive):
     @property
     @override
     def finished(self) -> bool:
-        return super().finished and not self._turn.awaits_results
+        return super().finished and not self.parts.awaits_results
 
     @property
     @override

@@ -262,13 +262,13 @@ class _RealtimeAnswer(FormatOfRounds, OpenAIRealtime):
     @property
     @override
     def finished(self) -> bool:
-        return super().finished and not self._outputs.awaits_results
+        return super().finished and not self.parts.awaits_results
 
     @property
     @override
     def resting(self) -> bool:
         # Until the response begins, the server is silent although it was asked.
-        return super().resting and self._outputs.finished
+        return super().resting and self.parts.finished
 
 
 def _spoken_item_of(payload: Payload, kind: str) -> str | None:

@@ -70,7 +70,7 @@ class ResponsesInTurn(OpenAIResponses):
         if self._is_between and (text_of(payload, "type") or event) == "response.created":
             self._is_between = self._created = False
             response = dict_of(payload, "response")
-            self._items.begin_response(text_of(response, "id"), text_of(response, "model"))
+            self.parts.begin_response(text_of(response, "id"), text_of(response, "model"))
             if self._fast_path is not None:
                 # A delta of this response may look like one of the response before.
                 self._fast_path.clear()
@@ -90,7 +90,7 @@ class ResponsesInTurn(OpenAIResponses):
     @property
     def finished(self) -> bool:
         """True once the last response has ended, and waits for no results."""
-        return super().finished and not self._items.awaits_results
+        return super().finished and not self.parts.awaits_results
 
     @property
     def resting(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from typing_extensions import override
+from typing_extensions import TypeVar, override
 
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.events import Event, MessageStart
@@ -146,11 +146,15 @@ class SessionParts(Parts):
         return finish is not None and finish.reason == "tool_calls"
 
 
-class SessionEvents(Format):
+SessionPartsT_co = TypeVar("SessionPartsT_co", bound=SessionParts, default=SessionParts, covariant=True)
+
+
+class SessionEvents(Format[SessionPartsT_co]):
     """Base of the formats of sessions whose events have types and ids; the last one may come once more."""
 
     __slots__ = ("_failure", "_last", "_last_error")
 
+    _parts_class = SessionParts
     _READERS: ClassVar[Readers]
 
     def __init__(self, *, limits: Limits | None = None) -> None:

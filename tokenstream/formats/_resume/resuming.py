@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from tokenstream.errors import PositionLost
 from tokenstream.formats._kit.errors import is_aside, provider_error
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
     from tokenstream.formats._fast.path import FastPath
-    from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._resume.described import EventKey
     from tokenstream.message import Message
 
@@ -85,7 +84,7 @@ class Resuming:
         _replay: Replay | None
         dropped: int
         error: StreamError | None
-        parts: Parts
+        parts: Any
 
         @classmethod
         def recognises(cls, payload: JsonObject, event: str) -> bool | None:

@@ -10,7 +10,7 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import SESSION_COUNTS, usage_of
-from tokenstream.formats._kit.sessions import SESSION_EVENTS, SessionEvents, SessionParts, find_session_kind
+from tokenstream.formats._kit.sessions import SESSION_EVENTS, SessionEvents, find_session_kind
 from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.message import MediaPart, ServerToolResult, TextPart
 
@@ -75,7 +75,7 @@ class OpenAILive(SessionEvents):
         ['Hel']
     """
 
-    __slots__ = ("_audio", "_delegated", "_session", "_speech", "_text")
+    __slots__ = ("_audio", "_delegated", "_session", "_text")
 
     name = "openai-live"
     counted = SESSION_COUNTS
@@ -99,10 +99,6 @@ class OpenAILive(SessionEvents):
         """The audio in which the model speaks them."""
         self._delegated: dict[str, _Delegation] = {}
         """The open responses, by the ids of their delegations."""
-
-    def _make_parts(self) -> SessionParts:
-        self._speech = SessionParts(self.limits, self.note)
-        return self._speech
 
     def fresh(self, *, limits: Limits) -> OpenAILive:
         return type(self)(limits=limits, session=self._session)
@@ -158,7 +154,7 @@ class OpenAILive(SessionEvents):
             self._end_response(id, _UNENDED)
         reason = "stop" if word is None else _REASONS.get(word, "unknown")
         # Nobody waits for results.
-        self._speech.end_answer(reason, word, awaits_results=False)
+        self.parts.end_answer(reason, word, awaits_results=False)
         if reason == "error":
             self.error = provider_error({"error": {"code": word}}, ours="the session lost its connection")
         else:

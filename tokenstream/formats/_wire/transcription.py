@@ -12,7 +12,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS, report_logprobs, usage_of
-from tokenstream.formats._kit.sessions import SESSION_EVENTS, SessionEvents, SessionParts, find_session_kind
+from tokenstream.formats._kit.sessions import SESSION_EVENTS, SessionEvents, find_session_kind
 from tokenstream.formats._kit.values import split_names
 from tokenstream.message import TextPart
 
@@ -48,16 +48,7 @@ class Transcription(SessionEvents):
         TextDelta
     """
 
-    __slots__ = (
-        "_ended_items",
-        "_ended_last",
-        "_model",
-        "_open",
-        "_segments_seen",
-        "_session",
-        "_speaking",
-        "_texts",
-    )
+    __slots__ = ("_ended_items", "_ended_last", "_model", "_open", "_segments_seen", "_session", "_speaking")
 
     name = "transcription"
     counted = SESSION_COUNTS
@@ -85,10 +76,6 @@ class Transcription(SessionEvents):
         """True from the beginning of an utterance until its audio is committed or cleared."""
         self._segments_seen = False
         """True once an event has brought a segment, which the end of a transcript may repeat."""
-
-    def _make_parts(self) -> SessionParts:
-        self._texts = SessionParts(self.limits, self.note)
-        return self._texts
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:
@@ -237,7 +224,7 @@ class Transcription(SessionEvents):
             # The errors of the utterances before do not concern this one.
             self._failure = self._last_error = None
             if self._session or not self.parts.started:
-                self._texts.begin_answer(key or None, self._model)
+                self.parts.begin_answer(key or None, self._model)
         self._open[key] = None
 
     def _add(self, key: str, text: str) -> None:

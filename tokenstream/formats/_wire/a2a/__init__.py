@@ -61,7 +61,7 @@ _FAILURES = {"failed": "the task has failed", "rejected": "the agent refuses the
 _KNOWN_IN_STATUS = ("state", "message", "timestamp")
 
 
-class A2A(Format):
+class A2A(Format[TaskParts]):
     """The `a2a` format: the updates of one task, or one message of the agent, which is the whole answer.
 
     A payload may be the result in a JSON-RPC response, or come alone.
@@ -76,8 +76,9 @@ class A2A(Format):
         TextDelta
     """
 
-    __slots__ = ("_appends", "_is_paused", "_last_message", "_task_parts")
+    __slots__ = ("_appends", "_is_paused", "_last_message")
 
+    _parts_class = TaskParts
     name = "a2a"
     counted = GOOGLE_USAGE
     # Of `Task` in a2a-sdk.
@@ -105,10 +106,6 @@ class A2A(Format):
         """True while the task waits for the user; the server may close the stream, or go on later."""
         self._last_message: tuple[str, str, int] | None = None
         """Id, state and fingerprint of the last message of a status, which a snapshot of the task repeats."""
-
-    def _make_parts(self) -> TaskParts:
-        self._task_parts = TaskParts(self.limits, self.note)
-        return self._task_parts
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - names mean nothing here
@@ -145,7 +142,7 @@ class A2A(Format):
         If the artifact was sent whole, return `always_decode`, which has later payloads decoded: each of them
         must be compared with what has arrived of the artifact.
         """
-        run = self._task_parts.last_run
+        run = self.parts.last_run
         if not self._appends or run is None:
             return always_decode
 
@@ -176,7 +173,7 @@ class A2A(Format):
         task_id = text_of(task, "id")
         self._read_head(task_id, task)
         for artifact in dicts_of(task.get("artifacts")):
-            self._task_parts.read_artifact(task_id or "", artifact)
+            self.parts.read_artifact(task_id or "", artifact)
         self.parts.report_unknown_fields(task, _KNOWN_IN_TASKS)
         self._read_status(dict_of(task, "status"), is_final=False)
 
@@ -186,7 +183,7 @@ class A2A(Format):
             self.parts.unknown("message", message)
             return
         self._read_head(text_of(message, "taskId", "messageId"), message)
-        self._task_parts.read_message(message)
+        self.parts.read_message(message)
         self.parts.finish(0, "stop", None)
         self.conclude()
 
@@ -196,7 +193,7 @@ class A2A(Format):
         task_id = text_of(update, "taskId")
         self._read_head(task_id, update)
         self._appends = update.get("append") is True
-        self._task_parts.read_artifact(
+        self.parts.read_artifact(
             task_id or "",
             dict_of(update, "artifact"),
             appends=self._appends,
@@ -264,10 +261,10 @@ class A2A(Format):
     def _read_status_message(self, state: str, message: JsonObject) -> None:
         """Add a status's message that asks the user, or is the whole answer; report any other as unknown."""
         is_only_answer = state == "completed" and not self.parts.has_parts
-        is_question = state in PAUSED and not self._task_parts.contains(pieces_of(message))
+        is_question = state in PAUSED and not self.parts.contains(pieces_of(message))
         if is_only_answer or is_question:
             self._go_on()
-            self._task_parts.read_message(message)
+            self.parts.read_message(message)
         else:
             self.parts.items("status_messages", [message])
 

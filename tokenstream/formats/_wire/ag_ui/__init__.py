@@ -76,7 +76,7 @@ _OWN_TYPES = _RUN_EVENTS | PART_READERS.keys()
 """Types of the events that only this format has; those in `_REPORTED_AS_UNKNOWN` may be of any vocabulary."""
 
 
-class AGUI(Format):
+class AGUI(Format[RunParts]):
     """The `ag-ui` format: the events of one run of an agent.
 
     Example:
@@ -90,8 +90,9 @@ class AGUI(Format):
         TextDelta
     """
 
-    __slots__ = ("_run_parts", "_started")
+    __slots__ = ("_started",)
 
+    _parts_class = RunParts
     name = "ag-ui"
     counted = USAGE
     # Of the events about a run in ag-ui-protocol.
@@ -110,10 +111,6 @@ class AGUI(Format):
         super().__init__(limits=limits)
         self._started = False
         """True once the run has begun; a second start is a departure from the documentation."""
-
-    def _make_parts(self) -> RunParts:
-        self._run_parts = RunParts(self.limits, self.note)
-        return self._run_parts
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
@@ -140,7 +137,7 @@ class AGUI(Format):
         kind = text_of(payload, "type") or event
         if kind not in _CHUNK_EVENTS and kind not in _OUTSIDE_MESSAGE:
             # A part that chunks write has no end event: any other event of the message ends it.
-            self._run_parts.end_chunked_part()
+            self.parts.end_chunked_part()
         if kind not in _EVENT_TYPES:
             self.parts.unknown(kind or "event", payload)
             return
@@ -152,9 +149,9 @@ class AGUI(Format):
         if reader is not None:
             reader(self, payload)
         elif part_reader is not None:
-            part_reader(self._run_parts, payload)
+            part_reader(self.parts, payload)
         elif kind == "SUBAGENT_STARTED":
-            self._run_parts.read_subagent(payload)
+            self.parts.read_subagent(payload)
         else:
             self.parts.unknown(kind, payload)
 

@@ -74,7 +74,7 @@ _KNOWN_IN_DELTAS = PADDING | split_names(
 )
 
 
-class Anthropic(Format):
+class Anthropic(Format[AnthropicBlocks]):
     """The `anthropic` format: the events of a stream, or a whole message in one payload.
 
     Example:
@@ -87,8 +87,9 @@ class Anthropic(Format):
         ['Hel']
     """
 
-    __slots__ = ("_blocks", "_has_head", "_iterations", "_nameless", "_start_was_whole")
+    __slots__ = ("_has_head", "_iterations", "_nameless", "_start_was_whole")
 
+    _parts_class = AnthropicBlocks
     name = "anthropic"
     counted = COUNTED
     # Of `Message` and `BetaMessage` in anthropic-sdk-python, and of the events about them.
@@ -113,10 +114,6 @@ class Anthropic(Format):
         """True if the start already contained the whole answer."""
         self._iterations: list[JsonObject] = []
         """The token counts of each request that the API has made for the answer; empty if it lists none."""
-
-    def _make_parts(self) -> AnthropicBlocks:
-        self._blocks = AnthropicBlocks(self.limits, self.note)
-        return self._blocks
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool | None:
@@ -176,11 +173,11 @@ class Anthropic(Format):
         if self._has_head:
             if self.begins_another(text_of(message, "id"), payload):
                 return
-            self._blocks.is_restarted = True
+            self.parts.is_restarted = True
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
         # Quirk (Anthropic, 2025-12): a call made by code is a whole answer in the start, without blocks;
         # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-1-6f77857c.
-        has_content = bool(message.get("content")) and not self._blocks.has_content
+        has_content = bool(message.get("content")) and not self.parts.has_content
         if has_content:
             self.note("start_with_content")
             # If the start already has the stop reason, the blocks that follow only repeat its content.
@@ -188,28 +185,28 @@ class Anthropic(Format):
         self._read_message(message, whole=has_content)
 
     def _read_whole_message(self, payload: JsonObject) -> None:
-        if self._blocks.has_content:
+        if self.parts.has_content:
             self.note("content_twice")
             return
         self._read_message(payload, whole=True)
         self.end_at_mark()
 
     def _read_block_start(self, payload: JsonObject) -> None:
-        index = self._blocks.find_index(payload.get("index"), new=True)
-        self._blocks.start(index, dict_of(payload, "content_block"))
+        index = self.parts.find_index(payload.get("index"), new=True)
+        self.parts.start(index, dict_of(payload, "content_block"))
         self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
     def _read_block_delta(self, payload: JsonObject) -> None:
         delta = dict_of(payload, "delta")
         is_input = "partial_json" in delta
-        index = self._blocks.find_index(payload.get("index"), arguments=is_input)
+        index = self.parts.find_index(payload.get("index"), arguments=is_input)
         # A payload that fits no block was reported as unknown, with all its fields.
-        if self._blocks.add_delta(index, delta, payload):
+        if self.parts.add_delta(index, delta, payload):
             self._report_unknown_fields(payload, _KNOWN_IN_DELTA_EVENTS)
             self._report_unknown_fields(delta, _KNOWN_IN_DELTAS)
 
     def _read_block_stop(self, payload: JsonObject) -> None:
-        self._blocks.stop(self._blocks.find_index(payload.get("index"), ends=True))
+        self.parts.stop(self.parts.find_index(payload.get("index"), ends=True))
         self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
     def _read_message_delta(self, payload: JsonObject) -> None:
@@ -257,7 +254,7 @@ class Anthropic(Format):
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
         for index, block in enumerate(dicts_of(content)):
-            self._blocks.add_whole_block(index, block)
+            self.parts.add_whole_block(index, block)
 
     def _read_usage(self, payload: JsonObject, reason: str | None = None) -> None:
         report = dict_of(payload, "usage")

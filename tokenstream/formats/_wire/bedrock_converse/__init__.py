@@ -109,7 +109,7 @@ _HARNESS_REASONS = split_names(
 """Stop reasons that only messages of AgentCore's InvokeHarness have (botocore 1.43, `HarnessStopReason`)."""
 
 
-class BedrockConverse(Format):
+class BedrockConverse(Format[ConverseBlocks]):
     """The `bedrock-converse` format: the events of a stream, or a whole answer in one payload.
 
     In a binary event stream, each event has a name. From boto3 and gateways, an event is an object with the
@@ -129,8 +129,9 @@ class BedrockConverse(Format):
         ['lo']
     """
 
-    __slots__ = ("_blocks", "_has_head", "_stopped")
+    __slots__ = ("_has_head", "_stopped")
 
+    _parts_class = ConverseBlocks
     name = "bedrock-converse"
     counted = USAGE
     # Of `ConverseResponse`, `MessageStopEvent` and `ConverseStreamMetadataEvent` in botocore.
@@ -155,10 +156,6 @@ class BedrockConverse(Format):
         """True once the start of the message has arrived."""
         self._stopped = False
         """True once the event `messageStop` has arrived."""
-
-    def _make_parts(self) -> ConverseBlocks:
-        self._blocks = ConverseBlocks(self.limits, self.note)
-        return self._blocks
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool | None:
@@ -236,16 +233,16 @@ class BedrockConverse(Format):
 
     def _read_whole(self, payload: JsonObject) -> None:
         """Read a whole answer, which is one payload, as if it were the events of a stream."""
-        if self._has_head or self._blocks.newest >= 0:
+        if self._has_head or self.parts.newest >= 0:
             self.note("content_twice")
             return
         message = payload["output"]["message"]
         self._read_message_start({name: value for name, value in message.items() if name != "content"})
         for index, (start, deltas) in enumerate(map(start_and_deltas, dicts_of(message.get("content")))):
-            self._blocks.start(index, start)
+            self.parts.start(index, start)
             for delta in deltas:
-                self._blocks.add_delta(index, delta, payload)
-            self._blocks.stop(index)
+                self.parts.add_delta(index, delta, payload)
+            self.parts.stop(index)
         # The remaining fields are those of a stream's last two events, `messageStop` and `metadata`.
         stop_fields = ("stopReason", "additionalModelResponseFields")
         # `ResponseMetadata` is about the HTTP response; boto3 adds it.
@@ -264,7 +261,7 @@ class BedrockConverse(Format):
             return
         if self._has_head:
             self.note_second_start()
-            self._blocks.cut()
+            self.parts.cut()
         self._has_head = True
         self.parts.head(role=text_of(payload, "role"))
         self._report_unknown_fields(payload, "role")
@@ -275,19 +272,19 @@ class BedrockConverse(Format):
         if not dict_of(start, "toolUse").keys().isdisjoint(_HARNESS_FIELDS):
             self.error = refusal(HARNESS)
             return
-        self._blocks.start(self._blocks.find_index(payload.get("contentBlockIndex"), new=True), start)
+        self.parts.start(self.parts.find_index(payload.get("contentBlockIndex"), new=True), start)
         self._report_unknown_fields(payload, "contentBlockIndex", "start")
 
     def _read_block_delta(self, payload: JsonObject) -> None:
         delta = dict_of(payload, "delta")
         self._note_missing_start()
-        index = self._blocks.find_index(payload.get("contentBlockIndex"), arguments="toolUse" in delta)
-        self._blocks.add_delta(index, delta, payload)
+        index = self.parts.find_index(payload.get("contentBlockIndex"), arguments="toolUse" in delta)
+        self.parts.add_delta(index, delta, payload)
         self._report_unknown_fields(payload, "contentBlockIndex", "delta")
 
     def _read_block_stop(self, payload: JsonObject) -> None:
         self._note_missing_start()
-        self._blocks.stop(self._blocks.find_index(payload.get("contentBlockIndex"), ends=True))
+        self.parts.stop(self.parts.find_index(payload.get("contentBlockIndex"), ends=True))
         self._report_unknown_fields(payload, "contentBlockIndex")
 
     def _read_message_stop(self, payload: JsonObject) -> None:

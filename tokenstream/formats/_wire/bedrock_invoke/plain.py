@@ -195,22 +195,19 @@ class _CountedParts(Parts):
             self.usage(make_usage(report, **counts))
 
 
-class PlainModel(Format):
+class PlainModel(Format[_CountedParts]):
     """Reads the native stream of a model whose payloads have only text, a finish reason and token counts.
 
     A table has the paths to these fields for each model; see `ModelShape`.
     """
 
-    __slots__ = ("_counted_parts",)
+    __slots__ = ()
 
+    _parts_class = _CountedParts
     name = "bedrock-invoke"
     # Of the models' pages in the user guide of Amazon Bedrock.
     documented = split_names("id likelihood prompt stop token_likelihoods")
     is_one_answer = True
-
-    def _make_parts(self) -> _CountedParts:
-        self._counted_parts = _CountedParts(self.limits, self.note)
-        return self._counted_parts
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:
@@ -223,7 +220,7 @@ class PlainModel(Format):
             return
         if not self.parts.started:
             self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"))
-        self._counted_parts.record_counts(payload)
+        self.parts.record_counts(payload)
         # `_read_item` reports fields as unknown, except those that it reads and those in its last argument,
         # which are read here.
         if not shape.items:
@@ -248,7 +245,7 @@ class PlainModel(Format):
             return always_decode
         named = {path[0] for path in (shape.input, shape.output) if path}
         has_other_counts = not (COUNT_FIELDS & payload.keys() <= named)
-        return always_decode if has_other_counts else self._counted_parts.store_unread_delta
+        return always_decode if has_other_counts else self.parts.store_unread_delta
 
     def _read_item(
         self, shape: ModelShape, item: JsonObject, index: int | None, known: tuple[str, ...]
@@ -282,4 +279,4 @@ class PlainModel(Format):
         ended = list(self.parts.choices) if index is None else [index]
         for ended_choice in ended or [0]:
             self.parts.finish(ended_choice, *mark)
-        self._counted_parts.report_counts()
+        self.parts.report_counts()

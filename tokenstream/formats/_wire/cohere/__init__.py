@@ -148,22 +148,22 @@ class Cohere(V2):
         """Add the `text` of a payload to its choice; report a `text` that is not a string as unknown."""
         text = payload.get("text")
         if isinstance(text, str):
-            self.content.write_text(text, max(int_of(payload, "index") or 0, 0))
+            self.parts.write_text(text, max(int_of(payload, "index") or 0, 0))
         elif text is not None:
             self.parts.other_field("text", text)
 
     def _read_tool_calls_chunk(self, payload: JsonObject) -> None:
         """Read a piece of a tool call, or of the plan, in which the model says which tools it will call."""
-        self.content.add_to_plan(payload.get("text"))
+        self.parts.add_to_plan(payload.get("text"))
         delta = dict_of(payload, "tool_call_delta")
         if delta:
-            self.content.add_v1_fragment(delta)
+            self.parts.add_v1_fragment(delta)
 
     def _read_tool_calls_generation(self, payload: JsonObject) -> None:
         """Read the plan, unless it was streamed, and all tool calls."""
-        if self.content.plan is NO_PART:
-            self.content.add_to_plan(payload.get("text"))
-        self.content.read_call_list(dicts_of(payload.get("tool_calls")))
+        if self.parts.plan is NO_PART:
+            self.parts.add_to_plan(payload.get("text"))
+        self.parts.read_call_list(dicts_of(payload.get("tool_calls")))
 
     def _read_stream_end(self, payload: JsonObject) -> None:
         response = dict_of(payload, "response")
@@ -175,16 +175,16 @@ class Cohere(V2):
         self._read_end(response, reason, text_of(payload, *_FAILURE_FIELDS))
 
     def _read_whole_v1(self, payload: JsonObject) -> None:
-        if self.content.has_content:
+        if self.parts.has_content:
             self.note("content_twice")
             return
         self.parts.head(id=text_of(payload, *ID_FIELDS))
         text = text_of(payload, "text")
         if dicts_of(payload.get("tool_calls")):
             # If there are tool calls, the text is the model's plan for using them.
-            self.content.add_to_plan(text)
+            self.parts.add_to_plan(text)
         elif text is not None:
-            self.content.write_text(text, 0)
+            self.parts.write_text(text, 0)
         self._read_end(payload, text_of(payload, "finish_reason"), text_of(payload, "err", "error"))
 
     # -- internals -----------------------------------------------------------
@@ -194,15 +194,15 @@ class Cohere(V2):
         documents = payload.get("documents") or self.parts.fields.get("documents")
         for citation in dicts_of(payload.get("citations")):
             self._has_citations = True
-            self.content.cite_source(citation, documents)
+            self.parts.cite_source(citation, documents)
 
     def _read_end(self, response: JsonObject, reason: str | None, failure_message: str | None) -> None:
         """Read the whole answer at the end of the stream: add what no earlier event has contained."""
         if not self._has_citations:
             self._read_citations(response)
         self.parts.tell_inside(response.get("citations"), _CITATION_FIELDS)
-        if not self.content.has_calls:
-            self.content.read_call_list(dicts_of(response.get("tool_calls")))
+        if not self.parts.has_calls:
+            self.parts.read_call_list(dicts_of(response.get("tool_calls")))
         for number, generation in enumerate(dicts_of(response.get("generations")) or [response]):
             self._tell_text(generation, number)
         # Of several ids, the first became the answer's id, and the others are reported, as is every field
@@ -223,7 +223,7 @@ class Cohere(V2):
         elif not choice.next_part:
             # If there are tool calls, the text is the model's plan for using them, which is a part.
             self.parts.note("text_completed")
-            self.content.write_text(whole, index)
+            self.parts.write_text(whole, index)
 
     READERS_V1: ClassVar[ReadersOf[Cohere]] = {
         "stream-start": _read_stream_start,

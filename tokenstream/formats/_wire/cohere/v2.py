@@ -18,18 +18,19 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.values import Mark, ReadersOf
     from tokenstream.limits import Limits
 
-_MESSAGE_FIELDS = ("role", "content", "tool_plan", "tool_calls", "citations")
+_MESSAGE_FIELDS = ("role", "tool_plan", "tool_calls", "citations")
 """The fields of a message, which are all read."""
 _EVENT_FIELDS = PADDING | split_names("type id index delta error logprobs")
 _DELTA_FIELDS = split_names("message finish_reason usage error")
 _BARE_ERROR_FIELDS = frozenset({"message", "id"})
 
 
-class V2(Format):
+class V2(Format[CohereParts]):
     """Reads answers of v2, the current version of Cohere's chat API; the base class of `Cohere`."""
 
     __slots__ = ("content", "is_nameless")
 
+    _parts_class = CohereParts
     counted = COUNTED
     sentinel = b"[DONE]"
     ends_twice = True
@@ -38,10 +39,6 @@ class V2(Format):
         super().__init__(limits=limits)
         self.is_nameless = False
         """True if the current frame has no event name."""
-
-    def _make_parts(self) -> CohereParts:
-        self.content = CohereParts(self.limits, self.note)
-        return self.content
 
     @classmethod
     def is_whole_v2(cls, payload: JsonObject) -> bool:
@@ -99,15 +96,15 @@ class V2(Format):
             return
         self.parts.head(id=id, role=text_of(message, "role"))
         # All fields except the first, the role, are content.
-        if any(message.get(name) for name in _MESSAGE_FIELDS[1:]) and not self.content.has_content:
+        if any(message.get(name) for name in _MESSAGE_FIELDS[1:]) and not self.parts.has_content:
             self.note("start_with_content")
             self.read_message(message)
 
     def _read_content_start(self, payload: JsonObject) -> None:
-        self.content.start_block(_index_of(payload), dict_of(_message_of(payload), "content"))
+        self.parts.start_block(_index_of(payload), dict_of(_message_of(payload), "content"))
 
     def _read_content_delta(self, payload: JsonObject) -> None:
-        self.content.add_to_block(_index_of(payload), dict_of(_message_of(payload), "content"))
+        self.parts.add_to_block(_index_of(payload), dict_of(_message_of(payload), "content"))
         logprobs = payload.get("logprobs")
         if logprobs:
             self.parts.items("logprobs", logprobs if is_list(logprobs) else [logprobs])
@@ -115,15 +112,15 @@ class V2(Format):
     def _read_call_start(self, payload: JsonObject) -> None:
         """Open a tool call; if there is none, `{}` stands for a call without a name."""
         for index, call in _calls_of(payload) or [(_index_of(payload), {})]:
-            self.content.start_call(index, call)
+            self.parts.start_call(index, call)
 
     def _read_call_delta(self, payload: JsonObject) -> None:
         for index, call in _calls_of(payload):
-            self.content.add_to_call(index, call)
+            self.parts.add_to_call(index, call)
 
     def _read_citation_start(self, payload: JsonObject) -> None:
         for citation in dicts_of(_message_of(payload).get("citations")):
-            self.content.cite_source(citation)
+            self.parts.cite_source(citation)
 
     def _read_message_end(self, payload: JsonObject) -> None:
         delta = dict_of(payload, "delta")
@@ -142,16 +139,16 @@ class V2(Format):
 
     def read_message(self, message: JsonObject) -> None:
         """Read a message that arrived in one piece."""
-        self.content.add_to_plan(message.get("tool_plan"))
+        self.parts.add_to_plan(message.get("tool_plan"))
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else dicts_of(content)
         for index, block in enumerate(blocks):
-            self.content.add_whole_block(index, block)
+            self.parts.add_whole_block(index, block)
         for citation in dicts_of(message.get("citations")):
-            self.content.cite_source(citation)
+            self.parts.cite_source(citation)
         for index, call in enumerate(dicts_of(message.get("tool_calls"))):
-            self.content.start_call(index, call)
-            self.content.end_call(index)
+            self.parts.start_call(index, call)
+            self.parts.end_call(index)
 
     def end_answer(self, reason: str | None, report: JsonObject, failure_message: str | None) -> None:
         if report:
@@ -163,7 +160,7 @@ class V2(Format):
             self.note("finish_missing")
             self.end_without_finish()
             return
-        self.content.forget_open()
+        self.parts.forget_open()
         meaning, word = worst_of(marks, self.note)
         # The reason is that of all choices; an answer without content is choice 0.
         for choice in sorted(self.parts.choices) or [0]:
@@ -178,7 +175,7 @@ class V2(Format):
         self.parts.report_unknown_fields(_message_of(payload), _MESSAGE_FIELDS)
 
     def _read_whole(self, payload: JsonObject) -> None:
-        if self.content.has_content:
+        if self.parts.has_content:
             self.note("content_twice")
             return
         message = dict_of(payload, "message")
@@ -195,13 +192,13 @@ class V2(Format):
         "message-start": _read_message_start,
         "content-start": _read_content_start,
         "content-delta": _read_content_delta,
-        "content-end": lambda self, payload: self.content.end_block(_index_of(payload)),
-        "tool-plan-delta": lambda self, payload: self.content.add_to_plan(
+        "content-end": lambda self, payload: self.parts.end_block(_index_of(payload)),
+        "tool-plan-delta": lambda self, payload: self.parts.add_to_plan(
             _message_of(payload).get("tool_plan")
         ),
         "tool-call-start": _read_call_start,
         "tool-call-delta": _read_call_delta,
-        "tool-call-end": lambda self, payload: self.content.end_call(_index_of(payload)),
+        "tool-call-end": lambda self, payload: self.parts.end_call(_index_of(payload)),
         "citation-start": _read_citation_start,
         "citation-end": pass_over_event,
         "message-end": _read_message_end,

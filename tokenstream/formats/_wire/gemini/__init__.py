@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason, Usage
 
 FINISH_REASONS = reasons_of(
-    # PUP_LIMITED_DISABLED: the user has violated the "Prohibited Use Policy (PUP)", so that input is no longer
-    # processed. ESCALATION: "Request was filtered by an escalation rule." NO_IMAGE, IMAGE_OTHER: the image that
-    # the model was to generate is missing; an answer without it is not a success.
+    # PUP_LIMITED_DISABLED: the user has violated the "Prohibited Use Policy (PUP)", so that input is not
+    # processed. ESCALATION: "Request was filtered by an escalation rule." NO_IMAGE, IMAGE_OTHER: the image
+    # that the model was to generate is missing; an answer without it is not a success.
     stop="STOP",
     length="MAX_TOKENS",
     content_filter="SAFETY RECITATION LANGUAGE BLOCKLIST PROHIBITED_CONTENT SPII MODEL_ARMOR IMAGE_SAFETY "
@@ -128,7 +128,7 @@ _DISTINCTIVE_FIELDS = ("promptFeedback", "modelVersion", "responseId")
 _WRAPPED_FIELDS = split_names("candidates promptFeedback prompt_feedback usageMetadata usage_metadata")
 
 
-class Gemini(Format):
+class Gemini(Format[GeminiParts]):
     """The `gemini` format: the chunks of generateContent's stream, or a whole answer in one payload.
 
     Example:
@@ -138,8 +138,9 @@ class Gemini(Format):
         ['MessageStart', 'PartStart', 'TextDelta']
     """
 
-    __slots__ = ("_gemini_parts",)
+    __slots__ = ()
 
+    _parts_class = GeminiParts
     name = "gemini"
     counted = GOOGLE_USAGE
     # Of `GenerateContentResponse` and `Candidate` in google-genai.
@@ -168,10 +169,6 @@ class Gemini(Format):
         crlf=True,
     )
 
-    def _make_parts(self) -> GeminiParts:
-        self._gemini_parts = GeminiParts(self.limits, self.note)
-        return self._gemini_parts
-
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool | None:  # noqa: ARG003 - events have no names
         """Return whether a first payload is of this format; None if the payload contains only usage."""
@@ -186,7 +183,7 @@ class Gemini(Format):
         return True if any(name in payload for name in _DISTINCTIVE_FIELDS) else None
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        parts = self._gemini_parts
+        parts = self.parts
         # A payload that arrives decoded may be from an SDK, which may use the other base64 alphabet.
         parts.begin_payload(decoded=isinstance(frame, dict))
         events = super().feed(frame, now=now)
@@ -197,25 +194,25 @@ class Gemini(Format):
         return events
 
     def follow(self, delta: Event) -> DeltaCallback:
-        return self._gemini_parts.store_delta
+        return self.parts.store_delta
 
     def late_usage(self) -> Usage | None:
-        return self._gemini_parts.late_usage()
+        return self.parts.late_usage()
 
     def read(self, payload: JsonObject, event: str) -> None:
         chunk = to_camel_case(_unwrap_response(payload))
         if chunk is payload and _is_plain_delta(chunk):
             # `feed` reports the counts of this payload later. It finds them only in a payload that needed
             # neither unwrapping nor renaming, as the condition says.
-            self._gemini_parts.is_plain_delta = True
+            self.parts.is_plain_delta = True
         self.parts.head(id=text_of(chunk, "responseId"), model=text_of(chunk, "modelVersion"))
         blocked = text_of(dict_of(chunk, "promptFeedback"), "blockReason")
         for candidate in dicts_of(chunk.get("candidates")):
             self._read_candidate(candidate, blocked)
         self.parts.report_unknown_fields(chunk, (*_KNOWN_IN_CHUNKS, *_ADDED_BY_SDK))
-        self._gemini_parts.store_usage(dict_of(chunk, "usageMetadata"))
-        if not self._gemini_parts.is_plain_delta:
-            self._gemini_parts.emit_usage()
+        self.parts.store_usage(dict_of(chunk, "usageMetadata"))
+        if not self.parts.is_plain_delta:
+            self.parts.emit_usage()
         if blocked and not chunk.get("candidates"):
             self.parts.finish(0, "content_filter", blocked)
 
@@ -233,13 +230,13 @@ class Gemini(Format):
         choice = self.parts.choice(0 if index is None else index)
         content = dict_of(candidate, "content")
         for part in dicts_of(content.get("parts")):
-            self._gemini_parts.read_part(choice.index, part)
+            self.parts.read_part(choice.index, part)
         if not content.keys() <= _KNOWN_IN_CONTENT:
             self.parts.report_unknown_fields(content, _KNOWN_IN_CONTENT, choice.index)
         self._read_metadata(choice, candidate)
         choice.finish_message = text_of(candidate, "finishMessage") or choice.finish_message
         # A decoded payload may be an SDK's object, whose unset fields have default values.
-        reason = reason_of(candidate, filled=self._gemini_parts.decoded)
+        reason = reason_of(candidate, filled=self.parts.decoded)
         if reason is not None:
             marks: list[Mark] = [(meaning_of(reason), reason)]
             if blocked:
@@ -249,7 +246,7 @@ class Gemini(Format):
     def _read_metadata(self, choice: OpenChoice, candidate: JsonObject) -> None:
         """Report a candidate's further fields, its citations and log probabilities."""
         self.parts.report_unknown_fields(candidate, _KNOWN_IN_CANDIDATES, choice.index)
-        sources = self._gemini_parts.candidate(choice).sources
+        sources = self.parts.candidate(choice).sources
         for citation in sources.cite_grounding(dict_of(candidate, "groundingMetadata")):
             self.parts.cite(choice.index, citation)
         for citation in sources.cite_quotations(dict_of(candidate, "citationMetadata")):

@@ -48,7 +48,7 @@ _KNOWN_IN_INTERACTIONS = split_names(
 )
 
 
-class GeminiInteractions(Format):
+class GeminiInteractions(Format[InteractionSteps]):
     """The `gemini-interactions` format: the events of a stream, or a whole interaction in one payload.
 
     Example:
@@ -66,9 +66,9 @@ class GeminiInteractions(Format):
         "_read_events",
         "_reported_id",
         "_status",
-        "_steps",
     )
 
+    _parts_class = InteractionSteps
     name = "gemini-interactions"
     counted = USAGE
     # Of `Interaction` in google-genai.
@@ -103,10 +103,6 @@ class GeminiInteractions(Format):
         """The hashes of the last events, by their ids, to recognise events that are sent again."""
         self._ids_are_shared = False
         """True once two events have had the same id, so that ids identify no event."""
-
-    def _make_parts(self) -> InteractionSteps:
-        self._steps = InteractionSteps(self.limits, self.note)
-        return self._steps
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool | None:
@@ -229,18 +225,18 @@ class GeminiInteractions(Format):
     def _start_step(self, payload: JsonObject) -> None:
         # In previews of the API, the field was called `content`.
         step = dict_of(payload, "step") or dict_of(payload, "content")
-        self._steps.start_step(self._steps.find_index(payload.get("index"), new=True), step)
+        self.parts.start_step(self.parts.find_index(payload.get("index"), new=True), step)
 
     def _read_delta(self, payload: JsonObject) -> None:
         delta = dict_of(payload, "delta")
-        self._steps.add_delta(
-            self._steps.find_index(payload.get("index"), arguments="arguments" in delta), delta, payload
+        self.parts.add_delta(
+            self.parts.find_index(payload.get("index"), arguments="arguments" in delta), delta, payload
         )
         self._read_usage(dict_of(payload, "metadata").get("total_usage"))
         self.parts.report_unknown_fields(dict_of(payload, "metadata"), ("total_usage",))
 
     def _stop_step(self, payload: JsonObject) -> None:
-        self._steps.stop(self._steps.find_index(payload.get("index"), ends=True))
+        self.parts.stop(self.parts.find_index(payload.get("index"), ends=True))
         self._read_usage(payload.get("usage"))
         step_usage = dict_of(payload, "step_usage")
         if step_usage:
@@ -251,15 +247,15 @@ class GeminiInteractions(Format):
         interaction = dict_of(payload, "interaction")
         steps = _steps_of(interaction)
         if self._goes_on and steps and text_of(interaction, "status") != "failed":
-            self._steps.repeat_steps(steps)
+            self.parts.repeat_steps(steps)
         self._read_ended_interaction(interaction)
 
     def _read_whole_interaction(self, interaction: JsonObject) -> None:
         """Read an interaction in one payload; if it runs in the background, it may not have ended yet."""
         has_ended = text_of(interaction, "status") not in UNFINISHED
-        if has_ended and self._steps.reported:
+        if has_ended and self.parts.reported:
             # It was fetched, or a gateway has sent it instead of the rest of the stream.
-            self._steps.repeat_steps(_steps_of(interaction))
+            self.parts.repeat_steps(_steps_of(interaction))
         if has_ended:
             self._read_ended_interaction(interaction)
             return
@@ -267,13 +263,13 @@ class GeminiInteractions(Format):
         self._read_interaction_fields(interaction)
         if self.parts.withholds is None:
             # Otherwise, the finished interaction is asked for, which has all steps.
-            self._steps.add_steps(_steps_of(interaction))
+            self.parts.add_steps(_steps_of(interaction))
 
     def _read_ended_interaction(self, interaction: JsonObject) -> None:
         # The last status that an earlier event has reported, if any, is a mark of the end, too.
         own_marks, marks = (_list_marks(text_of(interaction, "status")), _list_marks(self._status))
         self._read_interaction_fields(interaction)
-        self._steps.add_steps(_steps_of(interaction))
+        self.parts.add_steps(_steps_of(interaction))
         self._report_position()
         if not own_marks:
             self.note("finish_missing")

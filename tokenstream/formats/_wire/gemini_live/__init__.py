@@ -57,7 +57,7 @@ _FOR_CLIENT = frozenset({"setupComplete", "goAway", "sessionResumptionUpdate"})
 _TEXT = ("serverContent", "modelTurn", "parts", 0, "text")
 
 
-class GeminiLive(Format):
+class GeminiLive(Format[LiveTurn]):
     """The `gemini-live` format: the server's messages in one session.
 
     All turns of the session form one message, with the finish reason of the last turn.
@@ -74,8 +74,9 @@ class GeminiLive(Format):
         ['stop']
     """
 
-    __slots__ = ("_awaits_result", "_one", "_turn", "_turn_is_open")
+    __slots__ = ("_awaits_result", "_one", "_turn_is_open")
 
+    _parts_class = LiveTurn
     name = "gemini-live"
     counted = LIVE_USAGE
     # Of `LiveServerContent` in google-genai.
@@ -92,10 +93,6 @@ class GeminiLive(Format):
         self._turn_is_open = False
         self._awaits_result = False
         """True while the model waits for the result of a tool call."""
-
-    def _make_parts(self) -> LiveTurn:
-        self._turn = LiveTurn(self.limits, self.note)
-        return self._turn
 
     def fresh(self, *, limits: Limits) -> GeminiLive:
         return type(self)(limits=limits, one=self._one)
@@ -171,8 +168,8 @@ class GeminiLive(Format):
         turn = object_in(content, "modelTurn")
         self.parts.tell_fields(turn, ("parts", "role"))
         for part in dicts_of(turn.get("parts")):
-            self._turn.add_part(part)
-        self._turn.add_transcript(object_in(content, "outputTranscription"))
+            self.parts.add_part(part)
+        self.parts.add_transcript(object_in(content, "outputTranscription"))
         for name, value in content.items():
             self._read_other_field(name, value)
         self._read_end(content)
@@ -188,7 +185,7 @@ class GeminiLive(Format):
             if not says_nothing(value):
                 self.parts.field(name, value, 0)
             if name == "groundingMetadata" and is_dict(value):
-                self._turn.cite_sources(value)
+                self.parts.cite_sources(value)
         elif name not in _READ_ELSEWHERE and not says_nothing(value):
             self.parts.other_field(name, value, 0)
 
@@ -205,7 +202,7 @@ class GeminiLive(Format):
     def _begin_turn(self) -> None:
         if not self._turn_is_open:
             self._turn_is_open = True
-            self._turn.begin_turn()
+            self.parts.begin_turn()
 
     def _read_end(self, content: JsonObject) -> None:
         """Read the fields that end the turn or its content, and report the finish reason.
@@ -231,14 +228,14 @@ class GeminiLive(Format):
             self._finish(worst_of(marks_in(FINISH_REASONS, *words, other="unknown"), self.note)[1] or reason)
         elif state.finish is None:
             self._finish("turnComplete")
-        self._turn.close_audio()
+        self.parts.close_audio()
         self._turn_is_open = False
         if self._one:
             # The answer ends with its first turn.
             self.conclude()
 
     def _finish(self, word: str) -> None:
-        self._turn.close_audio()
+        self.parts.close_audio()
         self.parts.finish(0, FINISH_REASONS.get(word, "unknown"), word)
 
     def _read_tool_call(self, data: JsonObject) -> None:
@@ -250,7 +247,7 @@ class GeminiLive(Format):
         self._begin_turn()
         self._awaits_result = True
         for call in calls:
-            self._turn.add_call(call)
+            self.parts.add_call(call)
 
     def _read_cancellation(self, data: JsonObject) -> None:
         """Report the ids of cancelled calls: the user has interrupted the turn."""

@@ -99,7 +99,7 @@ class _ChatParts(Parts):
         super().close_all(complete=complete)
 
 
-class OpenAIChat(Format):
+class OpenAIChat(Format[_ChatParts]):
     """The `openai-chat` format, which Azure, DeepSeek, Mistral, OpenRouter, vLLM and others send, too.
 
     Example:
@@ -115,6 +115,7 @@ class OpenAIChat(Format):
 
     __slots__ = ("_created", "_is_in_envelope", "_messages_grow")
 
+    _parts_class = _ChatParts
     name = "openai-chat"
     # Of OpenAI's reference, also of its harmony format (`channel`), and of the SDKs or pages of Azure,
     # OpenRouter, Groq, Together, Cerebras, Perplexity, xAI, Writer, vLLM, SGLang, llama.cpp, Fireworks,
@@ -160,9 +161,6 @@ class OpenAIChat(Format):
 
         self._messages_grow: bool | None = None
         """True if each message contains all so far, False if each is a piece, None if this is not known."""
-
-    def _make_parts(self) -> _ChatParts:
-        return _ChatParts(self.limits, self.note)
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here

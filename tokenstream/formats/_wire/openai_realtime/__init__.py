@@ -46,7 +46,7 @@ _WORD = re.compile(r"[\w.-]{1,64}")
 _RESPONSE_FIELDS = split_names("id object status output usage")
 
 
-class OpenAIRealtime(SessionEvents):
+class OpenAIRealtime(SessionEvents[RealtimeOutputs]):
     """The `openai-realtime` format: the server's events in one session.
 
     All responses of the session form one message, with the finish reason of the last
@@ -68,8 +68,9 @@ class OpenAIRealtime(SessionEvents):
         ['Hel']
     """
 
-    __slots__ = ("_answer", "_ended_responses", "_heard", "_open_responses", "_outputs", "_session")
+    __slots__ = ("_answer", "_ended_responses", "_heard", "_open_responses", "_session")
 
+    _parts_class = RealtimeOutputs
     name = "openai-realtime"
     counted = SESSION_COUNTS
     documented = RESPONSE_FIELDS | SESSION_EVENTS
@@ -91,7 +92,7 @@ class OpenAIRealtime(SessionEvents):
         super().__init__(limits=limits)
         self._session: JsonObject = session or {}
         """The session's settings, as the server has reported them."""
-        self._outputs.read_audio_format(self._session)
+        self.parts.read_audio_format(self._session)
         self._answer = answer
         self._heard = RecentIds(REMEMBERED_ITEMS) if heard is None else heard
         """The ids of the user's items of which pieces of the transcript were reported."""
@@ -99,10 +100,6 @@ class OpenAIRealtime(SessionEvents):
         """An ordered set: ids of the open responses."""
         self._ended_responses: dict[str, None] = {}
         """An ordered set: ids of the last responses that have ended."""
-
-    def _make_parts(self) -> RealtimeOutputs:
-        self._outputs = RealtimeOutputs(self.limits, self.note)
-        return self._outputs
 
     def fresh(self, *, limits: Limits) -> OpenAIRealtime:
         return type(self)(limits=limits, answer=self._answer, session=self._session, heard=self._heard)
@@ -159,7 +156,7 @@ class OpenAIRealtime(SessionEvents):
         model = text_of(session, "model")
         if model:
             self.parts.head(model=model)
-        self._outputs.read_audio_format(session)
+        self.parts.read_audio_format(session)
         self.parts.unknown(text_of(payload, "type") or "session", payload)
 
     def _read_rate_limits(self, payload: JsonObject) -> None:
@@ -202,11 +199,11 @@ class OpenAIRealtime(SessionEvents):
         if id in self._open_responses:
             self.note_second_start()
             return
-        self._outputs.read_audio_format(response)
+        self.parts.read_audio_format(response)
         if not self._open_responses:
             # The errors of the answer before do not concern this one.
             self._failure = self._last_error = None
-            self._outputs.begin_answer(id or None, text_of(self._session, "model"))
+            self.parts.begin_answer(id or None, text_of(self._session, "model"))
         # There is no limit of its own for the responses that are open at the same time.
         if len(self._open_responses) >= self.limits.choices:
             raise LimitExceeded(limit="choices", value=self.limits.choices)
@@ -233,7 +230,7 @@ class OpenAIRealtime(SessionEvents):
             # The items of other responses are open.
             cut = None if self._open_responses else self.find_cut()
         reason, status = worst_of(marks, self.note) if marks else ("unknown", None)
-        self._outputs.end_response(id, complete=reason in WHOLE or not (marks or cut))
+        self.parts.end_response(id, complete=reason in WHOLE or not (marks or cut))
         if id:
             if len(self._ended_responses) >= REMEMBERED_ITEMS:
                 del self._ended_responses[next(iter(self._ended_responses))]
@@ -248,9 +245,9 @@ class OpenAIRealtime(SessionEvents):
         """Add the items of a finished response that no event has brought; compare the calls in the others."""
         for index, item in enumerate(dicts_of(response.get("output"))):
             payload = {"response_id": id, "output_index": index}
-            if not self._outputs.repeat_item(payload, item):
-                self._outputs.start_item(payload, item)
-                self._outputs.end_item(payload, item)
+            if not self.parts.repeat_item(payload, item):
+                self.parts.start_item(payload, item)
+                self.parts.end_item(payload, item)
 
     def _finish(self, response: JsonObject, reason: FinishReason, status: str | None) -> None:
         """Report the finish reason, and store the error of a failed response."""
@@ -268,11 +265,11 @@ class OpenAIRealtime(SessionEvents):
 
     def _read_item(self, payload: JsonObject, *, read: _ItemReader) -> None:
         """Read the start of an output item, or its end, which repeats the whole item."""
-        read(self._outputs, payload, dict_of(payload, "item"))
+        read(self.parts, payload, dict_of(payload, "item"))
 
     def _read_content(self, payload: JsonObject, *, read: _ContentReader) -> None:
         """Read the start of a content part, or its end, which closes its part of the message."""
-        read(self._outputs, payload)
+        read(self.parts, payload)
 
     def _read_delta(
         self,
@@ -284,9 +281,9 @@ class OpenAIRealtime(SessionEvents):
         """Add a delta to its content part; if the delta or its item does not fit, report the payload."""
         delta = payload.get("delta")
         if isinstance(delta, str):
-            content = self._outputs.get_or_open_content(payload, type)
+            content = self.parts.get_or_open_content(payload, type)
             if content is not None:
-                write(self._outputs, content, delta)
+                write(self.parts, content, delta)
                 return
         self.report_misfit(payload)
 
@@ -298,26 +295,26 @@ class OpenAIRealtime(SessionEvents):
 
     def _read_whole_content(self, payload: JsonObject) -> None:
         """Read the end of a text, transcript or audio; the payload repeats all of this content."""
-        item = self._outputs.find_item(payload)
+        item = self.parts.find_item(payload)
         index = index_of(payload.get("content_index"))
         if item is not None and isinstance(index, int) and index in item.contents:
-            self._outputs.add_missing_content(item, index, payload)
+            self.parts.add_missing_content(item, index, payload)
 
     def _read_arguments(self, payload: JsonObject) -> None:
         """Add a piece of a call's arguments; if it is neither text nor an object, report the payload."""
         delta = fragment_text(payload.get("delta"), self.note)
         if delta is not None:
-            self._outputs.write_arguments(payload, delta)
+            self.parts.write_arguments(payload, delta)
         else:
-            item = self._outputs.find_item(payload)
+            item = self.parts.find_item(payload)
             call = None if item is None else item.call
-            self._outputs.note_unread(call, payload, "event_id", "response_id", "item_id", "call_id")
+            self.parts.note_unread(call, payload, "event_id", "response_id", "item_id", "call_id")
             self.report_misfit(payload)
 
     def _read_arguments_done(self, payload: JsonObject) -> None:
         """Read the end of a call's arguments; the payload repeats all arguments."""
         is_server_call = "mcp_call" in (text_of(payload, "type") or "")
-        self._outputs.end_arguments(payload, "mcp_call" if is_server_call else "function_call")
+        self.parts.end_arguments(payload, "mcp_call" if is_server_call else "function_call")
 
     _READERS: ClassVar[Readers] = {
         "ping": _read_ping,

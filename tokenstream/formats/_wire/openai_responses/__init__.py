@@ -51,7 +51,7 @@ _EVENT_FIELDS = PADDING | split_names(
 """Fields of events that are read, or that repeat other fields."""
 
 
-class OpenAIResponses(Format):
+class OpenAIResponses(Format[ResponseItems]):
     """The `openai-responses` format: the events of a stream, or a whole response in one payload.
 
     Example:
@@ -69,7 +69,6 @@ class OpenAIResponses(Format):
         "_decoded",
         "_endpoint",
         "_has_events",
-        "_items",
         "_last_event",
         "_nameless",
         "_numbers_are_shared",
@@ -77,6 +76,7 @@ class OpenAIResponses(Format):
         "_response_ids",
     )
 
+    _parts_class = ResponseItems
     name = "openai-responses"
     counted = RESPONSE_COUNTS
     # Of `Response`, of the events of a stream, of speech, of a transcript and of an image, and of llama.cpp.
@@ -126,10 +126,6 @@ class OpenAIResponses(Format):
         """Maps each stream id on a WebSocket ("" without an id) to the id of that stream's last response."""
         self._open_streams: set[str] = set()
         """Ids of the streams whose last response has not ended."""
-
-    def _make_parts(self) -> ResponseItems:
-        self._items = ResponseItems(self.limits, self.note)
-        return self._items
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool | None:
@@ -196,7 +192,7 @@ class OpenAIResponses(Format):
     @property
     def position(self) -> int | None:
         """The `sequence_number` of the last event; a client sends it as `starting_after` to resume."""
-        return self._items.sequence_number
+        return self.parts.sequence_number
 
     def position_of(self, payload: JsonObject) -> int | None:
         return sequence_number_of(payload)
@@ -212,7 +208,7 @@ class OpenAIResponses(Format):
 
     def state(self) -> JsonObject | None:
         # The last number may be in a delta that was read without decoding.
-        self._items.read_latest_number()
+        self.parts.read_latest_number()
         return super().state()
 
     def feed_plainly(self, frame: Frame) -> list[Event]:
@@ -234,7 +230,7 @@ class OpenAIResponses(Format):
         if kind in TEXT_DELTAS and isinstance(delta, PartDelta):
             # A worker's text, whose characters are counted where it is decoded.
             return always_decode
-        items = self._items
+        items = self.parts
         section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.last_section
         is_numbered = sequence_number_of(delta.raw) is not None
         note = self.departures.note if self._nameless else None
@@ -265,7 +261,7 @@ class OpenAIResponses(Format):
 
     def _is_repeated(self, number: int, data: JsonObject) -> bool:
         """Return True if an event is the one before it again, judging by its number and its content."""
-        items = self._items
+        items = self.parts
         if number != items.sequence_number:
             return False
         last = self._last_event if items.unread_delta is None else items.unread_delta.raw
@@ -285,7 +281,7 @@ class OpenAIResponses(Format):
             if self._is_repeated(number, payload):
                 self.note("frame_repeated")
                 return
-            self._items.note_number(number)
+            self.parts.note_number(number)
             self._last_event = payload
         if not self.tolerates(payload, event):
             # Not an event about the response: an error in it concerns the connection.
@@ -303,7 +299,7 @@ class OpenAIResponses(Format):
         if (kind or event) in ENDPOINT_EVENTS:
             # OpenAI sends these events without a name.
             self._nameless = False
-            if self._endpoint.read_event(self._items, payload, kind or event):
+            if self._endpoint.read_event(self.parts, payload, kind or event):
                 self.conclude()
             return
         self._nameless = not (event or self._decoded)
@@ -328,7 +324,7 @@ class OpenAIResponses(Format):
                 self.note_missing_start()
         if reader is None:
             self._read_response_event(payload, kind)
-        elif not reader(self._items, payload, kind):
+        elif not reader(self.parts, payload, kind):
             self.note("delta_misfits")
             self.parts.unknown(kind, payload)
 
@@ -366,7 +362,7 @@ class OpenAIResponses(Format):
         self.parts.head(id=text_of(response, "id"), model=text_of(response, "model"))
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
         if tools := dicts_of(response.get("tools")):
-            self._items.note_tools(tools)
+            self.parts.note_tools(tools)
 
     def _read_end(self, response: JsonObject, word: str, payload: JsonObject) -> None:
         """End a response, and report its content, except the content that earlier events have sent."""
@@ -375,12 +371,12 @@ class OpenAIResponses(Format):
         if not marks:
             self.note("finish_missing")
             if output:
-                self._items.read_output(output, complete=False)
+                self.parts.read_output(output, complete=False)
             report_usage(self.parts, payload, response)
             self.end_without_finish()
             return
         reason, status = worst_of(marks, self.note)
-        self._items.read_output(output, complete=reason in WHOLE)
+        self.parts.read_output(output, complete=reason in WHOLE)
         report_usage(self.parts, payload, response)
         self.parts.finish(0, reason, status)
         if reason != "error":
@@ -392,7 +388,7 @@ class OpenAIResponses(Format):
 
     def _set_error(self, error: ProviderError | None) -> None:
         """Store the error that ends the answer, after a report of the number from which to resume."""
-        self._items.report_number()
+        self.parts.report_number()
         self.error = error
 
 

@@ -42,7 +42,7 @@ _BARE = {"start": {"type"}, "finish": {"type"}, "abort": {"type", "reason"}}
 """Maps types of chunks that may have no field of their own to all fields that such a chunk may have."""
 
 
-class UIMessage(Format):
+class UIMessage(Format[UIParts]):
     """The `ui-message` format: the UI message stream of Vercel's AI SDK, versions 5 to 7.
 
     Example:
@@ -53,8 +53,9 @@ class UIMessage(Format):
         [TextDelta(choice=0, part=0, text='Hel')]
     """
 
-    __slots__ = ("_has_finish", "_metadata", "_parts", "_withheld")
+    __slots__ = ("_has_finish", "_metadata", "_withheld")
 
+    _parts_class = UIParts
     name = "ui-message"
     counted = USAGE
     # Of the chunk `abort` in the AI SDK.
@@ -73,10 +74,6 @@ class UIMessage(Format):
         """True once the chunk `finish` has arrived, which may have no finish reason."""
         self._withheld: ProviderError | None = None
         """The first error that a chunk has reported; it becomes `error` when the answer ends."""
-
-    def _make_parts(self) -> UIParts:
-        self._parts = UIParts(self.limits, self.note)
-        return self._parts
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
@@ -139,9 +136,9 @@ class UIMessage(Format):
         if reader is not None:
             reader(self, payload)
         elif part_reader is not None:
-            part_reader(self._parts, payload)
+            part_reader(self.parts, payload)
         elif kind.startswith(_DATA):
-            self._parts.read_data(payload)
+            self.parts.read_data(payload)
         else:
             self.parts.unknown(kind or "chunk", payload)
 
@@ -193,17 +190,17 @@ class UIMessage(Format):
 
     def _start_step(self, payload: JsonObject) -> None:
         """Begin a step of the answer; as no event of ours expresses that, report the chunk as unknown."""
-        self._parts.begin_step()
+        self.parts.begin_step()
         self.parts.unknown("start-step", payload)
 
     def _finish_step(self, payload: JsonObject) -> None:
         """End a step of the answer; as no event of ours expresses that, report the chunk as unknown."""
-        self._parts.end_step()
+        self.parts.end_step()
         self.parts.unknown("finish-step", payload)
 
     def _reset_step(self, payload: JsonObject) -> None:
         """Withdraw the parts of the current step, which begins again; report the chunk as unknown."""
-        self._parts.reset_step()
+        self.parts.reset_step()
         self.parts.unknown("reset-step", payload)
 
     _READERS: ClassVar[ReadersOf[UIMessage]] = {
