@@ -52,7 +52,8 @@ def load(name: str) -> type[Format]:
         raise MisuseError(msg)
     module, _, class_name = home.rpartition(".")
     loaded: type[Format] = getattr(import_module(module), class_name)
-    return loaded
+    found: type[Format] = loaded
+    return found
 
 
 def create(format: str | type[Format] | Format, *, limits: Limits) -> Format:
@@ -178,7 +179,8 @@ def _check_loaded(loaded: object, name: str, description: str) -> type[Format]:
     missing = sorted(loaded.__abstractmethods__)
     if missing:
         raise MisuseError(f"{description} lacks {', '.join(missing)}: a format has `recognises` and `read`")
-    return loaded
+    found: type[Format] = loaded
+    return found
 
 
 def _detect_installed(payload: JsonObject, event: str) -> tuple[str | None, bool]:

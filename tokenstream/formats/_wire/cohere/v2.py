@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.values import Mark, ReadersOf
     from tokenstream.limits import Limits
 
-_MESSAGE_FIELDS = ("role", "tool_plan", "tool_calls", "citations")
+_MESSAGE_FIELDS = ("role", "content", "tool_plan", "tool_calls", "citations")
 """The fields of a message, which are all read."""
 _EVENT_FIELDS = PADDING | split_names("type id index delta error logprobs")
 _DELTA_FIELDS = split_names("message finish_reason usage error")
@@ -28,7 +28,7 @@ _BARE_ERROR_FIELDS = frozenset({"message", "id"})
 class V2(Format[CohereParts]):
     """Reads answers of v2, the current version of Cohere's chat API; the base class of `Cohere`."""
 
-    __slots__ = ("content", "is_nameless")
+    __slots__ = ("is_nameless",)
 
     _parts_class = CohereParts
     counted = COUNTED
