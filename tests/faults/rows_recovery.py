@@ -206,7 +206,7 @@ ROWS = [
         "F56c",
         "A numbered event comes twice, with `reorder=Reorder(…)`.",
         put_right(ONE, TWO, TWO, THREE),
-        whole("counted as `field_unread`, `frame_repeated`"),
+        whole("counted as `frame_repeated`"),
     ),
     Row(
         "F57",
@@ -224,7 +224,7 @@ ROWS = [
         "F57b",
         "Numbered events come out of order, with `reorder=Reorder(…)`.",
         put_right(TWO, ONE, THREE),
-        whole("counted as `field_unread`, `frame_reordered`"),
+        whole("counted as `frame_reordered`"),
     ),
     Row(
         "F57c",
@@ -233,7 +233,7 @@ ROWS = [
         failed(
             ProtocolError,
             "`.event` is `1`",
-            "counted as `field_unread`, `frame_reordered`",
+            "counted as `frame_reordered`",
             retryable=True,
             ending="failed",
             kept="Hel",

@@ -209,7 +209,6 @@ def check_event_names(option: str, value: str | Collection[str] | None) -> froze
 
 
 def _list_of(value: object) -> list[Any]:
-    """Return the items of a list, tuple or set; any other value as the only item."""
     items: Any = value
     return list(items) if isinstance(value, list | tuple | set | frozenset) else [value]
 

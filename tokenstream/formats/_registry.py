@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._basics.untrusted import is_dict, text_of
@@ -52,8 +52,7 @@ def load(name: str) -> type[Format]:
         raise MisuseError(msg)
     module, _, class_name = home.rpartition(".")
     loaded: type[Format] = getattr(import_module(module), class_name)
-    found: type[Format] = loaded
-    return found
+    return loaded
 
 
 def create(format: str | type[Format] | Format, *, limits: Limits) -> Format:
@@ -148,7 +147,6 @@ def _entry_points() -> dict[str, EntryPoint]:
 
 @cache
 def _load_installed(name: str) -> type[Format] | None:
-    """Return the class of an installed format; None if no distribution has a format of this name."""
     point = _entry_points().get(name)
     if point is None:
         return None
@@ -165,12 +163,11 @@ def _load_installed(name: str) -> type[Format] | None:
 
 
 def _check_loaded(loaded: object, name: str, description: str) -> type[Format]:
-    """Check that a loaded object is a usable format of the right name, and return it."""
     from tokenstream.formats._base import Format
 
     if not (isinstance(loaded, type) and issubclass(loaded, Format)):
         raise MisuseError(f"{description} is not a subclass of tokenstream.formats.Format; mend or remove it")
-    own_name = getattr(loaded, "name", None)
+    own_name = getattr(cast("object", loaded), "name", None)
     if own_name != name:
         raise MisuseError(
             f"{description} calls itself {own_name!r}: its entry point and its attribute `name` "
@@ -179,8 +176,7 @@ def _check_loaded(loaded: object, name: str, description: str) -> type[Format]:
     missing = sorted(loaded.__abstractmethods__)
     if missing:
         raise MisuseError(f"{description} lacks {', '.join(missing)}: a format has `recognises` and `read`")
-    found: type[Format] = loaded
-    return found
+    return cast("type[Format]", loaded)
 
 
 def _detect_installed(payload: JsonObject, event: str) -> tuple[str | None, bool]:

@@ -284,14 +284,12 @@ def _try_to_find_likeliest(frames: Sequence[Frame], limits: Limits) -> str | Non
 
 
 def _is_of(format: Format, frame: Frame) -> bool | None:
-    """Return whether a frame's payload is of a format; None if that is uncertain."""
     event = event_in(frame)
     payload = object_of(frame, format.limits)
     return type(format).recognises(payload, event) if payload else False
 
 
 def _mismatch_error(name: str, count: int, likely: str | None) -> ProtocolError:
-    """Return the error for `count` payloads of another format than the one that was named."""
     other = likely or "an unknown one"
     if name == "custom":
         error = ProtocolError(f"none of the events ({count}) fits a path of custom(); they look like {other}")

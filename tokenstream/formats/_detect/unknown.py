@@ -234,7 +234,6 @@ def _agents() -> Any:  # noqa: ANN401 - a module
 
 
 def _agent_error(name: str, frame: Frame, limits: Limits) -> NotAStream:
-    """Return the error for the lines of an agent, or of "an agent" whose name is not certain."""
     error = NotAStream(f"these are the lines of {name}", body=_start_of(frame, limits.tail))
     hint = ", which may hold several answers: follow them with Steps, run.follow(lines)"
     return mark_cause(add_code_hint(error, hint), "agent")
@@ -281,7 +280,6 @@ def _list_names(frames: Iterable[Frame], limits: Limits) -> str:
 
 
 def _start_of(frame: Frame, max_size: int) -> str:
-    """Return the start of a frame's payload as text, at most `max_size` bytes or characters."""
     payload = payload_of(frame)
     return (
         str(payload[:max_size], "utf-8", "replace") if isinstance(payload, bytes) else str(payload)[:max_size]

@@ -453,7 +453,6 @@ class FastPath:
 
 
 def _try_each(reads: list[Read], data: object) -> Event | None:
-    """Return the event of the first function that can read the data; None if none of them can."""
     for read in reads:
         event = read(data)
         if event is not None:

@@ -21,6 +21,7 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
+from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import drop_zeros, is_told_by
 from tokenstream.formats._kit.open import OpenChoice, mend_events, mend_surrogates
 from tokenstream.formats._kit.values import split_names
@@ -387,31 +388,32 @@ class AnswerEvents:
     def has_counts(self) -> bool:
         return bool(self._known_counts)
 
-    def field(
-        self, name: str, value: object, choice: int | None = None, *, is_documented: bool = True
-    ) -> None:
-        """Report a field of a choice (None: of the answer), unless its value was reported before."""
+    def field(self, name: str, value: object, choice: int | None = None) -> bool:
+        """Report a field of a choice (None: of the answer); return False if it was reported before."""
         if self.may_hold_surrogates:
             name, value = mend_surrogates(name), mend_surrogates(value)
         key = name if choice is None else (self.choice(choice).index, name)
-        if self.fields.get(key, _ABSENT) != value:
-            self.fields[key] = value
-            (self._payload_data.get(choice) or self._data_of(choice)).data[name] = value
-            self._has_fields = True
-            if not is_documented:
-                self._out.append(Unknown(name, value, choice=choice or 0, raw=self.raw))
-                self.tell_field(name, value)
+        if self.fields.get(key, _ABSENT) == value:
+            return False
+        self.fields[key] = value
+        (self._payload_data.get(choice) or self._data_of(choice)).data[name] = value
+        self._has_fields = True
+        return True
 
     def other_field(self, name: str, value: object, choice: int | None = None) -> None:
         """Report a field that the format does not read; as `Unknown`, too, if no document names it."""
-        self.field(name, value, choice, is_documented=self._documents(name))
+        if self.field(name, value, choice):
+            self._tell_undocumented(name, value, choice)
 
     def other_items(self, name: str, values: list[Any], choice: int = 0) -> None:
         """Report a list of objects that the format does not read, and that continues those before it."""
         self.items(name, values, choice)
+        self._tell_undocumented(name, values, choice)
+
+    def _tell_undocumented(self, name: str, value: object, choice: int | None) -> None:
         if not self._documents(name):
-            self._out.append(Unknown(name, values, choice=choice, raw=self.raw))
-            self.tell_field(name, values)
+            self._out.append(Unknown(name, value, choice=choice or 0, raw=self.raw))
+            self.tell_field(name, value)
 
     def _data_of(self, choice: int | None) -> ProviderData:
         """Return the event that has the fields of a choice (None: of the answer) in the payload."""
@@ -425,9 +427,9 @@ class AnswerEvents:
     def report_unknown_fields(
         self, payload: JsonObject, known: Collection[str], choice: int | None = None
     ) -> None:
-        """Report the fields of a JSON object that its format does not know, unless they are null or empty."""
+        """Report the fields of a JSON object that its format does not know, but no padding or empty ones."""
         for name, value in payload.items():
-            if name not in known and not says_nothing(value):
+            if name not in known and name not in PADDING and not says_nothing(value):
                 self.other_field(name, value, choice)
 
     def items(self, name: str, values: list[Any], choice: int = 0) -> None:
@@ -541,7 +543,6 @@ def fold_data(events: list[Event], *, is_only_choice: bool) -> list[Event]:
 def _find_host(
     events: list[Event], fields: ProviderData, *, is_only_choice: bool
 ) -> MessageStart | Finish | None:
-    """Return the start or the finish of the payload that takes the fields; None if there is none."""
     for event in events:
         if fields.shared and isinstance(event, MessageStart):
             return event

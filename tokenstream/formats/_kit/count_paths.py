@@ -62,7 +62,6 @@ _CountPlace: TypeAlias = tuple[str, list[str]]
 
 
 def _parse(text: str) -> list[_CountPlace]:
-    """Return the places that a text of `Counts` describes; a modality of a list stands for a name."""
     parsed = [each.rpartition(".") for each in text.removesuffix("]").replace("[", ".").split()]
     return [(holder, names.split("|")) for holders, _, names in parsed for holder in holders.split("|")]
 

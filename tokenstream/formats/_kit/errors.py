@@ -286,7 +286,6 @@ def text_error(payload: bytes) -> ProviderError | None:
 
 
 def _first_text(details: JsonObject, *names: str, most: int | None = None) -> str | None:
-    """Return the first of the named fields that is text and not empty; None if there is none."""
     for name in names:
         value = details.get(name)
         if isinstance(value, str) and value:

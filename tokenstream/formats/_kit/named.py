@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 NamedKind: TypeAlias = Literal["text", "reasoning"]
 CALL = "tool_call"
 """The kind in the keys of all calls: of the application's tools, and of those that the server runs itself."""
-_NO_ARGUMENTS = ("toolCallId", "providerMetadata", "rawEvent")
-"""Fields of a call's delta whose texts are not arguments."""
 
 
 class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
@@ -210,7 +208,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         fragment = fragment_text(payload.get(field), self.note)
         if fragment is None:
             self.note("delta_misfits")
-            self.note_unread(self._open.get((CALL, call_id_of(payload))), payload, *_NO_ARGUMENTS)
+            self.note_unread(self._open.get((CALL, call_id_of(payload))), payload)
         elif self.add_to_call(call_id_of(payload), fragment):
             return
         # The fragment is not text, or its call does not exist.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.same_call import choose_arguments, judge, says_no_arguments
-from tokenstream._basics.untrusted import fields_except, has_text
+from tokenstream._basics.untrusted import has_text
 from tokenstream._values.parts import BESIDE, MADE_UP_ID, WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import (
@@ -38,7 +38,7 @@ from tokenstream.formats._kit.open import (
     mend_surrogates,
 )
 from tokenstream.formats._kit.repeated import OPENING, is_beginning, text_of_arguments
-from tokenstream.formats._kit.values import CUT_SHORT, is_worse, json_text, spellings_of
+from tokenstream.formats._kit.values import CUT_SHORT, is_worse, json_text, spellings_of, split_names
 from tokenstream.formats._kit.whole_text import WholeText, added_by
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
 
@@ -75,6 +75,13 @@ _WITHDRAWN_OTHER = OpaquePart.model_construct(type="dropped")
 """The content of a withdrawn part that is neither text nor reasoning."""
 _DOUBTFUL: frozenset[str] = frozenset({"error", "cancelled", "unknown"})
 """Finish reasons after which an error says more than they do."""
+
+_NAMING = split_names(
+    "agent_id block_type call_id content_index created_at event_id function id index item_id model name "
+    "obfuscation output_index providerMetadata rawEvent response_id role toolCallId toolUseId tool_call_id "
+    "tool_name type"
+)
+"""Fields of a call's delta that say which call it is of, and no argument."""
 
 
 class Parts(AnswerEvents):
@@ -603,8 +610,10 @@ class Parts(AnswerEvents):
 
     def note_unread(self, part: OpenPart | None, delta: JsonObject, *known: str) -> None:
         """Note texts in a call's delta that are under no `known` name: they may be its arguments."""
-        if isinstance(part, OpenCall) and has_text(fields_except(delta, "type", *known)):
-            part.note_unread()
+        if isinstance(part, OpenCall):
+            unread = (delta.keys() - _NAMING).difference(known)
+            if any(has_text(delta[name]) for name in unread):
+                part.note_unread()
 
     def note_lost_arguments(self, fragment: object) -> None:
         """Note that arguments have come for a call that has not begun: they are in no call of the message."""

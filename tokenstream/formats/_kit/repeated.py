@@ -226,7 +226,6 @@ class LateArguments:
         return is_longer or judge("after", self._arguments, text) == "contradicts"
 
     def _repeats_text(self) -> bool:
-        """Return True if the fragments so far repeat free text, or its beginning."""
         repeats = self._arguments.startswith(self._fragments.join()) and self._length <= len(self._arguments)
         if self._length == len(self._arguments):
             self._begin()

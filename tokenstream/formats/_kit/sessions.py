@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-Readers: TypeAlias = "Mapping[str, Callable[[Any, JsonObject], None]]"
+Readers: TypeAlias = "Mapping[str, Callable[[Any, JsonObject], object]]"
 """The readers of events, by the type of event."""
 
 

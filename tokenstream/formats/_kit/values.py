@@ -157,5 +157,4 @@ def is_worse(reason: FinishReason, than: FinishReason) -> bool:
 
 
 def _rank_of(mark: Mark) -> int:
-    """Return the rank of a mark's reason, from 0 for the worst."""
     return _RANKS.get(mark[0], len(_WORST))

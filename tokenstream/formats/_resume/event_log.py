@@ -410,7 +410,6 @@ def _checked_key(key: object) -> EventKey:
 
 
 def _replay_error(entry: LoggedEvent, expected: LoggedEvent) -> PositionLost:
-    """Return the error for an event that differs from the one that was read in its place."""
     at = "an event" if entry.key is None else f"event {entry.key!r}"
     if entry.key == expected.key:
         return PositionLost(f"the server repeats {at} with other content, so it sends another answer")

@@ -183,7 +183,6 @@ class Resuming:
         self._replay = None if position is None else Replay(position, self.parts.id)
 
     def _check_repeated(self, replay: Replay, payload: JsonObject, event: str) -> bool:
-        """Return True if a payload has to be dropped, because the server repeats it on another connection."""
         is_error = provider_error(payload, event) is not None and not is_aside(payload, event)
         if is_error and not self.tolerates(payload, event):
             # An error concerns this connection, even if its number is one that was read before. What

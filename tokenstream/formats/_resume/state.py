@@ -275,7 +275,6 @@ def _add_checksum(body: JsonObject) -> JsonObject:
 
 
 def _check_and_unwrap(state: JsonObject) -> JsonObject:
-    """Check the checksum of a saved state, and return the state without it."""
     body = {name: value for name, value in state.items() if name != "sum"}
     if state.get("sum") != _checksum_of(body):
         raise MisuseError(
@@ -303,5 +302,4 @@ def _list_slots(kind: type) -> Iterator[str]:
 
 
 def _layout_checksum(layout: Layout) -> int:
-    """Return the checksum of a layout: another one cannot restore the state."""
     return crc32(repr([(kind.__name__, slots) for kind, slots in layout.items()]).encode())

@@ -39,12 +39,9 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
         "mcp_connection_failed_error": True,
         "model_request_failed_error": True,
         **dict.fromkeys(
-            (
-                "compaction_limit_reached_error",
-                "credential_host_unreachable_error",
-                "repository_checkout_error",
-                "repository_clone_error",
-                "tool_use_limit_reached_error",
+            split_names(
+                "compaction_limit_reached_error credential_host_unreachable_error repository_checkout_error "
+                "repository_clone_error tool_use_limit_reached_error"
             ),
             False,
         ),

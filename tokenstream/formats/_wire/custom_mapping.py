@@ -335,7 +335,6 @@ class Custom(Format):
 
 
 def _split(frame: bytes | ServerSentEvent) -> tuple[str, bytes]:
-    """Return the name of a frame's event ("" if it has none) and its payload."""
     return ("", frame) if isinstance(frame, bytes) else (name_of(frame), frame.payload)
 
 

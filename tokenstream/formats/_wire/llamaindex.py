@@ -216,8 +216,7 @@ class LlamaIndex(Format):
             # Store the values until the end: unlike text, which only gets longer, they may still change.
             call.values = arguments
         if arguments is None:
-            known = ("function", "tool_call_id", "id", "call_id", "tool_name", "name", "block_type")
-            self.parts.note_unread(call.part, {**item, **function}, *known)
+            self.parts.note_unread(call.part, {**item, **function})
 
     def _add_arguments(self, call: _RepeatedCall, text: str) -> None:
         if call.part.closed:

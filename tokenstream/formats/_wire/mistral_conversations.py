@@ -207,7 +207,7 @@ class MistralConversations(Format):
             for arguments in self._nameless.pop(call.sent_id, ()):
                 self.parts.add_fragment(call, arguments)
         if "arguments" not in payload:
-            self.parts.note_unread(call, payload, *_NUMBERING, *_ENTRY, "tool_call_id", "name", "model")
+            self.parts.note_unread(call, payload)
         self.parts.add_fragment(call, payload.get("arguments"))
 
     def _read_tool(self, payload: JsonObject) -> None:

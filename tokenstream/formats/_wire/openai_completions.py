@@ -8,7 +8,6 @@ from tokenstream._basics.untrusted import dicts_of, index_of, is_dict, is_list, 
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.openai import (
     CHAT_COUNTS,
     FINISH_REASONS,
@@ -32,7 +31,7 @@ _CompletionReader: TypeAlias = "Callable[[OpenAICompletions, int, str, Any], Non
 
 _HEAD_FIELDS = ("id", "model")
 # `object` names the format.
-_KNOWN_FIELDS = frozenset({*_HEAD_FIELDS, "choices", "created", "object", "usage", *PADDING})
+_KNOWN_FIELDS = split_names("choices created object usage").union(_HEAD_FIELDS)
 _SKIPPED_CHOICE_FIELDS = frozenset({"index", "finish_reason"})
 _REASONING_FIELDS = ("reasoning_content", "reasoning")
 
@@ -41,9 +40,7 @@ _NATIVE_TEXT = "content"
 _NATIVE_LISTS = {"tokens": "tokens", "completion_probabilities": "logprobs", "probs": "logprobs"}
 """Maps the fields that hold lists to the names under which the lists are reported."""
 _NATIVE_USAGE = {"tokens_evaluated": "input_tokens", "tokens_predicted": "output_tokens"}
-_KNOWN_NATIVE_FIELDS = frozenset(
-    {"content", "index", "model", "stop", *_NATIVE_LISTS, *_NATIVE_USAGE, *PADDING}
-)
+_KNOWN_NATIVE_FIELDS = frozenset({"content", "index", "model", "stop", *_NATIVE_LISTS, *_NATIVE_USAGE})
 _STOP_TYPES: ReasonsOfWords = {"eos": "stop", "limit": "length", "word": "stop_sequence"}
 _STOP_FLAGS = {"stopped_eos": "eos", "stopped_limit": "limit", "stopped_word": "word"}
 """Maps flags, one of which older servers set in the last payload, to the newer words for them."""
@@ -188,7 +185,6 @@ class OpenAICompletions(Format):
             self._read_field(index, name, value)
 
     def _read_items(self, index: int, name: str, value: object) -> None:
-        """Report the items of a list, or a single value as the only item; nothing if the value is empty."""
         if not says_nothing(value):
             self.parts.items(name, value if is_list(value) else [value], index)
 

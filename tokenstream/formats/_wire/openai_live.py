@@ -11,7 +11,7 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import SESSION_COUNTS, usage_of
 from tokenstream.formats._kit.sessions import SESSION_EVENTS, SessionEvents, find_session_kind
-from tokenstream.formats._kit.values import base64_bytes, failure_text
+from tokenstream.formats._kit.values import base64_bytes, failure_text, reasons_of
 from tokenstream.message import MediaPart, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
@@ -26,13 +26,12 @@ if TYPE_CHECKING:
 
 
 _REASONS: Mapping[str, FinishReason] = MappingProxyType(
-    {
-        "close_requested": "stop",
-        "remote_hangup": "stop",
-        "expired": "length",
-        "content": "content_filter",
-        "connection_lost": "error",
-    }
+    reasons_of(
+        stop="close_requested remote_hangup",
+        length="expired",
+        content_filter="content",
+        error="connection_lost",
+    )
 )
 """Maps the reasons for which a session is closed to finish reasons."""
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed", "response.cancelled")

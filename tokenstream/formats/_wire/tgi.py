@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.repeated import LastEvent
-from tokenstream.formats._kit.values import counts_in
+from tokenstream.formats._kit.values import counts_in, split_names
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import DeltaCallback, JsonObject
@@ -30,7 +29,7 @@ _USAGE = {
     "generated_tokens": "output_tokens",
 }
 # `index` only counts the tokens, so it need not be reported.
-_KNOWN_FIELDS = frozenset({"index", "token", "top_tokens", "generated_text", "details", *PADDING})
+_KNOWN_FIELDS = split_names("index token top_tokens generated_text details")
 _WHOLE_FIELDS = frozenset({"generated_text", "details"})
 _KNOWN_DETAILS = ("finish_reason", "best_of_sequences", *_USAGE)
 
@@ -111,7 +110,6 @@ class TGI(Format):
             self.parts.items("top_tokens", [{"token": token, "top_tokens": alternatives}])
 
     def _read_whole(self, text: str) -> None:
-        """Read the whole text: it is either the only text, or repeats the text of the tokens."""
         if self._has_text:
             part = self.parts.choice(0).current_part
             if part is not None:

@@ -134,6 +134,8 @@ class A2A(Format[TaskParts]):
         kind, content = unwrapped
         if content is not payload:
             self.parts.report_unknown_fields(payload, _ENVELOPE)
+            if content is not payload.get("result"):
+                self.parts.tell_fields(dict_of(payload, "result"), _ENVELOPE)
         self._READERS[kind](self, content)
 
     def follow(self, delta: Event) -> DeltaCallback | None:
@@ -306,7 +308,6 @@ def unwrap(payload: JsonObject) -> tuple[PayloadKind, JsonObject] | None:
 
 
 def _is_of_kind(kind: PayloadKind, content: JsonObject) -> bool:
-    """Return whether the content of a payload has the fields that every payload of the kind must have."""
     if kind == "message":
         return isinstance(content.get("messageId"), str) and is_list(parts_field(content))
     if kind == "artifact-update":

@@ -28,6 +28,7 @@ A2APiece: TypeAlias = dict[str, Any]
 """A piece of content, which the protocol calls a part: a text, a file or data."""
 _TEXT_FIELDS = ("kind", "text")
 _FILE_FIELDS = split_names("kind bytes uri mimeType raw url mediaType fileWithBytes fileWithUri")
+_ARTIFACT_FIELDS = split_names("artifactId name description parts metadata extensions")
 _MESSAGE_FIELDS = ("kind", "role", "parts", "content", "taskId", "contextId")
 
 
@@ -124,6 +125,9 @@ class TaskParts(Parts):
             appends = True
         pieces = dicts_of(artifact.get("parts"))
         self._merge_fields(content, fields_except(artifact, "parts") or {})
+        if not pieces:
+            # No part has its fields.
+            self.tell_fields(artifact, _ARTIFACT_FIELDS)
         if appends:
             self._append_pieces(content, pieces)
         elif not self._append_what_is_new(content, pieces):
@@ -284,7 +288,6 @@ class TaskParts(Parts):
         return len(arrived) if text.startswith(arrived) else None
 
     def _text_of(self, run: Run) -> str:
-        """Return the text of a run as far as it has arrived; "" if there is no message."""
         texts = [WholeText("", 0, run.kind, choice=0, part=part.index) for part in run.parts]
         find = self.find_text
         return "" if find is None else "".join([find(each) + added_by(self._out, each) for each in texts])

@@ -9,7 +9,6 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, says_nothi
 from tokenstream._values.parts import CONTEXT, counts_of, make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.values import marks_in, reasons_of, split_names, worst_of
 from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
@@ -62,14 +61,14 @@ _ERROR_DETAILS = frozenset({"type", "message", "details"})
 # Events that the SDK's stream helper adds to the server's events; they repeat the content.
 _HELPER_EVENTS = split_names("text thinking input_json citation")
 # Fields that are read, or have no meaning, by the object that has them. The SDK's stream helper adds the
-# finished block or message to the events that end one. `PADDING` hides the length of the text.
-_KNOWN_IN_STARTS_AND_ENDS = PADDING | {"type", "message"}
-_KNOWN_IN_BLOCK_EVENTS = PADDING | {"type", "index", "content_block"}
-_KNOWN_IN_DELTA_EVENTS = PADDING | {"type", "index", "delta"}
-_KNOWN_IN_MESSAGE_DELTAS = PADDING | {"type", "delta", "usage"}
-_END_FIELDS = PADDING | split_names("type stop_reason stop_sequence stop_details")
+# finished block or message to the events that end one.
+_KNOWN_IN_STARTS_AND_ENDS = split_names("type message")
+_KNOWN_IN_BLOCK_EVENTS = split_names("type index content_block")
+_KNOWN_IN_DELTA_EVENTS = split_names("type index delta")
+_KNOWN_IN_MESSAGE_DELTAS = split_names("type delta usage")
+_END_FIELDS = split_names("type stop_reason stop_sequence stop_details")
 _MESSAGE_FIELDS = _END_FIELDS | split_names("id role model content usage")
-_KNOWN_IN_DELTAS = PADDING | split_names(
+_KNOWN_IN_DELTAS = split_names(
     "type text thinking estimated_tokens signature partial_json citation content encrypted_content"
 )
 

@@ -9,7 +9,6 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, t
 from tokenstream.formats._base import Format
 from tokenstream.formats._detect.unknown import HARNESS, refusal
 from tokenstream.formats._fast.path import Fast, always_decode
-from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._kit.values import json_text, reasons_of, split_names
@@ -66,7 +65,6 @@ def start_and_deltas(block: JsonObject) -> StartAndDeltas:
 
 
 def _convert_call(value: object) -> StartAndDeltas:
-    """Convert a tool call: return a start with the arguments as text, and no deltas."""
     if not is_dict(value) or value.get("input") is None:
         return {"toolUse": value}, []
     # Converse documents arguments as JSON values, a stream sends them as text.
@@ -107,6 +105,9 @@ _HARNESS_REASONS = split_names(
     "tool_result interrupted partial_turn max_iterations_exceeded max_output_tokens_exceeded timeout_exceeded"
 )
 """Stop reasons that only messages of AgentCore's InvokeHarness have (botocore 1.43, `HarnessStopReason`)."""
+
+_EVENT_FIELDS = split_names("role contentBlockIndex start delta stopReason usage")
+"""The fields of events that are read."""
 
 
 class BedrockConverse(Format[ConverseBlocks]):
@@ -201,7 +202,7 @@ class BedrockConverse(Format[ConverseBlocks]):
         for name in names:
             self._READERS[name](self, payload[name])
         if names:
-            self._report_unknown_fields(payload, *names)
+            self.parts.report_unknown_fields(payload, names)
         else:
             self._read_other(payload, event)
 
@@ -232,7 +233,6 @@ class BedrockConverse(Format[ConverseBlocks]):
             self.parts.unknown(event or name or "event", payload)
 
     def _read_whole(self, payload: JsonObject) -> None:
-        """Read a whole answer, which is one payload, as if it were the events of a stream."""
         if self._has_head or self.parts.newest >= 0:
             self.note("content_twice")
             return
@@ -264,7 +264,7 @@ class BedrockConverse(Format[ConverseBlocks]):
             self.parts.cut()
         self._has_head = True
         self.parts.head(role=text_of(payload, "role"))
-        self._report_unknown_fields(payload, "role")
+        self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
 
     def _read_block_start(self, payload: JsonObject) -> None:
         self._note_missing_start()
@@ -273,24 +273,24 @@ class BedrockConverse(Format[ConverseBlocks]):
             self.error = refusal(HARNESS)
             return
         self.parts.start(self.parts.find_index(payload.get("contentBlockIndex"), new=True), start)
-        self._report_unknown_fields(payload, "contentBlockIndex", "start")
+        self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
 
     def _read_block_delta(self, payload: JsonObject) -> None:
         delta = dict_of(payload, "delta")
         self._note_missing_start()
         index = self.parts.find_index(payload.get("contentBlockIndex"), arguments="toolUse" in delta)
         self.parts.add_delta(index, delta, payload)
-        self._report_unknown_fields(payload, "contentBlockIndex", "delta")
+        self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
 
     def _read_block_stop(self, payload: JsonObject) -> None:
         self._note_missing_start()
         self.parts.stop(self.parts.find_index(payload.get("contentBlockIndex"), ends=True))
-        self._report_unknown_fields(payload, "contentBlockIndex")
+        self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
 
     def _read_message_stop(self, payload: JsonObject) -> None:
         """Record the finish reason; without one, open calls may not be whole, and are not handed out."""
         self._note_missing_start()
-        self._report_unknown_fields(payload, "stopReason")
+        self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
         reason = text_of(payload, "stopReason")
         self._stopped = True
         if reason is None:
@@ -307,16 +307,13 @@ class BedrockConverse(Format[ConverseBlocks]):
         model = text_of(dict_of(dict_of(payload, "trace"), "promptRouter"), "invokedModelId")
         if model is not None:
             self.parts.head(model=model)
-        self._report_unknown_fields(payload, "usage")
+        self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
 
     # -- internals -----------------------------------------------------------
 
     def _note_missing_start(self) -> None:
         if not self._has_head:
             self.note_missing_start()
-
-    def _report_unknown_fields(self, payload: JsonObject, *known: str) -> None:
-        self.parts.report_unknown_fields(payload, (*known, *PADDING))
 
     _READERS: ClassVar[ReadersOf[BedrockConverse]] = {
         "messageStart": _read_message_start,

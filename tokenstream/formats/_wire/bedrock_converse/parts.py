@@ -60,7 +60,6 @@ class ConverseBlock:
 
 
 def _join_texts(pieces: list[JsonObject]) -> list[JsonObject]:
-    """Join adjacent pieces of text in the content of a tool's result."""
     merged: list[JsonObject] = []
     for are_texts, group in groupby(pieces, _is_text):
         adjacent = list(group)
@@ -83,7 +82,6 @@ def _add_redacted(start: Part, added: dict[str, list[Any]]) -> Part:
 
 
 def _add_result_content(start: Part, added: dict[str, list[Any]]) -> Part:
-    """Return the result of a server tool with the content that its deltas have added."""
     content = _join_texts(added["content"])
     data: JsonObject = getattr(start, "provider_data", None) or {}
     failure = {"error": failure_text(content)} if data.get("status") == "error" else {}
@@ -91,7 +89,6 @@ def _add_result_content(start: Part, added: dict[str, list[Any]]) -> Part:
 
 
 def _add_image_data(start: Part, added: dict[str, list[Any]]) -> Part:
-    """Return an image with the fields that its deltas have added, and with the URL of its file in S3."""
     data: JsonObject = {**(getattr(start, "provider_data", None) or {})}
     data |= {name: values[-1] for name, values in added.items()}
     return start.model_copy(update={"provider_data": data, "url": text_of(data.get("s3Location", {}), "uri")})
@@ -235,7 +232,6 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
     # The methods in `_DELTA_READERS` are passed one field of a delta.
 
     def _get_or_open_part(self, block: ConverseBlock, kind: str) -> OpenPart:
-        """Return the part of a block that a delta of a kind adds to; open one if the block has none."""
         if block.part is not None and block.part.kind != kind:
             # Gateways that imitate Bedrock use one index for all blocks.
             self.note("part_index_reused")
@@ -276,7 +272,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
             if block.part is None:
                 self.note("part_unopened")
             return False
-        self.note_unread(block.part, delta, "toolUseId", "name", "input")
+        self.note_unread(block.part, delta, "input")
         self.tell_fields(delta, ("toolUseId", "name", "input"))
         fragment = delta.get("input")
         if fragment is None and block.part.kind in ("tool_call", "server_tool_call"):

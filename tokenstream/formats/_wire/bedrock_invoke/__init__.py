@@ -249,7 +249,7 @@ class BedrockInvoke(Format):
             if fields_except(payload, "bytes", *PADDING) is not None:
                 # The fast path must not learn from this frame: its events are not only the model's.
                 self._data = b""
-                self.parts.report_unknown_fields(payload, ("bytes", *PADDING))
+                self.parts.report_unknown_fields(payload, ("bytes",))
             return
         if event == INITIAL_RESPONSE:
             # The initial message of AWS has no content.
@@ -378,7 +378,6 @@ def rename_fields(payload: JsonObject) -> JsonObject:
 
 
 def _find_recognised(names: tuple[str, ...], payload: JsonObject) -> str | None:
-    """Return the first name in `names` whose format recognises a payload; None if no format does."""
     registered = registry.names()
     for name in names:
         # "" is the name of the SSE event: a payload inside a chunk has none.

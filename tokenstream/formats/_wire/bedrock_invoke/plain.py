@@ -9,7 +9,6 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, te
 from tokenstream._values.parts import make_usage
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import always_decode
-from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import Mark, marks_in, reasons_of, split_names, worst_of
@@ -122,7 +121,6 @@ def shape_of(payload: JsonObject) -> ModelShape | None:
 
 
 def _has_shape(shape: ModelShape, payload: JsonObject) -> bool:
-    """Return whether a payload has its text at the place that a shape describes."""
     if shape.items:
         items = dicts_of(payload[shape.items])
         return bool(items) and all(shape.text[0] in item for item in items)
@@ -225,12 +223,12 @@ class PlainModel(Format[_CountedParts]):
         # which are read here.
         if not shape.items:
             # The payload itself is the only item.
-            self._read_item(shape, payload, int_of(payload, shape.index), (*shape.fields, *PADDING))
+            self._read_item(shape, payload, int_of(payload, shape.index), shape.fields)
             return
         for number, item in enumerate(dicts_of(payload[shape.items])):
             index = int_of(item, shape.index)
             self._read_item(shape, item, number if index is None else index, (shape.index,))
-        self.parts.report_unknown_fields(payload, (*shape.fields, *PADDING))
+        self.parts.report_unknown_fields(payload, shape.fields)
 
     def follow(self, delta: Event) -> DeltaCallback | None:
         """Return a callback that stores each later delta, so that its token counts can be read later.

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.cohere.parts import FINISH_REASONS
@@ -25,9 +24,9 @@ _REPEATED_FIELDS = split_names("text tool_calls citations finish_reason meta gen
 """Fields of a whole answer that are read elsewhere, or that repeat earlier events."""
 _FAILURE_FIELDS = ("err", "error", "message")
 
-_EVENT_FIELDS = PADDING | split_names(
-    "event_type is_finished index text tool_call_delta tool_calls citations"
-).union(("finish_reason", "response"), ID_FIELDS, _FAILURE_FIELDS)
+_EVENT_FIELDS = split_names("event_type is_finished index text tool_call_delta tool_calls citations").union(
+    ("finish_reason", "response"), ID_FIELDS, _FAILURE_FIELDS
+)
 """Fields of an event that are read."""
 
 _MESSAGE: KeyPath = ("delta", "message")
@@ -160,7 +159,6 @@ class Cohere(V2):
             self.parts.add_v1_fragment(delta)
 
     def _read_tool_calls_generation(self, payload: JsonObject) -> None:
-        """Read the plan, unless it was streamed, and all tool calls."""
         if self.parts.plan is NO_PART:
             self.parts.add_to_plan(payload.get("text"))
         self.parts.read_call_list(dicts_of(payload.get("tool_calls")))

@@ -116,11 +116,9 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
         self.end_block(index)
 
     def _block_key(self, index: int | None, *, new: bool = False) -> _CallKey:
-        """Return the key of a block; a missing index is that of a new block or else of the newest."""
         return "block", self.find_index(index, new=new)
 
     def _open_block(self, key: _CallKey, kind: str, content: JsonObject) -> OpenPart:
-        """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown."""
         self.close(self.plan)
         part_class, empty_part = _EMPTY_PARTS.get(kind, (None, None))
         if part_class is None or empty_part is None:
@@ -138,7 +136,6 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
         return part
 
     def _get_or_open_block(self, key: _CallKey, field: str, kind: str) -> OpenPart:
-        """Return the part of the block that a delta adds to; if no block of this kind is open, open one."""
         part = self._open.get(key)
         if part is None:
             self._note_unopened(key)
@@ -210,7 +207,7 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
         function = dict_of(call, "function")
         arguments = function.get("arguments")
         fields = {**call, **function}
-        self.note_unread(opened, fields, *_CALL_FIELDS)
+        self.note_unread(opened, fields, "arguments")
         self.tell_fields(fields, _CALL_FIELDS)
         if opened is None:
             self._read_unmatched(key, arguments)
@@ -224,7 +221,6 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
         self.stop(self._call_key(index, ends=True))
 
     def _call_key(self, index: int | None, *, new: bool = False, ends: bool = False) -> _CallKey:
-        """Return the key of a call; a missing index means, as in `find_index`, a new or an open call."""
         if index is None:
             self.note("call_index_missing")
             indexes = self._call_indexes(*self._closed) if new else self._call_indexes()
@@ -235,7 +231,6 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
         return "call", index
 
     def _call_indexes(self, *others: _CallKey) -> list[int]:
-        """Return the indexes of the open calls, and of those among other keys."""
         return [index for kind, index in (*self._open, *others) if kind == "call"]
 
     # -- tool calls of v1 ------------------------------------------------------
@@ -260,7 +255,7 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
             self.note("call_repeated")
         # A call without a name was opened as an opaque part, which takes no arguments.
         if opened is not None:
-            self.note_unread(opened, delta, "name", "parameters", "text")
+            self.note_unread(opened, delta, "parameters", "text")
             self.add_fragment(opened, parameters)
 
     def read_call_list(self, calls: list[JsonObject]) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, is_list, text_of, whole_number
 from tokenstream.formats._base import Format
-from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.values import split_names, worst_of
 from tokenstream.formats._wire.cohere.parts import COUNTED, FINISH_REASONS, CohereParts, failure_of, usage_of
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 _MESSAGE_FIELDS = ("role", "content", "tool_plan", "tool_calls", "citations")
 """The fields of a message, which are all read."""
-_EVENT_FIELDS = PADDING | split_names("type id index delta error logprobs")
+_EVENT_FIELDS = split_names("type id index delta error logprobs")
 _DELTA_FIELDS = split_names("message finish_reason usage error")
 _BARE_ERROR_FIELDS = frozenset({"message", "id"})
 

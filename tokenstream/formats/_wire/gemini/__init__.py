@@ -21,7 +21,6 @@ from tokenstream._basics.untrusted import (
 )
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import GOOGLE_USAGE
 from tokenstream.formats._kit.values import reasons_of, split_names, worst_of
 from tokenstream.formats._wire.gemini.parts import GeminiParts
@@ -113,7 +112,7 @@ def _rename(value: object, depth: int) -> Json:
     return b64encode(value).decode() if isinstance(value, bytes) else value
 
 
-_KNOWN_IN_CHUNKS = ("candidates", "usageMetadata", "modelVersion", "responseId", *PADDING)
+_KNOWN_IN_CHUNKS = ("candidates", "usageMetadata", "modelVersion", "responseId")
 _ADDED_BY_SDK = ("sdkHttpResponse", "automaticFunctionCallingHistory", "parsed")
 _KNOWN_IN_CONTENT = frozenset({"parts", "role"})
 _KNOWN_IN_CANDIDATES = ("content", "index", "finishReason", "logprobsResult")

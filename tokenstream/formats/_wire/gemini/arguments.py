@@ -44,7 +44,6 @@ def read_path(path: object) -> PathSteps | None:
 
 
 def _read_step(match: re.Match[str]) -> str | int | None:
-    """Return the name or position that `_STEP` matched; None for a malformed quoted name."""
     if match["name"] is not None:
         return match["name"]
     if match["position"] is not None:

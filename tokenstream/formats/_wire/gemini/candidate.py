@@ -264,7 +264,6 @@ class CallParts(Parts):
         self.add_arguments(call, "".join(fragments))
 
     def _report_unread_argument(self, choice: int, argument: JsonObject) -> None:
-        """Report a partial argument that cannot be added, so that it is not lost."""
         self.note("delta_misfits")
         self.stray("partialArgs", argument, choice)
 
@@ -282,7 +281,6 @@ class CallParts(Parts):
 
 
 def _value_of(argument: JsonObject) -> object:
-    """Return the value of a partial argument; `_MISSING` if the argument has no readable value."""
     text, number = argument.get("stringValue"), argument.get("numberValue")
     if isinstance(text, str):
         return text

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
-from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.values import marks_in, split_names, worst_of
 from tokenstream.formats._resume.event_log import MOST_SAVED
@@ -37,7 +36,7 @@ _REMEMBERED = 500
 """Number of events that are remembered, so that those sent again are dropped."""
 _PLAIN_PAYLOAD = {"event_type", "index", "delta"}
 """The fields of a payload that has nothing but a delta."""
-_EVENT_FIELDS = PADDING | split_names(
+_EVENT_FIELDS = split_names(
     "event_type event_id interaction interaction_id status usage index step content delta metadata step_usage"
 )
 """Fields of an event that are read."""

@@ -240,7 +240,6 @@ class OpenAIChat(Format[_ChatParts]):
     # -- the answer --------------------------------------------------------
 
     def _read_object(self, payload: JsonObject, event: str) -> None:
-        """Read a payload that is an object, also one with an error."""
         # `read` checks for errors, by the payload's layout.
         self.parts.raw = payload
         self.read(payload, event)
@@ -403,7 +402,6 @@ class OpenAIChat(Format[_ChatParts]):
 
 
 def _find_role(choice: JsonObject) -> str | None:
-    """Return the role in a choice; None if it is missing, and "" if no object is there that might have it."""
     role: str | None = ""
     delta: Any = choice.get("delta")
     if delta.__class__ is dict and delta and not choice.get("message"):

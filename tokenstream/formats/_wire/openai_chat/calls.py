@@ -171,7 +171,6 @@ class ChatCalls:
         return next((call for call in self._calls if part and call.part is part), self._last_call)
 
     def _find_by_id(self, fragment: Fragment, id: str) -> ChatCall | None:
-        """Return the call that a fragment with an id continues; None if the fragment begins a call."""
         # The call that the fragment would continue if the fragment had no id; the call may have another id.
         likely_call = self._last_call if fragment.index is None else self._by_index.get(fragment.index)
         # The same id with two indexes means two calls.
@@ -199,7 +198,6 @@ class ChatCalls:
         return None
 
     def _find_by_index(self, fragment: Fragment, index: int | str) -> ChatCall | None:
-        """Return the call that a fragment with an index continues; None if the fragment begins a call."""
         call = self._by_index.get(index)
         if call is not None and self._begins_another(call, fragment):
             self._parts.note("call_index_reused")
@@ -240,7 +238,6 @@ class ChatCalls:
         return is_empty_start and call.has_nameless_fragment and call.is_whole
 
     def _find_by_name(self, fragment: Fragment) -> ChatCall | None:
-        """Return the call that a fragment with only a name continues; None if it begins one."""
         call = self._last_call
         # One list does not contain two fragments of the same call.
         if call is None or call.last_list == self._list_count:

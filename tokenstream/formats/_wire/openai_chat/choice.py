@@ -338,7 +338,6 @@ _READING_ORDER = {
 
 
 def _find_reading_rank(key: str) -> int:
-    """Return the rank of a key in the order of reading; keys without a reader come last."""
     return _READING_ORDER.get(key, len(_READING_ORDER))
 
 

@@ -144,7 +144,6 @@ class MessageReader:
     # -- texts -------------------------------------------------------------
 
     def _texts_in(self, message: JsonObject, fields: JsonObject, calls: _MatchedCalls) -> dict[str, str]:
-        """Return the texts of a message and the arguments of its known calls, by their keys in `_texts`."""
         texts = {name: fields[name] for name in _TEXT_KINDS if isinstance(fields.get(name), str)}
         # An empty text has a meaning, too: after other text, the message does not contain all so far.
         texts.update(dict.fromkeys([name for name in _TEXT_KINDS if message.get(name) == ""], ""))
@@ -289,14 +288,12 @@ _CALL_FIELDS = ("tool_calls", "function_call")
 
 
 def _list_message_calls(fields: JsonObject) -> list[JsonObject]:
-    """Return the calls in the fields of a message, with a `function_call` in the form of an item."""
     items = dicts_of(fields.get("tool_calls"))
     legacy = fields.get("function_call")
     return [*items, {"index": LEGACY, "type": LEGACY, "function": legacy}] if is_dict(legacy) else items
 
 
 def _item_key(position: int) -> str:
-    """Return the key, in `GrowingTexts`, of the text at a position in a `content` that is a list."""
     return f"{_ITEM}{position}]"
 
 

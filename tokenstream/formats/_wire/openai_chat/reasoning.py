@@ -293,7 +293,6 @@ class ChatReasoning:
     # -- other forms -------------------------------------------------------
 
     def _read_step(self, step: JsonObject) -> None:
-        """Add a step of reasoning, with the actions in the step, as a part."""
         self._content.end_current_part()
         self._content.record_kind("reasoning")
         part = self._parts.open(
@@ -330,7 +329,6 @@ def _signature_in(item: JsonObject) -> str:
 
 
 def _text_field_of(item: JsonObject) -> str:
-    """Return the name of the field in which a detail of this kind has its text."""
     by_type = {"thinking": "thinking", "reasoning.summary": "summary"}.get(str(item.get("type")), "text")
     return next((name for name in _DETAIL_TEXT_FIELDS if name in item), by_type)
 

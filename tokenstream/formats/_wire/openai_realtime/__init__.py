@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-    _ItemReader: TypeAlias = Callable[[RealtimeOutputs, dict[str, Any], dict[str, Any]], object]
-    _ContentReader: TypeAlias = Callable[[RealtimeOutputs, dict[str, Any]], object]
 
 _WORD = re.compile(r"[\w.-]{1,64}")
 """A single word, such as the code of an error."""
@@ -250,7 +248,6 @@ class OpenAIRealtime(SessionEvents[RealtimeOutputs]):
                 self.parts.end_item(payload, item)
 
     def _finish(self, response: JsonObject, reason: FinishReason, status: str | None) -> None:
-        """Report the finish reason, and store the error of a failed response."""
         self.parts.finish(0, reason, status)
         if reason == "error":
             details = dict_of(dict_of(response, "status_details"), "error")
@@ -262,14 +259,6 @@ class OpenAIRealtime(SessionEvents[RealtimeOutputs]):
             self.conclude()
 
     # -- items and content -----------------------------------------------------
-
-    def _read_item(self, payload: JsonObject, *, read: _ItemReader) -> None:
-        """Read the start of an output item, or its end, which repeats the whole item."""
-        read(self.parts, payload, dict_of(payload, "item"))
-
-    def _read_content(self, payload: JsonObject, *, read: _ContentReader) -> None:
-        """Read the start of a content part, or its end, which closes its part of the message."""
-        read(self.parts, payload)
 
     def _read_delta(
         self,
@@ -308,11 +297,10 @@ class OpenAIRealtime(SessionEvents[RealtimeOutputs]):
         else:
             item = self.parts.find_item(payload)
             call = None if item is None else item.call
-            self.parts.note_unread(call, payload, "event_id", "response_id", "item_id", "call_id")
+            self.parts.note_unread(call, payload)
             self.report_misfit(payload)
 
     def _read_arguments_done(self, payload: JsonObject) -> None:
-        """Read the end of a call's arguments; the payload repeats all arguments."""
         is_server_call = "mcp_call" in (text_of(payload, "type") or "")
         self.parts.end_arguments(payload, "mcp_call" if is_server_call else "function_call")
 
@@ -330,10 +318,14 @@ class OpenAIRealtime(SessionEvents[RealtimeOutputs]):
         INPUT_TRANSCRIPTION + "failed": _read_unheard,
         "response.created": _read_created,
         "response.done": _read_done,
-        "response.output_item.added": partial(_read_item, read=RealtimeOutputs.start_item),
-        "response.output_item.done": partial(_read_item, read=RealtimeOutputs.end_item),
-        "response.content_part.added": partial(_read_content, read=RealtimeOutputs.start_content),
-        "response.content_part.done": partial(_read_content, read=RealtimeOutputs.end_content),
+        "response.output_item.added": lambda self, payload: self.parts.start_item(
+            payload, dict_of(payload, "item")
+        ),
+        "response.output_item.done": lambda self, payload: self.parts.end_item(
+            payload, dict_of(payload, "item")
+        ),
+        "response.content_part.added": lambda self, payload: self.parts.start_content(payload),
+        "response.content_part.done": lambda self, payload: self.parts.end_content(payload),
         "response.output_text.delta": _read_text,
         "response.output_text.done": _read_whole_content,
         "response.output_audio_transcript.delta": _read_transcript,

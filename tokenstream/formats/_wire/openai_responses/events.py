@@ -113,7 +113,7 @@ def _add_input(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     if text is None:
         item = items.find_item(payload, item_type)
         call = item.call if isinstance(item, CallItem) else None
-        items.note_unread(call, payload, "item_id", "call_id", "name", "obfuscation")
+        items.note_unread(call, payload)
         return False
     return items.find_or_start_item(payload, item_type).add_input(field, text)
 

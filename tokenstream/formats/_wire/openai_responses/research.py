@@ -64,7 +64,6 @@ class Research:
 
 
 def _citations_of(source: JsonObject) -> list[Citation]:
-    """Return the citations for a source: one, or several if the source only lists addresses."""
     if (url := text_of(source, "url")) is not None:
         title, snippet = text_of(source, "title"), text_of(source, "snippet")
         return [Citation(url=url, title=title, text=snippet, provider_data=source)]

@@ -165,7 +165,6 @@ def failure_in(item: JsonObject) -> str | None:
 
 
 def _first_nonempty(item: JsonObject, names: tuple[str, ...]) -> tuple[str, object]:
-    """Return the name and value of the first field in `names` that is not empty; ("", None) without one."""
     for name in names:
         value = item.get(name)
         if not says_nothing(value):

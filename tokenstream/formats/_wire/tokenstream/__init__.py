@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError
 from tokenstream.events import (
     CitationAdded,
@@ -38,29 +38,23 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Ending, Message
 
-_REQUIRED_KEYS: dict[str, str | None] = {
-    "text_delta": "text",
-    "reasoning_delta": "text",
-    "refusal_delta": "text",
-    "tool_call_start": "id",
-    "tool_call_delta": "id",
-    "tool_call_done": "call",
-    "part_start": "content",
-    "part_delta": "fragment",
-    "part_done": None,
-    "citation_added": "citation",
-    "media_delta": None,
-    "usage_update": "usage",
-    "finish": "reason",
-    "restarted": None,
-    "resumed": None,
-    "stopped": "reason",
-    "step_start": "id",
-    "step_done": "id",
-    "tool_result": "id",
-    "unknown": "name",
-    "live": "at",
-    "end": "ending",
+_REQUIRED_KEYS = {
+    kind: key or None
+    for key, kinds in {
+        "text": "text_delta reasoning_delta refusal_delta",
+        "id": "tool_call_start tool_call_delta step_start step_done tool_result",
+        "call": "tool_call_done",
+        "content": "part_start",
+        "fragment": "part_delta",
+        "citation": "citation_added",
+        "usage": "usage_update",
+        "reason": "finish stopped",
+        "name": "unknown",
+        "at": "live",
+        "ending": "end",
+        "": "part_done media_delta restarted resumed",
+    }.items()
+    for kind in kinds.split()
 }
 """Maps each type of event to a key that all events of the type have; to None if no other format has it."""
 _FIELDS_OF_OTHERS = split_names("message text content delta data")
@@ -262,7 +256,9 @@ class TokenStream(Format):
                 self.parts.unknown(kind, payload)
             else:
                 self._report_event(event_read, payload)
-                self._tell_unread(payload)
+                self.parts.tell_fields(payload, KNOWN_FIELDS)
+                for name in payload.keys() - READ_WHOLE:
+                    self.parts.tell_fields(dict_of(payload, name), KNOWN_FIELDS)
         # The position of this payload is newer than that of the last delta read without decoding.
         self._latest = None
         self._note_position(payload)
@@ -344,13 +340,6 @@ class TokenStream(Format):
             event.raw = payload
         parts.emit(event)
         self._follow_result(event)
-
-    def _tell_unread(self, payload: JsonObject) -> None:
-        """Count each field that this version does not know, of an event or of a value in it."""
-        self.parts.tell_fields(payload, KNOWN_FIELDS)
-        for name, value in payload.items():
-            if name not in READ_WHOLE and is_dict(value):
-                self.parts.tell_fields(value, KNOWN_FIELDS)
 
     def _forget_cut_calls(self, event: Resumed) -> None:
         """Forget the calls that have not ended, if some were left out: other parts may take their places."""

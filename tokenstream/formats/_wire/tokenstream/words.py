@@ -141,7 +141,6 @@ def error_of(payload: JsonObject) -> StreamError:
 
 
 def _create_error(cls: type[StreamError], message: str, payload: JsonObject) -> StreamError:
-    """Create an error of a class, with the attributes that this class requires."""
     code, error_type = _short_text(payload, "code"), _short_text(payload, "error_type")
     # A derived class is looked for before its base class.
     if issubclass(cls, StatusError):
@@ -285,7 +284,6 @@ _PARTS: dict[str, Any] = {cls.model_fields["kind"].default: cls for cls in get_a
 
 @cache
 def _blank_part(kind: str) -> Any:  # noqa: ANN401 - a part
-    """Return an empty part of a kind, which all answers share."""
     return _PARTS[kind].model_construct()
 
 
@@ -339,7 +337,6 @@ def _read_calls(value: Json) -> tuple[ToolCall, ...]:
 
 
 def _read_message(value: Json) -> Message | None:
-    """Return a JSON object as a message with its parts and usage."""
     if value is None:
         return None
     if not is_dict(value):
@@ -356,7 +353,6 @@ def _read_message(value: Json) -> Message | None:
 
 
 def _read_error(value: object) -> Json:
-    """Return the `StreamError` that a JSON object describes; None for any other value."""
     return error_of(value) if is_dict(value) else None
 
 
@@ -414,8 +410,8 @@ EVENTS: dict[str, _EventType] = {
     re.sub(r"\B([A-Z])", r"_\1", cls.__name__).lower(): _event_type(cls) for cls in get_args(_events.Event)
 }
 """Maps types of events to their class and fields: `text_delta` to `TextDelta`."""
-KNOWN_FIELDS = frozenset({"type", "at", "answer", "step", "raw"}).union(
-    *[{*each.required, *each.optional} for each in EVENTS.values()],
+KNOWN_FIELDS = frozenset(["type", "at", "answer", "step", "raw"]).union(
+    *[each.required | each.optional for each in EVENTS.values()],
     *[cls.model_fields for cls in (*_PARTS.values(), Citation, Message, Usage)],
 )
 """The keys of all events, and the fields of the values in them."""

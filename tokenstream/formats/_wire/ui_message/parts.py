@@ -157,7 +157,6 @@ class UIParts(NamedParts):
         self._replace((_RESULT, id_), result, growing=is_preliminary)
 
     def _remove_call(self, payload: JsonObject) -> OpenPart | None:
-        """Remove and return the call that a payload closes, opened first if need be; None if it cannot."""
         id_ = call_id_of(payload)
         if (CALL, id_) not in self._open:
             self.read_call_start(payload)
@@ -178,7 +177,6 @@ class UIParts(NamedParts):
             call.replace_arguments(mend_surrogates(text))
 
     def _close_server_call(self, part: OpenPart, payload: JsonObject) -> None:
-        """Close a call of a tool that the provider runs, with the final arguments if the payload has them."""
         value, started = payload.get("input"), self._server_calls.pop(part.index)
         if value is None:
             self.close(part)

@@ -105,7 +105,6 @@ def media_of(data: JsonObject) -> MediaPart:
 
 
 def _decode_data_url(url: str) -> bytes | None:
-    """Decode a data URL; return None for any other URL, and for malformed base64."""
     head, comma, text = url.partition(",")
     if not comma or not head.startswith("data:"):
         return None
