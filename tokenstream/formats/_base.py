@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias
 
 from pydantic_core import from_json
 from typing_extensions import TypeVar
@@ -226,7 +226,9 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
 
     def _make_parts(self) -> PartsT_co:
         """Return the object that collects the answer's parts and events."""
-        return cast("PartsT_co", self._parts_class(self.limits, self.note))
+        made: Any = self._parts_class(self.limits, self.note)
+        parts: PartsT_co = made
+        return parts
 
     def fresh(self, *, limits: Limits) -> Format:
         """Return a format with the same options for a new connection."""

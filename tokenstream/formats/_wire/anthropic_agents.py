@@ -180,7 +180,7 @@ class AnthropicAgents(HostedSession):
     # Of `BetaManagedAgentsStreamSessionEvents` in anthropic.
     documented = split_names(
         "agent.custom_tool_use agent.thinking agent.thread_context_compacted agent.thread_message_received "
-        "agent.thread_message_sent event_delta event_start session.error session.status_idle "
+        "agent.thread_message_sent event_start session.error session.status_idle "
         "session.status_rescheduled session.thread_created session.thread_status_idle "
         "session.thread_status_rescheduled session.thread_status_running session.thread_status_terminated "
         "session.updated session.usage span.outcome_evaluation_end span.outcome_evaluation_ongoing "
