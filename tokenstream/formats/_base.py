@@ -224,11 +224,9 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         self.parts: PartsT_co = self._make_parts()
         """The open parts of the message."""
 
-    def _make_parts(self) -> PartsT_co:
+    def _make_parts(self) -> Any:  # noqa: ANN401 - of the class that the format names
         """Return the object that collects the answer's parts and events."""
-        made: Any = self._parts_class(self.limits, self.note)
-        parts: PartsT_co = made
-        return parts
+        return self._parts_class(self.limits, self.note)
 
     def fresh(self, *, limits: Limits) -> Format:
         """Return a format with the same options for a new connection."""
