@@ -14,13 +14,12 @@ from tests.formats.told import Told
 from tests.support import registry
 from tests.support.beside import needs_recordings
 from tests.support.packages import needed
-from tests.support.recordings import Recorded, frames_of, ours, shared
+from tests.support.recordings import Recorded, ours, shared
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, chat
 from tokenstream import Stream
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, Finish, ProviderData, Unknown
-from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
 _FIELD = "unheard"
 
@@ -65,33 +64,6 @@ def test_a_payload_has_one_event_for_its_fields(recorded: Recorded) -> None:
             assert {*event.data, *event.lists} <= stream.messages[event.choice].provider_data.keys()
     unknown = {event.name for event in events if isinstance(event, Unknown)}
     assert unknown.isdisjoint(stream.message.provider_data), "a field of a recording has no document"
-
-
-_NOT_BESIDE = {"anthropic-agents", "bedrock-invoke", "gemini-live", "openai-live", "openai-realtime"}
-_NOT_BESIDE |= {"tokenstream"}
-"""Formats whose payloads have no place for a further field of the answer beside those that they read."""
-
-
-_WITH_DOCUMENTS = [name for name in registry.names() if registry.load(name).documented is not None]
-
-
-@pytest.mark.parametrize("name", [name for name in _WITH_DOCUMENTS if name not in _NOT_BESIDE])
-def test_a_field_that_no_document_names_is_unknown_and_kept(name: str) -> None:
-    recorded = next(each for each in ours() if each.format == name)
-    told: Told = Told(registry.load(name)())
-    frame: Any
-    for frame in frames_of(recorded.body):
-        payload, event = getattr(frame, "payload", frame), getattr(frame, "event", "")
-        if payload.lstrip().startswith(b"{"):
-            payload = json.dumps({**json.loads(payload), _FIELD: 7}).encode()
-        if isinstance(frame, EventStreamMessage):
-            payload, event = b'{"%s":%s}' % (event.encode(), payload), ""
-        told.read([ServerSentEvent(payload, event)], end=False)
-
-    found = [event for event in told.events if isinstance(event, Unknown) and event.name == _FIELD]
-    assert [7] * len(found) == [event.data for event in found]
-    assert 1 <= len(found) <= len(told.messages)
-    assert 7 == told.message.provider_data[_FIELD]
 
 
 def test_choices_in_turns_have_the_fields_that_came_with_the_finish_of_the_first() -> None:

@@ -46,6 +46,8 @@ _SILENT = {
     r"openai-chat choices\.\[\]\.delta\.graph_data.*",
 }
 """The places, after their formats, at which a sibling may be silent, each with a reason."""
+_UNKEPT = "gemini-live langchain langchain-protocol llamaindex openai-live openai-realtime tokenstream"
+"""Formats whose payloads have no place for a further field of the answer beside those that they read."""
 _FREE = re.compile("|".join(_SILENT))
 _CHANGED = re.compile(
     r".*\b(input|args|arguments)\b.*|bedrock-converse start|openai-(chat|completions) choices"
@@ -158,6 +160,8 @@ def _check(
     plain = _read(changed, format, plainly=True)[1]
     if told.keys() - {"delta_misfits"} != plain.keys() - {"delta_misfits"}:
         return f"{where}: told {told}, but of decoded payloads {plain}"
+    if place == "" and format not in _UNKEPT and not (_WORDS in messages and _WORDS in unknown):
+        return f"{where}: neither kept nor reported"
     if read != before:
         return "" if _CHANGED.fullmatch(where) else f"{where}: {before} became {read}"
     if told == told_before and _WORDS in messages + (unknown if may_be_unknown else ""):
