@@ -9,7 +9,7 @@ from collections import Counter
 from contextlib import suppress
 from copy import deepcopy
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
@@ -23,6 +23,7 @@ from tokenstream.events import Unknown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_Payloads: TypeAlias = "list[tuple[str, Any]]"
 _LONGEST = 30_000
 """The longest recording that is read, in bytes."""
 _WORDS = "words that nobody reads"
@@ -56,7 +57,7 @@ _CHANGED = re.compile(
 """The places of what is read whole, such as arguments and choices, which a sibling changes."""
 
 
-def _payloads_in(body: bytes) -> list[tuple[str, Any]]:
+def _payloads_in(body: bytes) -> _Payloads:
     """Return the payloads of a body with the names of their events; those in chunks of AWS unpacked."""
     found = []
     for frame in frames_of(body):
@@ -82,9 +83,9 @@ def _values_in(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 @cache
-def _places() -> list[tuple[str, str, list[tuple[str, Any]]]]:
+def _places() -> list[tuple[str, str, _Payloads]]:
     """Return the places of objects and lists in recordings: the format, the place, and one's payloads."""
-    found: dict[tuple[str, str], list[tuple[str, Any]]] = {}
+    found: dict[tuple[str, str], _Payloads] = {}
     for recorded in [*ours(), *shared()]:
         if recorded.format == "custom" or len(recorded.body) > _LONGEST:
             continue
@@ -109,17 +110,12 @@ def _find_wrong(change: Callable[[Any], None], *, of: type = dict, at: str = "")
     return wrong - {""}
 
 
-def _read(
-    payloads: list[tuple[str, Any]], format: Any, *, plainly: bool = False
-) -> tuple[Any, Counter[str], str, str]:
+def _read(payloads: _Payloads, format: Any, *, plainly: bool = False) -> tuple[Any, Counter[str], str, str]:
     """Return what was read, the details of what is told to be unread, and messages and `Unknown` as text."""
     if format == "bedrock-invoke":
-        payloads = [
-            (event, {"bytes": b64encode(json.dumps(data).encode()).decode()}) for event, data in payloads
-        ]
-    frames = [
-        sse(data.decode() if isinstance(data, bytes) else data, event=event) for event, data in payloads
-    ]
+        chunks = [b64encode(json.dumps(data).encode()).decode() for _, data in payloads]
+        payloads = [("chunk", {"bytes": chunk}) for chunk in chunks]
+    frames = [sse(data.decode() if isinstance(data, bytes) else data, event=name) for name, data in payloads]
     # In decoded payloads of AWS, the name of an event is the name of the only field.
     is_named = format in ("bedrock-converse", "bedrock-invoke")
     decoded = [{event: data} if is_named and event else data for event, data in payloads]
@@ -143,14 +139,7 @@ def _read(
     return (read, error), told, repr(messages), repr(unknown)
 
 
-def _check(
-    format: str,
-    place: str,
-    payloads: list[tuple[str, Any]],
-    changed: list[tuple[str, Any]],
-    *,
-    may_be_unknown: bool = True,
-) -> str:
+def _check(format: str, place: str, payloads: _Payloads, changed: _Payloads, *, is_new: bool = False) -> str:
     """Return what is wrong with the reading of changed payloads; "" if nothing is."""
     if changed == payloads:
         return ""
@@ -164,7 +153,7 @@ def _check(
         return f"{where}: neither kept nor reported"
     if read != before:
         return "" if _CHANGED.fullmatch(where) else f"{where}: {before} became {read}"
-    if told == told_before and _WORDS in messages + (unknown if may_be_unknown else ""):
+    if told == told_before and _WORDS in messages + ("" if is_new else unknown):
         # The sibling is in an object that the message has, or in a known event that is reported as it is.
         return ""
     new = told - told_before
@@ -214,12 +203,12 @@ def test_a_made_up_event_or_delta_is_told_once_and_changes_nothing(kind: str) ->
             changed = [*payloads[:2], made_up, made_up, *payloads[2:]]
         elif kind == "delta" and re.search(r"\bdelta(<[^>]*>)?$", place):
             changed = _with_other_delta(payloads, place)
-        wrong.add(_check(format, place, payloads, changed, may_be_unknown=False))
+        wrong.add(_check(format, place, payloads, changed, is_new=True))
 
     assert set() == wrong - {""}
 
 
-def _with_other_delta(payloads: list[tuple[str, Any]], place: str) -> list[tuple[str, Any]]:
+def _with_other_delta(payloads: _Payloads, place: str) -> _Payloads:
     """Return payloads with a delta of a made-up kind after the first delta at a place."""
     for position, (event, data) in enumerate(payloads, start=1):
         other = deepcopy(data)
