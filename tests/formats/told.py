@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from pydantic_core import from_json
+
+from tests.support.recordings import frames_of
 from tests.support.wire import bytes_of, sse
 from tokenstream import Stream
 from tokenstream._answer.accumulator import Accumulator
@@ -14,7 +18,7 @@ from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from tokenstream.events import Event
     from tokenstream.formats import Format, Frame
@@ -221,3 +225,26 @@ def reads_alike_at_a_glance(make: Callable[[], Format], frames: Iterable[Any]) -
     frames = list(frames)
 
     assert tell(without_shortcuts(make()), *frames).outcome == tell(make(), *frames).outcome
+
+
+def payloads_in(body: bytes) -> Iterator[tuple[str, Any]]:
+    """Yield the payloads of a body with the names of their events; those in chunks of AWS unpacked."""
+    for frame in frames_of(body):
+        data: Any = getattr(frame, "payload", frame)
+        if isinstance(data, bytes) and data.lstrip()[:1] == b"{":
+            data = from_json(data, allow_partial=True)
+        if isinstance(data, dict) and data.keys() <= {"bytes", "p"}:
+            data = from_json(b64decode(data["bytes"]))
+        yield getattr(frame, "event", "") or "", data
+
+
+def values_in(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each object and list in a value with its place, in which an object is known by its type."""
+    if isinstance(value, dict):
+        yield (f"{place}<{value['type']}>" if place and "type" in value else place), value
+        for name, inner in value.items():
+            yield from values_in(inner, f"{place}.{name}" if place else name)
+    elif isinstance(value, list):
+        yield place, value
+        for inner in value:
+            yield from values_in(inner, f"{place}.[]")

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections import Counter
-from contextlib import suppress
 from copy import deepcopy
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from tests.formats.told import payloads_in, values_in
 from tests.support import registry
-from tests.support.recordings import frames_of, ours, shared
+from tests.support.recordings import ours, shared
 from tests.support.wire import sse
 from tokenstream import Stream
 from tokenstream.errors import TokenStreamError
 from tokenstream.events import Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _Payloads: TypeAlias = "list[tuple[str, Any]]"
 _LONGEST = 30_000
-"""The longest recording that is read, in bytes."""
 _WORDS = "words that nobody reads"
 _SIBLINGS: dict[str, Any] = {"text": _WORDS, "list of deltas": [{"index": 0, "delta": {"thinking": _WORDS}}]}
 _UNREAD = ("usage_unread", "field_unread", "event_unread", "delta_misfits")
@@ -57,31 +56,6 @@ _CHANGED = re.compile(
 """The places of what is read whole, such as arguments and choices, which a sibling changes."""
 
 
-def _payloads_in(body: bytes) -> _Payloads:
-    """Return the payloads of a body with the names of their events; those in chunks of AWS unpacked."""
-    found = []
-    for frame in frames_of(body):
-        data: Any = getattr(frame, "payload", frame)
-        with suppress(ValueError):
-            data = json.loads(data) if isinstance(data, bytes) else data
-        if isinstance(data, dict) and data.keys() <= {"bytes", "p"}:
-            data = json.loads(b64decode(data["bytes"]))
-        found.append((getattr(frame, "event", "") or "", data))
-    return found
-
-
-def _values_in(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each object and list in a value with its place, in which an object is known by its type."""
-    if isinstance(value, dict):
-        yield (f"{place}<{value['type']}>" if place and "type" in value else place), value
-        for name, inner in value.items():
-            yield from _values_in(inner, f"{place}.{name}" if place else name)
-    elif isinstance(value, list):
-        yield place, value
-        for inner in value:
-            yield from _values_in(inner, f"{place}.[]")
-
-
 @cache
 def _places() -> list[tuple[str, str, _Payloads]]:
     """Return the places of objects and lists in recordings: the format, the place, and one's payloads."""
@@ -89,8 +63,8 @@ def _places() -> list[tuple[str, str, _Payloads]]:
     for recorded in [*ours(), *shared()]:
         if recorded.format == "custom" or len(recorded.body) > _LONGEST:
             continue
-        payloads = _payloads_in(recorded.body)
-        places = {place for _, data in payloads for place, _ in _values_in(data)}
+        payloads = [*payloads_in(recorded.body)]
+        places = {place for _, data in payloads for place, _ in values_in(data)}
         places |= {"event"} if len(payloads) > 2 else set()
         for place in places:
             found.setdefault((recorded.format, place), payloads)
@@ -103,7 +77,7 @@ def _find_wrong(change: Callable[[Any], None], *, of: type = dict, at: str = "")
     for format, place, payloads in _places():
         changed = deepcopy(payloads)
         for _, data in changed if re.search(at, f"{format} {place}") else ():
-            for found, value in [*_values_in(data)]:
+            for found, value in [*values_in(data)]:
                 if found == place and isinstance(value, of):
                     change(value)
         wrong.add(_check(format, place, payloads, changed))
@@ -212,13 +186,12 @@ def _with_other_delta(payloads: _Payloads, place: str) -> _Payloads:
     """Return payloads with a delta of a made-up kind after the first delta at a place."""
     for position, (event, data) in enumerate(payloads, start=1):
         other = deepcopy(data)
-        deltas = [value for found, value in _values_in(other) if found == place and isinstance(value, dict)]
+        deltas = [value for found, value in values_in(other) if found == place and isinstance(value, dict)]
         for delta in deltas:
             kinds = {"type": "zz_made_up"} if "type" in delta else {}
             delta.clear()
             delta.update({**kinds, "zz_made_up": _WORDS})
         if deltas:
-            # No other event of the answer has its number.
             other.pop("sequence_number", None)
             return [*payloads[:position], (event, other), *payloads[position:]]
     return payloads
