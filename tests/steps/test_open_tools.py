@@ -139,7 +139,6 @@ FRAMEWORKS: dict[str, _Items] = {
         ),
     ],
     "LangChainRun": [{"event": "on_tool_start", "run_id": "c", "name": "drop", "data": {"input": {}}}],
-    "GraphMessages": [],  # tells of a tool only when it has ended
     "PydanticAIRun": [
         _object("pydantic_ai.messages", event_kind="function_tool_call", part=_CALL),
         _object("pydantic_ai.messages", event_kind="agent_run_result", result=_RESULT),

@@ -117,6 +117,11 @@ def to_payload(item: object) -> Any:  # noqa: ANN401 - anything that a source gi
     is_own = type(item).__module__.startswith("tokenstream.")
     if is_dataclass(item) and not isinstance(item, type) and not is_own:
         return to_payload(model_event_of(item)) if is_run_event(item) else _convert_attributes(item)
+    if getattr(kind, "_fields", ())[:2] == ("event", "data"):
+        # A part of a run, from the client of a LangGraph server.
+        part: Any = item
+        mode, *namespace = part.event.split("|")
+        return {"type": mode, "ns": namespace, "data": part.data}
     return _convert_attributes(item) if _is_bare(item) else item
 
 

@@ -433,11 +433,11 @@ class Follower:
         has_ended, self._has_ended = self._has_ended, True
         if has_ended:
             return
-        if self._reader is not None:
-            self._reader.end(error)
-        elif error is not None:
+        if self._reader is None and error is not None:
             self._agent.stop(error)
-        elif (failure := self._agent.end(None)) is not None:
+            return
+        failure = self._agent.end(None) if self._reader is None else self._reader.end(error)
+        if failure is not None and error is None:
             # The loop gets it in place of the end of the lines.
             raise failure from None
 

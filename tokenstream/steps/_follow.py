@@ -13,7 +13,7 @@ from tokenstream.errors import MisuseError, StreamError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.steps._builder import Follower, LineReader, are_bare_lines
 from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_byte_stream, is_response
-from tokenstream.steps._langchain import GraphMessages, is_graph_stream
+from tokenstream.steps._langchain import LangChainRun, is_graph_stream
 from tokenstream.steps._peer.asynchronous import AsyncPeer
 from tokenstream.steps._peer.base import PeerRun
 from tokenstream.steps._peer.sync import Peer
@@ -110,7 +110,7 @@ def follow(
         if (is_iterable or is_async_iterable) and source.__class__ not in _WHOLE:
             loops: Any = EitherFollowedRun if is_iterable else AsyncFollowedRun
             followed: Any = loops if is_async_iterable else FollowedRun
-            return followed(source, Follower(run, GraphMessages(run) if is_of_graph else None))
+            return followed(source, Follower(run, LangChainRun(run) if is_of_graph else None))
     raise MisuseError(
         f"a run cannot follow {class_name_of(source)}: pass an agent's standard output, such as "
         "process.stdout, a file, a list of lines, a response or a Peer, or the events of a framework, such "

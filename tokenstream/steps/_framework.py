@@ -32,6 +32,8 @@ class RunOfAFramework(ABC):
         self._open: dict[str, Step] = {}
         """Steps that have not ended, by the key that the framework uses for the step."""
         self._tool_keys: set[str] = set()
+        self.failure: StreamError | None = None
+        """The error of the run, if an event has told it."""
 
     @abstractmethod
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of a framework
@@ -41,8 +43,9 @@ class RunOfAFramework(ABC):
     def _end_answers(self) -> Mapping[str, StreamError | None]:
         """End the answers in progress; return the error of each, or None, by the key of its step."""
 
-    def end(self, error: BaseException | None) -> None:
-        """End all open steps after the last event."""
+    def end(self, error: BaseException | None) -> StreamError | None:
+        """End all open steps after the last event; return the error that an event has told, or None."""
+        error = error or self.failure
         # After an exception, the open answers end with their steps, which get that exception.
         answer_errors: Mapping[str, StreamError | None] = self._end_answers() if error is None else {}
         left = [key for key in self._open if key in self._tool_keys]
@@ -54,6 +57,7 @@ class RunOfAFramework(ABC):
                 reason = LeftOpenStep("it has no result")
             step.end(reason)
         self._open.clear()
+        return self.failure
 
     def _wait_for(self, tools: list[str]) -> None:  # noqa: B027 - most frameworks end their tools
         """Let tools without a result wait, by their keys, if the run has stopped because of them."""

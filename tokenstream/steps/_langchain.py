@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, is_dict, is_list, is_tuple, text_of
+from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
 from tokenstream.errors import MisuseError
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._wire.langchain.graph_parts import (
+    MODEL_MESSAGES,
+    GraphMessages,
+    StreamedMessage,
+    field_of,
+    is_event,
+    messages_in,
+    open_part,
+)
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._agents.values import INTERRUPT, interrupts_of
 from tokenstream.steps._framework import RunOfAFramework
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
@@ -24,8 +34,14 @@ _GRAPH = "langgraph "
 """The name of a graph that stops to ask, as for `Requests.hold`; it is that of the newer protocol, too."""
 
 
-class RunOfAGraph(RunOfAFramework):
-    """Base of the readers of LangGraph's older events, whose interrupts are in the updates or the state."""
+class LangChainRun(RunOfAFramework):
+    """Reads what LangChain's runnables and LangGraph's graphs yield, and what a LangGraph server sends.
+
+    - Of `astream_events`, models, tools, retrievers and the nodes of a graph become steps; other events are
+      ignored.
+    - Of what a graph streams, each node with a model's answer becomes a step, and so does each tool. Of a
+      tool only the result is streamed, so its step begins and ends at once.
+    """
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -33,6 +49,29 @@ class RunOfAGraph(RunOfAFramework):
         """The answers in progress, by the keys of their steps."""
         self._asked: dict[str, StepWaiting] = {}
         """The interrupts so far by their ids; each may come in several modes."""
+        self._messages = GraphMessages()
+        self._call_ids: dict[str, str] = {}
+        """The id of the tool call that a node received as its input, by the `run_id` of the node."""
+        self._is_of_graph = False
+        """True once an event of a graph came: other runnables answer no graph's question."""
+
+    def read_event(self, event: Any) -> None:  # noqa: ANN401 - of LangChain
+        """Read an event, or what else a graph streams."""
+        mode, data = open_part(event)
+        is_part = not is_event(data)
+        if not self._is_of_graph and (is_part or "langgraph_node" in dict_of(data, "metadata")):
+            self._is_of_graph = True
+            self._run.requests.resumed_by(_GRAPH)
+        if is_part:
+            self._read_part(mode, data)
+            self._ask(event.get("interrupts") if is_dict(event) else None)
+            return
+        reader = self._READERS.get(str(data["event"]))
+        id = text_of(data, "run_id")
+        if reader is not None and id is not None:
+            reader(self, id, data, dict_of(data, "data"))
+
+    # -- within ------------------------------------------------------------
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
         return {key: answer.end() for key, answer in self._model_answers.items()}
@@ -51,31 +90,6 @@ class RunOfAGraph(RunOfAFramework):
         """Let all tools wait with the one that has asked: they run again with the answer."""
         for key in tools if self._asked else ():
             self._run.requests.hold(self._open[key], _GRAPH, *self._asked.values())
-
-
-class LangChainRun(RunOfAGraph):
-    """Reads the events that `astream_events` of a LangChain runnable or a LangGraph graph yields.
-
-    Models, tools, retrievers and the nodes of a graph become steps; other events are ignored.
-    """
-
-    def __init__(self, run: Steps) -> None:
-        super().__init__(run)
-        self._call_ids: dict[str, str] = {}
-        """The id of the tool call that a node received as its input, by the `run_id` of the node."""
-        self._is_of_graph = False
-        """True once an event of a graph came: other runnables answer no graph's question."""
-
-    def read_event(self, event: JsonObject) -> None:
-        if not self._is_of_graph and "langgraph_node" in dict_of(event, "metadata"):
-            self._is_of_graph = True
-            self._run.requests.resumed_by(_GRAPH)
-        reader = self._READERS.get(str(event.get("event")))
-        id = text_of(event, "run_id")
-        if reader is not None and id is not None:
-            reader(self, id, event, dict_of(event, "data"))
-
-    # -- within ------------------------------------------------------------
 
     def _parent_ids(self, event: JsonObject) -> list[str]:
         """Return the `run_id`s of an event's parents, the nearest parent first."""
@@ -135,8 +149,9 @@ class LangChainRun(RunOfAGraph):
     def _end_tool_step(self, id: str, event: JsonObject, data: JsonObject) -> None:
         """End the step of a tool with its output, which may be a message that reports the tool's error."""
         output = data.get("output")
-        failed = getattr(output, "status", None) == "error"
-        self._end_step(id, output, ToolFailed(str(getattr(output, "content", ""))) if failed else None)
+        content, failed = field_of(output, "content"), field_of(output, "status") == "error"
+        result = content if is_dict(output) and "tool_call_id" in output else output
+        self._end_step(id, result, ToolFailed(str(content)) if failed else None)
 
     def _fail_tool_step(self, id: str, event: JsonObject, data: JsonObject) -> None:
         """End the step of a tool with the exception that the tool has raised."""
@@ -145,6 +160,46 @@ class LangChainRun(RunOfAGraph):
             # The tool has stopped to ask, and stays open: the update with its question follows.
             return
         self._end_step(id, error=error if isinstance(error, Exception) else ToolFailed(str(error)))
+
+    # -- what a graph streams ------------------------------------------------
+
+    def _read_part(self, mode: str | None, data: Any) -> None:  # noqa: ANN401 - as a graph gives it
+        """Read the messages in an item; without any, the update of a node is a step."""
+        if mode == "error" and is_dict(data):
+            self.failure = provider_error({"error": data}, ours="the run failed")
+            return
+        found = self._messages.find(data, mode)
+        if mode is None and not found and not _is_update(data):
+            raise MisuseError(
+                "a run shows the messages and the updates of a graph, and not all of its state: pass "
+                'stream_mode="messages", "updates" or a list of both'
+            )
+        for each in found:
+            self._read_message(each)
+        if is_dict(data):
+            self._ask(data)
+            for node in data if mode is None and not found and not self._messages.has_pieces else ():
+                if node != INTERRUPT:
+                    self._run.step(node).end()
+
+    def _read_message(self, streamed: StreamedMessage) -> None:
+        """Add a message to the step of its node, or begin and end the step of a tool."""
+        message, metadata, key = streamed
+        kind, node = field_of(message, "type"), text_of(metadata, "langgraph_node") or "node"
+        if kind in MODEL_MESSAGES:
+            if key not in self._model_answers:
+                step = self._open[key] = self._run.step(node, agent=text_of(metadata, "lc_agent_name"))
+                self._model_answers[key] = ModelAnswer(step, "langchain", self._calls)
+            self._model_answers[key].read_piece(message)
+            # An "ai" message is a whole answer, of a model that did not stream.
+            if kind == "ai" or field_of(message, "chunk_position") == "last":
+                self._end_step(key, error=self._model_answers.pop(key).end())
+        elif kind == "tool":
+            # The message is the tool's result.
+            id, status = str(field_of(message, "tool_call_id")), field_of(message, "status")
+            error = ToolFailed(str(field_of(message, "content"))) if status == "error" else None
+            self._begin_tool(id, field_of(message, "name") or node, self._run, id=id)
+            self._end_step(id, message["content"] if is_dict(message) else message, error)
 
     _READERS: ClassVar[dict[str, Callable[[LangChainRun, str, JsonObject, JsonObject], object]]] = {
         "on_chain_start": _begin_chain,
@@ -165,112 +220,15 @@ class LangChainRun(RunOfAGraph):
     }
 
 
-class GraphMessages(RunOfAGraph):
-    """Reads the messages that a LangGraph graph streams, each with its metadata.
-
-    Each node with a model's answer becomes a step, and so does each tool. Of a tool only the result
-    is streamed, so its step begins and ends at once. Without messages, the updates of nodes have whole ones.
-    """
-
-    def __init__(self, run: Steps) -> None:
-        super().__init__(run)
-        run.requests.resumed_by(_GRAPH)
-        self._has_messages = False
-        """True once a message was streamed: updates then repeat what the messages have."""
-
-    def read_event(self, event: object) -> None:
-        """Add a message to the step of its node, or begin and end the step of a tool."""
-        pair, (mode, data) = message_in(event), _find_stream_mode(event)
-        if pair is not None:
-            self._has_messages = True
-            self._read_message(*pair)
-        elif mode is None and not _is_update(data):
-            raise MisuseError(
-                "a run shows the messages and the updates of a graph, and not all of its state: pass "
-                'stream_mode="messages", "updates" or a list of both'
-            )
-        elif is_dict(data) and mode in (None, "updates", "values"):
-            self._ask(data)
-            for node, change in data.items() if mode != "values" and not self._has_messages else ():
-                if not self._read_change(node, change) and mode is None and node != INTERRUPT:
-                    self._run.step(node).end()
-
-    # -- within ------------------------------------------------------------
-
-    def _read_change(self, node: str, change: object) -> bool:
-        """Read the messages in the update of a node; return True if there are any."""
-        messages = list(_messages_in(change))
-        for message in messages:
-            self._read_message(message, {"langgraph_node": node})
-        return bool(messages)
-
-    def _read_message(self, message: Any, metadata: JsonObject) -> None:  # noqa: ANN401 - of LangChain
-        """Add a message to the step of its node, or begin and end the step of a tool."""
-        kind, node = message.type, text_of(metadata, "langgraph_node") or "node"
-        if kind in ("AIMessageChunk", "ai"):
-            key = self._key_of(message.id, text_of(metadata, "langgraph_checkpoint_ns") or node)
-            if key not in self._model_answers:
-                step = self._open[key] = self._run.step(node, agent=text_of(metadata, "lc_agent_name"))
-                self._model_answers[key] = ModelAnswer(step, "langchain", self._calls)
-            self._model_answers[key].read_piece(message)
-            # An "ai" message is a whole answer, of a model that did not stream.
-            if kind == "ai" or getattr(message, "chunk_position", None) == "last":
-                self._end_step(key, error=self._model_answers.pop(key).end())
-        elif kind == "tool":
-            # The message is the tool's result.
-            id = str(message.tool_call_id)
-            error = ToolFailed(str(message.content)) if message.status == "error" else None
-            self._begin_tool(id, message.name or node, self._run, id=id)
-            self._end_step(id, message, error)
-
-    def _key_of(self, id: object, node_key: str) -> str:
-        """Return an answer's key: the id of the model's run ("lc_…", "run-…") or, until then, the node."""
-        if not isinstance(id, str) or not id.startswith(("lc_", "run-")):
-            return node_key
-        # The id is known from now on: move the node's answer and its step to that key.
-        if node_key in self._model_answers:
-            self._model_answers[id] = self._model_answers.pop(node_key)
-            self._open[id] = self._open.pop(node_key)
-        return id
-
-
-def find_run_of_langchain(event: object, run: Steps) -> RunOfAFramework | None:
+def find_run_of_langchain(event: object, run: Steps) -> LangChainRun | None:
     """Return the reader for an event of LangChain or an item of a graph; None for any other event."""
-    if is_dict(event):
-        # `astream_events` of LangChain and LangGraph yields dicts; the other frameworks yield objects.
-        if _PART.issubset(event):
-            return GraphMessages(run)
-        if "run_id" in event and "event" in event:
-            return LangChainRun(run)
-        has_news = INTERRUPT in event or any(any(_messages_in(change)) for change in event.values())
-        return GraphMessages(run) if has_news else None
-    is_of_graph = message_in(event) is not None or _find_stream_mode(event)[0] in ("updates", "values")
-    return GraphMessages(run) if is_of_graph else None
+    mode, data = open_part(event)
+    is_known = mode in _MODES or is_event(data) or (is_dict(data) and INTERRUPT in data)
+    return LangChainRun(run) if is_known or any(messages_in(data)) else None
 
 
-def message_in(event: object) -> tuple[Any, JsonObject] | None:
-    """Return the message and its metadata from an item that a graph streams; None for any other item.
-
-    With several stream modes, or with subgraphs, an item is a tuple of their names with the pair
-    of message and metadata at its end.
-    """
-    event = _as_tuple(event)
-    while is_tuple(event) and event:
-        message, metadata = event[0], event[-1]
-        if is_dict(metadata) and "langgraph_node" in metadata and hasattr(message, "type"):
-            return message, metadata
-        event = metadata
-    return None
-
-
-def _find_stream_mode(event: object) -> tuple[str | None, object]:
-    """Return the mode of an item that a graph streams, None if there is only one, and what it has."""
-    item = _as_tuple(event)
-    if not is_tuple(item) or not item:
-        return None, item
-    *before, data = item
-    mode: object = before[-1] if before else None
-    return (mode if isinstance(mode, str) else None), data
+_MODES = ("updates", "values", "metadata")
+"""Modes whose items may have no message."""
 
 
 def _is_update(data: object) -> bool:
@@ -282,27 +240,9 @@ def _is_update(data: object) -> bool:
     )
 
 
-def _messages_in(change: Any) -> Iterator[Any]:  # noqa: ANN401 - what a node has returned
-    """Yield the messages of LangChain in the update of a node, or in several of them."""
-    for each in change if is_list(change) else [change]:
-        for value in each.values() if is_dict(each) else [each]:
-            for item in value if is_list(value) else [value]:
-                if hasattr(item, "type") and hasattr(item, "content"):
-                    yield item
-
-
 def is_graph_stream(source: object) -> bool:
     """Return True for what `stream` or `astream` of a LangGraph graph returns."""
     return getattr(source, "__qualname__", None) in ("Pregel.stream", "Pregel.astream")
-
-
-_PART = frozenset({"type", "ns", "data"})
-"""The keys of an item that a graph streams with `version="v2"`."""
-
-
-def _as_tuple(item: object) -> object:
-    """Return an item that a graph streams as a tuple; with `version="v2"`, it is a dict."""
-    return (item["ns"], item["type"], item["data"]) if is_dict(item) and _PART.issubset(item) else item
 
 
 def _as_message(chunk: object) -> object:

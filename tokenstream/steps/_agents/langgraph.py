@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._wire.langchain.graph_parts import is_event, is_of_server, open_part
 from tokenstream.formats._wire.langchain.protocol import (
     RUN_ENDS,
     is_graph_event,
@@ -18,6 +19,7 @@ from tokenstream.formats._wire.langchain.protocol import (
 from tokenstream.formats._wire.langchain.protocol_blocks import FINISH, START, OpenMessage, OpenMessages
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._agents.values import interrupts_of
+from tokenstream.steps._langchain import LangChainRun
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ _EVENTS, _MESSAGE = "langchain-protocol", "langchain"
 
 class LangGraphRun(AgentReader):
     """Reads LangGraph's runs: a run is a turn, and the subgraphs and agents in it are sub-steps.
+
+    What a server sends at `runs/stream` is read as what the graph streams in the program.
 
     | event | is read as |
     |---|---|
@@ -64,12 +68,19 @@ class LangGraphRun(AgentReader):
         """True if the events say when the run begins, and so also when it ends."""
         self._cut: StreamError | None = None
         """The error of the last answer of the whole graph, if that answer was cut off or has failed."""
+        self._parts: LangChainRun | None = None
+        """Reads a server's older stream."""
 
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
-        return is_graph_event(line)
+        return is_graph_event(line) or is_event(line) or is_of_server(line)
 
     def read(self, line: JsonObject) -> None:
+        if self._parts is None and not is_graph_event(line) and self.recognises(line):
+            self._parts = LangChainRun(self._run)
+        if self._parts is not None:
+            self._parts.read_event(line if line.keys() >= {"type", "ns"} else _name_mode(line))
+            return
         params = dict_of(line, "params")
         reader = self._READERS.get(text_of(line, "method") or "")
         if reader is None or self._is_repeated(text_of(line, "event_id")):
@@ -92,6 +103,8 @@ class LangGraphRun(AgentReader):
         A graph in the program has no event for its end: it has ended, unless an answer is open.
         """
         turn, cut = self._turn, self._end_answers()
+        if self._parts is not None:
+            return self._parts.end(None)
         if turn is None:
             return super().end_open_turn(exit_code)
         if cut is None and self._server_ends_run:
@@ -102,6 +115,11 @@ class LangGraphRun(AgentReader):
         cut.partial = self._find_partial(turn, "truncated" if isinstance(cut, StreamTruncated) else "failed")
         self._finish(cut)
         return cut
+
+    def stop(self, error: BaseException) -> None:
+        if self._parts is not None:
+            self._parts.end(error)
+        super().stop(error)
 
     # -- the graph and its subgraphs -----------------------------------------
 
@@ -282,6 +300,12 @@ class LangGraphRun(AgentReader):
         "values": _read_state,
     }
     """The methods that read events, by their methods in the protocol."""
+
+
+def _name_mode(line: JsonObject) -> JsonObject:
+    """Return a payload of a body, in which the mode was the name of its event, as a client gives it."""
+    is_error = line.keys() == {"error", "message"}
+    return {"type": "error" if is_error else "body", "ns": [], "data": open_part(line)[1]}
 
 
 def _begins_run(line: JsonObject, namespace: Namespace) -> bool:

@@ -114,10 +114,12 @@ def value_in(line: bytes) -> Json:
     """
     is_data = line.startswith(DATA)
     text = line.removeprefix(DATA).lstrip()
-    # Only a server sends a string as its answer; on a line of its own, it is a log.
-    if text[:1] != b"{" and not (is_data and text[:1] == b'"'):
+    # Only a server sends a string as its answer, or a list of objects; on a line of its own, it is a log.
+    if text[:1] != b"{" and not (is_data and text[:1] in (b'"', b"[")):
         return None
     value = decode(text)
+    if is_list(value):
+        return {"data": value} if any(is_dict(each) for each in value) else None
     if isinstance(value, str) and value[:1] == "{":
         try:
             inner = decode(value)

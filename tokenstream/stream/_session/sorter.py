@@ -288,7 +288,8 @@ class Sorter:
         payload: object = payload_of(frame)
         if isinstance(payload, bytes):
             try:
-                payload = decode(payload, self._limits)
+                format = self._connection_format
+                payload = decode(payload, self._limits) if format is None else format.decode(payload)
             except ProtocolError:
                 # The error is reported later, by the stream of the answer that gets this frame.
                 return {}

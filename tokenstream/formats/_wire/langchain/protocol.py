@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from tokenstream._basics.error_marks import add_sentence
+from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, is_tuple, text_of
 from tokenstream.errors import PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.hosted import HostedSession
+from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
+from tokenstream.formats._kit.openai import reason_of
 from tokenstream.formats._kit.values import failure_text, split_names
+from tokenstream.formats._wire.langchain import MessageReader, read_other_message
+from tokenstream.formats._wire.langchain.graph_parts import (
+    MODEL_MESSAGES,
+    GraphMessages,
+    StreamedMessage,
+    is_of_server,
+    open_part,
+)
 from tokenstream.formats._wire.langchain.parts import (
     COUNTED,
     MADE_UP_ID_PREFIXES,
@@ -30,7 +40,7 @@ from tokenstream.formats._wire.langchain.protocol_blocks import (
 )
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.values import ReadersOf
@@ -49,7 +59,7 @@ class LangChainProtocol(HostedSession):
     """The `langchain-protocol` format: the events of a model's answer, or of a graph's run with several.
 
     A model's events are about one answer. A graph wraps the events of its models, and has others; those
-    of its subgraphs, such as subagents, are not the answer.
+    of its subgraphs, such as subagents, are not the answer. A server's older stream has messages.
 
     Args:
         answer: The id of the only message to read; None to read all messages.
@@ -66,18 +76,24 @@ class LangChainProtocol(HostedSession):
 
     __slots__ = (
         "_blocks",
+        "_ended",
         "_is_of_graph",
         "_message",
         "_messages",
+        "_name",
         "_names_provider",
         "_placed",
         "_placed_messages",
+        "_placed_streamed",
+        "_reader",
         "_run_is_open",
+        "_streamed",
     )
 
     name = "langchain-protocol"
     counted = COUNTED
     closes_parts = True
+    event_names = split_names("messages messages/partial messages/complete")
     fast = Fast(
         texts=[("delta", "text"), ("delta", "reasoning"), ("delta", "args")],
         units=frozenset({"event", "line"}),
@@ -100,14 +116,20 @@ class LangChainProtocol(HostedSession):
         """The open messages, judging by the events that `place_of` was given."""
         self._placed: OpenMessage | None = None
         """The message of the last of these events; None if it belongs to none."""
+        self._streamed, self._placed_streamed = GraphMessages(has_begun=answer is not None), GraphMessages()
+        """The messages of a server's older stream, and those judging by what `place_of` was given."""
+        self._reader: MessageReader | None = None
+        """Reads the message that is open in such a stream."""
+        self._name: str | None = None
+        self._ended = RecentIds(REMEMBERED)
+        """The names of such messages that have ended, or are not read."""
 
     @classmethod
     @override
     def recognises(cls, payload: JsonObject, event: str) -> bool:
-        if is_graph_event(payload):
-            return True
         kind = text_of(payload, "event")
-        return kind in _MESSAGE_EVENTS and (kind in (START, FINISH) or "index" in payload)
+        is_of_message = kind in _MESSAGE_EVENTS and (kind in (START, FINISH) or "index" in payload)
+        return is_of_message or is_graph_event(payload) or is_of_server(payload, event)
 
     @override
     def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
@@ -119,6 +141,10 @@ class LangChainProtocol(HostedSession):
             is_end = _ending_of_run(payload) is not None
             if is_end:
                 self._placed_messages.clear()
+            streamed = [] if is_graph_event(payload) else self._find_streamed(payload, self._placed_streamed)
+            for message, _, name in streamed:
+                if message["type"] in MODEL_MESSAGES:
+                    return name, message["type"] == "ai" or message.get("chunk_position") == "last"
             return None, is_end
         message = self._placed = self._placed_messages.place(inner, source_of(payload, metadata))
         if message is None or not message.is_answer or message.was_taken:
@@ -155,6 +181,8 @@ class LangChainProtocol(HostedSession):
 
     @override
     def end(self, *, now: float = 0.0) -> list[Event]:
+        if self._reader is not None and self._reader.reason is not None:
+            self._end_streamed(self._reader)
         if self._run_is_open and self.error is None and not self.ended:
             # Between two answers, only the end of the run shows that nothing is missing.
             self.error = self._failure or self._last_error or self.cut_short()
@@ -166,7 +194,10 @@ class LangChainProtocol(HostedSession):
             self._read_refusal(payload)
             return
         if not is_graph_event(payload):
-            self._read_message(payload)
+            if text_of(payload, "event") in self._READERS:
+                self._read_message(payload)
+            else:
+                self._read_part(payload, event)
             return
         self._is_of_graph = True
         if self.is_repeated(text_of(payload, "event_id")):
@@ -181,6 +212,11 @@ class LangChainProtocol(HostedSession):
             return
         else:
             self.parts.unknown(method or "event", payload)
+
+    @override
+    def decode(self, payload: bytes) -> Json:
+        data = super().decode(payload)
+        return {"data": data} if is_list(data) else data
 
     def cut_short(self) -> StreamTruncated:
         if self.answer_is_open and self._names_provider:
@@ -335,6 +371,66 @@ class LangChainProtocol(HostedSession):
             self.end_answer("error", code, failure=failure)
         else:
             self.error = failure
+
+    # -- messages of a server's older stream ---------------------------------
+
+    def _read_part(self, payload: JsonObject, event: str) -> None:
+        mode, data = open_part(payload)
+        if mode == "error":
+            self.error = provider_error({"error": data}, ours="the run failed")
+            return
+        self._is_of_graph = True
+        found = self._find_streamed(payload, self._streamed, event)
+        for message, _, name in found:
+            if message["type"] in MODEL_MESSAGES:
+                self._read_streamed(message, name)
+            else:
+                read_other_message(self.parts, message)
+        if not found:
+            self.parts.unknown(event or mode or text_of(payload, "event", "type") or "part", payload)
+
+    @staticmethod
+    def _find_streamed(
+        payload: JsonObject, streamed: GraphMessages, event: str = ""
+    ) -> list[StreamedMessage]:
+        """Return the messages in a payload of a server but those of subgraphs, such as subagents."""
+        mode, data = open_part(payload)
+        return [
+            each
+            for each in streamed.find(data, mode or event)
+            if is_dict(each.message) and "|" not in (text_of(each.metadata, "langgraph_checkpoint_ns") or "")
+        ]
+
+    def _read_streamed(self, message: JsonObject, name: str) -> None:
+        """Read a model's message, unless that of another model is open, or this one has ended."""
+        reader = self._reader
+        if reader is not None and reader.reason is not None and name != self._name:
+            self._end_streamed(reader)
+            reader = None
+        if reader is None and name not in self._ended and self._answer in (None, name):
+            self.begin_answer()
+            reader, self._name = MessageReader(self.parts), name
+        if reader is None or name != self._name:
+            self._ended.add(name)
+            self.parts.unknown("message", message)
+            return
+        self._reader = reader
+        _, is_last = reader.read(message)
+        self._names_provider = reader.lacks_reason
+        if is_last:
+            self._end_streamed(reader)
+
+    def _end_streamed(self, reader: MessageReader) -> None:
+        """End an answer; without the reason of a provider that sends one, it was cut off."""
+        self._reader = None
+        self._ended.add(self._name or "")
+        if reader.reason is not None:
+            self.end_answer(reason_of(reader.reason), reader.reason, awaits_results=True)
+        elif reader.lacks_reason or self.parts.breaks_off_in_call:
+            self.error = self.cut_short()
+        else:
+            self.note("finish_missing")
+            self.end_answer("unknown", None, awaits_results=True)
 
     def _note_provider(self, metadata: JsonObject) -> None:
         self._names_provider = self._names_provider or text_of(metadata, *PROVIDER_FIELDS) is not None
