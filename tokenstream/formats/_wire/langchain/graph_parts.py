@@ -12,20 +12,20 @@ from tokenstream.formats._wire.langchain.parts import MADE_UP_ID_PREFIXES, reaso
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.loose import JsonObject
+
+    Found = tuple[Any, JsonObject]
 
 MODEL_MESSAGES = ("AIMessageChunk", "ai")
 """Types of a model's messages: a chunk, or a whole message if the model does not stream."""
 _CLASSES = {"AIMessage": "ai", "HumanMessage": "human", "SystemMessage": "system", "ToolMessage": "tool"}
-"""The types of messages by the names of their classes, as LangChain's own JSON names them."""
+"""The types of messages by the classes that LangChain's own JSON names."""
 _PART = frozenset({"type", "ns", "data"})
 """The keys of an item that a graph streams with `version="v2"`."""
 _FIELDS_OF_EVENTS = {"on_chat_model_stream": "chunk", "on_chat_model_end": "output", "on_tool_end": "output"}
 """The fields of events with a message, by the names of the events."""
-_GROWING = ("text", "reasoning", "thinking", "reasoning_content")
-"""Fields of a message, or of its blocks, with text that grows."""
 _REMEMBERED = 2_000
-"""Number of ids of messages that are remembered at least."""
+"""Number of messages that are remembered at least."""
 
 
 class StreamedMessage(NamedTuple):
@@ -34,31 +34,27 @@ class StreamedMessage(NamedTuple):
     message: Any
     """An object of LangChain, or its fields."""
     metadata: JsonObject
-    """LangGraph's metadata, of which the node is known at least, if anything is."""
+    """LangGraph's metadata, which have the node at least."""
     name: str
-    """The name of its answer, which all pieces of one share."""
+    """The name of its answer, which all pieces of that share."""
 
 
 def open_part(item: Any) -> tuple[str | None, Any]:  # noqa: ANN401 - as a graph or a server gives it
     """Return the mode of an item that a graph streams, None if the item does not tell it, and its data.
 
-    | item | from |
-    |---|---|
-    | a dict with the mode, the namespace and the data | `version="v2"`, in the program or of a client |
-    | `{"data": […]}` | a body, whose payload is a list |
-    | an object with the mode as `event` | a client of a server |
-    | a tuple with the mode before its end, or without one | the program, with and without several modes |
+    In the program it may be a tuple with the mode before its end, or a dict of `version="v2"`; a client of
+    a server has that, or an object. A list, which a body has as payload, is under `data`.
     """
     if is_dict(item):
-        mode = text_of(item, "type") if item.keys() >= _PART else None
+        mode = str(item["type"]) if item.keys() >= _PART else None
         return mode, item["data"] if mode is not None or item.keys() == {"data"} else item
-    if isinstance(mode := getattr(item, "event", None), str) and hasattr(item, "data"):
+    mode = getattr(item, "event", None)
+    if isinstance(mode, str) and hasattr(item, "data"):
         return mode.partition("|")[0], item.data
     if not is_tuple(item) or not item or _is_pair(item):
         return None, item
-    *before, data = item
-    mode = before[-1] if before else None
-    return (mode if isinstance(mode, str) else None), data
+    mode = item[-2] if item[1:] else None
+    return mode if isinstance(mode, str) else None, item[-1]
 
 
 def is_event(data: object) -> bool:
@@ -81,56 +77,62 @@ def field_of(message: Any, name: str) -> Any:  # noqa: ANN401 - as LangChain giv
 class GraphMessages:
     """Finds the messages of a run that no item has had before.
 
-    Pieces are read in place of the whole messages that the updates of nodes and the state repeat. A state has
-    all messages of its thread, so those of the first one are older than the run.
+    The updates of nodes and the state repeat what pieces have brought. A state has all messages of its
+    thread, so those of the first one are older than the run.
 
     Args:
         has_begun: True if the first items are not those of the run.
     """
 
-    __slots__ = ("_growing", "_has_state", "_known", "_metadata", "_names", "_open", "_unnamed", "has_pieces")
+    __slots__ = ("_growing", "_has_state", "_known", "_metadata", "_names", "_open", "_whole", "has_pieces")
 
     def __init__(self, *, has_begun: bool = False) -> None:
         self.has_pieces = False
-        """True once a piece was streamed: updates and states then repeat what the pieces have."""
+        """True once a piece was streamed."""
         self._has_state = has_begun
         self._known = RecentIds(_REMEMBERED)
+        """The ids of the messages in updates and states."""
         self._names: dict[str, str] = {}
-        """The names of the messages by their ids."""
+        """The names of the messages that come in chunks, by their ids."""
         self._open: dict[str, tuple[str, bool]] = {}
-        """The names of the last messages by their places, and True for those with an id of LangChain's."""
+        """The names of the last such messages by their places, and True for those with an id of LangChain's."""
         self._metadata: dict[str, JsonObject] = {}
-        self._unnamed = 0
-        """Number of whole messages, of which some may lack an id."""
-        self._growing: dict[str, _GrowingMessage] = {}
+        self._growing: dict[str, JsonObject] = {}
+        """The messages that are sent whole each time that they have grown, by their ids."""
+        self._whole = 0
+        """Number of messages that came at once, of which some may lack an id."""
 
     def find(self, data: Any, mode: str | None = None) -> list[StreamedMessage]:  # noqa: ANN401 - as a graph gives it
         """Return the new messages in the data of an item, and note what the item says of later ones."""
         found = [*messages_in(data)]
-        if is_dict(data) and not is_event(data):
-            for id, each in data.items():
-                if is_dict(each) and each.keys() == {"metadata"}:
-                    self._metadata[id] = dict_of(each, "metadata")
-            found = [] if self.has_pieces else self._take_new(found, is_state=is_list(data.get("messages")))
-        elif found:
-            self.has_pieces = True
         if is_list(data) and not _is_pair(data) and mode != "messages/complete":
-            found = [
-                (self._find_rest(each), self._metadata.get(str(each.get("id")), {})) for each, _ in found
+            found = [(self._find_rest(each), self._metadata.get(each.get("id"), {})) for each, _ in found]
+        if not is_dict(data) or is_event(data):
+            self.has_pieces = self.has_pieces or bool(found)
+        else:
+            self._metadata |= {id: each["metadata"] for id, each in data.items() if _is_of_message(each)}
+            is_state = is_list(data.get("messages"))
+            is_old, self._has_state = is_state and not self._has_state, is_state or self._has_state
+            ids = [field_of(message, "id") for message, _ in found]
+            new = [
+                each for each, id in zip(found, ids, strict=True) if id is None or self._known.add(str(id))
             ]
+            found = [] if self.has_pieces or is_old else new
         return [StreamedMessage(*each, self._name(*each)) for each in found]
 
-    def _take_new(self, found: list[_Found], *, is_state: bool) -> list[_Found]:
-        """Return the messages that neither an update nor a state has had; none of the first state."""
-        is_old, self._has_state = is_state and not self._has_state, self._has_state or is_state
-        new = [each for each in found if (id := field_of(each[0], "id")) is None or self._known.add(str(id))]
-        return [] if is_old else new
-
     def _find_rest(self, message: JsonObject) -> JsonObject:
-        """Return what a message has beyond what it had before; a tool's is sent once."""
+        """Return what a message has beyond what it had before; its calls once it has its finish reason."""
+        id = str(message.get("id"))
         if message["type"] != "ai":
             return message
-        return self._growing.setdefault(str(message.get("id")), _GrowingMessage()).find_rest(message)
+        before, self._growing[id] = self._growing.get(id, {}), message
+        chunk: JsonObject = {**_less(message, before), "type": "AIMessageChunk", "id": id}
+        if _has_reason(message) and not _has_reason(before):
+            calls = enumerate(dicts_of(message.get("tool_calls")))
+            chunk["tool_call_chunks"] = [
+                {**call, "args": json_text(call["args"]), "index": n} for n, call in calls
+            ]
+        return chunk
 
     def _name(self, message: object, metadata: JsonObject) -> str:
         """Return the name of a message: its first id, since LangChain's and a provider's may take turns.
@@ -138,13 +140,11 @@ class GraphMessages:
         In one place, another id is that of another message only if it is of the same origin.
         """
         place = text_of(metadata, "langgraph_checkpoint_ns", "langgraph_node") or ""
-        if field_of(message, "type") != "AIMessageChunk":
-            # It is whole.
-            self._unnamed += 1
-            id = field_of(message, "id") or f"{place} {self._unnamed}"
-            return self._names.get(id, id)
-        name, has_made_up = self._open.get(place, (place, True))
         id = field_of(message, "id")
+        if field_of(message, "type") != "AIMessageChunk":
+            self._whole += 1
+            return self._names.get(id, id) or f"{place} {self._whole}"
+        name, has_made_up = self._open.get(place, (place, True))
         if isinstance(id, str):
             is_made_up = id.startswith(MADE_UP_ID_PREFIXES)
             is_other = place not in self._open or is_made_up == has_made_up
@@ -152,77 +152,15 @@ class GraphMessages:
             has_made_up = is_made_up or (has_made_up and not is_other)
         self._open[place] = name, has_made_up
         if field_of(message, "chunk_position") == "last":
-            self._open.pop(place, None)
-        tables: list[dict[str, Any]] = [self._names, self._open, self._growing, self._metadata]
+            del self._open[place]
+        tables: tuple[dict[str, Any], ...] = (self._names, self._open, self._growing, self._metadata)
         for table in tables:
             if len(table) > _REMEMBERED:
                 del table[next(iter(table))]
         return name
 
 
-class _GrowingMessage:
-    """A model's message that is sent whole each time that it has grown."""
-
-    __slots__ = ("_has_calls", "_lengths", "_sent", "_usage")
-
-    def __init__(self) -> None:
-        self._lengths: dict[object, int] = {}
-        """The number of characters of each text so far, by its place."""
-        self._sent: JsonObject = {}
-        """The fields beside the content that were sent last."""
-        self._usage: JsonObject = {}
-        self._has_calls = False
-
-    def find_rest(self, message: JsonObject) -> JsonObject:
-        """Return a chunk with what is new; calls are whole once the message has its finish reason."""
-        content, sent = message.get("content"), self._sent
-        others: JsonObject = {name: message.get(name) for name in ("response_metadata", "additional_kwargs")}
-        self._sent = others
-        chunk: JsonObject = {"type": "AIMessageChunk", "id": message.get("id"), "response_metadata": {}}
-        chunk |= {name: value for name, value in others.items() if value != sent.get(name)}
-        chunk["additional_kwargs"] = self._rest_of("", dict_of(chunk, "additional_kwargs"))
-        if isinstance(content, str):
-            chunk["content"] = self._rest(None, content)
-        else:
-            chunk["content"] = [self._rest_of(n, block) for n, block in enumerate(dicts_of(content))]
-        if not self._has_calls and reason_in(dict_of(message, "response_metadata"), lambda _: None):
-            self._has_calls = True
-            chunk["tool_call_chunks"] = [
-                {**call, "args": json_text(call.get("args")), "index": n}
-                for n, call in enumerate(dicts_of(message.get("tool_calls")))
-            ]
-        usage = dict_of(message, "usage_metadata")
-        chunk["usage_metadata"], self._usage = _less(usage, self._usage), usage or self._usage
-        return chunk
-
-    def _rest(self, place: object, text: str) -> str:
-        before, self._lengths[place] = self._lengths.get(place, 0), len(text)
-        return text[before:]
-
-    def _rest_of(self, place: object, block: JsonObject) -> JsonObject:
-        return {
-            name: self._rest((place, name), value) if name in _GROWING and isinstance(value, str) else value
-            for name, value in block.items()
-        }
-
-
-def _less(report: JsonObject, before: JsonObject) -> JsonObject:
-    """Return counts without those that were reported before."""
-    return {
-        name: _less(value, dict_of(before, name))
-        if is_dict(value)
-        else value - before.get(name, 0)
-        if isinstance(value, int)
-        else value
-        for name, value in report.items()
-        if value != before.get(name)
-    }
-
-
-_Found = tuple[Any, "JsonObject"]
-
-
-def messages_in(data: Any) -> Iterator[_Found]:  # noqa: ANN401 - as a graph gives it
+def messages_in(data: Any) -> Iterator[Found]:  # noqa: ANN401 - as a graph gives it
     """Yield the messages in the data of an item, with LangGraph's metadata."""
     if _is_pair(data):
         yield _flatten(data[0]), data[1]
@@ -233,7 +171,7 @@ def messages_in(data: Any) -> Iterator[_Found]:  # noqa: ANN401 - as a graph giv
     elif is_dict(data) or is_list(data):
         for node, change in data.items() if is_dict(data) else [("", data)]:
             for each in change if is_list(change) else [change]:
-                for value in [each] if _is_message(each) or not is_dict(each) else each.values():
+                for value in each.values() if is_dict(each) and not _is_message(each) else [each]:
                     for item in value if is_list(value) else [value]:
                         if _is_message(item):
                             yield _flatten(item), {"langgraph_node": node}
@@ -251,10 +189,36 @@ def _is_message(value: Any) -> bool:  # noqa: ANN401 - any value
     return hasattr(value, "type") and hasattr(value, "content")
 
 
+def _is_of_message(value: object) -> bool:
+    """Return True for what a server says of a message before it sends that."""
+    return is_dict(value) and value.keys() == {"metadata"} and is_dict(value["metadata"])
+
+
 def _flatten(message: Any) -> Any:  # noqa: ANN401 - as LangChain gives it
     """Return a message of LangChain's own JSON, which names a class and its arguments, as others are sent."""
-    path: Json = message.get("id") if is_dict(message) else None
+    path = message.get("id") if is_dict(message) else None
     if not is_list(path) or not path:
         return message
     name = str(path[-1])
     return {"additional_kwargs": {}, **dict_of(message, "kwargs"), "type": _CLASSES.get(name, name)}
+
+
+def _has_reason(message: JsonObject) -> bool:
+    return reason_in(dict_of(message, "response_metadata"), lambda _: None) is not None
+
+
+def _less(value: Any, before: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return what a value has beyond what it had before: the rest of a text, new fields, more tokens."""
+    if isinstance(value, str):
+        return value.removeprefix(before) if isinstance(before, str) else value
+    if is_dict(value):
+        old: JsonObject = before if is_dict(before) else {}
+        return {
+            name: each if name in ("type", "index") else _less(each, old.get(name))
+            for name, each in value.items()
+            if name in ("type", "index") or each != old.get(name)
+        }
+    if is_list(value):
+        known = before if is_list(before) else []
+        return [_less(each, known[n] if n < len(known) else None) for n, each in enumerate(value)]
+    return value - before if isinstance(value, int) and isinstance(before, int) else value

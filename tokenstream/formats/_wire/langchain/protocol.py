@@ -141,8 +141,7 @@ class LangChainProtocol(HostedSession):
             is_end = _ending_of_run(payload) is not None
             if is_end:
                 self._placed_messages.clear()
-            streamed = [] if is_graph_event(payload) else self._find_streamed(payload, self._placed_streamed)
-            for message, _, name in streamed:
+            for message, _, name in _find_streamed(self._placed_streamed, *reversed(open_part(payload))):
                 if message["type"] in MODEL_MESSAGES:
                     return name, message["type"] == "ai" or message.get("chunk_position") == "last"
             return None, is_end
@@ -182,7 +181,7 @@ class LangChainProtocol(HostedSession):
     @override
     def end(self, *, now: float = 0.0) -> list[Event]:
         if self._reader is not None and self._reader.reason is not None:
-            self._end_streamed(self._reader)
+            self._end_streamed()
         if self._run_is_open and self.error is None and not self.ended:
             # Between two answers, only the end of the run shows that nothing is missing.
             self.error = self._failure or self._last_error or self.cut_short()
@@ -219,7 +218,7 @@ class LangChainProtocol(HostedSession):
         return {"data": data} if is_list(data) else data
 
     def cut_short(self) -> StreamTruncated:
-        if self.answer_is_open and self._names_provider:
+        if self.answer_is_open and (self._names_provider or (self._reader and self._reader.lacks_reason)):
             return StreamTruncated(
                 "LangChain ended the answer without the provider's finish reason, as it does when the "
                 "provider's stream was cut; what had arrived is in .partial"
@@ -375,62 +374,44 @@ class LangChainProtocol(HostedSession):
     # -- messages of a server's older stream ---------------------------------
 
     def _read_part(self, payload: JsonObject, event: str) -> None:
-        mode, data = open_part(payload)
-        if mode == "error":
-            self.error = provider_error({"error": data}, ours="the run failed")
-            return
         self._is_of_graph = True
-        found = self._find_streamed(payload, self._streamed, event)
+        mode, data = open_part(payload)
+        found = _find_streamed(self._streamed, data, mode or event)
         for message, _, name in found:
             if message["type"] in MODEL_MESSAGES:
                 self._read_streamed(message, name)
             else:
                 read_other_message(self.parts, message)
-        if not found:
+        if mode == "error":
+            self.error = provider_error(data, mode)
+        elif not found:
             self.parts.unknown(event or mode or text_of(payload, "event", "type") or "part", payload)
-
-    @staticmethod
-    def _find_streamed(
-        payload: JsonObject, streamed: GraphMessages, event: str = ""
-    ) -> list[StreamedMessage]:
-        """Return the messages in a payload of a server but those of subgraphs, such as subagents."""
-        mode, data = open_part(payload)
-        return [
-            each
-            for each in streamed.find(data, mode or event)
-            if is_dict(each.message) and "|" not in (text_of(each.metadata, "langgraph_checkpoint_ns") or "")
-        ]
 
     def _read_streamed(self, message: JsonObject, name: str) -> None:
         """Read a model's message, unless that of another model is open, or this one has ended."""
-        reader = self._reader
-        if reader is not None and reader.reason is not None and name != self._name:
-            self._end_streamed(reader)
-            reader = None
-        if reader is None and name not in self._ended and self._answer in (None, name):
+        if self._reader is not None and self._reader.reason is not None and name != self._name:
+            self._end_streamed()
+        if self._reader is None and name not in self._ended and self._answer in (None, name):
             self.begin_answer()
-            reader, self._name = MessageReader(self.parts), name
-        if reader is None or name != self._name:
+            self._reader, self._name = MessageReader(self.parts), name
+        if self._reader is None or name != self._name:
             self._ended.add(name)
             self.parts.unknown("message", message)
-            return
-        self._reader = reader
-        _, is_last = reader.read(message)
-        self._names_provider = reader.lacks_reason
-        if is_last:
-            self._end_streamed(reader)
+        elif self._reader.read(message)[1]:
+            self._end_streamed()
 
-    def _end_streamed(self, reader: MessageReader) -> None:
+    def _end_streamed(self) -> None:
         """End an answer; without the reason of a provider that sends one, it was cut off."""
-        self._reader = None
+        reader, self._reader = self._reader, None
         self._ended.add(self._name or "")
-        if reader.reason is not None:
-            self.end_answer(reason_of(reader.reason), reader.reason, awaits_results=True)
-        elif reader.lacks_reason or self.parts.breaks_off_in_call:
+        reason = None if reader is None else reader.reason
+        self._names_provider = reader is not None and reader.lacks_reason
+        if self._names_provider or self.parts.breaks_off_in_call:
             self.error = self.cut_short()
-        else:
+            return
+        if reason is None:
             self.note("finish_missing")
-            self.end_answer("unknown", None, awaits_results=True)
+        self.end_answer(reason_of(reason or ""), reason, awaits_results=True)
 
     def _note_provider(self, metadata: JsonObject) -> None:
         self._names_provider = self._names_provider or text_of(metadata, *PROVIDER_FIELDS) is not None
@@ -444,6 +425,12 @@ class LangChainProtocol(HostedSession):
         "usage": _read_usage,
         "error": _read_error,
     }
+
+
+def _find_streamed(streamed: GraphMessages, data: object, mode: str | None) -> list[StreamedMessage]:
+    """Return the messages in an item of a server, without those of subgraphs, such as subagents."""
+    found = [each for each in streamed.find(data, mode) if is_dict(each.message)]
+    return [each for each in found if "|" not in str(each.metadata.get("langgraph_checkpoint_ns"))]
 
 
 def is_graph_event(payload: JsonObject) -> bool:
