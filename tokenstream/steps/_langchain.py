@@ -165,7 +165,7 @@ class LangChainRun(RunOfAFramework):
 
     def _read_part(self, mode: str | None, data: Any) -> None:  # noqa: ANN401 - as a graph gives it
         """Read the messages in an item; without any, the update of a node is a step."""
-        if mode == "error" and is_dict(data):
+        if is_dict(data) and (mode == "error" or data.keys() == {"error", "message"}):
             self.failure = provider_error({"error": data}, ours="the run failed")
             return
         found = self._messages.find(data, mode)

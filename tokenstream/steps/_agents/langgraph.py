@@ -79,7 +79,7 @@ class LangGraphRun(AgentReader):
         if self._parts is None and not is_graph_event(line) and self.recognises(line):
             self._parts = LangChainRun(self._run)
         if self._parts is not None:
-            self._parts.read_event(line if line.keys() >= {"type", "ns"} else _name_mode(line))
+            self._parts.read_event({"type": "", "ns": (), "data": open_part(line)[1]})
             return
         params = dict_of(line, "params")
         reader = self._READERS.get(text_of(line, "method") or "")
@@ -300,12 +300,6 @@ class LangGraphRun(AgentReader):
         "values": _read_state,
     }
     """The methods that read events, by their methods in the protocol."""
-
-
-def _name_mode(line: JsonObject) -> JsonObject:
-    """Return a payload of a body, in which the mode was the name of its event, as a client gives it."""
-    is_error = line.keys() == {"error", "message"}
-    return {"type": "error" if is_error else "body", "ns": [], "data": open_part(line)[1]}
 
 
 def _begins_run(line: JsonObject, namespace: Namespace) -> bool:

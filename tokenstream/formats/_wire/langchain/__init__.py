@@ -119,119 +119,11 @@ _CALL_FIELDS = frozenset({"tool_calls", "function_call"})
 """Additional fields with tool calls in the provider's form; `tool_call_chunks` has the same calls."""
 
 
-class MessageReader:
-    """Reads the message of a model, whole or in chunks, into the parts of its answer."""
-
-    __slots__ = (
-        "_blocks",
-        "_calls",
-        "_first_part",
-        "_names_provider",
-        "_parts",
-        "_sent_id",
-        "_usage",
-        "reason",
-    )
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._blocks = LangChainBlocks(parts)
-        self._calls = LangChainCalls(parts)
-        self._first_part = parts.choice(0).next_part if parts.choices else 0
-        self._usage: Usage | None = None
-        """The sum of all reports of token counts so far."""
-        self._sent_id: str | None = None
-        """The id in the first payload; LangChain may have made it up."""
-        self.reason: str | None = None
-        """The last finish reason, in the provider's word; None before it."""
-        self._names_provider = False
-        """True if a payload names the provider, whose integration passes on the finish reason."""
-
-    @property
-    def lacks_reason(self) -> bool:
-        """True if the provider has sent no finish reason, although its integration would pass that on."""
-        return self._names_provider and self.reason is None
-
-    def read(self, message: JsonObject) -> tuple[str | None, bool]:
-        """Read a chunk or a whole message; return its finish reason, or None, and True if it is the last."""
-        metadata, is_whole = dict_of(message, "response_metadata"), message.get("type") == "ai"
-        has_their_id = text_of(message, "id") in (None, self._sent_id)
-        has_parts = self._parts.choice(0).next_part > self._first_part
-        is_repeated = is_whole and has_their_id and has_parts
-        self._read_head(message, metadata)
-        if is_repeated:
-            self._blocks.compare(message.get("content"))
-        else:
-            self._read_additional(dict_of(message, "additional_kwargs"))
-            self._blocks.read(message.get("content"))
-        # The `tool_calls` of a chunk are left out: LangChain has parsed them from its `tool_call_chunks`.
-        read_call = self._calls.read_again if is_repeated else self._calls.read
-        for name in ("tool_calls", "invalid_tool_calls") if is_whole else ("tool_call_chunks",):
-            for call in dicts_of(message.get(name)):
-                read_call(call)
-        self._read_usage(dict_of(message, "usage_metadata"), is_sum=is_repeated)
-        report_metadata(self._parts, metadata)
-        reason = reason_in(metadata, self._parts.note)
-        self.reason = reason or self.reason
-        self._names_provider = self._names_provider or text_of(metadata, *PROVIDER_FIELDS) is not None
-        # LangChain itself adds an empty last chunk, even to a stream that was cut off: that proves nothing.
-        is_marked_last = message.get("chunk_position") == "last"
-        return reason, is_whole or (is_marked_last and self._is_from_model(message))
-
-    # -- within ------------------------------------------------------------
-
-    def _is_from_model(self, payload: JsonObject) -> bool:
-        """Return whether a chunk that is marked as the last one is from the model, and not from LangChain.
-
-        If a model's stream ends without such a mark, LangChain adds an empty chunk with the mark, even
-        if the stream was cut off. If the finish reason has arrived, the answer is over in any case:
-        the result is then True.
-        """
-        if self.reason is not None:
-            return True
-        content = ("content", "tool_call_chunks", "usage_metadata", "response_metadata", "additional_kwargs")
-        return not all(says_nothing(payload.get(name)) for name in content)
-
-    def _read_head(self, payload: JsonObject, metadata: JsonObject) -> None:
-        """Report the id and model; an id that LangChain made up is reported as a field."""
-        id = text_of(payload, "id")
-        self._sent_id = self._sent_id or id
-        if id is not None and id.startswith(MADE_UP_ID_PREFIXES):
-            self._parts.head(model=text_of(metadata, *MODEL_FIELDS))
-            self._parts.field("run_id", id)
-        else:
-            # Later chunks may have another id; the first one is the answer's.
-            self._parts.head(id=self._parts.id or id, model=text_of(metadata, *MODEL_FIELDS))
-
-    def _read_additional(self, fields: JsonObject) -> None:
-        for name, value in fields.items():
-            if name == "reasoning_content" and isinstance(value, str):
-                self._parts.write(0, "reasoning", value)
-            elif name == "refusal" and isinstance(value, str):
-                self._parts.write(0, "refusal", value)
-            elif name not in _CALL_FIELDS and not says_nothing(value):
-                self._parts.field(name, value)
-
-    def _read_usage(self, report: JsonObject, *, is_sum: bool) -> None:
-        """Add token counts to those before them or, if they are a sum, replace those; report the sum."""
-        if not report:
-            return
-        usage = COUNTED.read(report)
-        self._usage = usage if self._usage is None or is_sum else self._usage + usage
-        self._parts.usage(self._usage)
-
-
-def read_other_message(parts: Parts, message: JsonObject) -> None:
-    """Report the result of a tool that the application ran; messages of people are unknown."""
-    kind, id, content = text_of(message, "type"), text_of(message, "tool_call_id"), message.get("content")
-    if kind not in _TOOL_MESSAGES or id is None:
-        parts.unknown(kind or "message", message)
-        return
-    parts.result_of_call(id, content, failure_text(content) if message.get("status") == "error" else None)
-
-
 class LangChain(Format):
     """The `langchain` format: a chat model's `AIMessageChunk`s, or its `AIMessage` if it does not stream.
+
+    Args:
+        parts: The parts of a session in which the message is an answer; None for a message of its own.
 
     Example:
         >>> langchain = LangChain()
@@ -239,7 +131,7 @@ class LangChain(Format):
         ['MessageStart', 'PartStart', 'TextDelta']
     """
 
-    __slots__ = ("_message",)
+    __slots__ = ("_blocks", "_calls", "_first_part", "_sent_id", "_usage")
 
     name = "langchain"
     counted = COUNTED
@@ -250,9 +142,16 @@ class LangChain(Format):
         units=frozenset({"event", "line"}),
     )
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
+    def __init__(self, *, limits: Limits | None = None, parts: Parts | None = None) -> None:
         super().__init__(limits=limits)
-        self._message = MessageReader(self.parts)
+        self.parts = parts or self.parts
+        self._first_part = 0 if parts is None else parts.choice(0).next_part
+        self._blocks = LangChainBlocks(self.parts)
+        self._calls = LangChainCalls(self.parts)
+        self._usage: Usage | None = None
+        """The sum of all reports of token counts so far."""
+        self._sent_id: str | None = None
+        """The id in the first payload; LangChain may have made it up."""
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - objects have no names
@@ -265,15 +164,42 @@ class LangChain(Format):
         return payload.get("type") in (*MODEL_MESSAGES, *_TOOL_MESSAGES)
 
     def read(self, payload: JsonObject, event: str) -> None:
-        if payload.get("type") not in MODEL_MESSAGES:
-            read_other_message(self.parts, payload)
+        kind = payload.get("type")
+        if kind in _TOOL_MESSAGES:
+            self._read_tool_message(payload)
             return
-        reason, is_end = self._message.read(payload)
+        if kind not in MODEL_MESSAGES:
+            # The stream of a graph also contains messages of tools and people.
+            self.parts.unknown(kind if isinstance(kind, str) else "message", payload)
+            return
+        metadata = dict_of(payload, "response_metadata")
+        is_whole = kind == "ai"
+        has_their_id = text_of(payload, "id") in (None, self._sent_id)
+        is_repeated = is_whole and has_their_id and self.parts.choice(0).next_part > self._first_part
+        self._read_head(payload, metadata)
+        if is_repeated:
+            self._blocks.compare(payload.get("content"))
+        else:
+            self._read_additional(dict_of(payload, "additional_kwargs"))
+            self._blocks.read(payload.get("content"))
+        # The `tool_calls` of a chunk are left out: LangChain has parsed them from its `tool_call_chunks`.
+        read_call = self._calls.read_again if is_repeated else self._calls.read
+        for name in ("tool_calls", "invalid_tool_calls") if is_whole else ("tool_call_chunks",):
+            for call in dicts_of(payload.get(name)):
+                read_call(call)
+        self._read_usage(dict_of(payload, "usage_metadata"), is_sum=is_repeated)
+        report_metadata(self.parts, metadata)
+        reason = reason_in(metadata, self.note)
         if reason is not None:
             self.parts.finish(0, reason_of(reason), reason)
-        if is_end and payload["type"] == "ai" and self._message.lacks_reason:
+        elif is_whole and text_of(metadata, *PROVIDER_FIELDS) is not None:
+            # The integration of a provider passes on its finish reason.
             self.error = self.cut_short()
-        elif is_end:
+            return
+        # LangChain itself adds an empty last chunk, even to a stream that was cut off: that proves nothing.
+        is_marked_last = payload.get("chunk_position") == "last"
+        is_end = is_whole or (is_marked_last and self._is_from_model(payload))
+        if is_end:
             self.end_at_mark()
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -290,3 +216,54 @@ class LangChain(Format):
             "reason, as it does when the provider's stream was cut; a model of your own marks its end with "
             'chunk_position="last" in its last chunk; what had arrived is in .partial'
         )
+
+    # -- internals ---------------------------------------------------------
+
+    def _read_tool_message(self, payload: JsonObject) -> None:
+        """Report the result of a tool that the application ran, which the stream of a graph contains."""
+        id, content = text_of(payload, "tool_call_id"), payload.get("content")
+        if id is None:
+            self.parts.unknown("tool", payload)
+            return
+        error = failure_text(content) if payload.get("status") == "error" else None
+        self.parts.result_of_call(id, content, error)
+
+    def _is_from_model(self, payload: JsonObject) -> bool:
+        """Return whether a chunk that is marked as the last one is from the model, and not from LangChain.
+
+        If a model's stream ends without such a mark, LangChain adds an empty chunk with the mark, even
+        if the stream was cut off. If the finish reason has arrived, the answer is over in any case:
+        the result is then True.
+        """
+        if self.parts.finished:
+            return True
+        content = ("content", "tool_call_chunks", "usage_metadata", "response_metadata", "additional_kwargs")
+        return not all(says_nothing(payload.get(name)) for name in content)
+
+    def _read_head(self, payload: JsonObject, metadata: JsonObject) -> None:
+        """Report the id and model; an id that LangChain made up is reported as a field."""
+        id = text_of(payload, "id")
+        self._sent_id = self._sent_id or id
+        if id is not None and id.startswith(MADE_UP_ID_PREFIXES):
+            self.parts.head(model=text_of(metadata, *MODEL_FIELDS))
+            self.parts.field("run_id", id)
+        else:
+            # Later chunks may have another id; the first one is the answer's.
+            self.parts.head(id=self.parts.id or id, model=text_of(metadata, *MODEL_FIELDS))
+
+    def _read_additional(self, fields: JsonObject) -> None:
+        for name, value in fields.items():
+            if name == "reasoning_content" and isinstance(value, str):
+                self.parts.write(0, "reasoning", value)
+            elif name == "refusal" and isinstance(value, str):
+                self.parts.write(0, "refusal", value)
+            elif name not in _CALL_FIELDS and not says_nothing(value):
+                self.parts.field(name, value)
+
+    def _read_usage(self, report: JsonObject, *, is_sum: bool) -> None:
+        """Add token counts to those before them or, if they are a sum, replace those; report the sum."""
+        if not report:
+            return
+        usage = COUNTED.read(report)
+        self._usage = usage if self._usage is None or is_sum else self._usage + usage
+        self.parts.usage(self._usage)

@@ -13,9 +13,8 @@ from tokenstream.errors import PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
-from tokenstream.formats._kit.openai import reason_of
 from tokenstream.formats._kit.values import failure_text, split_names
-from tokenstream.formats._wire.langchain import MessageReader, read_other_message
+from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.formats._wire.langchain.graph_parts import (
     MODEL_MESSAGES,
     GraphMessages,
@@ -118,7 +117,7 @@ class LangChainProtocol(HostedSession):
         """The message of the last of these events; None if it belongs to none."""
         self._streamed, self._placed_streamed = GraphMessages(has_begun=answer is not None), GraphMessages()
         """The messages of a server's older stream, and those judging by what `place_of` was given."""
-        self._reader: MessageReader | None = None
+        self._reader: LangChain | None = None
         """Reads the message that is open in such a stream."""
         self._name: str | None = None
         self._ended = RecentIds(REMEMBERED)
@@ -180,7 +179,7 @@ class LangChainProtocol(HostedSession):
 
     @override
     def end(self, *, now: float = 0.0) -> list[Event]:
-        if self._reader is not None and self._reader.reason is not None:
+        if self._reader is not None and self.parts.finished:
             self._end_streamed()
         if self._run_is_open and self.error is None and not self.ended:
             # Between two answers, only the end of the run shows that nothing is missing.
@@ -218,7 +217,9 @@ class LangChainProtocol(HostedSession):
         return {"data": data} if is_list(data) else data
 
     def cut_short(self) -> StreamTruncated:
-        if self.answer_is_open and (self._names_provider or (self._reader and self._reader.lacks_reason)):
+        if self._reader is not None:
+            return self._reader.cut_short()
+        if self.answer_is_open and self._names_provider:
             return StreamTruncated(
                 "LangChain ended the answer without the provider's finish reason, as it does when the "
                 "provider's stream was cut; what had arrived is in .partial"
@@ -378,40 +379,37 @@ class LangChainProtocol(HostedSession):
         mode, data = open_part(payload)
         found = _find_streamed(self._streamed, data, mode or event)
         for message, _, name in found:
-            if message["type"] in MODEL_MESSAGES:
-                self._read_streamed(message, name)
-            else:
-                read_other_message(self.parts, message)
+            self._read_streamed(message, name)
         if mode == "error":
             self.error = provider_error(data, mode)
         elif not found:
             self.parts.unknown(event or mode or text_of(payload, "event", "type") or "part", payload)
 
     def _read_streamed(self, message: JsonObject, name: str) -> None:
-        """Read a model's message, unless that of another model is open, or this one has ended."""
-        if self._reader is not None and self._reader.reason is not None and name != self._name:
+        """Read a message, unless that of another model is open, or this one has ended."""
+        is_answer = message["type"] in MODEL_MESSAGES
+        if self._reader is not None and self.parts.finished and name != self._name:
             self._end_streamed()
-        if self._reader is None and name not in self._ended and self._answer in (None, name):
+        if is_answer and self._reader is None and name not in self._ended and self._answer in (None, name):
             self.begin_answer()
-            self._reader, self._name = MessageReader(self.parts), name
-        if self._reader is None or name != self._name:
+            self._reader, self._name = LangChain(limits=self.limits, parts=self.parts), name
+        reader = self._reader if is_answer else LangChain(limits=self.limits, parts=self.parts)
+        if reader is None or (is_answer and name != self._name):
             self._ended.add(name)
             self.parts.unknown("message", message)
-        elif self._reader.read(message)[1]:
+            return
+        reader.departures = self.departures
+        reader.frames += 1
+        reader.read(message, "")
+        self.error = reader.error
+        if reader.ended:
             self._end_streamed()
 
     def _end_streamed(self) -> None:
-        """End an answer; without the reason of a provider that sends one, it was cut off."""
-        reader, self._reader = self._reader, None
+        self._reader, self.answer_is_open = None, False
         self._ended.add(self._name or "")
-        reason = None if reader is None else reader.reason
-        self._names_provider = reader is not None and reader.lacks_reason
-        if self._names_provider or self.parts.breaks_off_in_call:
-            self.error = self.cut_short()
-            return
-        if reason is None:
-            self.note("finish_missing")
-        self.end_answer(reason_of(reason or ""), reason, awaits_results=True)
+        if self._answer is not None:
+            self.conclude()
 
     def _note_provider(self, metadata: JsonObject) -> None:
         self._names_provider = self._names_provider or text_of(metadata, *PROVIDER_FIELDS) is not None
