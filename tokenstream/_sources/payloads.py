@@ -118,7 +118,7 @@ def to_payload(item: object) -> Any:  # noqa: ANN401 - anything that a source gi
     if is_dataclass(item) and not isinstance(item, type) and not is_own:
         return to_payload(model_event_of(item)) if is_run_event(item) else _convert_attributes(item)
     if getattr(kind, "_fields", ())[:2] == ("event", "data"):
-        # A part of a run, from the client of a LangGraph server.
+        # A part of a run of LangGraph.
         part: Any = item
         mode, *namespace = part.event.split("|")
         return {"type": mode, "ns": namespace, "data": part.data}

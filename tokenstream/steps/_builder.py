@@ -355,6 +355,9 @@ class Follower:
             return
         if isinstance(item, bytes | str):
             item = _find_line_object(item)
+        elif isinstance(item, tuple):
+            # A part of a run, from the client of a LangGraph server.
+            item = to_payload(item)
         if self._reader is None and self._agent.reader is None:
             self._reader = (
                 PydanticAIRun(self._run)

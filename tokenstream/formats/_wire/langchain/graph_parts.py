@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 MODEL_MESSAGES = ("AIMessageChunk", "ai")
 """Types of a model's messages: a chunk, or a whole message if the model does not stream."""
-_CLASSES = {"AIMessage": "ai", "HumanMessage": "human", "SystemMessage": "system", "ToolMessage": "tool"}
-"""The types of messages by the classes that LangChain's own JSON names."""
 _PART = frozenset({"type", "ns", "data"})
 """The keys of an item that a graph streams with `version="v2"`."""
+_KEPT = ("type", "index")
+"""Fields of a block that each piece of it has."""
 _FIELDS_OF_EVENTS = {"on_chat_model_stream": "chunk", "on_chat_model_end": "output", "on_tool_end": "output"}
 """The fields of events with a message, by the names of the events."""
 _REMEMBERED = 2_000
@@ -42,15 +42,12 @@ class StreamedMessage(NamedTuple):
 def open_part(item: Any) -> tuple[str | None, Any]:  # noqa: ANN401 - as a graph or a server gives it
     """Return the mode of an item that a graph streams, None if the item does not tell it, and its data.
 
-    In the program it may be a tuple with the mode before its end, or a dict of `version="v2"`; a client of
-    a server has that, or an object. A list, which a body has as payload, is under `data`.
+    In the program it may be a tuple with the mode before its end, or a dict of `version="v2"`, which a client
+    of a server has, too. A list, which a body has as payload, is under `data`.
     """
     if is_dict(item):
         mode = str(item["type"]) if item.keys() >= _PART else None
         return mode, item["data"] if mode is not None or item.keys() == {"data"} else item
-    mode = getattr(item, "event", None)
-    if isinstance(mode, str) and hasattr(item, "data"):
-        return mode.partition("|")[0], item.data
     if not is_tuple(item) or not item or _is_pair(item):
         return None, item
     mode = item[-2] if item[1:] else None
@@ -62,12 +59,9 @@ def is_event(data: object) -> bool:
     return is_dict(data) and "run_id" in data and "event" in data
 
 
-def is_of_server(payload: JsonObject, event: str = "metadata") -> bool:
-    """Return True for a payload that only a LangGraph server sends: the first one, or one with messages."""
-    if event == "metadata" and "run_id" in payload and "attempt" in payload:
-        return True
-    found = () if is_event(payload) else messages_in(open_part(payload)[1])
-    return any(is_dict(message) and "additional_kwargs" in message for message, _ in found)
+def is_of_server(payload: JsonObject) -> bool:
+    """Return True for the first payload of a LangGraph server."""
+    return open_part(payload)[0] == "metadata" or payload.keys() == {"run_id", "attempt"}
 
 
 def field_of(message: Any, name: str) -> Any:  # noqa: ANN401 - as LangChain gives it
@@ -84,7 +78,7 @@ class GraphMessages:
         has_begun: True if the first items are not those of the run.
     """
 
-    __slots__ = ("_growing", "_has_state", "_known", "_metadata", "_names", "_open", "_whole", "has_pieces")
+    __slots__ = ("_count", "_growing", "_has_state", "_known", "_metadata", "_names", "_open", "has_pieces")
 
     def __init__(self, *, has_begun: bool = False) -> None:
         self.has_pieces = False
@@ -92,15 +86,16 @@ class GraphMessages:
         self._has_state = has_begun
         self._known = RecentIds(_REMEMBERED)
         """The ids of the messages in updates and states."""
+        self._count = 0
+        """Number of messages and pieces, of which some may lack an id."""
         self._names: dict[str, str] = {}
         """The names of the messages that come in chunks, by their ids."""
-        self._open: dict[str, tuple[str, bool]] = {}
-        """The names of the last such messages by their places, and True for those with an id of LangChain's."""
-        self._metadata: dict[str, JsonObject] = {}
+        self._open: dict[str, str] = {}
+        """The names of messages without an id of LangChain's so far, by their places."""
         self._growing: dict[str, JsonObject] = {}
         """The messages that are sent whole each time that they have grown, by their ids."""
-        self._whole = 0
-        """Number of messages that came at once, of which some may lack an id."""
+        self._metadata: dict[str, JsonObject] = {}
+        """The metadata of such messages."""
 
     def find(self, data: Any, mode: str | None = None) -> list[StreamedMessage]:  # noqa: ANN401 - as a graph gives it
         """Return the new messages in the data of an item, and note what the item says of later ones."""
@@ -110,14 +105,17 @@ class GraphMessages:
         if not is_dict(data) or is_event(data):
             self.has_pieces = self.has_pieces or bool(found)
         else:
-            self._metadata |= {id: each["metadata"] for id, each in data.items() if _is_of_message(each)}
+            self._metadata |= {id: dict_of(each, "metadata") for id, each in data.items() if is_dict(each)}
             is_state = is_list(data.get("messages"))
             is_old, self._has_state = is_state and not self._has_state, is_state or self._has_state
-            ids = [field_of(message, "id") for message, _ in found]
             new = [
-                each for each, id in zip(found, ids, strict=True) if id is None or self._known.add(str(id))
+                each for each in found if (id := field_of(each[0], "id")) is None or self._known.add(str(id))
             ]
             found = [] if self.has_pieces or is_old else new
+        tables: tuple[dict[str, Any], ...] = (self._names, self._open, self._growing, self._metadata)
+        for table in tables:
+            while len(table) > _REMEMBERED:
+                del table[next(iter(table))]
         return [StreamedMessage(*each, self._name(*each)) for each in found]
 
     def _find_rest(self, message: JsonObject) -> JsonObject:
@@ -135,46 +133,36 @@ class GraphMessages:
         return chunk
 
     def _name(self, message: object, metadata: JsonObject) -> str:
-        """Return the name of a message: its first id, since LangChain's and a provider's may take turns.
-
-        In one place, another id is that of another message only if it is of the same origin.
-        """
+        """Return the name of a message, its first id: a provider's may be on a first chunk only."""
         place = text_of(metadata, "langgraph_checkpoint_ns", "langgraph_node") or ""
-        id = field_of(message, "id")
-        if field_of(message, "type") != "AIMessageChunk":
-            self._whole += 1
-            return self._names.get(id, id) or f"{place} {self._whole}"
-        name, has_made_up = self._open.get(place, (place, True))
-        if isinstance(id, str):
+        self._count += 1
+        id = str(field_of(message, "id") or f"{place} {self._count}")
+        if field_of(message, "type") == "AIMessageChunk":
             is_made_up = id.startswith(MADE_UP_ID_PREFIXES)
-            is_other = place not in self._open or is_made_up == has_made_up
-            name = self._names.setdefault(id, id if is_other else name)
-            has_made_up = is_made_up or (has_made_up and not is_other)
-        self._open[place] = name, has_made_up
-        if field_of(message, "chunk_position") == "last":
-            del self._open[place]
-        tables: tuple[dict[str, Any], ...] = (self._names, self._open, self._growing, self._metadata)
-        for table in tables:
-            if len(table) > _REMEMBERED:
-                del table[next(iter(table))]
-        return name
+            name = self._names.get(id) or (self._open.pop(place, id) if is_made_up else id)
+            self._names[id] = name
+            if not is_made_up:
+                self._open[place] = name
+            if field_of(message, "chunk_position") == "last":
+                self._open.pop(place, None)
+        return self._names.get(id, id)
 
 
 def messages_in(data: Any) -> Iterator[Found]:  # noqa: ANN401 - as a graph gives it
     """Yield the messages in the data of an item, with LangGraph's metadata."""
     if _is_pair(data):
-        yield _flatten(data[0]), data[1]
+        yield data[0], data[1]
     elif is_event(data):
         message = dict_of(data, "data").get(_FIELDS_OF_EVENTS.get(str(data["event"]), ""))
         if _is_message(message):
-            yield _flatten(message), dict_of(data, "metadata")
+            yield message, dict_of(data, "metadata")
     elif is_dict(data) or is_list(data):
         for node, change in data.items() if is_dict(data) else [("", data)]:
             for each in change if is_list(change) else [change]:
                 for value in each.values() if is_dict(each) and not _is_message(each) else [each]:
                     for item in value if is_list(value) else [value]:
                         if _is_message(item):
-                            yield _flatten(item), {"langgraph_node": node}
+                            yield item, {"langgraph_node": node}
 
 
 def _is_pair(data: Any) -> bool:  # noqa: ANN401 - any value
@@ -183,24 +171,8 @@ def _is_pair(data: Any) -> bool:  # noqa: ANN401 - any value
     return is_pair and is_dict(data[1]) and "langgraph_node" in data[1] and _is_message(data[0])
 
 
-def _is_message(value: Any) -> bool:  # noqa: ANN401 - any value
-    if is_dict(value):
-        return "type" in value and ("content" in value or "content" in dict_of(value, "kwargs"))
-    return hasattr(value, "type") and hasattr(value, "content")
-
-
-def _is_of_message(value: object) -> bool:
-    """Return True for what a server says of a message before it sends that."""
-    return is_dict(value) and value.keys() == {"metadata"} and is_dict(value["metadata"])
-
-
-def _flatten(message: Any) -> Any:  # noqa: ANN401 - as LangChain gives it
-    """Return a message of LangChain's own JSON, which names a class and its arguments, as others are sent."""
-    path = message.get("id") if is_dict(message) else None
-    if not is_list(path) or not path:
-        return message
-    name = str(path[-1])
-    return {"additional_kwargs": {}, **dict_of(message, "kwargs"), "type": _CLASSES.get(name, name)}
+def _is_message(value: object) -> bool:
+    return field_of(value, "type") is not None and field_of(value, "content") is not None
 
 
 def _has_reason(message: JsonObject) -> bool:
@@ -209,16 +181,15 @@ def _has_reason(message: JsonObject) -> bool:
 
 def _less(value: Any, before: Any) -> Any:  # noqa: ANN401 - JSON
     """Return what a value has beyond what it had before: the rest of a text, new fields, more tokens."""
-    if isinstance(value, str):
-        return value.removeprefix(before) if isinstance(before, str) else value
-    if is_dict(value):
-        old: JsonObject = before if is_dict(before) else {}
-        return {
-            name: each if name in ("type", "index") else _less(each, old.get(name))
-            for name, each in value.items()
-            if name in ("type", "index") or each != old.get(name)
-        }
     if is_list(value):
-        known = before if is_list(before) else []
-        return [_less(each, known[n] if n < len(known) else None) for n, each in enumerate(value)]
+        old = dict(enumerate(before)) if is_list(before) else {}
+        return [*_less(dict(enumerate(value)), old).values()]
+    if is_dict(value):
+        known: JsonObject = before if is_dict(before) else {}
+        changed = {
+            name: _less(each, known.get(name)) for name, each in value.items() if each != known.get(name)
+        }
+        return {name: value[name] for name in _KEPT if name in value} | changed
+    if isinstance(value, str) and isinstance(before, str):
+        return value.removeprefix(before)
     return value - before if isinstance(value, int) and isinstance(before, int) else value

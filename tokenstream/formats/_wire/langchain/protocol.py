@@ -83,7 +83,6 @@ class LangChainProtocol(HostedSession):
         "_names_provider",
         "_placed",
         "_placed_messages",
-        "_placed_streamed",
         "_reader",
         "_run_is_open",
         "_streamed",
@@ -115,8 +114,8 @@ class LangChainProtocol(HostedSession):
         """The open messages, judging by the events that `place_of` was given."""
         self._placed: OpenMessage | None = None
         """The message of the last of these events; None if it belongs to none."""
-        self._streamed, self._placed_streamed = GraphMessages(has_begun=answer is not None), GraphMessages()
-        """The messages of a server's older stream, and those judging by what `place_of` was given."""
+        self._streamed = GraphMessages(has_begun=answer is not None)
+        """Finds the messages in a server's older stream."""
         self._reader: LangChain | None = None
         """Reads the message that is open in such a stream."""
         self._name: str | None = None
@@ -128,7 +127,7 @@ class LangChainProtocol(HostedSession):
     def recognises(cls, payload: JsonObject, event: str) -> bool:
         kind = text_of(payload, "event")
         is_of_message = kind in _MESSAGE_EVENTS and (kind in (START, FINISH) or "index" in payload)
-        return is_of_message or is_graph_event(payload) or is_of_server(payload, event)
+        return is_of_message or is_graph_event(payload) or is_of_server(payload)
 
     @override
     def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
@@ -140,7 +139,7 @@ class LangChainProtocol(HostedSession):
             is_end = _ending_of_run(payload) is not None
             if is_end:
                 self._placed_messages.clear()
-            for message, _, name in _find_streamed(self._placed_streamed, *reversed(open_part(payload))):
+            for message, _, name in _find_streamed(self._streamed, *reversed(open_part(payload))):
                 if message["type"] in MODEL_MESSAGES:
                     return name, message["type"] == "ai" or message.get("chunk_position") == "last"
             return None, is_end
