@@ -6,7 +6,7 @@ import json
 from contextlib import suppress
 from copy import deepcopy
 from itertools import permutations, product
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -14,13 +14,34 @@ import pytest
 from tests.formats.told import Told, tell
 from tests.stream.bodies import later
 from tests.support.formats import LangChainProtocol
-from tests.support.recordings import OURS, events_of
+from tests.support.recordings import OURS, events_of, frames_of
 from tests.support.tables import in_one_test
+from tests.support.wire import sse
 from tokenstream import AsyncStream, Retry, Stream, connect
 from tokenstream.errors import PositionLost, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import ToolResult
 
 AGENT = events_of("langchain-protocol/agent_with_subagent")
+RUNS = {path.stem[5:]: path.read_bytes() for path in OURS.glob("langchain-protocol/runs_*.sse")}
+"""What a server of LangGraph streams of a run, by the modes that a client may ask for."""
+
+
+class StreamPart(NamedTuple):
+    """Stands for what the client of a LangGraph server yields."""
+
+    event: str
+    data: Any
+    id: str | None = None
+
+
+def parts_of(mode: str) -> list[StreamPart]:
+    """Return the parts of a run as the client yields them."""
+    frames: list[Any] = frames_of(RUNS[mode])
+    return [StreamPart(frame.event, json.loads(frame.payload)) for frame in frames]
+
+
+def v2(part: StreamPart) -> dict[str, Any]:
+    return {"type": part.event, "ns": [], "data": part.data, "interrupts": []}
 
 
 def lines_of(name: str) -> list[dict[str, Any]]:
@@ -251,6 +272,51 @@ def test_each_answer_of_a_graph_is_read_in_turn() -> None:
     said = [(response.final().text, response.message.finish_reason) for response in Stream(AGENT).responses]
 
     assert [("I ask the helper.", "tool_calls"), ("It is sunny in Oslo.", "stop")] == said
+
+
+_CALL = ("Let me see.", ["get_weather"], "tool_calls")
+_SAID = ("The sea is salty.", list[str](), "stop")
+
+
+@in_one_test("mode", RUNS)
+def test_the_messages_of_a_servers_run_are_its_answers_in_each_mode(mode: str) -> None:
+    """As bytes, as what its client yields, and in its second version; together or one by one."""
+    for source in ([RUNS[mode]], parts_of(mode), [v2(part) for part in parts_of(mode)]):
+        stream = Stream(source)
+        answers = [each.final() for each in Stream(source).responses]
+        said = [(each.text, [call.name for call in each.tool_calls], each.finish_reason) for each in answers]
+
+        assert said == ([_SAID] if mode == "events" else [_CALL, _SAID])
+        assert stream.final().text == "".join(each.text for each in answers)
+        assert ("langchain-protocol", {}) == (stream.format, stream.departures.details)
+
+
+@in_one_test("mode", ["messages", "messages_tuple", "events"])
+def test_a_servers_run_that_is_cut_or_fails_in_an_answer_is_no_whole_one(mode: str) -> None:
+    frames = RUNS[mode].split(b"\r\n\r\n")
+    last = max(n for n, frame in enumerate(frames) if b'"finish_reason"' not in frame and b'"The ' in frame)
+    body = b"\r\n\r\n".join([*frames[: last + 1], b""])
+    for rest, kind in (
+        (b"", StreamTruncated),
+        (sse({"error": "E", "message": "x"}, event="error"), ProviderError),
+    ):
+        with pytest.raises(kind) as caught:
+            Stream([body + rest]).final()
+        assert caught.value.partial.text.removeprefix("Let me see.").startswith("The ")
+
+
+def test_models_of_a_servers_run_that_write_at_once_are_told_apart() -> None:
+    one, two = [{**part, "id": f"lc_{n}"} for n, part in enumerate([_CHUNK] * 2)]
+    last = {"chunk_position": "last", "response_metadata": {"finish_reason": "stop"}, "content": ""}
+    pairs = [one, two, {**one, "content": "!"}, {**two, **last}, {**one, **last}]
+    parts = [StreamPart("metadata", {}), *[StreamPart("messages", [each, _NODE]) for each in pairs]]
+
+    assert Stream(parts).final().text == "Hi!"
+    assert [each.final().text for each in Stream(parts).responses] == ["Hi!", "Hi"]
+
+
+_NODE = {"langgraph_node": "ask"}
+_CHUNK = {"type": "AIMessageChunk", "content": "Hi", "response_metadata": {}}
 
 
 def test_a_run_of_a_server_that_is_cut_anywhere_is_truncated() -> None:

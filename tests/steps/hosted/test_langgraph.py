@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import httpx
 import pytest
 
 from tests.formats.test_langchain_protocol import (
@@ -12,13 +13,18 @@ from tests.formats.test_langchain_protocol import (
     COMPLETED,
     HELLO,
     RUNNING,
+    RUNS,
+    StreamPart,
     add,
     at_once,
     finish,
+    parts_of,
     start,
+    v2,
 )
 from tests.steps.hosted.support import follow, tree
 from tests.support.tables import in_one_test
+from tests.support.wire import sse
 from tokenstream import Steps
 from tokenstream.errors import MisuseError, ProviderError, StreamTruncated
 
@@ -241,6 +247,34 @@ def test_an_answer_without_the_providers_reason_fails_the_step() -> None:
 
     (turn,) = run.turns
     assert (turn.state, turn.step.text) == ("failed", "Hello")
+
+
+_STEPS = [("Let me see.", "done"), ("", "done"), ("The sea is salty.", "done")]
+
+
+@in_one_test("mode", RUNS)
+def test_a_servers_run_has_the_steps_of_a_graph_in_the_program(mode: str) -> None:
+    """Read from its body, and from what its client yields."""
+    response = httpx.Response(200, content=RUNS[mode], headers={"content-type": "text/event-stream"})
+    for source in (response, parts_of(mode), [v2(part) for part in parts_of(mode)]):
+        with Steps() as run:
+            list(run.follow(source))
+        nodes = [step.steps[0] if mode == "events" else step for step in run.steps]
+
+        assert [(step.text, step.state) for step in nodes] == (_STEPS[2:] if mode == "events" else _STEPS)
+        assert [step.result for step in run.steps if step.cause] == ["sunny in Oslo"] * (mode != "events")
+
+
+def test_a_servers_run_that_fails_or_asks_says_so() -> None:
+    parts = [*parts_of("messages_tuple")[:3], StreamPart("error", {"error": "E", "message": "no credit"})]
+    body = b"".join([sse(part.data, event=part.event) for part in parts])
+    for source in (parts, httpx.Response(200, content=body, headers={"content-type": "text/event-stream"})):
+        with Steps() as run, pytest.raises(ProviderError, match="no credit"):
+            list(run.follow(source))
+        assert [step.state for step in run.steps] == ["failed"]
+    asks = StreamPart("updates", {"__interrupt__": [{"id": "i1", "value": {"q": "go?"}}]})
+
+    assert [each.request for each in follow([*parts[:3], asks]).waiting] == [{"q": "go?"}]
 
 
 def test_the_events_of_a_model_alone_are_no_run() -> None:
