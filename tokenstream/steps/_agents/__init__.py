@@ -317,14 +317,15 @@ class AgentReader(ABC):
 class TextAgentReader(AgentReader):
     """Base of the readers of agents that print text and reasoning, and not the events of a model's API."""
 
+    _counts_each: ClassVar[bool] = False
+    """True if the agent counts the tokens of each answer, and not those of the turn."""
+
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         self._answer: TextAnswer | None = None
         """The answer in progress; None between a tool and the next text."""
         self._model: str | None = None
         """The name of the model; None if the agent has not reported it."""
-        self._counts_each = False
-        """True if the agent counts the tokens of each answer, and not those of the turn."""
 
     @property
     def _speaker(self) -> Step:

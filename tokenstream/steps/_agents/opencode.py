@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
 
 _COUNTS = {
     "input": "input_tokens",
@@ -38,7 +39,9 @@ _REASONS: dict[str, FinishReason] = {
 
 
 class OpenCodeAnswers(TextAgentReader):
-    """Ends the answers of opencode, which tells of each one in the same words on its lines and its server."""
+    """Reads what opencode tells in the same words on its lines and its server: tools, and ends of answers."""
+
+    _counts_each = True
 
     def _finish_step(self, part: JsonObject) -> str | None:
         """End an answer, or break it off, and count its tokens; return opencode's reason, or None."""
@@ -56,6 +59,35 @@ class OpenCodeAnswers(TextAgentReader):
         self._end_answer("stop" if reason is None else _REASONS.get(reason, "unknown"), usage)
         return reason
 
+    def _fail(self, error: JsonObject) -> None:
+        """End the answer and the turn with an error, or as stopped."""
+        self._end_answer("error")
+        if text_of(error, "name") == _ABORTED:
+            self._stop_turn("it was aborted")
+        else:
+            message = text_of(dict_of(error, "data"), "message") or text_of(error, "name")
+            self._end_turn(self._failure(message))
+
+    def _read_tool(self, part: JsonObject) -> Step | None:
+        """Begin or end the step of a tool; return the step, or None if it has ended before.
+
+        opencode calls a command completed whatever its exit code is.
+        """
+        id, state = text_of(part, "callID") or "", dict_of(part, "state")
+        if f"done {id}" in self._ids:
+            return None
+        arguments = state.get("input")
+        step = self._begin_tool(id, text_of(part, "tool") or "tool", self._open_turn().step, dumps(arguments))
+        change_arguments(step, arguments, text_of(state, "title"))
+        return step
+
+    def _end_tool_of(self, part: JsonObject) -> None:
+        state = dict_of(part, "state")
+        failure = exit_failure(int_of(dict_of(state, "metadata"), "exit"))
+        if state.get("status") == "error":
+            failure = text_of(state, "error") or "it failed"
+        self._end_tool(text_of(part, "callID") or "", state.get("output"), failure=failure)
+
 
 class OpenCode(OpenCodeAnswers):
     """Reads opencode: each request to the model is an answer; no line of its own ends the turn.
@@ -68,7 +100,6 @@ class OpenCode(OpenCodeAnswers):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._counts_each = True
         self._reason: str | None = ""
         """The reason of the last `step_finish`; "" before it, None if it is not known."""
 
@@ -81,20 +112,16 @@ class OpenCode(OpenCodeAnswers):
         kind, part, error = text_of(line, "type"), line.get("part"), line.get("error")
         self._open_turn_of_session(text_of(line, "sessionID"))
         if kind == "error" and is_dict(error):
-            data = error.get("data")
-            message = text_of(data, "message") if is_dict(data) else text_of(error, "name")
-            self._end_answer("error")
-            if text_of(error, "name") == _ABORTED:
-                self._stop_turn("it was aborted")
-            else:
-                self._end_turn(self._failure(message))
+            self._fail(error)
         elif is_dict(part) and not self._is_repeated(text_of(part, "id") or text_of(part, "callID")):
             if kind == "step_start":
                 self._begin_step()
             elif kind in ("text", "reasoning"):
                 self._add_text(kind, text_of(part, "text") or "", is_whole=True)
-            elif kind == "tool_use":
+            elif kind == "tool_use" and is_dict(part.get("state")):
+                # It is reported only when it has ended.
                 self._read_tool(part)
+                self._end_tool_of(part)
             elif kind == "step_finish":
                 self._reason = self._finish_step(part)
 
@@ -116,25 +143,6 @@ class OpenCode(OpenCodeAnswers):
         else:
             self._break_answer()
         self._reason = ""
-
-    def _read_tool(self, part: JsonObject) -> None:
-        """Add the step of a tool, which is reported only when it has ended."""
-        state, id = part.get("state"), text_of(part, "callID") or ""
-        if not is_dict(state):
-            return
-        name = text_of(part, "tool") or "tool"
-        self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
-        self._end_tool(id, state.get("output"), failure=failure_in(state))
-
-
-def failure_in(state: JsonObject) -> str | None:
-    """Return a description of a tool's failure; None if it has succeeded.
-
-    opencode calls a command completed whatever its exit code is.
-    """
-    if state.get("status") == "error":
-        return text_of(state, "error") or "it failed"
-    return exit_failure(int_of(dict_of(state, "metadata"), "exit"))
 
 
 _ASKING = frozenset({"permission.asked", "permission.updated", "question.asked"})
@@ -210,7 +218,6 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
 
     def __init__(self, run: Steps, id: str, owner: OpenCodeServer) -> None:
         super().__init__(run, id, owner)
-        self._counts_each = True
         self._sent: dict[str, int] = {}
         """The number of characters of each text so far, by the id of its part."""
         self._part: str | None = None
@@ -271,7 +278,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
             self._kinds.setdefault(id, kind)
             self._add(id, (text_of(part, "text") or "")[self._sent.get(id, 0) :])
         elif kind == "tool":
-            self._read_tool(part)
+            self._follow_tool(part)
         elif kind == "step-start" and not self._is_repeated(f"start {id}"):
             # This breaks off only an answer that has not ended.
             self._break_answer()
@@ -287,28 +294,21 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         self._sent[id] = self._sent.get(id, 0) + len(text)
         self._add_text(self._kinds[id], text, is_whole=False)
 
-    def _read_tool(self, part: JsonObject) -> None:
-        id, state = text_of(part, "callID") or "", dict_of(part, "state")
-        if f"done {id}" in self._ids:
-            return
-        name, metadata = text_of(part, "tool") or "tool", dict_of(state, "metadata")
-        step = self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
-        change_arguments(step, state.get("input"), text_of(state, "title"))
-        self._owner.note_starter(metadata.get("sessionId"), step)
-        self._replace_output(step, text_of(metadata, "output") or "")
-        if text_of(state, "status") in ("completed", "error"):
-            self._end_tool(id, state.get("output"), failure=failure_in(state))
+    def _follow_tool(self, part: JsonObject) -> None:
+        step, state = self._read_tool(part), dict_of(part, "state")
+        if step is not None:
+            metadata = dict_of(state, "metadata")
+            self._owner.note_starter(metadata.get("sessionId"), step)
+            self._replace_output(step, text_of(metadata, "output") or "")
+            if text_of(state, "status") in ("completed", "error"):
+                self._end_tool_of(part)
 
     def _finish(self, error: JsonObject | None) -> None:
         if self._turn is None:
             return
-        self._end_answer("stop" if error is None else "error")
         self._sent.clear()
         self._kinds.clear()
         if error is None:
             self._end_turn(None)
-        elif text_of(error, "name") == _ABORTED:
-            self._stop_turn("it was aborted")
         else:
-            message = text_of(dict_of(error, "data"), "message") or text_of(error, "name")
-            self._end_turn(self._failure(message))
+            self._fail(error)

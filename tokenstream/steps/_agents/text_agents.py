@@ -205,10 +205,10 @@ class Pi(TextAgentReader):
     """
 
     name = "pi"
+    _counts_each = True
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._counts_each = True
         self._lengths: dict[int, int] = {}
         """The number of characters of each block of the answer in progress, by its place."""
         self._error: StreamError | None = None
@@ -315,10 +315,10 @@ class CopilotCLI(TextAgentReader):
     """
 
     name = "copilot-cli"
+    _counts_each = True
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._counts_each = True
         self._caller: str | None = None
         """The call that has begun the agent of the line; None for the main agent."""
         self._over = RecentIds(REMEMBERED)
