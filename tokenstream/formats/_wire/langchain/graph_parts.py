@@ -101,7 +101,7 @@ class GraphMessages:
         """Return the new messages in the data of an item, and note what the item says of later ones."""
         found = [*messages_in(data)]
         if is_list(data) and not _is_pair(data) and mode != "messages/complete":
-            found = [(self._find_rest(each), self._metadata.get(each.get("id"), {})) for each, _ in found]
+            found = [self._find_rest(each) for each, _ in found if is_dict(each)]
         if not is_dict(data) or is_event(data):
             self.has_pieces = self.has_pieces or bool(found)
         else:
@@ -118,19 +118,20 @@ class GraphMessages:
                 del table[next(iter(table))]
         return [StreamedMessage(*each, self._name(*each)) for each in found]
 
-    def _find_rest(self, message: JsonObject) -> JsonObject:
+    def _find_rest(self, message: JsonObject) -> Found:
         """Return what a message has beyond what it had before; its calls once it has its finish reason."""
         id = str(message.get("id"))
+        metadata = self._metadata.get(id, {})
         if message["type"] != "ai":
-            return message
+            return message, metadata
         before, self._growing[id] = self._growing.get(id, {}), message
         chunk: JsonObject = {**_less(message, before), "type": "AIMessageChunk", "id": id}
         if _has_reason(message) and not _has_reason(before):
-            calls = enumerate(dicts_of(message.get("tool_calls")))
             chunk["tool_call_chunks"] = [
-                {**call, "args": json_text(call["args"]), "index": n} for n, call in calls
+                {**call, "args": json_text(call.get("args")), "index": n}
+                for n, call in enumerate(dicts_of(message.get("tool_calls")))
             ]
-        return chunk
+        return chunk, metadata
 
     def _name(self, message: object, metadata: JsonObject) -> str:
         """Return the name of a message, its first id: a provider's may be on a first chunk only."""

@@ -380,7 +380,7 @@ class LangChainProtocol(HostedSession):
         for message, _, name in found:
             self._read_streamed(message, name)
         if mode == "error":
-            self.error = provider_error(data, mode)
+            self.error = provider_error(data if is_dict(data) else {"error": data}, mode)
         elif not found:
             self.parts.unknown(event or mode or text_of(payload, "event", "type") or "part", payload)
 
