@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from tests.formats.told import payloads_in, values_in
+from tests.steps.agents.support import FOLDER, body_of, follow
+from tests.steps.told import told
 from tests.support import registry
 from tests.support.recordings import ours, shared
 from tests.support.wire import sse
@@ -195,3 +197,17 @@ def _with_other_delta(payloads: _Payloads, place: str) -> _Payloads:
             other.pop("sequence_number", None)
             return [*payloads[:position], (event, other), *payloads[position:]]
     return payloads
+
+
+@pytest.mark.parametrize("name", [path.stem for path in FOLDER.glob("*.jsonl")])
+def test_a_made_up_line_of_an_agent_is_told_once_and_changes_nothing(name: str) -> None:
+    """The lines of Kimi Code have roles, of which no document has a list."""
+    lines = body_of(name).splitlines(keepends=True)
+    before, _, _ = follow(b"".join(lines))
+    for key in ("type", "method"):
+        made_up = json.dumps({key: "zz/made_up", "params": {}, "zz_made_up": _WORDS}).encode() + b"\n"
+        changed, _, _ = follow(b"".join([*lines[:3], made_up, *lines[3:], made_up]))
+
+        assert told(changed) == told(before)
+        assert changed.departures.details == ({} if name.startswith("kimi") else {"event_unread": 1})
+    assert before.departures.details == {}

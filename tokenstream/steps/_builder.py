@@ -131,7 +131,7 @@ class RunBuilder(ABC):
         self.has_ended = True
         name = "the agent" if self._reader is None else self._reader.name
         if self._reader is not None:
-            error = self._reader.end(ended.code)
+            error = self._agent.end(ended.code)
         elif ended.code:
             error = ProviderError(f"the process of {name} ended with exit code {ended.code}")
         else:

@@ -198,7 +198,8 @@ class LangChainRun(RunOfAFramework):
             # The message is the tool's result.
             id, status = str(field_of(message, "tool_call_id")), field_of(message, "status")
             error = ToolFailed(str(field_of(message, "content"))) if status == "error" else None
-            self._begin_tool(id, field_of(message, "name") or node, self._run, id=id)
+            name = field_of(message, "name")
+            self._begin_tool(id, name if isinstance(name, str) and name else node, self._run, id=id)
             self._end_step(id, message["content"] if is_dict(message) else message, error)
 
     _READERS: ClassVar[dict[str, Callable[[LangChainRun, str, JsonObject, JsonObject], object]]] = {

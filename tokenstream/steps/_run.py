@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from weakref import ref
 
 from tokenstream._basics.elsewhere import explain_options
+from tokenstream.departures import Departures
 from tokenstream.errors import MisuseError
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.steps._events import RunEvents
@@ -192,6 +193,8 @@ class Steps(RunNode):
         """Number of tokens in the model's context, as the agent counts them; None if it has not."""
         self.context_size: int | None = None
         """Number of tokens that the model's context can hold; None if the agent has not reported it."""
+        self.departures = Departures()
+        """The types of agents' lines that are not read, as the departure "unread"; each is counted once."""
         self.requests = Requests(self._log)
         self.observer: Observer | None = None
         """Learns of the end of the run, and of each step at its top level; None if nobody observes it."""

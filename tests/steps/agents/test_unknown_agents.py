@@ -150,3 +150,55 @@ def test_the_advice_for_objects_of_a_framework_without_a_reader_works(module: st
     assert "step.follow" not in str(caught.value)
     assert "step.feed(…)" in str(caught.value)
     assert step.text == "Hello"
+
+
+@in_one_test("kind", ["thread.started", "thread.opened"])
+def test_lines_of_a_known_agent_that_tell_of_no_turn_are_an_error_with_their_types(kind: str) -> None:
+    run, _, error = follow([{"type": kind, "thread_id": "t"}, {"type": "turn.opened"}], agent="codex")
+
+    assert isinstance(error, NotAStream)
+    assert "codex" in error.message
+    assert "'turn.opened'" in error.message
+    assert run.departures.details == {"event_unread": 1 + (kind == "thread.opened")}
+
+
+def _told(word: str, form: str, **fields: Any) -> dict[str, Any]:
+    """Return an event of version 2 of opencode, before its release or after it."""
+    prefix, key = ("session.next", "properties") if form == "1.18" else ("session", "data")
+    return {"id": "evt", "type": f"{prefix}.{word}", key: {"sessionID": "ses_1", **fields}}
+
+
+@in_one_test("form", ["1.18", "2"])
+@in_one_test("is_mirrored", [False, True])
+def test_the_events_of_version_2_of_opencode_are_read_once(form: str, is_mirrored: bool) -> None:
+    """A server may tell the same in the events of version 1."""
+    tokens = {"input": 4, "output": 2, "reasoning": 0, "cache": {"read": 1, "write": 0}}
+    part = {"id": "t", "type": "text", "text": "It is 7.", "messageID": "m"}
+    mirror = {"id": "e", "type": "message.part.updated", "properties": {"sessionID": "ses_1", "part": part}}
+    run, _, error = follow(
+        [
+            _told("step.started", form, model={"id": "m-1"}),
+            _told("tool.called", form, callID="c", tool="add", input={"a": 3}),
+            _told("tool.success", form, callID="c", content=[{"type": "text", "text": "7"}]),
+            _told("step.ended", form, finish="tool-calls", tokens=tokens),
+            _told("text.started", form, textID="t"),
+            _told("text.delta", form, textID="t", delta="It "),
+            _told("text.ended", form, textID="t", text="It is 7."),
+            *([mirror] if is_mirrored else []),
+            _told("step.ended", form, finish="stop", tokens=tokens, cost=0.01),
+            {**_told("idle", form), "type": "session.idle"},
+        ],
+        agent="opencode-server",
+    )
+    (turn,) = run.turns
+    (tool,) = turn.step.steps
+
+    assert (None, "done", "It is 7.", 0.01) == (error, turn.state, turn.result, turn.cost)
+    assert (10, 4, "m-1", {}) == (
+        turn.usage.input_tokens,
+        turn.usage.output_tokens,
+        run.model,
+        run.departures.details,
+    )
+    assert tool.cause is not None
+    assert ({"a": 3}, "7") == (tool.cause.arguments, tool.result)

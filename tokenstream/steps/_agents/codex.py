@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of
+from tokenstream.formats._kit.values import split_names
 from tokenstream.message import Usage
 from tokenstream.steps._agents import REMEMBERED, TextAgentReader
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
@@ -92,6 +93,10 @@ class Codex(TextAgentReader):
     """
 
     name = "codex"
+    known = split_names(
+        "error item.completed item.started item.updated thread.started turn.completed turn.failed "
+        "turn.started"
+    )
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -233,6 +238,24 @@ class CodexServer(Conversations["_Thread"]):
     """
 
     name = "codex-server"
+    known = split_names(
+        "account/login/completed account/rateLimits/updated account/updated app/list/updated "
+        "configWarning deprecationNotice error fs/changed guardianWarning hook/completed "
+        "hook/started item/agentMessage/delta item/autoApprovalReview/completed "
+        "item/autoApprovalReview/started item/commandExecution/outputDelta "
+        "item/commandExecution/requestApproval item/commandExecution/terminalInteraction "
+        "item/completed item/fileChange/outputDelta item/fileChange/patchUpdated "
+        "item/fileChange/requestApproval item/mcpToolCall/progress "
+        "item/permissions/requestApproval item/plan/delta item/reasoning/summaryPartAdded "
+        "item/reasoning/summaryTextDelta item/reasoning/textDelta item/started item/tool/call "
+        "item/tool/requestUserInput mcpServer/elicitation/request mcpServer/oauthLogin/completed "
+        "mcpServer/startupStatus/updated model/rerouted model/verification "
+        "rawResponseItem/completed remoteControl/status/changed serverRequest/resolved "
+        "skills/changed thread/archived thread/closed thread/compacted thread/goal/cleared "
+        "thread/goal/updated thread/name/updated thread/settings/updated thread/started "
+        "thread/status/changed thread/tokenUsage/updated thread/unarchived turn/completed "
+        "turn/diff/updated turn/plan/updated turn/started warning"
+    )
     steer_method = "turn/steer"
 
     @classmethod

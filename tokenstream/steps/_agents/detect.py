@@ -97,7 +97,7 @@ class AgentRun:
         MisuseError: There is no agent of this name.
     """
 
-    __slots__ = ("_early", "_prepare", "_run", "reader")
+    __slots__ = ("_early", "_known", "_prepare", "_run", "_unread", "reader")
 
     def __init__(
         self, run: Steps, agent: str | None = None, prepare: Callable[[AgentReader], object] | None = None
@@ -107,6 +107,10 @@ class AgentRun:
         self._prepare = None if prepare is None else WeakMethod(prepare)
         self._early: deque[tuple[str, tuple[Any, ...]]] = deque(maxlen=_UNDECIDED)
         """The first calls of a reader's methods, before a reader was found."""
+        self._known: frozenset[str] | None = None
+        """The types of lines that the agent is known to print; None if that is not known."""
+        self._unread: dict[str, None] = {}
+        """The other types of its lines, which are told once."""
         self.reader: AgentReader | None = None
         """The reader of the lines; None until it is found."""
         if agent is not None:
@@ -127,6 +131,14 @@ class AgentRun:
             reader.fail(text_of(line, "error"), text_of(line, "error_type"))
         else:
             reader.read(line)
+            kind = line.get("type") or line.get("method")
+            if self._known is not None and kind.__class__ is str and kind not in self._known:
+                self._tell_unread(kind)
+
+    def _tell_unread(self, kind: str) -> None:
+        if kind not in self._unread and len(self._unread) < _UNDECIDED:
+            self._unread[kind] = None
+            self._run.departures.note("event_unread", event=0)
 
     def call(self, method: str, shown: JsonObject, *arguments: Any) -> None:  # noqa: ANN401 - of several methods
         """Call a method of the reader; keep the call until something `shown` tells which agent it is."""
@@ -140,7 +152,7 @@ class AgentRun:
 
     def use(self, reader: AgentReader) -> None:
         """Read with a reader from now on, first what came before it was known."""
-        self.reader = reader
+        self.reader, self._known = reader, reader.known
         prepare = None if self._prepare is None else self._prepare()
         if prepare is not None:
             prepare(reader)
@@ -152,7 +164,14 @@ class AgentRun:
                 getattr(reader, method)(*arguments)
 
     def end(self, exit_code: int | None) -> StreamError | None:
-        return None if self.reader is None else self.reader.end(exit_code)
+        """End the run; return its error: lines of which none is read are no run at all."""
+        error = None if self.reader is None else self.reader.end(exit_code)
+        if error is None and self._unread and not (self._run.turns or self._run.steps):
+            kinds = ", ".join([repr(kind) for kind in self._unread][:_SHOWN])
+            return NotAStream(
+                f"no line of {self._run.agent} tells of a turn; types that are not read: {kinds}"
+            )
+        return error
 
     @property
     def has_lines(self) -> bool:

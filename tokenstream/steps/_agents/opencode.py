@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, text_of
 from tokenstream.errors import MisuseError
-from tokenstream.formats._kit.values import counts_in
+from tokenstream.formats._kit.values import counts_in, split_names
 from tokenstream.steps._agents import TextAgentReader
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
-from tokenstream.steps._agents.values import change_arguments, exit_failure, plan_of, with_cache
+from tokenstream.steps._agents.values import change_arguments, exit_failure, plan_of, text_in, with_cache
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
@@ -78,7 +78,8 @@ class OpenCodeAnswers(TextAgentReader):
             return None
         arguments = state.get("input")
         step = self._begin_tool(id, text_of(part, "tool") or "tool", self._open_turn().step, dumps(arguments))
-        change_arguments(step, arguments, text_of(state, "title"))
+        if arguments is not None:
+            change_arguments(step, arguments, text_of(state, "title"))
         return step
 
     def _end_tool_of(self, part: JsonObject) -> None:
@@ -97,6 +98,7 @@ class OpenCode(OpenCodeAnswers):
     """
 
     name = "opencode"
+    known = split_names("error reasoning step_finish step_start text tool_use")
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -145,6 +147,15 @@ class OpenCode(OpenCodeAnswers):
         self._reason = ""
 
 
+_STATES = {"called": "running", "success": "completed", "failed": "error"}
+"""The states of tools by the last words of the events of version 2."""
+_NEXT = split_names(
+    "agent.switched compaction.delta compaction.ended compaction.started context.updated model.switched "
+    "prompt.admitted prompted reasoning.delta reasoning.ended reasoning.started retried shell.ended "
+    "shell.started step.ended step.failed step.started synthetic text.delta text.ended text.started "
+    "tool.called tool.failed tool.input.delta tool.input.ended tool.input.started tool.progress tool.success"
+)
+"""The types of the events of version 2, after `session.`, or `session.next.` before its release."""
 _ASKING = frozenset({"permission.asked", "permission.updated", "question.asked"})
 """Events of requests that a person has to answer."""
 _ANSWERED = frozenset({"permission.replied", "question.replied", "question.rejected"})
@@ -158,11 +169,28 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
     If `Steps.session` is set before, only that session and its subagents are read; otherwise all are.
     A turn ends when its session is idle.
 
+    A server may tell the same in the events of version 1 and of version 2: those that come first are read.
+
     Source:
-        Events of opencode 1.18.33; `Event` and `GlobalEvent` in `types.gen.d.ts` of @opencode-ai/sdk.
+        Events of opencode 1.18.33; `Event`, `V2Event`, `GlobalEvent` in `types.gen.d.ts` of @opencode-ai/sdk.
     """
 
     name = "opencode-server"
+    known = split_names(
+        "account.added account.removed account.switched catalog.updated command.executed "
+        "file.edited file.watcher.updated global.disposed ide.installed "
+        "installation.update-available installation.updated integration.updated "
+        "lsp.client.diagnostics lsp.updated mcp.browser.open.failed mcp.tools.changed "
+        "message.part.delta message.part.removed message.part.updated message.removed "
+        "message.updated models-dev.refreshed permission.asked permission.replied "
+        "permission.updated plugin.added project.updated pty.created pty.deleted pty.exited "
+        "pty.updated question.asked question.rejected question.replied reference.updated "
+        "server.connected server.heartbeat server.instance.disposed session.compacted "
+        "session.created session.deleted session.diff session.error session.idle session.status "
+        "session.updated todo.updated tui.command.execute tui.prompt.append tui.session.select "
+        "tui.toast.show vcs.branch.updated workspace.failed workspace.ready worktree.failed "
+        "worktree.ready"
+    ) | {f"session.{prefix}{word}" for prefix in ("", "next.") for word in _NEXT}
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -172,25 +200,27 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
         """Return True for the event that greets a reader, and for events of a session."""
-        if "properties" not in line:
-            return False
-        kind = text_of(line, "type") or ""
-        is_of_session = kind.startswith(("message.", "session.")) and "sessionID" in dict_of(
-            line, "properties"
-        )
-        return kind == "server.connected" or is_of_session
+        kind, fields = text_of(line, "type") or "", _fields_of(line)
+        is_of_session = kind.startswith(("message.", "session.")) and "sessionID" in fields
+        return is_of_session or (kind == "server.connected" and not {"properties", "data"}.isdisjoint(line))
 
     def read(self, line: JsonObject) -> None:
         line = _of_one_project(line)
-        properties = dict_of(line, "properties")
-        id = text_of(properties, "sessionID")
-        if id is None or self._is_repeated(text_of(line, "id")):
+        id, fields = text_of(line, "id"), _fields_of(line)
+        if id is not None and self._is_repeated(f"{id} {hash(str(line))}"):
+            return
+        id = text_of(fields, "sessionID")
+        if id is None:
             return
         if self._only is not None and id != self._only and id not in self._starters:
             return
         if self._run.session is None:
             self._run.introduce(session=id)
         self._conversation_of(id, _OpenCodeSession).read(line)
+
+
+def _fields_of(line: JsonObject) -> JsonObject:
+    return dict_of(line, "properties") or dict_of(line, "data")
 
 
 def _of_one_project(line: JsonObject) -> JsonObject:
@@ -226,10 +256,19 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         """The kinds of the texts that are open, by the ids of their parts."""
         self._prompts: set[str] = set()
         """The ids of messages of the user."""
+        self._is_next: bool | None = None
+        """True if the answers are read from the events of version 2; None before the first answer."""
 
     def read(self, line: JsonObject) -> None:
-        kind, properties = text_of(line, "type") or "", dict_of(line, "properties")
-        if kind == "message.part.updated":
+        kind, properties = text_of(line, "type") or "", _fields_of(line)
+        word = kind.removeprefix("session.").removeprefix("next.")
+        if word in _NEXT or kind.startswith("message.part."):
+            self._is_next = word in _NEXT if self._is_next is None else self._is_next
+        if word in _NEXT:
+            self._read_next(word, properties)
+        elif self._is_next and kind.startswith("message.part."):
+            return
+        elif kind == "message.part.updated":
             self._read_part(dict_of(properties, "part"))
         elif kind == "message.part.delta":
             id = text_of(properties, "partID") or ""
@@ -246,6 +285,31 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
             self._read_state(kind, properties)
 
     # -- events ------------------------------------------------------------
+
+    def _read_next(self, word: str, fields: JsonObject) -> None:
+        """Read an event of version 2, of a text, of an answer or of a tool."""
+        kind, _, state = word.partition(".")
+        if not self._is_next:
+            return
+        if kind in ("text", "reasoning"):
+            id = text_of(fields, f"{kind}ID") or ""
+            self._kinds.setdefault(id, kind)
+            self._add(
+                id, text_of(fields, "delta") or (text_of(fields, "text") or "")[self._sent.get(id, 0) :]
+            )
+        elif word == "step.started":
+            self._model = text_of(dict_of(fields, "model"), "id") or self._model
+            self._run.introduce(model=self._run.model or self._model)
+            self._break_answer()
+        elif word == "step.ended":
+            self._finish_step({**fields, "reason": fields.get("finish")})
+        elif word == "step.failed":
+            self._fail({"name": None, **dict_of(fields, "error"), "data": fields.get("error")})
+        elif kind == "tool" and state in _STATES:
+            told: JsonObject = {"status": _STATES[state], "input": fields.get("input")}
+            told |= {"output": text_in(fields.get("content")), "metadata": fields.get("structured")}
+            told["error"] = text_of(dict_of(fields, "error"), "message")
+            self._follow_tool({**fields, "state": told})
 
     def _read_state(self, kind: str, properties: JsonObject) -> None:
         status = dict_of(properties, "status")
