@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 from tokenstream._basics.elsewhere import name_options
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError
+from tokenstream.formats._kit.values import split_names
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -61,27 +62,9 @@ _OF_CLIENT = {
     "verify": "verify",
 }
 """Options of clients, in httpx and other libraries, each with the name that a client of httpx has for it."""
-_OF_PAYLOAD = frozenset(
-    {
-        "frequency_penalty",
-        "input",
-        "max_completion_tokens",
-        "max_tokens",
-        "messages",
-        "model",
-        "n",
-        "presence_penalty",
-        "response_format",
-        "seed",
-        "stop",
-        "stream",
-        "system",
-        "temperature",
-        "tool_choice",
-        "tools",
-        "top_p",
-        "user",
-    }
+_OF_PAYLOAD = split_names(
+    "frequency_penalty input max_completion_tokens max_tokens messages model n presence_penalty "
+    "response_format seed stop stream system temperature tool_choice tools top_p user"
 )
 """Arguments of SDKs, which a request has in its JSON."""
 _OF_HEADERS = {

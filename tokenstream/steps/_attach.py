@@ -15,6 +15,7 @@ from tokenstream._basics.waits import wait_before
 from tokenstream._sources.causes import is_connection
 from tokenstream._sources.payloads import to_payload
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.a2a import FINISH_REASONS, state_of, unwrap
 
 if TYPE_CHECKING:
@@ -35,17 +36,9 @@ _REMEMBERED = 100_000
 """Number of ids that are remembered at least, if the caller keeps none."""
 _INITIAL, _MAXIMUM = 0.5, 20.0
 """The longest wait before the second attempt, and before any attempt, in seconds."""
-_RESTING = frozenset(
-    {
-        "session.status_idle",
-        "session.status_terminated",
-        "session.deleted",
-        "agent.session.idle",
-        "agent.session.requires_action",
-        "agent.session.budget_reached",
-        "agent.session.failed",
-        "session.idle",
-    }
+_RESTING = split_names(
+    "session.status_idle session.status_terminated session.deleted agent.session.idle "
+    "agent.session.requires_action agent.session.budget_reached agent.session.failed session.idle"
 )
 """Types of events after which a server may close the connection, because nothing is going on."""
 _GOING_ON = frozenset({"session.status_running", "agent.session.in_progress", "session.status_rescheduled"})

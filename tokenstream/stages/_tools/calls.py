@@ -13,6 +13,7 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.words import words_for_model
 from tokenstream._values.parts import set_repairs
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputInvalid, ProtocolError
+from tokenstream.formats._kit.values import split_names
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json._repairs import Lenient, Repair, check_lenient
 from tokenstream.stages._text import SoundStage
@@ -26,21 +27,9 @@ __all__ = ["CallDraft", "ValidatedCalls"]
 
 _MOST_LAYERS = 8
 """The number of times that arguments are unwrapped, since each string may hold another one."""
-_CONTAINER_ERRORS = frozenset(
-    {
-        "dataclass_type",
-        "dict_type",
-        "frozen_set_type",
-        "iterable_type",
-        "list_type",
-        "mapping_type",
-        "model_attributes_type",
-        "model_type",
-        "named_tuple_type",
-        "set_type",
-        "tuple_type",
-        "typed_dict_type",
-    }
+_CONTAINER_ERRORS = split_names(
+    "dataclass_type dict_type frozen_set_type iterable_type list_type mapping_type "
+    "model_attributes_type model_type named_tuple_type set_type tuple_type typed_dict_type"
 )
 """The types of pydantic's errors for a value that is not the object or list that the schema wants."""
 

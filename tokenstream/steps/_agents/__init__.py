@@ -36,8 +36,6 @@ class AgentReader(ABC):
 
     name: ClassVar[str]
     """The name of the agent, such as "codex"."""
-    known: ClassVar[frozenset[str] | None] = None
-    """The types of lines, or the methods, that the agent's documents name; None if its lines have neither."""
     turn_methods: ClassVar[frozenset[str]] = frozenset()
     """The methods of requests that begin turns, whose answers may come before the end of their turns."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
 from tokenstream.errors import MisuseError
-from tokenstream.formats._kit.values import counts_in, split_names
+from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents import REMEMBERED
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.values import change_arguments, exit_failure, plan_of
@@ -62,11 +62,6 @@ class ACP(Conversations["_ACPSession"]):
     """
 
     name = "acp"
-    known = split_names(
-        "_session/steering elicitation/complete elicitation/create fs/read_text_file "
-        "fs/write_text_file session/request_permission session/update terminal/create "
-        "terminal/kill terminal/output terminal/release terminal/wait_for_exit"
-    )
     steer_method = "_session/steering"
     """The request with input for the prompt in progress, an extension of some agents."""
     turn_methods = frozenset({_PROMPT})

@@ -12,7 +12,7 @@ from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, float_of,
 from tokenstream._values.parts import counts_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import UsageUpdate
-from tokenstream.formats._kit.values import counts_in, split_names
+from tokenstream.formats._kit.values import counts_in
 from tokenstream.formats._wire.anthropic import usage_of
 from tokenstream.formats._wire.anthropic_agents import COUNTS
 from tokenstream.message import Usage
@@ -68,12 +68,6 @@ class ClaudeCode(AgentReader):
     """
 
     name = "claude-code"
-    known = split_names(
-        "assistant auth_status command_lifecycle control_cancel_request control_request "
-        "control_response conversation_reset keep_alive prompt_suggestion rate_limit_event result "
-        "stream_event streamlined_text streamlined_tool_use_summary system tool_progress "
-        "tool_use_summary transcript_mirror user"
-    )
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)

@@ -93,10 +93,6 @@ class Codex(TextAgentReader):
     """
 
     name = "codex"
-    known = split_names(
-        "error item.completed item.started item.updated thread.started turn.completed turn.failed "
-        "turn.started"
-    )
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -200,14 +196,9 @@ _DELTAS = {
 }
 """The kind of a part by the method that adds to it."""
 _OUTPUTS = frozenset({"item/commandExecution/outputDelta", "item/fileChange/outputDelta"})
-_ASKING = frozenset(
-    {
-        "item/commandExecution/requestApproval",
-        "item/fileChange/requestApproval",
-        "item/permissions/requestApproval",
-        "item/tool/requestUserInput",
-        "mcpServer/elicitation/request",
-    }
+_ASKING = split_names(
+    "item/commandExecution/requestApproval item/fileChange/requestApproval "
+    "item/permissions/requestApproval item/tool/requestUserInput mcpServer/elicitation/request"
 )
 """Requests that a person has to answer."""
 _SPOKEN = frozenset({"userMessage", "hookPrompt", "contextCompaction", "subAgentActivity", "plan"})
@@ -238,24 +229,6 @@ class CodexServer(Conversations["_Thread"]):
     """
 
     name = "codex-server"
-    known = split_names(
-        "account/login/completed account/rateLimits/updated account/updated app/list/updated "
-        "configWarning deprecationNotice error fs/changed guardianWarning hook/completed "
-        "hook/started item/agentMessage/delta item/autoApprovalReview/completed "
-        "item/autoApprovalReview/started item/commandExecution/outputDelta "
-        "item/commandExecution/requestApproval item/commandExecution/terminalInteraction "
-        "item/completed item/fileChange/outputDelta item/fileChange/patchUpdated "
-        "item/fileChange/requestApproval item/mcpToolCall/progress "
-        "item/permissions/requestApproval item/plan/delta item/reasoning/summaryPartAdded "
-        "item/reasoning/summaryTextDelta item/reasoning/textDelta item/started item/tool/call "
-        "item/tool/requestUserInput mcpServer/elicitation/request mcpServer/oauthLogin/completed "
-        "mcpServer/startupStatus/updated model/rerouted model/verification "
-        "rawResponseItem/completed remoteControl/status/changed serverRequest/resolved "
-        "skills/changed thread/archived thread/closed thread/compacted thread/goal/cleared "
-        "thread/goal/updated thread/name/updated thread/settings/updated thread/started "
-        "thread/status/changed thread/tokenUsage/updated thread/unarchived turn/completed "
-        "turn/diff/updated turn/plan/updated turn/started warning"
-    )
     steer_method = "turn/steer"
 
     @classmethod

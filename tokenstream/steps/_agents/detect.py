@@ -11,6 +11,7 @@ from weakref import WeakMethod
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.payloads import to_payload
 from tokenstream.errors import MisuseError, NotAStream
+from tokenstream.formats._kit.values import split_names
 from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.adk import ADK
 from tokenstream.steps._agents.ag_ui import AGUIRun
@@ -18,7 +19,7 @@ from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex, CodexServer
 from tokenstream.steps._agents.hosted import AnthropicAgentsRun, MistralConversationsRun
 from tokenstream.steps._agents.langgraph import LangGraphRun
-from tokenstream.steps._agents.opencode import OpenCode, OpenCodeServer
+from tokenstream.steps._agents.opencode import NEXT, OpenCode, OpenCodeServer
 from tokenstream.steps._agents.protocols import MCP, A2ATasks
 from tokenstream.steps._agents.text_agents import (
     AgentCore,
@@ -68,6 +69,83 @@ _READERS: dict[str, type[AgentReader]] = {
     "qwen-code": ClaudeCode,
 }
 _BUILD_IT = "read its events yourself, and build the run with run.step(…)"
+_KNOWN: dict[str, frozenset[str]] = {
+    "acp": split_names(
+        "_session/steering elicitation/complete elicitation/create fs/read_text_file fs/write_text_file "
+        "session/request_permission session/update terminal/create terminal/kill terminal/output "
+        "terminal/release terminal/wait_for_exit"
+    ),
+    "claude-code": split_names(
+        "assistant auth_status command_lifecycle control_cancel_request control_request control_response "
+        "conversation_reset keep_alive prompt_suggestion rate_limit_event result stream_event "
+        "streamlined_text streamlined_tool_use_summary system tool_progress tool_use_summary "
+        "transcript_mirror user"
+    ),
+    "codex": split_names(
+        "error item.completed item.started item.updated thread.started turn.completed turn.failed "
+        "turn.started"
+    ),
+    "codex-server": split_names(
+        "account/login/completed account/rateLimits/updated account/updated app/list/updated "
+        "configWarning deprecationNotice error fs/changed guardianWarning hook/completed hook/started "
+        "item/agentMessage/delta item/autoApprovalReview/completed item/autoApprovalReview/started "
+        "item/commandExecution/outputDelta item/commandExecution/requestApproval "
+        "item/commandExecution/terminalInteraction item/completed item/fileChange/outputDelta "
+        "item/fileChange/patchUpdated item/fileChange/requestApproval item/mcpToolCall/progress "
+        "item/permissions/requestApproval item/plan/delta item/reasoning/summaryPartAdded "
+        "item/reasoning/summaryTextDelta item/reasoning/textDelta item/started item/tool/call "
+        "item/tool/requestUserInput mcpServer/elicitation/request mcpServer/oauthLogin/completed "
+        "mcpServer/startupStatus/updated model/rerouted model/verification rawResponseItem/completed "
+        "remoteControl/status/changed serverRequest/resolved skills/changed thread/archived thread/closed "
+        "thread/compacted thread/goal/cleared thread/goal/updated thread/name/updated "
+        "thread/settings/updated thread/started thread/status/changed thread/tokenUsage/updated "
+        "thread/unarchived turn/completed turn/diff/updated turn/plan/updated turn/started warning"
+    ),
+    "opencode": split_names("error reasoning step_finish step_start text tool_use"),
+    "opencode-server": split_names(
+        "account.added account.removed account.switched catalog.updated command.executed file.edited "
+        "file.watcher.updated global.disposed ide.installed installation.update-available "
+        "installation.updated integration.updated lsp.client.diagnostics lsp.updated "
+        "mcp.browser.open.failed mcp.tools.changed message.part.delta message.part.removed "
+        "message.part.updated message.removed message.updated models-dev.refreshed permission.asked "
+        "permission.replied permission.updated plugin.added project.updated pty.created pty.deleted "
+        "pty.exited pty.updated question.asked question.rejected question.replied reference.updated "
+        "server.connected server.heartbeat server.instance.disposed session.compacted session.created "
+        "session.deleted session.diff session.error session.idle session.status session.updated "
+        "todo.updated tui.command.execute tui.prompt.append tui.session.select tui.toast.show "
+        "vcs.branch.updated workspace.failed workspace.ready worktree.failed worktree.ready"
+    )
+    | frozenset(NEXT),
+    "cursor": split_names(
+        "assistant connection interaction_query result retry system thinking tool_call user"
+    ),
+    "gemini-cli": split_names("error init message result tool_result tool_use"),
+    "pi": split_names(
+        "agent_end agent_settled agent_start auto_compaction_end auto_compaction_start auto_retry_end "
+        "auto_retry_start compaction_end compaction_start entry_appended extension_error "
+        "extension_ui_request message_end message_start message_update queue_update response session "
+        "session_info_changed summarization_retry_attempt_start summarization_retry_finished "
+        "summarization_retry_scheduled thinking_level_changed tool_execution_end tool_execution_start "
+        "tool_execution_update turn_end turn_start"
+    ),
+    "copilot-cli": split_names(
+        "abort assistant.idle assistant.intent assistant.message assistant.message_delta "
+        "assistant.message_start assistant.reasoning assistant.reasoning_delta assistant.streaming_delta "
+        "assistant.tool_call_delta assistant.turn_end assistant.turn_retry assistant.turn_start "
+        "assistant.usage hook.end hook.start model.call_failure model.call_final_result "
+        "model.call_finished model.call_start permission.completed permission.requested result "
+        "session.background_tasks_changed session.compaction_complete session.compaction_start "
+        "session.context_changed session.error session.handoff session.idle session.info "
+        "session.mcp_servers_loaded session.model_change session.resume session.shutdown "
+        "session.skills_loaded session.start session.task_complete session.title_changed "
+        "session.tools_updated session.truncation session.usage_info session.warning skill.invoked "
+        "subagent.completed subagent.configured subagent.deselected subagent.failed subagent.selected "
+        "subagent.started system.message system.notification tool.execution_complete "
+        "tool.execution_partial_result tool.execution_progress tool.execution_start tool.shell_output "
+        "tool.user_requested user.message"
+    ),
+}
+"""The types of lines, or the methods, that the documents of agents name; all are read, or tell nothing."""
 _WAYS_OUT = {
     "goose": 'start it as `goose acp`, and follow it with agent="acp"',
     "bedrock-agent": _BUILD_IT,
@@ -152,7 +230,7 @@ class AgentRun:
 
     def use(self, reader: AgentReader) -> None:
         """Read with a reader from now on, first what came before it was known."""
-        self.reader, self._known = reader, reader.known
+        self.reader, self._known = reader, _KNOWN.get(reader.name)
         prepare = None if self._prepare is None else self._prepare()
         if prepare is not None:
             prepare(reader)

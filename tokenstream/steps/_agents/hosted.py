@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, is_list, text_of
 from tokenstream.formats._kit.openai import usage_of
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import json_text, split_names
 from tokenstream.formats._wire.anthropic_agents import AnthropicAgents as SessionFormat
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._agents.values import text_in
@@ -23,21 +23,10 @@ _RESULTS = frozenset(
     {"agent.tool_result", "agent.mcp_tool_result", "user.custom_tool_result", "user.tool_result"}
 )
 _IDS_OF_CALLS = ("tool_use_id", "mcp_tool_use_id", "custom_tool_use_id")
-_OF_ANSWER = frozenset(
-    {
-        "event_start",
-        "event_delta",
-        "agent.message",
-        "agent.tool_use",
-        "agent.mcp_tool_use",
-        "agent.custom_tool_use",
-        "agent.tool_result",
-        "agent.mcp_tool_result",
-        "span.model_request_start",
-        "span.model_request_end",
-        "session.status_running",
-        "session.error",
-    }
+_OF_ANSWER = split_names(
+    "event_start event_delta agent.message agent.tool_use agent.mcp_tool_use agent.custom_tool_use "
+    "agent.tool_result agent.mcp_tool_result span.model_request_start span.model_request_end "
+    "session.status_running session.error"
 )
 _ENDS_OF_THREAD = frozenset({"session.thread_status_idle", "session.thread_status_terminated"})
 _GOES_ON = "requires_action"

@@ -98,7 +98,6 @@ class OpenCode(OpenCodeAnswers):
     """
 
     name = "opencode"
-    known = split_names("error reasoning step_finish step_start text tool_use")
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -149,13 +148,14 @@ class OpenCode(OpenCodeAnswers):
 
 _STATES = {"called": "running", "success": "completed", "failed": "error"}
 """The states of tools by the last words of the events of version 2."""
-_NEXT = split_names(
+_WORDS = split_names(
     "agent.switched compaction.delta compaction.ended compaction.started context.updated model.switched "
     "prompt.admitted prompted reasoning.delta reasoning.ended reasoning.started retried shell.ended "
     "shell.started step.ended step.failed step.started synthetic text.delta text.ended text.started "
     "tool.called tool.failed tool.input.delta tool.input.ended tool.input.started tool.progress tool.success"
 )
-"""The types of the events of version 2, after `session.`, or `session.next.` before its release."""
+NEXT = {f"session.{prefix}{word}": word for prefix in ("", "next.") for word in _WORDS}
+"""The events of version 2 by their types, which had another beginning before its release."""
 _ASKING = frozenset({"permission.asked", "permission.updated", "question.asked"})
 """Events of requests that a person has to answer."""
 _ANSWERED = frozenset({"permission.replied", "question.replied", "question.rejected"})
@@ -176,21 +176,6 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
     """
 
     name = "opencode-server"
-    known = split_names(
-        "account.added account.removed account.switched catalog.updated command.executed "
-        "file.edited file.watcher.updated global.disposed ide.installed "
-        "installation.update-available installation.updated integration.updated "
-        "lsp.client.diagnostics lsp.updated mcp.browser.open.failed mcp.tools.changed "
-        "message.part.delta message.part.removed message.part.updated message.removed "
-        "message.updated models-dev.refreshed permission.asked permission.replied "
-        "permission.updated plugin.added project.updated pty.created pty.deleted pty.exited "
-        "pty.updated question.asked question.rejected question.replied reference.updated "
-        "server.connected server.heartbeat server.instance.disposed session.compacted "
-        "session.created session.deleted session.diff session.error session.idle session.status "
-        "session.updated todo.updated tui.command.execute tui.prompt.append tui.session.select "
-        "tui.toast.show vcs.branch.updated workspace.failed workspace.ready worktree.failed "
-        "worktree.ready"
-    ) | {f"session.{prefix}{word}" for prefix in ("", "next.") for word in _NEXT}
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -261,11 +246,10 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
 
     def read(self, line: JsonObject) -> None:
         kind, properties = text_of(line, "type") or "", _fields_of(line)
-        word = kind.removeprefix("session.").removeprefix("next.")
-        if word in _NEXT or kind.startswith("message.part."):
-            self._is_next = word in _NEXT if self._is_next is None else self._is_next
-        if word in _NEXT:
-            self._read_next(word, properties)
+        if self._is_next is None and (kind in NEXT or kind.startswith("message.part.")):
+            self._is_next = kind in NEXT
+        if kind in NEXT:
+            self._read_next(NEXT[kind], properties)
         elif self._is_next and kind.startswith("message.part."):
             return
         elif kind == "message.part.updated":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
-from tokenstream.formats._kit.values import counts_in, split_names
+from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents import REMEMBERED, TextAgentReader
 from tokenstream.steps._agents.values import exit_failure, text_in, with_cache
 
@@ -67,7 +67,6 @@ class CursorCLI(TextAgentReader):
     """
 
     name = "cursor"
-    known = split_names("assistant connection interaction_query result retry system thinking tool_call user")
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
@@ -163,7 +162,6 @@ class GeminiCLI(TextAgentReader):
     """Reads Gemini CLI: pieces of text, the calls of tools with their results, and one result at the end."""
 
     name = "gemini-cli"
-    known = split_names("error init message result tool_result tool_use")
 
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
@@ -207,14 +205,6 @@ class Pi(TextAgentReader):
     """
 
     name = "pi"
-    known = split_names(
-        "agent_end agent_settled agent_start auto_compaction_end auto_compaction_start "
-        "auto_retry_end auto_retry_start compaction_end compaction_start entry_appended "
-        "extension_error extension_ui_request message_end message_start message_update "
-        "queue_update response session session_info_changed summarization_retry_attempt_start "
-        "summarization_retry_finished summarization_retry_scheduled thinking_level_changed "
-        "tool_execution_end tool_execution_start tool_execution_update turn_end turn_start"
-    )
     _counts_each = True
 
     def __init__(self, run: Steps) -> None:
@@ -325,23 +315,6 @@ class CopilotCLI(TextAgentReader):
     """
 
     name = "copilot-cli"
-    known = split_names(
-        "abort assistant.idle assistant.intent assistant.message assistant.message_delta "
-        "assistant.message_start assistant.reasoning assistant.reasoning_delta "
-        "assistant.streaming_delta assistant.tool_call_delta assistant.turn_end "
-        "assistant.turn_retry assistant.turn_start assistant.usage hook.end hook.start "
-        "model.call_failure model.call_final_result model.call_finished model.call_start "
-        "permission.completed permission.requested result session.background_tasks_changed "
-        "session.compaction_complete session.compaction_start session.context_changed "
-        "session.error session.handoff session.idle session.info session.mcp_servers_loaded "
-        "session.model_change session.resume session.shutdown session.skills_loaded session.start "
-        "session.task_complete session.title_changed session.tools_updated session.truncation "
-        "session.usage_info session.warning skill.invoked subagent.completed subagent.configured "
-        "subagent.deselected subagent.failed subagent.selected subagent.started system.message "
-        "system.notification tool.execution_complete tool.execution_partial_result "
-        "tool.execution_progress tool.execution_start tool.shell_output tool.user_requested "
-        "user.message"
-    )
     _counts_each = True
 
     def __init__(self, run: Steps) -> None:

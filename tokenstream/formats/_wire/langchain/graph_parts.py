@@ -118,6 +118,12 @@ class GraphMessages:
                 del table[next(iter(table))]
         return [StreamedMessage(*each, self._name(*each)) for each in found]
 
+    def find_own(self, payload: JsonObject, event: str = "") -> list[StreamedMessage]:
+        """Return the new messages in a payload of a server, without those of subgraphs, such as subagents."""
+        mode, data = open_part(payload)
+        found = [each for each in self.find(data, mode or event) if is_dict(each.message)]
+        return [each for each in found if "|" not in str(each.metadata.get("langgraph_checkpoint_ns"))]
+
     def _find_rest(self, message: JsonObject) -> Found:
         """Return what a message has beyond what it had before; its calls once it has its finish reason."""
         id = str(message.get("id"))

@@ -18,7 +18,6 @@ from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.formats._wire.langchain.graph_parts import (
     MODEL_MESSAGES,
     GraphMessages,
-    StreamedMessage,
     is_of_server,
     open_part,
 )
@@ -139,7 +138,7 @@ class LangChainProtocol(HostedSession):
             is_end = _ending_of_run(payload) is not None
             if is_end:
                 self._placed_messages.clear()
-            for message, _, name in _find_streamed(self._streamed, *reversed(open_part(payload))):
+            for message, _, name in self._streamed.find_own(payload):
                 if message["type"] in MODEL_MESSAGES:
                     return name, message["type"] == "ai" or message.get("chunk_position") == "last"
             return None, is_end
@@ -376,7 +375,7 @@ class LangChainProtocol(HostedSession):
     def _read_part(self, payload: JsonObject, event: str) -> None:
         self._is_of_graph = True
         mode, data = open_part(payload)
-        found = _find_streamed(self._streamed, data, mode or event)
+        found = self._streamed.find_own(payload, event)
         for message, _, name in found:
             self._read_streamed(message, name)
         if mode == "error":
@@ -422,12 +421,6 @@ class LangChainProtocol(HostedSession):
         "usage": _read_usage,
         "error": _read_error,
     }
-
-
-def _find_streamed(streamed: GraphMessages, data: object, mode: str | None) -> list[StreamedMessage]:
-    """Return the messages in an item of a server, without those of subgraphs, such as subagents."""
-    found = [each for each in streamed.find(data, mode) if is_dict(each.message)]
-    return [each for each in found if "|" not in str(each.metadata.get("langgraph_checkpoint_ns"))]
 
 
 def is_graph_event(payload: JsonObject) -> bool:
