@@ -224,12 +224,9 @@ class LangChainRun(RunOfAFramework):
 def find_run_of_langchain(event: object, run: Steps) -> LangChainRun | None:
     """Return the reader for an event of LangChain or an item of a graph; None for any other event."""
     mode, data = open_part(event)
-    is_known = mode in _MODES or is_event(data) or (is_dict(data) and INTERRUPT in data)
+    is_part = mode in ("updates", "values") or (mode is not None and is_dict(event))
+    is_known = is_part or is_event(data) or (is_dict(data) and INTERRUPT in data)
     return LangChainRun(run) if is_known or any(messages_in(data)) else None
-
-
-_MODES = ("updates", "values", "metadata")
-"""Modes whose items may have no message."""
 
 
 def _is_update(data: object) -> bool:

@@ -24,6 +24,8 @@ _KEPT = ("type", "index")
 """Fields of a block that each piece of it has."""
 _FIELDS_OF_EVENTS = {"on_chat_model_stream": "chunk", "on_chat_model_end": "output", "on_tool_end": "output"}
 """The fields of events with a message, by the names of the events."""
+_OTHER_MODES = ("checkpoints", "custom", "debug", "tasks")
+"""Modes whose items repeat those of others, or are the application's."""
 _REMEMBERED = 2_000
 """Number of messages that are remembered at least."""
 
@@ -99,7 +101,7 @@ class GraphMessages:
 
     def find(self, data: Any, mode: str | None = None) -> list[StreamedMessage]:  # noqa: ANN401 - as a graph gives it
         """Return the new messages in the data of an item, and note what the item says of later ones."""
-        found = [*messages_in(data)]
+        found = [] if mode in _OTHER_MODES else [*messages_in(data)]
         if is_list(data) and not _is_pair(data) and mode != "messages/complete":
             found = [self._find_rest(each) for each, _ in found if is_dict(each)]
         if not is_dict(data) or is_event(data):
