@@ -82,6 +82,15 @@ class _Dataclass(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
+class _Part(Protocol):
+    """A part of a run, from the client of a LangGraph server."""
+
+    @property
+    def event(self) -> str: ...
+    @property
+    def data(self) -> Any: ...  # noqa: ANN401 - JSON
+
+
 class _AwsStream(TypedDict):
     """A response of aiobotocore's `converse_stream`."""
 
@@ -94,7 +103,8 @@ class _AwsBody(TypedDict):
     body: ReadOnly[AsyncIterable[_Item]]
 
 
-_Item: TypeAlias = bytes | bytearray | memoryview | str | Mapping[str, Any] | _Model | _DictModel | _Dataclass
+_Payload: TypeAlias = Mapping[str, Any] | _Model | _DictModel | _Dataclass | _Part
+_Item: TypeAlias = bytes | bytearray | memoryview | str | _Payload
 """An item of a source: a piece of a body, or a payload."""
 _WholeBody: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | IO[str]
 _AnySource: TypeAlias = _WholeBody | EitherResponse | _EventSource | _RawResponse
