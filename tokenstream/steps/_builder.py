@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.untrusted import is_dict, is_list, is_tuple
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.payloads import to_payload
 from tokenstream.errors import (
@@ -355,7 +355,7 @@ class Follower:
             return
         if isinstance(item, bytes | str):
             item = _find_line_object(item)
-        elif isinstance(item, tuple):
+        elif is_tuple(item):
             # A part of a run, from the client of a LangGraph server.
             item = to_payload(item)
         if self._reader is None and self._agent.reader is None:

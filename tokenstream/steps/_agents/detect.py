@@ -210,7 +210,7 @@ class AgentRun:
         else:
             reader.read(line)
             kind = line.get("type") or line.get("method")
-            if self._known is not None and kind.__class__ is str and kind not in self._known:
+            if self._known is not None and isinstance(kind, str) and kind not in self._known:
                 self._tell_unread(kind)
 
     def _tell_unread(self, kind: str) -> None:

@@ -185,7 +185,7 @@ def _is_message(value: object) -> bool:
 
 
 def _has_reason(message: JsonObject) -> bool:
-    return reason_in(dict_of(message, "response_metadata"), lambda _: None) is not None
+    return reason_in(dict_of(message, "response_metadata"), list[str]().append) is not None
 
 
 def _less(value: Any, before: Any) -> Any:  # noqa: ANN401 - JSON
