@@ -82,7 +82,7 @@ class _Dataclass(Protocol):
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
-class _Part(Protocol):
+class _RunPart(Protocol):
     """A part of a run, from the client of a LangGraph server."""
 
     @property
@@ -103,8 +103,8 @@ class _AwsBody(TypedDict):
     body: ReadOnly[AsyncIterable[_Item]]
 
 
-_Payload: TypeAlias = Mapping[str, Any] | _Model | _DictModel | _Dataclass | _Part
-_Item: TypeAlias = bytes | bytearray | memoryview | str | _Payload
+_DecodedPayload: TypeAlias = Mapping[str, Any] | _Model | _DictModel | _Dataclass | _RunPart
+_Item: TypeAlias = bytes | bytearray | memoryview | str | _DecodedPayload
 """An item of a source: a piece of a body, or a payload."""
 _WholeBody: TypeAlias = bytes | bytearray | memoryview | str | os.PathLike[str] | IO[bytes] | IO[str]
 _AnySource: TypeAlias = _WholeBody | EitherResponse | _EventSource | _RawResponse

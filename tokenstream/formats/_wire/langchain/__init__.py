@@ -25,6 +25,7 @@ from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
+    from tokenstream.departures import Departures
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.formats._kit.parts import Parts
@@ -201,6 +202,12 @@ class LangChain(Format):
         is_end = is_whole or (is_marked_last and self._is_from_model(payload))
         if is_end:
             self.end_at_mark()
+
+    def read_in_session(self, message: JsonObject, departures: Departures) -> None:
+        """Read a message whose departures are those of a session."""
+        self.departures = departures
+        self.frames += 1
+        self.read(message, "")
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         # Versions before 1 do not mark the last chunk: after a finish reason, the input may just end.

@@ -396,9 +396,7 @@ class LangChainProtocol(HostedSession):
             self._ended.add(name)
             self.parts.unknown("message", message)
             return
-        reader.departures = self.departures
-        reader.frames += 1
-        reader.read(message, "")
+        reader.read_in_session(message, self.departures)
         self.error = reader.error
         if reader.ended:
             self._end_streamed()
