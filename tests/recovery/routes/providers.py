@@ -226,8 +226,10 @@ def pieces(text: str) -> list[str]:
 
 
 def rest_of(payload: Any, format: str) -> str:
-    """Return what a model writes for a payload: the truth, or what it adds to the answer so far."""
-    return _continue(_text_so_far(payload, format))
+    """Return what a model writes for a payload: the truth, or the last words of the answer and the rest."""
+    before = _text_so_far(payload, format)
+    assert TRUTH.startswith(before), "another text is continued than was sent"
+    return TRUTH[max(0, len(before) - 40) :]
 
 
 def _text_so_far(payload: Any, format: str) -> str:
@@ -238,14 +240,6 @@ def _text_so_far(payload: Any, format: str) -> str:
         return ""
     pieces = last.get("parts") or last["content"]
     return pieces if isinstance(pieces, str) else "".join([piece.get("text", "") for piece in pieces])
-
-
-def _continue(before: str) -> str:
-    """Return what a model writes that is asked to go on with the truth: its last words, and the rest."""
-    if not before:
-        return TRUTH
-    assert TRUTH.startswith(before), "another text is continued than was sent"
-    return TRUTH[max(0, len(before) - 40) :]
 
 
 @dataclass
