@@ -71,6 +71,13 @@ def test_a_call_that_the_token_limit_cut_is_kept_and_never_handed_out() -> None:
     assert [(part.arguments_text, part.complete) for part in came.message.tool_calls] == [('{"pa', False)]
 
 
+def test_a_call_whose_arguments_nobody_has_read_is_not_handed_out() -> None:
+    other = event("function_call_args.delta", item_id="fc_1", delta='{"path": "/srv"}')
+    came = said(added(call()), other, done(call("", "completed")))
+
+    assert (came.calls, "call_invalid" in came.departures) == ([], True)
+
+
 def test_a_custom_tool_gets_text() -> None:
     item = {"id": "ctc_1", "type": "custom_tool_call", "call_id": "call_2", "name": "sql", "input": ""}
     came = said(

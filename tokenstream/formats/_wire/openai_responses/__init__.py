@@ -312,6 +312,8 @@ class OpenAIResponses(Format[ResponseItems]):
                 self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
             self._read_event(payload, kind)
         elif kind not in PING_NAMES:
+            # It may have the arguments of a call.
+            self.parts.note_lost_arguments(payload.get("delta"))
             self.parts.unknown(kind or "event", payload)
 
     def _read_event(self, payload: JsonObject, kind: str) -> None:
