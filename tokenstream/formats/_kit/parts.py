@@ -243,9 +243,9 @@ class Parts(AnswerEvents):
         elif kind == "reasoning":
             self._out.append(ReasoningDelta(text, choice=part.choice, part=part.index, raw=self.raw))
         elif kind == "refusal":
-            self._out.append(RefusalDelta(text, choice=part.choice, part=part.index, raw=self.raw))
+            self._add(RefusalDelta, part.choice, part.index).text = text
         else:
-            self._out.append(PartDelta(text, choice=part.choice, part=part.index, raw=self.raw))
+            self._add(PartDelta, part.choice, part.index).fragment = text
 
     def add_whole(self, part: OpenPart, text: str) -> None:
         """Add the whole text of a part, of which no delta has arrived; some may follow."""
@@ -663,6 +663,11 @@ class Parts(AnswerEvents):
             self._add(PartDone, call.choice, call.index).content = call.as_content(complete=False)
         if state.held_calls:
             self._out += state.take_ready()
+
+    def close_before_next(self, call: OpenCall | None) -> None:
+        """Hand out a call, because another one begins; if its arguments are not whole, leave it open."""
+        if call is not None and call.has_arguments and call.is_whole:
+            self.close_call(call)
 
     def _may_go_on(self, call: OpenCall) -> bool:
         """Return True if arguments of a call may follow its choice's finish reason: not if it takes none."""

@@ -10,7 +10,8 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.identity import Identity
 from tokenstream.formats._kit.openai import PROVIDERS_REASONS, reason_of
-from tokenstream.formats._kit.values import failure_text, json_text
+from tokenstream.formats._kit.repeated import text_of_arguments
+from tokenstream.formats._kit.values import failure_text
 from tokenstream.formats._wire.langchain.graph_parts import MODEL_MESSAGES
 from tokenstream.formats._wire.langchain.parts import (
     COUNTED,
@@ -59,15 +60,13 @@ class LangChainCalls:
                 self._parts.note("call_nameless")
                 self._parts.whole(0, OpaquePart(type="tool_call", data=chunk))
                 if index is not None and arguments is not None:
-                    self._nameless.setdefault(index, []).append(_write_langchain_arguments(arguments))
+                    self._nameless.setdefault(index, []).append(text_of_arguments(arguments))
             return
-        text = _write_langchain_arguments(arguments)
+        # Without arguments, the chunk only begins the call, or repeats its id.
         if arguments is None:
             self._parts.note_unread(call, chunk, "id", "index", "name", "error")
-        if arguments is None or not text:
-            # The chunk only begins the call, or repeats its id.
-            return
-        self._parts.add_fragment(call, text)
+        elif text := text_of_arguments(arguments):
+            self._parts.add_fragment(call, text)
 
     def read_again(self, call: JsonObject) -> None:
         """Read a whole call that chunks may have contained before; those calls are found by their ids."""
@@ -91,7 +90,7 @@ class LangChainCalls:
         continues = call is not None and (id is None or id == call.sent_id)
         if continues or name is None:
             return call
-        self._end_last_call()
+        self._parts.close_before_next(self._last_call)
         call = self._last_call = self._parts.open_call(0, id, name, number=index)
         self._identity.begin(call, index)
         self._identity.add_name(call, id)
@@ -99,19 +98,6 @@ class LangChainCalls:
             for text in self._nameless.pop(index, ()):
                 self._parts.add_fragment(call, text)
         return call
-
-    def _end_last_call(self) -> None:
-        """Hand out the last call, because a new one begins; if its arguments are not whole, leave it open."""
-        last = self._last_call
-        if last is not None and last.has_arguments and not last.closed and last.is_whole:
-            self._parts.close_call(last)
-
-
-def _write_langchain_arguments(arguments: object) -> str:
-    """Return a call's arguments as text: LangChain sends text, or the JSON value that it has parsed."""
-    if isinstance(arguments, str):
-        return arguments
-    return json_text({} if arguments is None else arguments)
 
 
 _TOOL_MESSAGES = ("tool", "ToolMessageChunk")

@@ -16,7 +16,8 @@ from tokenstream._basics.untrusted import (
 )
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.openai import provider_marks, reason_of
-from tokenstream.formats._kit.values import base64_bytes, failure_text, json_text, split_names, worst_of
+from tokenstream.formats._kit.repeated import text_of_arguments
+from tokenstream.formats._kit.values import base64_bytes, failure_text, split_names, worst_of
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -138,8 +139,7 @@ class LangChainBlocks:
         block = inner if is_dict(inner) else block
         text = text_of(block, "reasoning", "thinking", "text")
         summary = "".join(text_of(piece, "text") or "" for piece in dicts_of(block.get("summary")))
-        signature = text_of(block, "signature") or text_of(dict_of(block, "extras"), "signature")
-        self._parts.write_reasoning(0, text or summary, signature)
+        self._parts.write_reasoning(0, text or summary, signature_of(block))
         encrypted = text_of(block, "encrypted_content")
         if encrypted:
             self._parts.whole(0, ReasoningPart(redacted=encrypted))
@@ -164,11 +164,7 @@ class LangChainBlocks:
             data = fields_except(dict_of(block, "extras"))
             part = ServerToolCall(id=id or "", name=name or "", provider_data=data)
             call = self._server_calls[index] = self._parts.open(0, part)
-        arguments = block.get("args")
-        if isinstance(arguments, str):
-            self._parts.add(call, arguments)
-        elif arguments:
-            self._parts.add(call, json_text(arguments))
+        self._parts.add(call, text_of_arguments(block.get("args") or None))
         if block["type"] == "server_tool_call":
             self._parts.close(call)
 
@@ -234,6 +230,10 @@ def _texts_in(content: object) -> list[str]:
         if isinstance(text, str) and text:
             texts.append(text)
     return texts
+
+
+def signature_of(block: JsonObject) -> str | None:
+    return text_of(block, "signature") or text_of(dict_of(block, "extras"), "signature")
 
 
 def citation_of(annotation: JsonObject) -> Citation:

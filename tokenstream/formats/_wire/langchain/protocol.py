@@ -39,7 +39,7 @@ from tokenstream.formats._wire.langchain.protocol_blocks import (
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
-    from tokenstream.errors import StreamError
+    from tokenstream.errors import ProviderError, StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
@@ -253,12 +253,13 @@ class LangChainProtocol(HostedSession):
             self.conclude()
 
     def _read_refusal(self, payload: JsonObject) -> None:
-        code, message = text_of(payload, "error"), text_of(payload, "message") or ""
+        code = text_of(payload, "error")
         if code == "resume_gap":
             sentence = "the server has no longer what followed the last event that was read"
+            message = text_of(payload, "message") or ""
             self.error = add_sentence(PositionLost(f"{sentence}: {message}"), sentence)
-            return
-        self.error = provider_error({"error": {"message": message, "code": code}})
+        else:
+            self.error = _error_of(payload, code)
 
     # -- messages ------------------------------------------------------------
 
@@ -363,8 +364,8 @@ class LangChainProtocol(HostedSession):
 
     def _read_error(self, event: JsonObject) -> None:
         """End the answer with the error that the model has sent; in a graph, another answer may follow."""
-        message, code = text_of(event, "message") or "", text_of(event, "code")
-        failure = provider_error({"error": {"message": message, "code": code}})
+        code = text_of(event, "code")
+        failure = _error_of(event, code)
         if self._is_of_graph:
             self.end_answer("error", code, failure=failure)
         else:
@@ -422,13 +423,8 @@ class LangChainProtocol(HostedSession):
 
 
 def is_graph_event(payload: JsonObject) -> bool:
-    params = payload.get("params")
-    return (
-        payload.get("type") == "event"
-        and isinstance(payload.get("method"), str)
-        and is_dict(params)
-        and is_list(params.get("namespace"))
-    )
+    namespace = dict_of(payload, "params").get("namespace")
+    return payload.get("type") == "event" and isinstance(payload.get("method"), str) and is_list(namespace)
 
 
 def result_of_tool(data: JsonObject) -> tuple[Any, str | None]:
@@ -440,6 +436,10 @@ def result_of_tool(data: JsonObject) -> tuple[Any, str | None]:
     if "content" not in fields:
         return output, None
     return fields["content"], failure_text(fields["content"]) if fields.get("status") == "error" else None
+
+
+def _error_of(payload: JsonObject, code: str | None) -> ProviderError | None:
+    return provider_error({"error": {"message": text_of(payload, "message"), "code": code}})
 
 
 def _is_refusal(payload: JsonObject) -> bool:

@@ -12,7 +12,7 @@ from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, text_of
 from tokenstream.formats._kit.open import NO_PART, OpenCall
 from tokenstream.formats._kit.values import base64_bytes, split_names
-from tokenstream.formats._wire.langchain.parts import LangChainBlocks, citation_of
+from tokenstream.formats._wire.langchain.parts import LangChainBlocks, citation_of, signature_of
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, TextPart
 
 if TYPE_CHECKING:
@@ -176,7 +176,8 @@ class ProtocolBlocks:
     def begin(self, event: JsonObject) -> None:
         """Begin a block; a text, reasoning or a call with a name becomes a part, with what the start has."""
         self._close_ended_calls()
-        self._close_last_call()
+        self._parts.close_before_next(self._last_call)
+        self._last_call = None
         index, content = int_of(event, "index") or 0, _find_event_block(event)
         before = self._blocks.get(index)
         if before is not None and not _is_ended(before):
@@ -237,7 +238,7 @@ class ProtocolBlocks:
         if isinstance(block.part, OpenCall) and block.part.closed:
             # The block after it has shown that the call was whole; its end repeats the arguments.
             self._parts.complete_arguments(block.part, content.get("args"))
-        elif block.part.closed and block.part is not NO_PART:
+        elif _is_ended(block):
             self._parts.note("part_end_unmatched")
         elif kind in _GROWING:
             self._end_text(block, content, kind)
@@ -262,12 +263,6 @@ class ProtocolBlocks:
         ended, self._ended_calls = self._ended_calls, []
         for call in ended:
             self._parts.end_at_mark(call)
-
-    def _close_last_call(self) -> None:
-        """Hand out the call that began last, if its arguments are whole, because a block begins."""
-        last, self._last_call = self._last_call, None
-        if last is not None and last.has_arguments and not last.closed and last.is_whole:
-            self._parts.close_call(last)
 
     def _add_text(self, block: _ContentBlock, delta: JsonObject, *, kind: str) -> bool:
         """Add text or reasoning to a block; return False if the block is of another kind."""
@@ -301,7 +296,7 @@ class ProtocolBlocks:
                 self._parts.add_arguments(block.part, arguments[len(before) :])
                 return True
             return False
-        signature = _find_block_signature(fields)
+        signature = signature_of(fields)
         if signature and block.part.kind == "reasoning" and block.part is not NO_PART:
             self._parts.add_signature(block.part, signature)
             return True
@@ -311,7 +306,7 @@ class ProtocolBlocks:
         """Compare a text with its pieces, add what they lack, and close its part; reasoning may be signed."""
         if block.part is NO_PART:
             block.part = self._parts.open(0, _GROWING[kind]())
-        signature = _find_block_signature(content) if kind == "reasoning" else None
+        signature = signature_of(content) if kind == "reasoning" else None
         if signature and block.part.signature != signature:
             self._parts.add_signature(block.part, signature)
         whole = text_of(content, kind)
@@ -376,7 +371,3 @@ def _find_event_piece(event: JsonObject) -> JsonObject:
     if kind in (_CALL_CHUNK, _SERVER_CALL_CHUNK):
         kind = "tool-call"
     return {**block, "type": f"{kind}-delta"}
-
-
-def _find_block_signature(content: JsonObject) -> str | None:
-    return text_of(content, "signature") or text_of(dict_of(content, "extras"), "signature")
