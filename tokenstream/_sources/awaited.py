@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import opening_error
@@ -14,6 +14,8 @@ from tokenstream._sources.kinds import LazySource, open_up, open_up_async
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
+    from asyncio import Future
+
     from tokenstream._sources.kinds import AsyncSource, MakeAsyncSource, SyncSource
 
 UNNAMED_SERVER = "the server"
@@ -133,13 +135,7 @@ def discard_unread(source: object, make_source: MakeAsyncSource | None = None) -
             value.close()
 
 
-class _Future(Protocol):
-    def get_loop(self) -> Any: ...  # noqa: ANN401 - an event loop
-
-    def result(self) -> object: ...
-
-
-def _has_result(source: object) -> TypeGuard[_Future]:
+def _has_result(source: object) -> TypeGuard[Future[Any]]:
     """Return True for a future, such as a task, that has finished without an exception."""
     if not all(hasattr(source, name) for name in ("cancelled", "done", "exception", "get_loop", "result")):
         return False
@@ -147,7 +143,7 @@ def _has_result(source: object) -> TypeGuard[_Future]:
     return future.done() is True and not future.cancelled() and future.exception() is None
 
 
-def _close_later(future: _Future, make_source: MakeAsyncSource) -> None:
+def _close_later(future: Future[Any], make_source: MakeAsyncSource) -> None:
     """Close the result of a finished future, in the future's own event loop."""
     try:
         result = make_source(future.result())

@@ -46,11 +46,11 @@ class SocketLimit:
             the file's method `readinto` by one of its own, and so keeps only a weak reference to the file.
     """
 
-    __slots__ = ("_file", "_limit", "_own", "_socket")
+    __slots__ = ("_file", "_limit", "_own", "socket")
 
     def __init__(self, file: object, socket: Any) -> None:  # noqa: ANN401 - of http.client
         self._file = ref(file)
-        self._socket = socket
+        self.socket = socket
         self._limit: SupportsReadLimit | None = None
         self._own: float | None = None
         """The timeout that the socket had, which is never exceeded."""
@@ -58,13 +58,13 @@ class SocketLimit:
     @property
     def patience(self) -> float | None:
         """The socket's timeout, in seconds; None for none."""
-        seconds: float | None = self._socket.gettimeout()
+        seconds: float | None = self.socket.gettimeout()
         return seconds
 
     def keep(self, limit: SupportsReadLimit) -> None:
         """Limit how long all reads from now on wait."""
         self._limit = limit
-        self._own = self._socket.gettimeout()
+        self._own = self.patience
         # The file is that of this response alone, even if its connection goes on to other ones.
         file: Any = self._file()
         file.readinto = self._read_into
@@ -84,7 +84,7 @@ class SocketLimit:
     def _set_timeout(self, seconds: float | None) -> None:
         # The socket may be closed; then the next read raises an error.
         with suppress(OSError):
-            self._socket.settimeout(seconds)
+            self.socket.settimeout(seconds)
 
 
 def find_socket_limit(response: object) -> SocketLimit | None:
@@ -115,7 +115,7 @@ def from_http_client(response: HTTPClientResponse) -> SyncSource:
         body.close,
         head,
         head.content_coding,
-        socket=lambda: None if response.fp is None else body.socket,
+        socket=lambda: None if response.fp is None or body.limit is None else body.limit.socket,
         patience=0.0 if body.limit is None else body.limit.patience,
         keep_limit=None if body.limit is None else body.limit.keep,
     )
@@ -131,9 +131,8 @@ class _HttpClientBody:
     def __init__(self, response: HTTPClientResponse, length: str | None) -> None:
         self._response = response
         self._was_read_to_end = False
-        self.socket: Any = getattr(getattr(response.fp, "raw", None), "_sock", None)
         self.limit = find_socket_limit(response)
-        """Keeps the limit of the reads; None if the socket cannot be found."""
+        """Has the socket, and the limit of the reads; None if the socket cannot be found."""
         # `response.length` is the number of bytes that remain to be read, `length` that of the whole body.
         is_length_known = response.length is not None and length is not None
         # A 304 has no body, although its header has the length that the body would have.
@@ -161,8 +160,8 @@ class _HttpClientBody:
     def close(self) -> None:
         """Close the response; if the body was not read to its end, shut down the connection first."""
         try:
-            if self.socket is not None and not self._was_read_to_end:
-                self.socket.shutdown(_SHUT_RDWR)
+            if self.limit is not None and not self._was_read_to_end:
+                self.limit.socket.shutdown(_SHUT_RDWR)
         except OSError:
             # The server has already closed the connection.
             return
@@ -193,11 +192,10 @@ def from_requests(response: RequestsResponse) -> SyncSource:
         url=response.url or "",
         keys=find_keys(getattr(response, "request", None), response.status_code),
     )
-    raw = response.raw
-    if not is_urllib3(raw) or _is_closed(raw):
+    if was_read(response):
         # The response was created by hand, with its body, or its body was read, and decoded, already.
         return SyncSource(_read_requests_body(response), do_nothing, head)
-    return _make_live_source(raw, head, response.close)
+    return _make_live_source(response.raw, head, response.close)
 
 
 def from_urllib3(response: Urllib3Response) -> SyncSource:

@@ -126,7 +126,6 @@ AsyncReadable: TypeAlias = _Async | _AsyncBlock | Awaitable[_Async | _AsyncBlock
 
 
 class Headers(Protocol):
-    def get(self, name: str, default: str, /) -> str: ...
     def items(self) -> Iterable[tuple[str, str]]: ...
 
 
@@ -161,7 +160,7 @@ class BotocoreEventStream(Protocol):
 class RequestsResponse(Protocol):
     content: bytes
     headers: Headers
-    raw: object
+    raw: Any
     reason: str | None
     status_code: int
     url: str | None
@@ -209,8 +208,6 @@ class AiohttpResponse(Protocol):
     def content(self) -> AiohttpContent: ...
     @property
     def headers(self) -> Any: ...  # noqa: ANN401 - pyright takes aiohttp's property for another thing
-    @property
-    def method(self) -> str: ...
     @property
     def reason(self) -> str | None: ...
     @property

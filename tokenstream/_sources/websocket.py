@@ -134,13 +134,13 @@ def from_socket(socket: OpenWebSocket) -> SyncSource:
         enter()
     # With a timeout for each read, a deadline can end a read that waits.
     takes_timeout = "timeout" in signature(socket.recv).parameters
-    messages = _TimedSocketMessages(socket.recv) if takes_timeout else _SocketMessages(socket.recv)
+    messages = _SocketMessages(socket.recv)
     return SyncSource(
         messages,
         partial(close_socket, socket),
         socket=lambda: getattr(connection, "socket", None),
         messages=True,
-        limit_read=messages.limit_read if isinstance(messages, _TimedSocketMessages) else None,
+        limit_read=messages.limit_read if takes_timeout else None,
         asked=socket.asked,
     )
 
@@ -241,10 +241,10 @@ def is_clean(error: Exception) -> bool:
 class _SocketMessages:
     """Iterates over the messages of a connection until it is closed."""
 
-    __slots__ = ("_recv",)
+    __slots__ = ("_recv", "_wait")
 
-    def __init__(self, recv: AnyFunction) -> None:
-        self._recv = recv
+    def __init__(self, recv: Callable[..., Any]) -> None:
+        self._recv = self._wait = recv
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -257,16 +257,6 @@ class _SocketMessages:
             if is_clean(error):
                 raise StopIteration from None
             raise
-
-
-class _TimedSocketMessages(_SocketMessages):
-    """Iterates over the messages of a connection, with a time limit on the wait for each message."""
-
-    __slots__ = ("_wait",)
-
-    def __init__(self, recv: Callable[..., Any]) -> None:
-        super().__init__(recv)
-        self._wait = recv
 
     def limit_read(self, seconds: float | None) -> None:
         """Limit the wait for the next message, in seconds; None for no limit."""
