@@ -18,7 +18,7 @@ from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusE
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import name_of
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS, first_object
-from tokenstream.formats._kit.errors import error_kind, provider_error, read_repeated_headers
+from tokenstream.formats._kit.errors import error_kind, provider_error, read_repeated_headers, text_error
 from tokenstream.formats._kit.repeated import Wholeness
 from tokenstream.framing import SSEParser
 from tokenstream.framing._lines import BOM
@@ -248,8 +248,7 @@ def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, Json
         if data is not None:
             return provider_error(data, "error"), data
         if name_of(event) == "error":
-            data = {"error": str(event.payload, "utf-8", "replace")}
-            return provider_error(data, "error"), data
+            return text_error(event.payload), {}
     return None, {}
 
 

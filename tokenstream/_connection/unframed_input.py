@@ -56,8 +56,8 @@ class UnframedInput(Framing):
         """True if the first chunk was a whole message, or a line without its line end."""
         self._holds_object = False
         """True if the first chunk was one whole JSON object; only the next one tells what it was."""
-        self._refused: BodyKind | None = None
-        """The kind of a body that cannot be read; None while the body may be readable."""
+        self._refused: BodyKind = "undecided"
+        """The kind of a body that cannot be read; "undecided" while the body may be readable."""
         self.error: StreamError | None = None
         self._held = b""
         """The bytes held so far; if the body cannot be read, its start."""
@@ -70,9 +70,9 @@ class UnframedInput(Framing):
 
     def frames(self, chunk: bytes) -> list[Any]:
         """Hold a chunk; once the framing is known, return the frames of all held chunks."""
-        if self._refused is not None:
+        if self._refused != "undecided":
             # The body cannot be read; its start is collected for the error.
-            return self._collect(chunk, self._refused)
+            return self._collect(chunk)
         if self._has_read_message:
             # The first chunk was taken for a WebSocket message, because it was one whole JSON object. White
             # space after it is a line end: the chunk was the first line of a body with an object per line.
@@ -107,12 +107,12 @@ class UnframedInput(Framing):
 
     def end(self) -> list[Any]:
         """Decide the framing at the end of the input and return its frames, or set `error`."""
-        if self._held and self._refused is None:
+        if self._held and self._refused == "undecided":
             framing = self._decide(ended=True)
             if framing is not None:
                 return [*framing.frames(self._held), *framing.end()]
-        if self._refused is not None and self.error is None:
-            self.error = self._describe(self._refused)
+        if self._refused != "undecided" and self.error is None:
+            self.error = self._describe()
         return []
 
     def _decide(self, *, ended: bool) -> Framing | None:
@@ -124,7 +124,7 @@ class UnframedInput(Framing):
         if framing is None:
             # The start of the body is collected for the error, which is set once there is enough of it.
             self._refused = kind
-            self._collect(b"", kind)
+            self._collect(b"")
         else:
             self._found(framing)
         return framing
@@ -170,18 +170,18 @@ class UnframedInput(Framing):
         """
         return self._format.reads_bare_text and "text/plain" in (self.content_type or "").lower()
 
-    def _collect(self, chunk: bytes, refused: BodyKind) -> list[Any]:
+    def _collect(self, chunk: bytes) -> list[Any]:
         """Collect the start of an unreadable body; return no frames. Once it is long enough, set `error`."""
         self._held += chunk[: self._limits.tail]
         if len(self._held) >= self._limits.tail:
-            self.error = self._describe(refused)
+            self.error = self._describe()
         return []
 
-    def _describe(self, kind: BodyKind) -> NotAStream:
+    def _describe(self) -> NotAStream:
         from tokenstream.formats._detect.unknown import describe_unknown_body
 
         return describe_unknown_body(
-            kind, str(self._held[: self._limits.tail], "utf-8", "replace"), text=self.text
+            self._refused, str(self._held[: self._limits.tail], "utf-8", "replace"), text=self.text
         )
 
 

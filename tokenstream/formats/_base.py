@@ -648,7 +648,7 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
     @property
     def reads_on(self) -> bool:
         """True after the provider's error: what follows may tell the tokens and the cost of the answer."""
-        return self.error is not None and isinstance(self.error, ProviderError)
+        return isinstance(self.error, ProviderError)
 
     def _read_facts(self, payload: JsonObject, event: str) -> tuple[list[Event], bool]:
         """Return the token counts, ids and fields in a payload after the end, and True if it has more."""

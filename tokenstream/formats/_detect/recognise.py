@@ -135,17 +135,15 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> tuple[str | None,
 
 def _classify_start(payload: bytes, event: str) -> Recognition:
     """Classify a payload by its first bytes: "json" to decode it, "bare", or a result of `recognise`."""
-    is_named_ping = event in PING_NAMES and payload[:1] != b"{"
-    if not payload or is_named_ping or event == INITIAL_RESPONSE:
+    start = payload[:1]
+    if not payload or event == INITIAL_RESPONSE or (event in PING_NAMES and start != b"{"):
         return PING
     if payload == b"[DONE]" and not event:
         return END
-    # The data of a named event may be anything.
-    if event not in ("", "error") and payload[:1] != b"{":
-        return WAIT
-    if event == "error" and payload[:1] != b"{":
-        return text_error(payload)
-    return "json" if payload[:1] in (b"{", b"[") else "bare"
+    if event and start != b"{":
+        # The data of a named event may be anything.
+        return text_error(payload) if event == "error" else WAIT
+    return "json" if start in (b"{", b"[") else "bare"
 
 
 def _decode_loosely(payload: bytes, limits: Limits) -> object:

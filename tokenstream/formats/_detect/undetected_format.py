@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, StreamTruncated
+from tokenstream.errors import LimitExceeded, ProtocolError, StreamError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
-from tokenstream.formats._detect.first_frames import truncation_error
 from tokenstream.formats._detect.payloads import event_in, object_of, payload_of
 from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WAIT, find_likeliest, recognise
 from tokenstream.formats._kit.answer import note_nothing
@@ -159,9 +158,6 @@ class UndetectedFormat(Format):
 
     def _holds(self, *results: str) -> bool:
         return any(each in results for _, each in self._held)
-
-    def cut_short(self) -> StreamTruncated:
-        return truncation_error(0, 0)
 
     def _give_way(
         self, name: str | None, *, is_proven: bool = True, decoded: dict[bytes, Any] | None = None

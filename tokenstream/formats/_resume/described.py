@@ -12,9 +12,8 @@ from pydantic_core import from_json
 from tokenstream._basics.json import decode_tolerantly
 from tokenstream._basics.untrusted import dict_of, int_of, is_dict, text_of
 from tokenstream.errors import ProtocolError
-from tokenstream.formats._detect.payloads import name_of
+from tokenstream.formats._detect.payloads import event_in, payload_of
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
@@ -108,7 +107,7 @@ class Ids:
 
 def size_of(frame: Frame) -> int:
     """Return the size of an event's payload in bytes; 256, a guess, for one that arrived decoded."""
-    payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+    payload = payload_of(frame)
     return len(payload) if isinstance(payload, bytes) else 256
 
 
@@ -172,10 +171,8 @@ def item_of(payload: JsonObject) -> tuple[int, str] | None:
 
 def content_of(frame: Frame) -> bytes:
     """Return a digest of a frame's content, without what a server may change when it repeats the frame."""
-    name, payload = "", frame
-    if isinstance(frame, ServerSentEvent):
-        name, payload = name_of(frame), frame.payload
+    payload = payload_of(frame)
     data = decode_payload(payload)
     if is_dict(data):
-        return digest_of(data, name)
+        return digest_of(data, event_in(frame))
     return digest_bytes(payload if isinstance(payload, bytes) else repr(payload).encode())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.errors import PositionLost
-from tokenstream.formats._detect.payloads import PING_NAMES, name_of
+from tokenstream.formats._detect.payloads import PING_NAMES, event_in, payload_of
 from tokenstream.formats._kit.errors import is_aside, provider_error
 from tokenstream.formats._resume.described import (
     Description,
@@ -360,10 +360,8 @@ class EventLog:
 
     def _describe(self, frame: Frame) -> Description:
         """Return an event's number or id, its digest, and the ids of the answer and item that it names."""
-        sent_id, name, payload = "", "", frame
-        if isinstance(frame, ServerSentEvent):
-            sent_id, name, payload = frame.id, name_of(frame), frame.payload
-        key, last_key = key_of(sent_id), self._last_key
+        name, payload, last_key = event_in(frame), payload_of(frame), self._last_key
+        key = key_of(frame.id) if isinstance(frame, ServerSentEvent) else None
         self._last_key = key
         data = decode_payload(payload)
         if not is_dict(data):

@@ -18,7 +18,7 @@ from zlib import crc32
 from tokenstream import events as _events
 from tokenstream import message as _message
 from tokenstream._basics.text_log import TextLog
-from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
+from tokenstream._basics.untrusted import is_dict, is_encodable
 from tokenstream._values.event_base import is_repeat
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.open import NO_PART, CallsInTurn, OpenCall, OpenChoice, OpenPart
@@ -38,6 +38,7 @@ _VALUES: dict[str, Any] = {name: kind for name, kind in vars(_message).items() i
 _EVENT_KINDS = frozenset(_EVENTS.values())
 _VALUE_KINDS = frozenset(_VALUES.values())
 _SCALARS = frozenset({bool, int, float, type(None)})
+_ITEMS = (list, tuple, set)
 
 Layout = dict[type, list[str]]
 """The names of the saved slots of each class, in order."""
@@ -73,12 +74,8 @@ class StateWriter:
             return value if is_encodable(value) else {"text": [ord(character) for character in value]}
         if kind is bytes:
             return {"bytes": b64encode(value).decode()}
-        if is_list(value):
-            return {"list": [self.write(each) for each in value]}
-        if kind is tuple:
-            return {"tuple": [self.write(each) for each in value]}
-        if kind is set:
-            return {"set": [self.write(each) for each in value]}
+        if kind in _ITEMS:
+            return {kind.__name__: [self.write(each) for each in value]}
         if is_dict(value):
             if _is_plain_json(value):
                 # Copied, because the value may grow after it was saved.
