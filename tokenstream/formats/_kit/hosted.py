@@ -8,15 +8,13 @@ from typing_extensions import override
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import text_of
-from tokenstream.formats._base import Format
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.sessions import SessionParts
+from tokenstream.formats._kit.sessions import SessionFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import StreamError
-    from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
@@ -24,7 +22,7 @@ REMEMBERED = 2_000
 """Number of ids of events that are remembered at least, so that events sent again are dropped."""
 
 
-class HostedSession(Format):
+class HostedSession(SessionFormat):
     """Base of the formats of hosted agents, which run at their provider.
 
     A session has any number of answers, one after another, and stays open between them.
@@ -33,16 +31,7 @@ class HostedSession(Format):
         answer: The key of the only answer to read, as `place_of` returns it; None to read all of them.
     """
 
-    __slots__ = (
-        "_answer",
-        "_earlier_ids",
-        "_failure",
-        "_ids",
-        "_last_error",
-        "_waits",
-        "answer_is_open",
-        "session_parts",
-    )
+    __slots__ = ("_answer", "_earlier_ids", "_ids", "_waits", "answer_is_open")
 
     ends_with_input = True
     several = True
@@ -56,14 +45,6 @@ class HostedSession(Format):
         self.answer_is_open = False
         self._waits = False
         """True while the agent waits for the client, such as for a tool's result."""
-        self._last_error: StreamError | None = None
-        """The last error that an event has reported since an answer began; most end no answer."""
-        self._failure: StreamError | None = None
-        """The error of the last answer, if that answer failed."""
-
-    def _make_parts(self) -> SessionParts:
-        self.session_parts = SessionParts(self.limits, self.note)
-        return self.session_parts
 
     @override
     def fresh(self, *, limits: Limits) -> Self:
@@ -78,8 +59,8 @@ class HostedSession(Format):
 
     @property
     @override
-    def finished(self) -> bool:
-        return self.ended or (not self.answer_is_open and self._failure is None and self.parts.finished)
+    def is_over(self) -> bool:
+        return not self.answer_is_open and (self._failure is not None or self.parts.finished)
 
     @property
     @override
@@ -90,15 +71,6 @@ class HostedSession(Format):
     @override
     def withheld(self) -> StreamError | None:
         return self._failure or super().withheld
-
-    @override
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        if self.error is None and not self.ended:
-            had_answer = self._failure is not None or self.parts.finished
-            is_over = had_answer and not self.answer_is_open
-            # The input ended inside an answer or before the first one; an error event may say why.
-            self.error = self._failure if is_over else self._last_error or self.cut_short()
-        return super().end(now=now)
 
     # -- for the formats -----------------------------------------------------
 
@@ -121,7 +93,7 @@ class HostedSession(Format):
         self.answer_is_open = True
         # The errors of the answer before do not concern this one.
         self._failure = self._last_error = None
-        self.session_parts.begin_answer(id, model)
+        self.parts.begin_answer(id, model)
 
     def end_answer(
         self,
@@ -133,7 +105,7 @@ class HostedSession(Format):
     ) -> None:
         self.answer_is_open = False
         self._failure = failure
-        self.session_parts.end_answer(reason, word, awaits_results=awaits_results)
+        self.parts.end_answer(reason, word, awaits_results=awaits_results)
         if self._answer is not None:
             # This format reads only one answer, which has ended now.
             self.error = failure

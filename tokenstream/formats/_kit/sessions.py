@@ -149,21 +149,19 @@ class SessionParts(Parts):
 SessionPartsT_co = TypeVar("SessionPartsT_co", bound=SessionParts, default=SessionParts, covariant=True)
 
 
-class SessionEvents(Format[SessionPartsT_co]):
-    """Base of the formats of sessions whose events have types and ids; the last one may come once more."""
+class SessionFormat(Format[SessionPartsT_co]):
+    """Base of the formats of sessions, in which an answer may fail and another one follow."""
 
-    __slots__ = ("_failure", "_last", "_last_error")
+    __slots__ = ("_failure", "_last_error")
 
     _parts_class = SessionParts
-    _READERS: ClassVar[Readers]
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
-        self._last = LastEvent("event_id")
         self._failure: StreamError | None = None
         """The error of the last answer, if that answer failed."""
         self._last_error: StreamError | None = None
-        """The last error that an event has reported since the last content; most do not end the session."""
+        """The last error that an event has reported since an answer has gone on; most end no answer."""
 
     @property
     @abstractmethod
@@ -182,6 +180,18 @@ class SessionEvents(Format[SessionPartsT_co]):
             failure = self._failure and more_telling(self._failure, self._last_error)
             self.error = failure if self.is_over else self._last_error or self.cut_short()
         return super().end(now=now)
+
+
+class SessionEvents(SessionFormat[SessionPartsT_co]):
+    """Base of the formats of sessions whose events have types and ids; the last one may come once more."""
+
+    __slots__ = ("_last",)
+
+    _READERS: ClassVar[Readers]
+
+    def __init__(self, *, limits: Limits | None = None) -> None:
+        super().__init__(limits=limits)
+        self._last = LastEvent("event_id")
 
     @override
     def tolerates(self, payload: JsonObject, event: str) -> bool:

@@ -194,7 +194,7 @@ class AnthropicAgents(HostedSession):
 
     def __init__(self, *, limits: Limits | None = None, answer: str | None = None) -> None:
         super().__init__(limits=limits, answer=answer)
-        self._messages = AgentMessages(self.session_parts)
+        self._messages = AgentMessages(self.parts)
         self._usage = Usage()
         """The tokens of the answer's requests to the model so far."""
         self._places_answer = False

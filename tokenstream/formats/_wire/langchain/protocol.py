@@ -98,7 +98,7 @@ class LangChainProtocol(HostedSession):
 
     def __init__(self, *, limits: Limits | None = None, answer: str | None = None) -> None:
         super().__init__(limits=limits, answer=answer)
-        self._blocks = ProtocolBlocks(self.session_parts)
+        self._blocks = ProtocolBlocks(self.parts)
         self._is_of_graph = False
         """True if the events are those of a graph, between whose answers tools run in silence."""
         self._run_is_open = False
