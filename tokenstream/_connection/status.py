@@ -43,12 +43,22 @@ _SHOULD_RETRY = {"true": True, "false": False}
 
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
-    return make_status_error(
-        ResponseHead(status=status, headers=lower_header_names(headers.items())), body, DEFAULT_LIMITS
-    )
+    return make_status_error(make_head(status, headers.items()), body, DEFAULT_LIMITS)
 
 
-def find_keys(request: object, status: int) -> tuple[str, ...]:
+def make_head(
+    status: int,
+    headers: Iterable[tuple[str, str]],
+    reason: str | None = None,
+    url: str | None = None,
+    request: object = None,
+) -> ResponseHead:
+    """Return the head of a response, with the keys in the headers of the client's request, if it has any."""
+    keys = _find_keys(request, status)
+    return ResponseHead(status, lower_header_names(headers), reason or "", url or "", keys=keys)
+
+
+def _find_keys(request: object, status: int) -> tuple[str, ...]:
     """Return the keys in the headers of a request that was refused; none of any other request."""
     if status < LOWEST_ERROR_STATUS:
         return ()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard
 
-from tokenstream._connection.head import ResponseHead, lower_header_names
-from tokenstream._connection.status import find_keys
+from tokenstream._connection.status import make_head
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import read_at_once
 from tokenstream.errors import MisuseError
@@ -23,13 +22,8 @@ def is_aiohttp(source: object) -> TypeGuard[AiohttpResponse]:
 
 
 def from_aiohttp(response: AiohttpResponse) -> AsyncSource:
-    head = ResponseHead(
-        status=response.status,
-        headers=lower_header_names(response.headers.items()),
-        reason=response.reason or "",
-        url=str(response.url),
-        keys=find_keys(getattr(response, "request_info", None), response.status),
-    )
+    request = getattr(response, "request_info", None)
+    head = make_head(response.status, response.headers.items(), response.reason, str(response.url), request)
     stored_body = getattr(response, "_body", None)
     if stored_body is not None:
         # The application has already awaited `response.read()`.

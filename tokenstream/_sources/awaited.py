@@ -14,8 +14,6 @@ from tokenstream._sources.kinds import LazySource, open_up, open_up_async
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from asyncio import Future
-
     from tokenstream._sources.kinds import AsyncSource, MakeAsyncSource, SyncSource
 
 UNNAMED_SERVER = "the server"
@@ -135,7 +133,7 @@ def discard_unread(source: object, make_source: MakeAsyncSource | None = None) -
             value.close()
 
 
-def _has_result(source: object) -> TypeGuard[Future[Any]]:
+def _has_result(source: object) -> TypeGuard[Any]:
     """Return True for a future, such as a task, that has finished without an exception."""
     if not all(hasattr(source, name) for name in ("cancelled", "done", "exception", "get_loop", "result")):
         return False
@@ -143,7 +141,7 @@ def _has_result(source: object) -> TypeGuard[Future[Any]]:
     return future.done() is True and not future.cancelled() and future.exception() is None
 
 
-def _close_later(future: Future[Any], make_source: MakeAsyncSource) -> None:
+def _close_later(future: Any, make_source: MakeAsyncSource) -> None:  # noqa: ANN401 - of an event loop
     """Close the result of a finished future, in the future's own event loop."""
     try:
         result = make_source(future.result())

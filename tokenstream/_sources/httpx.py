@@ -8,14 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from tokenstream._connection.head import ResponseHead, lower_header_names
-from tokenstream._connection.status import find_keys
+from tokenstream._connection.status import make_head
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Action, FromHTTPX
+    from tokenstream._connection.head import ResponseHead
     from tokenstream._sources.kinds import SupportsReadLimit
 
 _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
@@ -169,12 +169,9 @@ def _limit_shared(response: object, stream: object, limit: SupportsReadLimit) ->
 
 
 def _head_of(response: FromHTTPX) -> ResponseHead:
-    return ResponseHead(
-        status=response.status_code,
-        headers=lower_header_names(response.headers.items()),
-        reason=response.reason_phrase,
-        url=_url_of(response),
-        keys=find_keys(getattr(response, "_request", None), response.status_code),
+    request = getattr(response, "_request", None)
+    return make_head(
+        response.status_code, response.headers.items(), response.reason_phrase, _url_of(response), request
     )
 
 

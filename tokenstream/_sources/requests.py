@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from weakref import ref
 
 from tokenstream._basics.untrusted import is_dict
-from tokenstream._connection.head import ResponseHead, lower_header_names
-from tokenstream._connection.status import find_keys, status_error
+from tokenstream._connection.status import make_head, status_error
 from tokenstream._sources.kinds import SupportsReadLimit, SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import CHUNK_SIZE
 from tokenstream.errors import MisuseError, ProtocolError, StreamError
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tokenstream._basics.loose import Action
+    from tokenstream._connection.head import ResponseHead
     from tokenstream._sources.typing import (
         BotocoreEventStream,
         HTTPClientResponse,
@@ -102,12 +102,8 @@ def is_http_client(source: object) -> TypeGuard[HTTPClientResponse]:
 
 
 def from_http_client(response: HTTPClientResponse) -> SyncSource:
-    head = ResponseHead(
-        status=response.status,
-        headers=lower_header_names(response.getheaders()),
-        reason=response.reason or "",
-        url=getattr(response, "url", None) or "",
-    )
+    url = getattr(response, "url", None)
+    head = make_head(response.status, response.getheaders(), response.reason, url)
     body = _HttpClientBody(response, head.headers.get("content-length"))
     # Without `fp`, the response is closed, so its socket must not be shut down any more.
     return SyncSource(
@@ -185,13 +181,9 @@ def was_read(response: object) -> bool:
 
 
 def from_requests(response: RequestsResponse) -> SyncSource:
-    head = ResponseHead(
-        status=response.status_code,
-        headers=lower_header_names(response.headers.items()),
-        reason=response.reason or "",
-        url=response.url or "",
-        keys=find_keys(getattr(response, "request", None), response.status_code),
-    )
+    request = getattr(response, "request", None)
+    headers = response.headers.items()
+    head = make_head(response.status_code, headers, response.reason, response.url, request)
     if was_read(response):
         # The response was created by hand, with its body, or its body was read, and decoded, already.
         return SyncSource(_read_requests_body(response), do_nothing, head)
@@ -199,12 +191,7 @@ def from_requests(response: RequestsResponse) -> SyncSource:
 
 
 def from_urllib3(response: Urllib3Response) -> SyncSource:
-    head = ResponseHead(
-        status=response.status,
-        headers=lower_header_names(response.headers.items()),
-        reason=response.reason or "",
-        url=_url_of(response),
-    )
+    head = make_head(response.status, response.headers.items(), response.reason, _url_of(response))
     if _is_closed(response):
         # urllib3 has decoded the body, unless decode_content was turned off.
         coding = "" if response.decode_content else head.content_coding
