@@ -15,7 +15,7 @@ from tokenstream._basics.untrusted import is_dict, kind_of, text_of
 from tokenstream._basics.url import find_address
 from tokenstream._providers.hosts import gives_reasons
 from tokenstream.departures import Departures
-from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
+from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, ProviderError
 from tokenstream.events import (
     Finish,
     MediaDelta,
@@ -56,7 +56,7 @@ from tokenstream.formats._kit.errors import (
 from tokenstream.formats._kit.open import may_hold_halves
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import split_names
-from tokenstream.formats._resume.resuming import Resuming
+from tokenstream.formats._resume.resuming import Replay, Resuming
 from tokenstream.framing._frames import EventStreamMessage, ServerSentEvent
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
@@ -69,7 +69,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._endings import EndSign
     from tokenstream.formats._kit.count_paths import Counts
-    from tokenstream.formats._resume.resuming import Replay
     from tokenstream.message import Ending, FinishReason, Usage
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
@@ -513,6 +512,34 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
             delta: A delta that was decoded.
         """
         return None
+
+    def prepare_to_continue(self) -> None:
+        """Prepare to drop what another connection repeats up to `position`, unless that is unknown."""
+        if self._fast_path is not None:
+            # Payloads on the fast path would not be checked for repetitions.
+            self._fast_path.clear()
+        self.error = None
+        self.dropped = 0
+        position = self.position
+        self._replay = None if position is None else Replay(position, self.parts.id)
+
+    def _check_repeated(self, replay: Replay, payload: JsonObject, event: str) -> bool:
+        is_error = provider_error(payload, event) is not None and not is_aside(payload, event)
+        if is_error and not self.tolerates(payload, event):
+            # An error concerns this connection, even if its number is one that was read before. What
+            # `tolerates` names only looks like one, and is an event of the answer.
+            return False
+        if self.recognises(payload, event) is False:
+            from tokenstream.formats._detect.recognise import find_mismatch
+
+            if find_mismatch(self, [payload], 0, certain=True) is not None:
+                raise PositionLost("the server goes on in another format than it began in")
+        repeated = replay.check_repeated(self.position_of(payload), self.begun_by(payload, event))
+        if replay.ended:
+            # The rest of the answer is new.
+            self._replay = None
+        self.dropped += repeated
+        return repeated
 
     def make_delta_callback(self, delta: Event) -> DeltaCallback | None:
         """Return a function to call with each later delta that resembles `delta`; None if none is needed.

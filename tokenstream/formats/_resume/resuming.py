@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from tokenstream.errors import PositionLost
-from tokenstream.formats._kit.errors import is_aside, provider_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
-    from tokenstream.formats._fast.path import FastPath
     from tokenstream.formats._resume.described import EventKey
     from tokenstream.message import Message
 
@@ -38,9 +35,7 @@ class Replay:
 
     def __init__(self, after: int | str, answer: str | None) -> None:
         self._after = after
-        """The position (number or id) of the last payload that was read."""
         self._answer = answer
-        """The answer's id; None if it has none."""
         self._from_start = False
         """True once the server has sent the beginning of the answer again."""
         self.ended = False
@@ -77,23 +72,7 @@ class Resuming:
     Most of these members are for servers that can replay an answer from a position.
     """
 
-    if not TYPE_CHECKING:
-        __slots__ = ()
-    else:
-        _fast_path: FastPath | None
-        _replay: Replay | None
-        dropped: int
-        error: StreamError | None
-        parts: Any
-
-        @classmethod
-        def recognises(cls, payload: JsonObject, event: str) -> bool | None:
-            """Stand for `Format.recognises`, for type checkers only."""
-            raise NotImplementedError
-
-        def tolerates(self, payload: JsonObject, event: str) -> bool:
-            """Stand for `Format.tolerates`, for type checkers only."""
-            raise NotImplementedError
+    __slots__ = ()
 
     resumes: ClassVar[bool] = False
     """True if servers of this format can replay an answer from a `position` over another connection."""
@@ -171,31 +150,3 @@ class Resuming:
         from tokenstream.formats._resume.state import restore_format
 
         restore_format(cast("Format", self), state, messages)
-
-    def prepare_to_continue(self) -> None:
-        """Prepare to drop what another connection repeats up to `position`, unless that is unknown."""
-        if self._fast_path is not None:
-            # Payloads on the fast path would not be checked for repetitions.
-            self._fast_path.clear()
-        self.error = None
-        self.dropped = 0
-        position = self.position
-        self._replay = None if position is None else Replay(position, self.parts.id)
-
-    def _check_repeated(self, replay: Replay, payload: JsonObject, event: str) -> bool:
-        is_error = provider_error(payload, event) is not None and not is_aside(payload, event)
-        if is_error and not self.tolerates(payload, event):
-            # An error concerns this connection, even if its number is one that was read before. What
-            # `tolerates` names only looks like one, and is an event of the answer.
-            return False
-        if self.recognises(payload, event) is False:
-            from tokenstream.formats._detect.recognise import find_mismatch
-
-            if find_mismatch(cast("Format", self), [payload], 0, certain=True) is not None:
-                raise PositionLost("the server goes on in another format than it began in")
-        repeated = replay.check_repeated(self.position_of(payload), self.begun_by(payload, event))
-        if replay.ended:
-            # The rest of the answer is new.
-            self._replay = None
-        self.dropped += repeated
-        return repeated
