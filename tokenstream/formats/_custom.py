@@ -133,25 +133,25 @@ class CustomMapping:
 
     text: tuple[FieldPath, ...]
     """Paths to the text; the first path that leads to text is used."""
-    bare: bool = False
+    bare: bool
     """True if the data of a frame are the text itself, and not JSON."""
-    reasoning: tuple[FieldPath, ...] = ()
-    finish: FieldPath | None = None
-    reasons: Mapping[str, FinishReason | None] = field(default_factory=lambda: COMMON_REASONS)
+    reasoning: tuple[FieldPath, ...]
+    finish: FieldPath | None
+    reasons: Mapping[str, FinishReason | None]
     """Maps the server's words to finish reasons, or to None for a word that does not mean the end."""
-    id: FieldPath | None = None
-    model: FieldPath | None = None
-    usage: tuple[tuple[str, FieldPath], ...] = ()
-    error: FieldPath | None = None
-    retryable: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    id: FieldPath | None
+    model: FieldPath | None
+    usage: tuple[tuple[str, FieldPath], ...]
+    error: FieldPath | None
+    retryable: Mapping[str, bool]
     """Maps an error's code or type to True if a retry may help."""
-    events: frozenset[str] | None = None
+    events: frozenset[str] | None
     """Names of the SSE events that contain text; None if any event may."""
-    where: tuple[tuple[FieldPath, tuple[Any, ...]], ...] = ()
+    where: tuple[tuple[FieldPath, tuple[Any, ...]], ...]
     """Conditions for a payload with text: for each path, the values of which one must be there."""
-    ends: frozenset[str] = frozenset()
+    ends: frozenset[str]
     """Names of the SSE events that mark the end."""
-    sentinel: bytes | None = None
+    sentinel: bytes | None
     fields: frozenset[str] = field(init=False)
     """The top-level fields that the paths begin with."""
     fast: Fast | None = field(init=False)

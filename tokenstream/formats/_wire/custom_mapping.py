@@ -49,8 +49,7 @@ class Custom(Format):
         mapped: The paths to the text and the other values of a payload.
 
     Example:
-        >>> from tokenstream.formats._custom import CustomMapping
-        >>> format = Custom(CustomMapping(text=(("result", "delta"),)))
+        >>> format = custom(text="result.delta")
         >>> [event.text for event in format.feed(b'{"result": {"delta": "Hel"}}') if hasattr(event, "text")]
         ['Hel']
     """
