@@ -267,18 +267,9 @@ class Connection:
         return self.format.framing == "pieces"
 
     @property
-    def comments(self) -> int:
-        return self.framing.comments
-
-    @property
     def last_event_id(self) -> str | None:
         """The id of the last SSE event; None if the server sent none."""
         return self.framing.last_event_id or None
-
-    @property
-    def retry(self) -> int | None:
-        """The server's reconnection time in milliseconds; None if the server sent none."""
-        return self.framing.retry
 
     @property
     def frames_seen(self) -> int:

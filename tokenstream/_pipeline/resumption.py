@@ -226,5 +226,5 @@ class Resumption:
     @property
     def reconnect_after(self) -> int | None:
         """The reconnection time that the server sent last, on any connection, in milliseconds, or None."""
-        retry = self.machine.link.connection.retry
+        retry = self.machine.link.connection.framing.retry
         return self._retry_before if retry is None else retry

@@ -50,8 +50,6 @@ class FirstFrames:
 
     def keep(self, frame: Frame) -> None:
         """Keep a frame that arrives before any content; from the ninth on, frames are only counted."""
-        if self.enough:
-            return
         if len(self._frames) < _MOST_KEPT:
             self._frames.append(frame)
         else:

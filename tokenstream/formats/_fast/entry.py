@@ -87,7 +87,6 @@ class ShapeEntry:
         self, format: Format, name: str | None, shape: AnyShape, example: AnyEvent, log: TextLog | None
     ) -> None:
         self.name = name
-        """The name of the payload's SSE event; None for payloads that arrive decoded."""
         self.shape = shape
         # The example itself is not kept, because its `raw` is the whole decoded payload.
         self.kind: type[Any] = example.__class__
@@ -97,7 +96,6 @@ class ShapeEntry:
         self.follow = format.make_delta_callback(example)
         """The format's callback for each delta like the example; None if the format needs none."""
         self.log = log
-        """The argument text of the delta's call; None if the delta is not of a call."""
         self.format = format
         self.read: Read | None = None
         """Function that reads a payload; created on first use by `create_read`."""

@@ -396,7 +396,7 @@ class AnswerEvents:
         if self.fields.get(key, _ABSENT) == value:
             return False
         self.fields[key] = value
-        (self._payload_data.get(choice) or self._data_of(choice)).data[name] = value
+        self._data_of(choice).data[name] = value
         self._has_fields = True
         return True
 

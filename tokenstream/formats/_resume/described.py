@@ -14,6 +14,7 @@ from tokenstream._basics.untrusted import dict_of, int_of, is_dict, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._detect.payloads import event_in, payload_of
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
@@ -107,7 +108,7 @@ class Ids:
 
 def size_of(frame: Frame) -> int:
     """Return the size of an event's payload in bytes; 256, a guess, for one that arrived decoded."""
-    payload = payload_of(frame)
+    payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
     return len(payload) if isinstance(payload, bytes) else 256
 
 

@@ -288,7 +288,7 @@ class RestLimits(NamedTuple):
 
         After an error that says nothing about itself, one may follow that does: then the deadlines count.
         """
-        comments: float = machine.link.connection.comments
+        comments: float = machine.link.connection.framing.comments
         until: float = now + REST_SECONDS
         if is_vague(machine.intake.error):
             seconds, deadline = silence.deadlines.after_finish, silence.deadline
@@ -304,5 +304,5 @@ class RestLimits(NamedTuple):
 
     def allow(self, machine: Machine, now: float) -> bool:
         """Return True while no limit is reached; the first comment after the terminal event reaches one."""
-        is_silent = machine.link.connection.comments <= self.comments
+        is_silent = machine.link.connection.framing.comments <= self.comments
         return is_silent and machine.meter.bytes < self.size and now < self.until
