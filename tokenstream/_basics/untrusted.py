@@ -93,6 +93,11 @@ def text_of(payload: JsonObject, *keys: str) -> str | None:
     return None
 
 
+def text_or_empty(payload: JsonObject, *keys: str) -> str:
+    """Return what `text_of` does, and "" if it is None."""
+    return text_of(payload, *keys) or ""
+
+
 def dict_of(payload: JsonObject, key: str) -> JsonObject:
     """Return a field's value if it is an object, else an empty object.
 

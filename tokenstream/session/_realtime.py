@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from tokenstream._basics.recent_ids import RecentIds
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of, text_or_empty
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, output_format, response_of
@@ -136,7 +136,7 @@ class RealtimeAPI(SessionAPI):
 
     def find_place(self, payload: Payload, open_exchanges: Sequence[AskedExchange]) -> Addressee:
         """Return the place of a message, by the id of its response or item."""
-        kind = text_of(payload, "type") or ""
+        kind = text_or_empty(payload, "type")
         if kind == "error":
             return self._place_error(payload, open_exchanges)
         if kind in ("session.created", "session.updated"):
@@ -216,10 +216,10 @@ class RealtimeAPI(SessionAPI):
 
     def _place_error(self, payload: Payload, open_exchanges: Sequence[AskedExchange]) -> Addressee:
         """Return the place of an error: it ends an answer only if it is about the request for it."""
-        cause = text_of(dict_of(payload, "error"), "event_id") or ""
+        cause = text_or_empty(dict_of(payload, "error"), "event_id")
         if cause.startswith(_OWN_CONTROLS):
             return NOBODY
-        code = text_of(dict_of(payload, "error"), "code") or ""
+        code = text_or_empty(dict_of(payload, "error"), "code")
         if "cancel" in code:
             return NOBODY
         exchange = self.owners.find([cause]) or (open_exchanges[0] if open_exchanges else None)
@@ -239,7 +239,7 @@ class RealtimeAPI(SessionAPI):
         if kind not in _AUDIO_DELTAS:
             return 0.0
         try:
-            size = len(b64decode(text_of(payload, "delta") or ""))
+            size = len(b64decode(text_or_empty(payload, "delta")))
         except (InvalidBase64, ValueError):
             return 0.0
         return size / self._bytes_per_ms()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
-from tokenstream._basics.untrusted import dict_of, int_of, text_of
+from tokenstream._basics.untrusted import dict_of, int_of, text_of, text_or_empty
 from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.session._api import (
@@ -218,7 +218,7 @@ class ResponsesAPI(SessionAPI):
 
     def find_place(self, payload: Payload, open_exchanges: Sequence[AskedExchange]) -> Addressee:
         """Return the place of a message, by its ids; unknown ones are of the next response in its lane."""
-        lane, kind = text_of(payload, "stream_id") or "", text_of(payload, "type") or ""
+        lane, kind = text_or_empty(payload, "stream_id"), text_or_empty(payload, "type")
         in_lane = [each for each in open_exchanges if each.round.lane == lane]
         if not lane and not in_lane and len(open_exchanges) == 1:
             # Quirk (agentic-api, 2026-11): the server does not repeat the lane.
@@ -326,7 +326,7 @@ class ResponsesAPI(SessionAPI):
     def _place_error(self, payload: Payload, exchange: AskedExchange | None) -> Addressee:
         """Return the place of an error, which ends the answer of its lane."""
         error = dict_of(payload, "error") or payload
-        code = text_of(error, "code") or ""
+        code = text_or_empty(error, "code")
         if code == _CONNECTION_LIMIT:
             self.must_rotate = True
             if exchange is None or exchange.begun:
@@ -335,7 +335,7 @@ class ResponsesAPI(SessionAPI):
             return refuse_question(exchange)
         if _is_about(error, "steer") and (place := self._place_refusal(payload)):
             return place
-        lane = text_of(payload, "stream_id") or ""
+        lane = text_or_empty(payload, "stream_id")
         if lane in self._cancelled_lanes and _is_about(error, "cancel"):
             # The answer was over when the request to stop it arrived.
             return NOBODY
@@ -402,5 +402,5 @@ class _ResponsesOfSteering(_ResponsesOfRounds, SteeredResponses):
 
 def _is_about(error: Payload, request: str) -> bool:
     """Return True for an error of a request, such as "cancel", which may come late or be unknown there."""
-    words = [(text_of(error, name) or "").lower() for name in ("code", "message", "param")]
+    words = [text_or_empty(error, name).lower() for name in ("code", "message", "param")]
     return words[0] == _UNKNOWN_REQUEST or any(request in each for each in words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.untrusted import dict_of, text_of
+from tokenstream._basics.untrusted import dict_of, text_of, text_or_empty
 from tokenstream._values.steer import Steer
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.errors import provider_error
@@ -40,7 +40,7 @@ class SentSteer(Steer):
     def take(self, payload: JsonObject) -> None:
         """Note what an event of the server says about the input."""
         self.id = text_of(dict_of(payload, "steer"), "id") or self.id
-        word = (text_of(payload, "type") or "").rpartition(".")[2]
+        word = text_or_empty(payload, "type").rpartition(".")[2]
         if word == "failed":
             self.refuse(payload)
         elif word in ("accepted", "pending") and self.state != "applied":

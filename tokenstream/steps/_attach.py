@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tokenstream._basics.recent_ids import RecentIds
-from tokenstream._basics.untrusted import dict_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, is_dict, text_of, text_or_empty
 from tokenstream._basics.waits import wait_before
 from tokenstream._sources.causes import is_connection
 from tokenstream._sources.payloads import to_payload
@@ -101,7 +101,7 @@ class _Attachment(Generic[EventT]):
         payload: Any = to_payload(event)
         if not is_dict(payload):
             return True
-        kind = text_of(payload, "type") or ""
+        kind = text_or_empty(payload, "type")
         shown = payload.get(_PREVIEWS[kind]) if kind in _PREVIEWS else None
         if shown is not None:
             # A preview of an event that is known whole.

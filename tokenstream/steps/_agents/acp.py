@@ -6,7 +6,7 @@ from json import dumps
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.recent_ids import RecentIds
-from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of, text_or_empty
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents import REMEMBERED
@@ -138,7 +138,7 @@ class ACP(Conversations["_ACPSession"]):
     # -- within ------------------------------------------------------------
 
     def _session_of(self, params: JsonObject) -> _ACPSession:
-        id = text_of(params, "sessionId") or ""
+        id = text_or_empty(params, "sessionId")
         if self._run.session is None:
             self._run.introduce(session=id)
         return self._conversation_of(id, _ACPSession)
@@ -191,7 +191,7 @@ class _ACPSession(ConversationReader):
         self._open_turn()
 
     def read(self, line: JsonObject) -> None:
-        kind = text_of(line, "sessionUpdate") or ""
+        kind = text_or_empty(line, "sessionUpdate")
         if kind == "usage_update":
             self._read_usage(line)
         elif self.is_replayed or self._is_late(kind, line):
@@ -264,7 +264,7 @@ class _ACPSession(ConversationReader):
 
     def _read_tool(self, update: JsonObject) -> Step | None:
         """Begin, change or end the step of a tool call; return the step if the call has not ended before."""
-        id = text_of(update, "toolCallId") or ""
+        id = text_or_empty(update, "toolCallId")
         done = f"{self.turns_ended} done {id}"
         if done in self._ids:
             return None
@@ -278,7 +278,7 @@ class _ACPSession(ConversationReader):
             change_arguments(step, update["rawInput"], text_of(update, "title"))
         # Other pieces are diffs and terminals.
         pieces = [piece for piece in dicts_of(update.get("content")) if piece.get("type") == "content"]
-        text = "".join(text_of(dict_of(piece, "content"), "text") or "" for piece in pieces)
+        text = "".join(text_or_empty(dict_of(piece, "content"), "text") for piece in pieces)
         self._replace_output(step, text)
         status = text_of(update, "status")
         if status in ("completed", "failed"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of, text_or_empty
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
@@ -140,7 +140,7 @@ class ADK(AgentReader):
         response = _field(part, "function_response")
         if is_dict(response) and not (is_dict(asked) and text_of(response, "id") in asked):
             error = text_of(dict_of(response, "response"), "error")
-            self._end_tool(text_of(response, "id") or "", response.get("response"), failure=error)
+            self._end_tool(text_or_empty(response, "id"), response.get("response"), failure=error)
 
     def _finish(self) -> None:
         error, self._error = self._error, None
@@ -191,7 +191,7 @@ class _Author:
     def find_new(self, parts: list[JsonObject]) -> list[JsonObject]:
         """Return those of the parts of a piece that are whole, without calls, and remember their texts."""
         for part in parts:
-            self._sent[part.get("thought") is True].append(text_of(part, "text") or "")
+            self._sent[part.get("thought") is True].append(text_or_empty(part, "text"))
         return [part for part in parts if _field(part, "function_call") is None]
 
     def find_rest(self, parts: list[JsonObject]) -> list[JsonObject]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
-from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, text_of, text_or_empty
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats._wire.ag_ui import unwrap
 from tokenstream.formats._wire.ag_ui.parts import read_output
@@ -73,7 +73,7 @@ class AGUIRun(AgentReader):
 
     def read(self, line: JsonObject) -> None:
         event = unwrap(line)
-        kind = text_of(event, "type") or ""
+        kind = text_or_empty(event, "type")
         if self._turn is None and self.turns_ended and kind != "RUN_STARTED":
             # Between two turns, an event is late or repeated.
             return
@@ -103,7 +103,7 @@ class AGUIRun(AgentReader):
         self._find_answer("").read_piece(event)
         interrupts = dicts_of(dict_of(event, "outcome").get("interrupts"))
         for interrupt in interrupts:
-            request, tool = text_of(interrupt, "id"), self._tools.get(text_of(interrupt, "toolCallId") or "")
+            request, tool = text_of(interrupt, "id"), self._tools.get(text_or_empty(interrupt, "toolCallId"))
             if request is not None:
                 self._open_step(tool).wait_for(request, interrupt)
         for tool_id, tool in () if interrupts else self._tools.items():
@@ -207,8 +207,8 @@ class AGUIRun(AgentReader):
         step = self._subagents.get(id)
         if step is None:
             fields = event or {}
-            tool = self._tools.get(text_of(fields, "parentToolCallId") or "")
-            above = tool or self._subagents.get(text_of(fields, "parentSubagentRunId") or "")
+            tool = self._tools.get(text_or_empty(fields, "parentToolCallId"))
+            above = tool or self._subagents.get(text_or_empty(fields, "parentSubagentRunId"))
             name = text_of(fields, "name") or id
             step = self._open_step(above).step(name, agent=name)
             self._subagents[id] = step
@@ -216,7 +216,7 @@ class AGUIRun(AgentReader):
 
     def _end_subagent(self, event: JsonObject) -> None:
         """End the step of a subagent, with its result or its error; the run may go on."""
-        id = text_of(event, "subagentRunId") or ""
+        id = text_or_empty(event, "subagentRunId")
         if id not in self._subagents:
             return
         step, end, error = self._subagents.pop(id), _END, None
@@ -233,7 +233,7 @@ class AGUIRun(AgentReader):
     def _begin_named(self, event: JsonObject) -> None:
         name = text_of(event, "stepName") or "step"
         if name not in self._named:
-            above = self._subagents.get(text_of(event, "subagentRunId") or "")
+            above = self._subagents.get(text_or_empty(event, "subagentRunId"))
             self._named[name] = self._open_step(above).step(name)
 
     def _open_step(self, step: Step | None) -> Step:
@@ -253,7 +253,7 @@ class AGUIRun(AgentReader):
         if name is not None:
             self._calls.setdefault(id, (name, []))
         if id in self._calls:
-            self._calls[id][1].append(text_of(event, "delta") or "")
+            self._calls[id][1].append(text_or_empty(event, "delta"))
         if kind in ("TOOL_CALL_END", "TOOL_CALL_RESULT") and id in self._calls:
             name, pieces = self._calls.pop(id)
             if id not in self._run.requests.unsettled:

@@ -8,7 +8,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
-from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, float_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import (
+    count_of,
+    dict_of,
+    dicts_of,
+    float_of,
+    is_dict,
+    is_list,
+    text_of,
+    text_or_empty,
+)
 from tokenstream._values.parts import counts_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import UsageUpdate
@@ -168,11 +177,11 @@ class ClaudeCode(AgentReader):
         elif subtype == "retry":
             self._leave_attempt(dict_of(line, "data"))
         elif subtype == "task_started" and call_id is not None:
-            self._tasks[text_of(line, "task_id") or ""] = call_id
+            self._tasks[text_or_empty(line, "task_id")] = call_id
             if line.get("is_backgrounded") is not False:
                 self._in_background.add(call_id)
         elif subtype in ("task_updated", "task_notification"):
-            id = call_id or self._tasks.get(text_of(line, "task_id") or "")
+            id = call_id or self._tasks.get(text_or_empty(line, "task_id"))
             if id is not None:
                 self._follow_task(id, line)
 
@@ -209,7 +218,7 @@ class ClaudeCode(AgentReader):
         message = line.get("message")
         if not is_dict(message):
             return
-        agent, id = text_of(line, "parent_tool_use_id") or "", text_of(message, "id")
+        agent, id = text_or_empty(line, "parent_tool_use_id"), text_of(message, "id")
         answer, content, counts = self._answers.get(agent), message.get("content"), dict_of(message, "usage")
         if self._splits_answers and answer is not None and answer.id in self._streamed and id is not None:
             # Its events have the first of these ids, and no counts.
@@ -242,7 +251,7 @@ class ClaudeCode(AgentReader):
         if steer is not None:
             steer.become("applied")
             return
-        agent = text_of(line, "parent_tool_use_id") or ""
+        agent = text_or_empty(line, "parent_tool_use_id")
         for block in dicts_of(dict_of(line, "message").get("content")):
             id = text_of(block, "tool_use_id")
             if id is None:
@@ -257,8 +266,8 @@ class ClaudeCode(AgentReader):
 
     def _read_request(self, line: JsonObject) -> None:
         """Report that a tool waits for a permission; the answer to it goes to the process."""
-        request, id = dict_of(line, "request"), text_of(line, "request_id") or ""
-        tool = self._tools.get(text_of(request, "tool_use_id") or "")
+        request, id = dict_of(line, "request"), text_or_empty(line, "request_id")
+        tool = self._tools.get(text_or_empty(request, "tool_use_id"))
         if text_of(request, "subtype") != "can_use_tool" or (tool is not None and tool.ended is not None):
             return
         step, write = tool or self._open_turn().step, self.steering.write
@@ -299,10 +308,10 @@ class ClaudeCode(AgentReader):
         turn.result = structured if structured is not None else text_of(line, "result")
         error: StreamError | None = None
         # Quirk (Qwen Code 0.24, 2026-11): an error of its provider is an answer, and a success.
-        is_refused = self._splits_answers and _REFUSAL.fullmatch(text_of(line, "result") or "") is not None
+        is_refused = self._splits_answers and _REFUSAL.fullmatch(text_or_empty(line, "result")) is not None
         # Quirk (Claude Code 2.1, 2026-04): `is_error` is missing or false for some of the subtypes of errors;
         # anthropics/claude-code#40432.
-        word = text_of(line, "subtype") or ""
+        word = text_or_empty(line, "subtype")
         if is_refused or line.get("is_error") is True or word.startswith("error_"):
             status = line.get("api_error_status")
             # It is the status with which the provider refused the agent's request.
@@ -369,7 +378,7 @@ class ClaudeCode(AgentReader):
         if cost is not None:
             totals["cost"] = cost
         # The agent counts the session so far; one that was resumed begins with what the turns before spent.
-        own = self._run.ledger.take(text_of(line, "session_id") or "", totals)
+        own = self._run.ledger.take(text_or_empty(line, "session_id"), totals)
         if "model_usage_since_last_result" in line:
             since = _sum_of_models(line, "model_usage_since_last_result")
             own = {name: since.get(name, 0) for name in totals}

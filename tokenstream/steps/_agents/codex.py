@@ -6,7 +6,7 @@ from json import dumps
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.recent_ids import RecentIds
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of, text_or_empty
 from tokenstream.formats._kit.values import split_names
 from tokenstream.message import Usage
 from tokenstream.steps._agents import REMEMBERED, TextAgentReader
@@ -78,7 +78,7 @@ def _say_failed(item: JsonObject, *, declined: str) -> str | None:
         return text_of(error, "message") or "it failed"
     if exit_code:
         return f"exit code {exit_code}"
-    return {"failed": "it failed", "declined": declined}.get(text_of(item, "status") or "")
+    return {"failed": "it failed", "declined": declined}.get(text_or_empty(item, "status"))
 
 
 _TEXTS = {"agent_message": "text", "assistant_message": "text", "reasoning": "reasoning"}
@@ -102,7 +102,7 @@ class Codex(TextAgentReader):
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
         """Return True for the lines of Codex, of which the first begins a thread."""
-        kind = text_of(line, "type") or ""
+        kind = text_or_empty(line, "type")
         return (kind == "thread.started" and "thread_id" in line) or (
             kind in ("item.started", "item.completed", "item.updated") and is_dict(line.get("item"))
         )
@@ -135,12 +135,12 @@ class Codex(TextAgentReader):
     def _read_item(self, item: JsonObject, *, is_done: bool) -> None:
         """Add an item to the answer, or begin or end a tool's step."""
         # Versions before 0.42 called it the type of the item.
-        kind, id = text_of(item, "type", "item_type") or "", text_of(item, "id") or ""
+        kind, id = text_or_empty(item, "type", "item_type"), text_or_empty(item, "id")
         if kind == "error":
             # A warning, which ends nothing.
             return
         if kind in _TEXTS:
-            self._add_item(id, _TEXTS[kind], text_of(item, "text") or "")
+            self._add_item(id, _TEXTS[kind], text_or_empty(item, "text"))
             return
         if id and f"done {id}" in self._ids:
             return
@@ -270,7 +270,7 @@ class CodexServer(Conversations["_Thread"]):
 
     def note_input(self, item: JsonObject, turn_id: str | None) -> None:
         """Note that input of the user is part of a turn now: the first input with these words."""
-        words = "".join([text_of(each, "text") or "" for each in dicts_of(item.get("content"))])
+        words = "".join([text_or_empty(each, "text") for each in dicts_of(item.get("content"))])
         of_turn = [each for each in self.steering.waiting if each.target == turn_id and each.text == words]
         if of_turn and not self._is_repeated(f"said {text_of(item, 'id')}"):
             of_turn[0].become("applied")
@@ -295,7 +295,7 @@ class _Thread(ConversationReader):
         """The message of the last `error`."""
 
     def read(self, line: JsonObject) -> None:
-        method, params = text_of(line, "method") or "", dict_of(line, "params")
+        method, params = text_or_empty(line, "method"), dict_of(line, "params")
         turn_id = text_of(params, "turnId")
         if method == "turn/started":
             self._begin_turn(dict_of(params, "turn"))
@@ -315,7 +315,7 @@ class _Thread(ConversationReader):
 
     def _read_news(self, method: str, params: JsonObject) -> None:
         if method in _OUTPUTS:
-            self._step_of(params).add_output(text_of(params, "delta") or "")
+            self._step_of(params).add_output(text_or_empty(params, "delta"))
         elif method == "item/mcpToolCall/progress":
             self._step_of(params).update({"type": "progress", "message": text_of(params, "message")})
         elif method == "turn/plan/updated":
@@ -388,7 +388,7 @@ class _Thread(ConversationReader):
     # -- items -------------------------------------------------------------
 
     def _add_delta(self, kind: str, params: JsonObject) -> None:
-        id, text = text_of(params, "itemId") or "", text_of(params, "delta")
+        id, text = text_or_empty(params, "itemId"), text_of(params, "delta")
         index = params.get("summaryIndex", params.get("contentIndex", 0))
         if not text or f"done {id}" in self._ids:
             return
@@ -417,7 +417,7 @@ class _Thread(ConversationReader):
 
     def _read_item(self, item: JsonObject, *, is_done: bool) -> None:
         """Add an item to the answer, or begin or end a tool's step."""
-        kind, id = text_of(item, "type") or "", text_of(item, "id") or ""
+        kind, id = text_or_empty(item, "type"), text_or_empty(item, "id")
         if kind == "userMessage":
             self._owner.note_input(item, self.turn_id)
         if kind in _SPOKEN:
@@ -441,7 +441,7 @@ class _Thread(ConversationReader):
         """Add what the deltas of an item lack: some providers send none."""
         sent = self._sent.get(id, 0)
         if kind == "agentMessage":
-            rest = (text_of(item, "text") or "")[sent:]
+            rest = text_or_empty(item, "text")[sent:]
             if not sent:
                 self._begin_part("text", id)
             self._add_text("text", rest, is_whole=False)
@@ -456,4 +456,4 @@ class _Thread(ConversationReader):
 
     def _step_of(self, params: JsonObject) -> Step:
         """Return the step of the tool that a message is about, or else the step of the turn."""
-        return self._tools.get(text_of(params, "itemId") or "") or self._open_turn().step
+        return self._tools.get(text_or_empty(params, "itemId")) or self._open_turn().step

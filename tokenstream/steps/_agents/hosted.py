@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.untrusted import dict_of, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, is_list, text_of, text_or_empty
 from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats._kit.values import json_text, split_names
 from tokenstream.formats._wire.anthropic_agents import AnthropicAgents as SessionFormat
@@ -72,7 +72,7 @@ class AnthropicAgentsRun(AgentReader):
         return SessionFormat.recognises(line, "")
 
     def read(self, line: JsonObject) -> None:
-        kind = text_of(line, "type") or ""
+        kind = text_or_empty(line, "type")
         if self._is_repeated(text_of(line, "id")):
             return
         thread = text_of(line, "session_thread_id")
@@ -81,7 +81,7 @@ class AnthropicAgentsRun(AgentReader):
         if kind in _USES:
             arguments = json_text(dict_of(line, "input"))
             name = text_of(line, "name") or "tool"
-            self._begin_tool(text_of(line, "id") or "", name, self._step_of(thread), arguments)
+            self._begin_tool(text_or_empty(line, "id"), name, self._step_of(thread), arguments)
         elif kind in _RESULTS:
             self._read_result(line)
         elif kind in ("session.thread_created", "session.thread_status_running"):
@@ -89,7 +89,7 @@ class AnthropicAgentsRun(AgentReader):
         elif kind in _ENDS_OF_THREAD:
             self._end_thread(line, thread)
         elif kind == "agent.thread_message_received":
-            sender = self._threads.get(text_of(line, "from_session_thread_id") or "")
+            sender = self._threads.get(text_or_empty(line, "from_session_thread_id"))
             if sender is not None:
                 sender.result = text_in(line.get("content"))
         else:
@@ -123,7 +123,7 @@ class AnthropicAgentsRun(AgentReader):
         if word == _GOES_ON:
             asked = [id for id in ids if isinstance(id, str)] if is_list(ids) else []
             # An event without ids waits for the results of all tools that have none.
-            for id in asked or [*self._tools] or [text_of(line, "id") or ""]:
+            for id in asked or [*self._tools] or [text_or_empty(line, "id")]:
                 tool = self._tools.get(id, step)
                 named = {} if tool.cause is None else {"name": tool.cause.name}
                 tool.wait_for(id, {"event_id": id, **named})
@@ -164,7 +164,7 @@ class AnthropicAgentsRun(AgentReader):
         return self._threads.get(thread or "") or self._open_turn().step
 
     def _read_result(self, line: JsonObject) -> None:
-        id = text_of(line, *_IDS_OF_CALLS) or ""
+        id = text_or_empty(line, *_IDS_OF_CALLS)
         content = line.get("content")
         text = text_in(content)
         failure = (text or "it failed") if line.get("is_error") is True else None
@@ -210,11 +210,11 @@ class MistralConversationsRun(AgentReader):
 
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
-        kind = text_of(line, "type") or ""
+        kind = text_or_empty(line, "type")
         return kind in _OF_SPEAKER | _OF_TOOL or kind.startswith(("conversation.response.", "agent.handoff."))
 
     def read(self, line: JsonObject) -> None:
-        kind = text_of(line, "type") or ""
+        kind = text_or_empty(line, "type")
         if kind == "conversation.response.started":
             self._open_turn_of_session(text_of(line, "conversation_id"))
         elif kind in _OF_SPEAKER:
@@ -248,7 +248,7 @@ class MistralConversationsRun(AgentReader):
         return self._answer
 
     def _read_tool(self, line: JsonObject, kind: str) -> None:
-        id = text_of(line, "id") or ""
+        id = text_or_empty(line, "id")
         self._begin_tool(id, text_of(line, "name") or "tool", self._step, text_of(line, "arguments"))
         if kind == "tool.execution.done":
             self._end_tool(id, line.get("info"))

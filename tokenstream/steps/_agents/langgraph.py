@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of, text_or_empty
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.langchain.graph_parts import is_event, is_of_server, open_part
@@ -82,7 +82,7 @@ class LangGraphRun(AgentReader):
             self._parts.read_event({"type": "", "ns": (), "data": open_part(line)[1]})
             return
         params = dict_of(line, "params")
-        reader = self._READERS.get(text_of(line, "method") or "")
+        reader = self._READERS.get(text_or_empty(line, "method"))
         if reader is None or self._is_repeated(text_of(line, "event_id")):
             return
         path: object = params.get("namespace")
@@ -128,7 +128,7 @@ class LangGraphRun(AgentReader):
         # In Python, the namespace of a subgraph is in the data.
         path = data.get("namespace")
         namespace = tuple([str(name) for name in path]) if is_list(path) and path else namespace
-        state, error = text_of(data, "event") or "", text_of(data, "error")
+        state, error = text_or_empty(data, "event"), text_of(data, "error")
         if not namespace:
             self._server_ends_run = True
             self._open_turn_of_session()
@@ -257,7 +257,7 @@ class LangGraphRun(AgentReader):
 
     def _read_tool(self, namespace: Namespace, params: JsonObject, line: JsonObject) -> None:
         data = dict_of(params, "data")
-        id, kind = text_of(data, "tool_call_id") or "", text_of(data, "event")
+        id, kind = text_or_empty(data, "tool_call_id"), text_of(data, "event")
         if kind == "tool-started":
             arguments = json_text(data["input"]) if "input" in data else None
             self._begin_tool(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, text_of, text_or_empty
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.values import counts_in, split_names
 from tokenstream.steps._agents import TextAgentReader
@@ -73,7 +73,7 @@ class OpenCodeAnswers(TextAgentReader):
 
         opencode calls a command completed whatever its exit code is.
         """
-        id, state = text_of(part, "callID") or "", dict_of(part, "state")
+        id, state = text_or_empty(part, "callID"), dict_of(part, "state")
         if f"done {id}" in self._ids:
             return None
         arguments = state.get("input")
@@ -87,7 +87,7 @@ class OpenCodeAnswers(TextAgentReader):
         failure = exit_failure(int_of(dict_of(state, "metadata"), "exit"))
         if state.get("status") == "error":
             failure = text_of(state, "error") or "it failed"
-        self._end_tool(text_of(part, "callID") or "", state.get("output"), failure=failure)
+        self._end_tool(text_or_empty(part, "callID"), state.get("output"), failure=failure)
 
 
 class OpenCode(OpenCodeAnswers):
@@ -118,7 +118,7 @@ class OpenCode(OpenCodeAnswers):
             if kind == "step_start":
                 self._begin_step()
             elif kind in ("text", "reasoning"):
-                self._add_text(kind, text_of(part, "text") or "", is_whole=True)
+                self._add_text(kind, text_or_empty(part, "text"), is_whole=True)
             elif kind == "tool_use" and is_dict(part.get("state")):
                 # It is reported only when it has ended.
                 self._read_tool(part)
@@ -185,7 +185,7 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
         """Return True for the event that greets a reader, and for events of a session."""
-        kind, fields = text_of(line, "type") or "", _fields_of(line)
+        kind, fields = text_or_empty(line, "type"), _fields_of(line)
         is_of_session = kind.startswith(("message.", "session.")) and "sessionID" in fields
         return is_of_session or (kind == "server.connected" and not {"properties", "data"}.isdisjoint(line))
 
@@ -218,7 +218,7 @@ def _of_one_project(line: JsonObject) -> JsonObject:
     if not is_dict(event):
         return line
     is_known = "sessionID" in dict_of(event, "properties") and text_of(line, "directory") is not None
-    if not is_known and (text_of(event, "type") or "").startswith("message."):
+    if not is_known and text_or_empty(event, "type").startswith("message."):
         raise MisuseError(
             "this server's GET /global/event does not say the session and the directory of each message: "
             "read GET /event?directory=…"
@@ -245,7 +245,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         """True if the answers are read from the events of version 2; None before the first answer."""
 
     def read(self, line: JsonObject) -> None:
-        kind, properties = text_of(line, "type") or "", _fields_of(line)
+        kind, properties = text_or_empty(line, "type"), _fields_of(line)
         if self._is_next is None and (kind in NEXT or kind.startswith("message.part.")):
             self._is_next = kind in NEXT
         if kind in NEXT:
@@ -255,9 +255,9 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         elif kind == "message.part.updated":
             self._read_part(dict_of(properties, "part"))
         elif kind == "message.part.delta":
-            id = text_of(properties, "partID") or ""
+            id = text_or_empty(properties, "partID")
             if properties.get("field") == "text" and id in self._kinds:
-                self._add(id, text_of(properties, "delta") or "")
+                self._add(id, text_or_empty(properties, "delta"))
         elif kind == "message.updated":
             self._read_message(dict_of(properties, "info"))
         elif kind in _ASKING:
@@ -276,11 +276,9 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         if not self._is_next:
             return
         if kind in ("text", "reasoning"):
-            id = text_of(fields, f"{kind}ID") or ""
+            id = text_or_empty(fields, f"{kind}ID")
             self._kinds.setdefault(id, kind)
-            self._add(
-                id, text_of(fields, "delta") or (text_of(fields, "text") or "")[self._sent.get(id, 0) :]
-            )
+            self._add(id, text_of(fields, "delta") or text_or_empty(fields, "text")[self._sent.get(id, 0) :])
         elif word == "step.started":
             self._model = text_of(dict_of(fields, "model"), "id") or self._model
             self._run.introduce(model=self._run.model or self._model)
@@ -319,12 +317,12 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
 
     def _read_part(self, part: JsonObject) -> None:
         """Read a part of a message, which is sent whole each time that it changes."""
-        kind, id = text_of(part, "type"), text_of(part, "id") or ""
+        kind, id = text_of(part, "type"), text_or_empty(part, "id")
         if text_of(part, "messageID") in self._prompts:
             return
         if kind in ("text", "reasoning"):
             self._kinds.setdefault(id, kind)
-            self._add(id, (text_of(part, "text") or "")[self._sent.get(id, 0) :])
+            self._add(id, text_or_empty(part, "text")[self._sent.get(id, 0) :])
         elif kind == "tool":
             self._follow_tool(part)
         elif kind == "step-start" and not self._is_repeated(f"start {id}"):
@@ -347,7 +345,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         if step is not None:
             metadata = dict_of(state, "metadata")
             self._owner.note_starter(metadata.get("sessionId"), step)
-            self._replace_output(step, text_of(metadata, "output") or "")
+            self._replace_output(step, text_or_empty(metadata, "output"))
             if text_of(state, "status") in ("completed", "error"):
                 self._end_tool_of(part)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of, text_or_empty
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats._wire.a2a import FINISH_REASONS, PAUSED, state_of, unwrap
 from tokenstream.steps._agents import AgentReader
@@ -55,7 +55,7 @@ class A2ATasks(AgentReader):
             return
         kind, content = unwrapped
         status = dict_of(content, "status")
-        state = state_of(text_of(status, "state") or "")
+        state = state_of(text_or_empty(status, "state"))
         id = (text_of(content, "id") if kind == "task" else text_of(content, "taskId", "messageId")) or ""
         end = f"{id} {state}"
         is_last = kind == "message" or state in FINISH_REASONS
@@ -236,7 +236,7 @@ class MCP(AgentReader):
             id = next(iter(self._calls))
         self._ids.add(id)
         turn, _ = self._calls.pop(id)
-        text = "\n".join(text_of(part, "text") or "" for part in dicts_of(result.get("content")))
+        text = "\n".join(text_or_empty(part, "text") for part in dicts_of(result.get("content")))
         failure = None
         if is_dict(error):
             failure = text_of(error, "message") or "it failed"

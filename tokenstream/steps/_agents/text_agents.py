@@ -6,7 +6,7 @@ from json import dumps
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.recent_ids import RecentIds
-from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of, text_or_empty
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents import REMEMBERED, TextAgentReader
 from tokenstream.steps._agents.values import exit_failure, text_in, with_cache
@@ -93,7 +93,7 @@ class CursorCLI(TextAgentReader):
             self._model = text_of(line, "model")
             self._open_turn_of_session(text_of(line, "session_id"))
         elif kind == "thinking":
-            self._add_text("reasoning", text_of(line, "text") or "", is_whole=False)
+            self._add_text("reasoning", text_or_empty(line, "text"), is_whole=False)
         elif kind == "assistant":
             self._read_message(line)
         elif kind == "tool_call":
@@ -106,7 +106,7 @@ class CursorCLI(TextAgentReader):
     def _read_message(self, line: JsonObject) -> None:
         """Add the text of a line, unless its pieces came before."""
         blocks = dicts_of(dict_of(line, "message").get("content"))
-        text = "".join([text_of(block, "text") or "" for block in blocks])
+        text = "".join([text_or_empty(block, "text") for block in blocks])
         is_piece = "timestamp_ms" in line and line.get("model_call_id") is None
         if is_piece:
             self._pieces.append(text)
@@ -120,7 +120,7 @@ class CursorCLI(TextAgentReader):
 
     def _read_tool(self, line: JsonObject) -> None:
         """Begin or end a tool, whose name is the only field of the call."""
-        id = text_of(line, "call_id") or ""
+        id = text_or_empty(line, "call_id")
         tools = {name: call for name, call in dict_of(line, "tool_call").items() if is_dict(call)}
         name = next((name for name in tools if name.endswith(_TOOL)), next(iter(tools), _TOOL))
         call = tools.get(name, {})
@@ -173,15 +173,15 @@ class GeminiCLI(TextAgentReader):
             self._model = text_of(line, "model")
             self._open_turn_of_session(text_of(line, "session_id"))
         elif kind == "message" and line.get("role") == "assistant":
-            self._add_text("text", text_of(line, "content") or "", is_whole=line.get("delta") is not True)
+            self._add_text("text", text_or_empty(line, "content"), is_whole=line.get("delta") is not True)
         elif kind == "tool_use":
             self._end_answer("tool_calls")
-            id, name = text_of(line, "tool_id") or "", text_of(line, "tool_name") or "tool"
+            id, name = text_or_empty(line, "tool_id"), text_of(line, "tool_name") or "tool"
             self._begin_tool(id, name, self._open_turn().step, dumps(line.get("parameters")))
         elif kind == "tool_result":
             message = text_of(dict_of(line, "error"), "message")
             failure = (message or "it failed") if line.get("status") == "error" else None
-            self._end_tool(text_of(line, "tool_id") or "", line.get("output"), failure=failure)
+            self._end_tool(text_or_empty(line, "tool_id"), line.get("output"), failure=failure)
         elif kind == "error":
             self._last_error = text_of(line, "message")
         elif kind == "result":
@@ -218,7 +218,7 @@ class Pi(TextAgentReader):
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
         """Return True for the lines of Pi, whose messages have a role and a time."""
-        kind, message = text_of(line, "type") or "", dict_of(line, "message")
+        kind, message = text_or_empty(line, "type"), dict_of(line, "message")
         if kind == "session":
             return "version" in line and "cwd" in line and "id" in line
         if kind in ("message_start", "message_update", "message_end"):
@@ -228,7 +228,7 @@ class Pi(TextAgentReader):
         )
 
     def read(self, line: JsonObject) -> None:
-        kind = text_of(line, "type") or ""
+        kind = text_or_empty(line, "type")
         message = dict_of(line, "message")
         if kind == "session":
             self._run.introduce(session=text_of(line, "id"))
@@ -265,14 +265,14 @@ class Pi(TextAgentReader):
         for place, block in enumerate(dicts_of(message.get("content"))):
             field = text_of(block, "type")
             if field in _KINDS:
-                text, before = text_of(block, field) or "", self._lengths.get(place, 0)
+                text, before = text_or_empty(block, field), self._lengths.get(place, 0)
                 if len(text) > before:
                     self._lengths[place] = len(text)
                     self._add_text(_KINDS[field], text[before:], is_whole=is_whole and not before)
 
     def _read_piece(self, event: JsonObject) -> None:
         """Add a piece of an answer; the versions since the summer of 2026 send the whole only at its end."""
-        kind, _, word = (text_of(event, "type") or "").partition("_")
+        kind, _, word = text_or_empty(event, "type").partition("_")
         text, place = text_of(event, "delta"), int_of(event, "contentIndex")
         if kind in _KINDS and word == "delta" and text is not None and place is not None:
             self._lengths[place] = self._lengths.get(place, 0) + len(text)
@@ -292,7 +292,7 @@ class Pi(TextAgentReader):
         self._end_answer(_REASONS.get(reason, "unknown"), usage)
 
     def _read_tool(self, kind: str, line: JsonObject) -> None:
-        id = text_of(line, "toolCallId") or ""
+        id = text_or_empty(line, "toolCallId")
         if f"done {id}" in self._ids:
             return
         name = text_of(line, "toolName") or "tool"
@@ -337,14 +337,14 @@ class CopilotCLI(TextAgentReader):
         # The result alone has no id.
         if self._is_repeated(text_of(line, "id", "timestamp")):
             return
-        kind, data = text_of(line, "type") or "", dict_of(line, "data")
+        kind, data = text_or_empty(line, "type"), dict_of(line, "data")
         caller = text_of(data, "parentToolCallId")
         if caller is not None and caller in self._over:
             # The subagent has ended, and its step takes no more text.
             return
         self._turn_to(caller)
         if kind in _PIECES:
-            self._add_text(_PIECES[kind], text_of(data, "deltaContent") or "", is_whole=False)
+            self._add_text(_PIECES[kind], text_or_empty(data, "deltaContent"), is_whole=False)
         elif kind == "assistant.message":
             self._read_message(data)
         elif kind in ("assistant.turn_retry", "assistant.turn_end"):
@@ -357,7 +357,7 @@ class CopilotCLI(TextAgentReader):
         elif kind == "result":
             self._read_result(line)
         elif "toolCallId" in data:
-            self._read_tool(kind, text_of(data, "toolCallId") or "", data)
+            self._read_tool(kind, text_or_empty(data, "toolCallId"), data)
 
     # -- within ------------------------------------------------------------
 
@@ -378,7 +378,7 @@ class CopilotCLI(TextAgentReader):
         self._model = text_of(data, "model") or self._model
         if self._answer is None:
             for kind, field in (("reasoning", "reasoningText"), ("text", "content")):
-                self._add_text(kind, text_of(data, field) or "", is_whole=True)
+                self._add_text(kind, text_or_empty(data, field), is_whole=True)
         reason: FinishReason = "tool_calls" if data.get("toolRequests") else "stop"
         self._end_answer(reason, counts_in(data, {"outputTokens": "output_tokens"}))
 
@@ -390,7 +390,7 @@ class CopilotCLI(TextAgentReader):
         elif kind == "subagent.started":
             self._results[id] = None
         elif kind == "tool.execution_partial_result" and id in self._tools:
-            self._replace_output(self._tools[id], text_of(data, "partialOutput") or "")
+            self._replace_output(self._tools[id], text_or_empty(data, "partialOutput"))
         elif kind == "tool.execution_complete":
             result = dict_of(data, "result").get("content")
             if id in self._results:
@@ -429,15 +429,15 @@ class KimiCode(TextAgentReader):
     def read(self, line: JsonObject) -> None:
         role, kind = line.get("role"), text_of(line, "type")
         if role == "assistant":
-            self._add_text("text", text_of(line, "content") or "", is_whole=True)
+            self._add_text("text", text_or_empty(line, "content"), is_whole=True)
             calls = dicts_of(line.get("tool_calls"))
             self._end_answer("tool_calls" if calls else "unknown")
             for call in calls:
                 function = dict_of(call, "function")
                 name, arguments = text_of(function, "name") or "tool", text_of(function, "arguments")
-                self._begin_tool(text_of(call, "id") or "", name, self._open_turn().step, arguments)
+                self._begin_tool(text_or_empty(call, "id"), name, self._open_turn().step, arguments)
         elif role == "tool":
-            self._end_tool(text_of(line, "tool_call_id") or "", line.get("content"))
+            self._end_tool(text_or_empty(line, "tool_call_id"), line.get("content"))
         elif kind == "system.version":
             self._open_turn()
         elif kind == "session.resume_hint":
@@ -464,7 +464,7 @@ class AgentCore(TextAgentReader):
 
     def read(self, line: JsonObject) -> None:
         if line.get("type") == TEXT:
-            self._add_text("text", text_of(line, "text") or "", is_whole=False)
+            self._add_text("text", text_or_empty(line, "text"), is_whole=False)
 
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the answer with the body; return the error of the run, or None."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of, text_or_empty
 from tokenstream.testing._faults.transport import CONNECTION_LIMITS
 from tokenstream.testing._serve.sessions.session import PlayedAnswer, ServedSession
 
@@ -106,7 +106,7 @@ class ResponsesSession(ServedSession):
 
     def _cancel(self, request: JsonObject) -> None:
         """End the current response, which is then neither complete nor continued by another one."""
-        turn = self.find_turn(request.get("response_id"), text_of(request, "stream_id") or "")
+        turn = self.find_turn(request.get("response_id"), text_or_empty(request, "stream_id"))
         if turn is None:
             self.refuse("There is no active response.", code="response_cancel_not_active", request=request)
             return
@@ -116,7 +116,7 @@ class ResponsesSession(ServedSession):
 
     def _steer(self, request: JsonObject) -> None:
         """End a response where it is, and follow it with the next answer; refuse what comes too late."""
-        target, lane = request.get("previous_response_id"), text_of(request, "stream_id") or ""
+        target, lane = request.get("previous_response_id"), text_or_empty(request, "stream_id")
         turn = self.find_turn(target, lane)
         if turn is None:
             error = {
