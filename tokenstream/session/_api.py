@@ -236,7 +236,7 @@ class FormatOfRounds(Format[SessionParts]):
     @property
     @override
     def finished(self) -> bool:
-        return super().finished and not self.goes_on
+        return super().finished and not (self.goes_on or self.parts.awaits_results)
 
     @property
     @override

@@ -234,11 +234,6 @@ class _LiveAnswer(FormatOfRounds, GeminiLive):
 
     @property
     @override
-    def finished(self) -> bool:
-        return super().finished and not self.parts.awaits_results
-
-    @property
-    @override
     def resting(self) -> bool:
         # Until the turn begins, the server is silent although it was asked.
         return super().resting and (self.parts.finished or self._awaits_result)

@@ -261,11 +261,6 @@ class _RealtimeAnswer(FormatOfRounds, OpenAIRealtime):
 
     @property
     @override
-    def finished(self) -> bool:
-        return super().finished and not self.parts.awaits_results
-
-    @property
-    @override
     def resting(self) -> bool:
         # Until the response begins, the server is silent although it was asked.
         return super().resting and self.parts.finished

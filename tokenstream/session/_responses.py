@@ -161,9 +161,7 @@ class ResponsesAPI(SessionAPI):
             steer.lose(is_pending=True)
 
     def write_request(self, exchange: AskedExchange, rounds: Sequence[Round]) -> list[Payload]:
-        lane = exchange.round.lane
-        request = {"type": "response.create", **self.write_payload(exchange, rounds)}
-        return [{**request, "stream_id": lane} if lane else request]
+        return [_in_lane(exchange, {"type": "response.create", **self.write_payload(exchange, rounds)})]
 
     def write_payload(self, exchange: AskedExchange, rounds: Sequence[Round]) -> Payload:
         """Return the fields of a request, which are also those of a POST."""
@@ -180,7 +178,8 @@ class ResponsesAPI(SessionAPI):
             payload.pop("previous_response_id", None)
         turns = question.write_turns(self.turn_method)
         # Input that another attempt at the answer was steered with.
-        turns += [turn for steer in exchange.round.steers for turn in steer.write_turns(self.turn_method)]
+        for steer in exchange.round.steers:
+            turns += steer.question.write_turns(self.turn_method)
         payload["input"] = [*items, *turns, *exchange.turns]
         return payload
 
@@ -201,13 +200,13 @@ class ResponsesAPI(SessionAPI):
         cancel: Payload = {"type": "response.cancel"}
         if exchange.answer_id:
             cancel["response_id"] = exchange.answer_id
-        return [{**cancel, "stream_id": exchange.round.lane} if exchange.round.lane else cancel]
+        return [_in_lane(exchange, cancel)]
 
     def write_steer(self, exchange: AskedExchange, steer: SentSteer) -> list[Payload]:
         self._steers.append((exchange, steer))
-        turns, lane = steer.write_turns(self.turn_method), exchange.round.lane
+        turns = steer.question.write_turns(self.turn_method)
         message: Payload = {"type": "response.steer", "previous_response_id": steer.target, "input": turns}
-        return [{**message, "stream_id": lane} if lane else message]
+        return [_in_lane(exchange, message)]
 
     def waits_for(self, other: AskedExchange, exchange: AskedExchange) -> bool:
         """Return True for a cancelled answer in the same lane that has not begun.
@@ -398,6 +397,12 @@ class _ResponsesOfRounds(FormatOfRounds, ResponsesInTurn):
 
 class _ResponsesOfSteering(_ResponsesOfRounds, SteeredResponses):
     """The format of an answer of one response, and of those that follow if it is steered."""
+
+
+def _in_lane(exchange: AskedExchange, message: Payload) -> Payload:
+    """Return a message about an answer with the name of its lane, if it is not the default one."""
+    lane = exchange.round.lane
+    return {**message, "stream_id": lane} if lane else message
 
 
 def _is_about(error: Payload, request: str) -> bool:

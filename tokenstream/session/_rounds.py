@@ -217,7 +217,7 @@ def write_history(
         later = answered[index + 1].question if index + 1 < len(answered) else following
         turns += each.question.write_turns(method)
         for steer in each.steers:
-            turns += steer.write_turns(method)
+            turns += steer.question.write_turns(method)
         turns += _write_answer(each.message, method, later)
     return turns
 

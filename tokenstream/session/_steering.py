@@ -34,9 +34,6 @@ class SentSteer(Steer):
         """True once the server has reported anything about the input."""
         return self.id is not None or self.error is not None
 
-    def write_turns(self, method: str) -> list[JsonObject]:
-        return self.question.write_turns(method)
-
     def take(self, payload: JsonObject) -> None:
         """Note what an event of the server says about the input."""
         self.id = text_of(dict_of(payload, "steer"), "id") or self.id

@@ -33,7 +33,6 @@ from tokenstream.stream._log import warn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject
     from tokenstream._connection.head import ResponseHead
     from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._framework import RunOfAFramework
@@ -177,11 +176,6 @@ class RunBuilder(ABC):
         reader = self._reader
         if reader is not None and self._until in _ENDS_OF_TURN and not reader.has_open_turn:
             self.must_stop = reader.turns_ended > self._turns_before
-
-    def _call_reader(self, method: str, shown: JsonObject, *arguments: Any) -> None:  # noqa: ANN401 - of several methods
-        """Call a method of the reader; keep the call until something `shown` tells which agent it is."""
-        if not self.has_ended:
-            self._agent.call(method, shown, *arguments)
 
     def _prepare(self, reader: AgentReader) -> None:
         """Give a reader what it needs beyond the items, and let the run steer its agent."""

@@ -167,11 +167,9 @@ class RunNode:
         self, run: Steps, parent: Step | None, what: object, agent: str | None, cause: ToolCall | None
     ) -> Step:
         """Begin a step in the run or in a step, and add its start to the log."""
-        name: Any = what
+        name = what
         if isinstance(what, ToolCall):
-            call: Any = name
-            name = call.name
-            cause = call if cause is None else cause
+            name, cause = what.name, what if cause is None else cause
         if not isinstance(name, str):
             raise MisuseError(f"step() takes a name or a ToolCall, not {type(name).__name__}")
         given: object = cause

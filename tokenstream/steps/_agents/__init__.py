@@ -10,7 +10,7 @@ from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import UsageUpdate
-from tokenstream.message import ToolCall
+from tokenstream.message import Message, ToolCall
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._model_answer import TextAnswer, last_text
 from tokenstream.steps._step import LeftOpenStep
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._values.steer import Steer
-    from tokenstream.message import Ending, FinishReason, Message, Usage
+    from tokenstream.message import Ending, FinishReason, Usage
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
@@ -179,6 +179,11 @@ class AgentReader(ABC):
             self._run.add_turn(self._turn)
         return self._turn
 
+    @property
+    def _turn_step(self) -> Step:
+        """The step of the turn in progress, which begins if there is none."""
+        return self._open_turn().step
+
     def _open_turn_of_session(self, session: str | None = None) -> Turn:
         """Return the turn in progress, and begin one if there is none, after its session is known."""
         self._run.introduce(session=session)
@@ -196,7 +201,7 @@ class AgentReader(ABC):
 
     def _stop_turn(self, reason: str) -> None:
         """End the turn in progress as stopped, because it was cancelled; its answer has ended before."""
-        self._open_turn().step.end(LeftOpenStep(reason))
+        self._turn_step.end(LeftOpenStep(reason))
         self._end_turn(None)
 
     def _forget_turn(self) -> None:  # noqa: B027 - most keep nothing more
@@ -216,12 +221,12 @@ class AgentReader(ABC):
 
     def _hold_turn(self) -> None:
         """Note that the agent has stopped in its turn to ask, and does nothing until the answer comes."""
-        self._run.requests.hold(self._open_turn().step, self._asker)
+        self._run.requests.hold(self._turn_step, self._asker)
         self._count_turn()
 
     def _hold_tools(self) -> None:
         """Let the turn, and its tools without a result, wait for the answers to what was asked in it."""
-        step = self._open_turn().step
+        step = self._turn_step
         asked = step.open_requests
         for waiting in (step, *self._tools.values()) if asked else ():
             self._run.requests.hold(waiting, self._asker, *asked)
@@ -261,8 +266,6 @@ class AgentReader(ABC):
     @staticmethod
     def _find_partial(turn: Turn, ending: Ending) -> Message:
         """Return the last answer of a turn, for its error."""
-        from tokenstream.message import Message
-
         message = turn.step.message or Message()
         return message.model_copy(update={"ending": ending})
 
@@ -283,8 +286,11 @@ class AgentReader(ABC):
 
     # -- tools -------------------------------------------------------------
 
-    def _begin_tool(self, id: str, name: str, parent: Step, arguments: str | None = None) -> Step:
-        """Begin the step of a tool; a tool that runs already is left as it is."""
+    def _begin_tool(
+        self, id: str, name: str, arguments: str | None = None, *, parent: Step | None = None
+    ) -> Step:
+        """Begin the step of a tool, by default below that of the turn; one that runs is left as it is."""
+        parent = parent or self._turn_step
         if id not in self._tools:
             call = ToolCall(id=id, name=name, arguments_text=arguments or "", complete=True)
             step = self._tools[id] = parent.step(name, cause=call)
@@ -330,7 +336,7 @@ class TextAgentReader(AgentReader):
     @property
     def _speaker(self) -> Step:
         """The step of the agent that answers."""
-        return self._open_turn().step
+        return self._turn_step
 
     def fail(self, message: str | None, code: str | None) -> None:
         """End the answer in progress and the turn, because the agent's server says that they failed."""
@@ -345,7 +351,7 @@ class TextAgentReader(AgentReader):
         self._answer = None
         super()._end_turn(error)
 
-    def _add_text(self, kind: str, text: str, *, is_whole: bool) -> None:
+    def _add_text(self, kind: str, text: str | None, *, is_whole: bool = False) -> None:
         """Add text or reasoning to the answer in progress, and begin one if there is none."""
         if text:
             if self._answer is None:
@@ -355,7 +361,7 @@ class TextAgentReader(AgentReader):
     def _end_answer(self, reason: FinishReason, usage: Usage | None = None) -> None:
         answer, self._answer = self._answer, None
         if usage and not self._counts_each:
-            self._open_turn().step.count(usage)
+            self._turn_step.count(usage)
         if answer is not None:
             answer.end(reason, usage)
         elif usage and self._counts_each:

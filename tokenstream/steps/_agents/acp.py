@@ -201,7 +201,7 @@ class _ACPSession(ConversationReader):
         elif kind in ("tool_call", "tool_call_update"):
             self._read_tool(line)
         elif kind == "plan":
-            self._open_turn().step.update(plan_of(line.get("entries")))
+            self._turn_step.update(plan_of(line.get("entries")))
 
     def read_request(self, message: JsonObject) -> None:
         """Report that a tool call, or the turn, waits for an answer."""
@@ -209,7 +209,7 @@ class _ACPSession(ConversationReader):
         id = text_of(call, "toolCallId")
         # A request repeats only some fields of a call that has begun.
         step = None if id is None else self._tools.get(id) or self._read_tool(call)
-        self._owner.ask(step or self._open_turn().step, message)
+        self._owner.ask(step or self._turn_step, message)
 
     def read_result(self, result: JsonObject, error: JsonObject | None) -> None:
         """End the turn in progress with the answer to its prompt."""
@@ -260,7 +260,7 @@ class _ACPSession(ConversationReader):
         before, self._message[kind] = self._message.get(kind, id), id
         if id != before and self._has_text:
             self._end_answer("stop")
-        self._add_text(kind, text, is_whole=False)
+        self._add_text(kind, text)
 
     def _read_tool(self, update: JsonObject) -> Step | None:
         """Begin, change or end the step of a tool call; return the step if the call has not ended before."""
@@ -273,7 +273,7 @@ class _ACPSession(ConversationReader):
             self._end_answer("tool_calls")
         name = text_of(update, "title") or text_of(update, "kind") or "tool"
         arguments = dumps(update.get("rawInput", {}))
-        step = self._begin_tool(id, name, self._open_turn().step, arguments)
+        step = self._begin_tool(id, name, arguments)
         if "rawInput" in update:
             change_arguments(step, update["rawInput"], text_of(update, "title"))
         # Other pieces are diffs and terminals.

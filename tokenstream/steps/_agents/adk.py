@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of, text_or_empty
+from tokenstream.message import Message
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import StreamError
-    from tokenstream.message import Ending, Message, ToolCall
+    from tokenstream.message import Ending, ToolCall
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
     from tokenstream.steps._turn import Turn
@@ -90,7 +91,7 @@ class ADK(AgentReader):
     def _author_named(self, name: str) -> _Author:
         """Return an agent of the invocation, whose step begins with its first event."""
         if name not in self._authors:
-            self._authors[name] = _Author(self._open_turn().step.step(name, agent=name))
+            self._authors[name] = _Author(self._turn_step.step(name, agent=name))
         return self._authors[name]
 
     def _read_answer(
@@ -123,7 +124,7 @@ class ADK(AgentReader):
             if call.name.startswith(_ASKING):
                 self._ask(author.step, call)
             else:
-                self._begin_tool(call.id, call.name, author.step, call.arguments_text)
+                self._begin_tool(call.id, call.name, call.arguments_text, parent=author.step)
         author.calls.clear()
 
     def _ask(self, author: Step, call: ToolCall) -> None:
@@ -156,8 +157,6 @@ class ADK(AgentReader):
 
     @staticmethod
     def _find_partial(turn: Turn, ending: Ending) -> Message:
-        from tokenstream.message import Message
-
         messages = [step.message for step in turn.step.steps if step.message is not None]
         message = messages[-1] if messages else Message()
         return message.model_copy(update={"ending": ending})

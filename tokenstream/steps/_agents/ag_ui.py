@@ -181,7 +181,7 @@ class AGUIRun(AgentReader):
     def _find_answer(self, run: str) -> ModelAnswer:
         """Return the answer in progress of a subagent, or of the agent itself; begin it if there is none."""
         if run not in self._answers:
-            step = self._open_turn().step if not run else self._find_subagent(run)
+            step = self._turn_step if not run else self._find_subagent(run)
             self._answers[run] = ModelAnswer(step, _NAME, [])
         return self._answers[run]
 
@@ -238,7 +238,7 @@ class AGUIRun(AgentReader):
 
     def _open_step(self, step: Step | None) -> Step:
         """Return a step, or that of the turn if it is None or has ended, as with a tool that called it."""
-        return self._open_turn().step if step is None or step.ended is not None else step
+        return self._turn_step if step is None or step.ended is not None else step
 
     def _end_named(self, event: JsonObject) -> None:
         step = self._named.pop(text_of(event, "stepName") or "step", None)
@@ -257,7 +257,8 @@ class AGUIRun(AgentReader):
         if kind in ("TOOL_CALL_END", "TOOL_CALL_RESULT") and id in self._calls:
             name, pieces = self._calls.pop(id)
             if id not in self._run.requests.unsettled:
-                self._begin_tool(id, name, step, "".join(pieces) or "{}").provider_executed = False
+                step = self._begin_tool(id, name, "".join(pieces) or "{}", parent=step)
+                step.provider_executed = False
         if kind == "TOOL_CALL_RESULT":
             output, error, _ = read_output(event)
             self._end_tool(id, output, failure=error)

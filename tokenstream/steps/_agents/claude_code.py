@@ -270,10 +270,10 @@ class ClaudeCode(AgentReader):
         tool = self._tools.get(text_or_empty(request, "tool_use_id"))
         if text_of(request, "subtype") != "can_use_tool" or (tool is not None and tool.ended is not None):
             return
-        step, write = tool or self._open_turn().step, self.steering.write
+        step, write = tool or self._turn_step, self.steering.write
         send = None if write is None else partial(_permit, write, id)
         event = step.wait_for(self._request_id(id), {"type": "approval", **request}, send=send)
-        for waiting in (step, self._open_turn().step):
+        for waiting in (step, self._turn_step):
             self._run.requests.hold(waiting, self._asker, event)
 
     def _read_lifecycle(self, line: JsonObject) -> None:
@@ -424,7 +424,7 @@ class ClaudeCode(AgentReader):
         """Break off what Qwen Code asks for anew; an answer before it has called a tool that has run."""
         if retry.get("preserveText") is False and (retry.get("discardedToolCalls") or not self._is_calling):
             self._answers.pop("", None)
-            self._open_turn().step.conclude("truncated")
+            self._turn_step.conclude("truncated")
 
     def _count_line(self, id: str | None, counts: JsonObject) -> None:
         """Count the tokens in a whole line beyond those that its message has counted so far."""
@@ -492,10 +492,10 @@ class ClaudeCode(AgentReader):
     def _step_of(self, agent: str) -> Step:
         """Return the step in which an agent's answers are: that of the turn, or of the call that began it."""
         if not agent:
-            return self._open_turn().step
+            return self._turn_step
         if agent not in self._tools:
             # No line has reported the call, as of one in the turns before this run.
-            self._begin_tool(agent, "agent", self._open_turn().step)
+            self._begin_tool(agent, "agent")
         return self._resume(agent)
 
     def _begin_answer(self, agent: str, id: str | None) -> ClaudeAnswer:
@@ -510,7 +510,7 @@ class ClaudeCode(AgentReader):
         for call in answer.calls:
             self._is_calling = self._is_calling or answer is self._answers.get("")
             if call.id:
-                self._begin_tool(call.id, call.name, answer.reader.step, call.arguments_text)
+                self._begin_tool(call.id, call.name, call.arguments_text, parent=answer.reader.step)
         answer.calls.clear()
 
     def _end_answer(self, agent: str, usage: Json = None, reason: str | None = None) -> None:

@@ -149,12 +149,12 @@ class Codex(TextAgentReader):
         name, arguments = _name_item(kind, item)
         if arguments is None:
             arguments = {}
-        step = self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
+        step = self._begin_tool(id, name, dumps(arguments))
         if kind != "todo_list":
             # A search tells what it looks for only at its end.
             change_arguments(step, arguments)
         else:
-            turn = self._open_turn().step
+            turn = self._turn_step
             plan = plan_of([_task_of(task) for task in dicts_of(item.get("items"))])
             if turn.updates.get("plan") != plan:
                 # The end of the turn repeats the last plan.
@@ -320,7 +320,7 @@ class _Thread(ConversationReader):
             self._step_of(params).update({"type": "progress", "message": text_of(params, "message")})
         elif method == "turn/plan/updated":
             tasks: Json = [_task_of(task) for task in dicts_of(params.get("plan"))]
-            self._open_turn().step.update(plan_of(tasks))
+            self._turn_step.update(plan_of(tasks))
         elif method == "thread/tokenUsage/updated":
             self._count(dict_of(params, "tokenUsage"))
         elif method == "error":
@@ -397,7 +397,7 @@ class _Thread(ConversationReader):
             self._begin_part(kind, id)
             self._item = place
         self._sent[id] = self._sent.get(id, 0) + len(text)
-        self._add_text(kind, text, is_whole=False)
+        self._add_text(kind, text)
 
     def _begin_part(self, kind: str, id: str) -> None:
         """End the open part, and the answer as well if another message follows its text."""
@@ -430,7 +430,7 @@ class _Thread(ConversationReader):
             return
         self._end_answer("tool_calls")
         name, arguments = _name_item(kind, item)
-        step = self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
+        step = self._begin_tool(id, name, dumps(arguments))
         receivers: Json = item.get("receiverThreadIds")
         for receiver in receivers if is_list(receivers) else ():
             self._owner.note_starter(receiver, step)
@@ -444,7 +444,7 @@ class _Thread(ConversationReader):
             rest = text_or_empty(item, "text")[sent:]
             if not sent:
                 self._begin_part("text", id)
-            self._add_text("text", rest, is_whole=False)
+            self._add_text("text", rest)
         elif not sent:
             for part in item.get("summary") or item.get("content") or ():
                 if isinstance(part, str):
@@ -456,4 +456,4 @@ class _Thread(ConversationReader):
 
     def _step_of(self, params: JsonObject) -> Step:
         """Return the step of the tool that a message is about, or else the step of the turn."""
-        return self._tools.get(text_or_empty(params, "itemId")) or self._open_turn().step
+        return self._tools.get(text_or_empty(params, "itemId")) or self._turn_step

@@ -81,7 +81,7 @@ class AnthropicAgentsRun(AgentReader):
         if kind in _USES:
             arguments = json_text(dict_of(line, "input"))
             name = text_of(line, "name") or "tool"
-            self._begin_tool(text_or_empty(line, "id"), name, self._step_of(thread), arguments)
+            self._begin_tool(text_or_empty(line, "id"), name, arguments, parent=self._step_of(thread))
         elif kind in _RESULTS:
             self._read_result(line)
         elif kind in ("session.thread_created", "session.thread_status_running"):
@@ -142,7 +142,7 @@ class AnthropicAgentsRun(AgentReader):
         if self._answer is None:
             if self._turn is None:
                 self._complaint, self._result = (None, None), None
-            self._answer = ModelAnswer(self._open_turn().step, SessionFormat(answer=""), [])
+            self._answer = ModelAnswer(self._turn_step, SessionFormat(answer=""), [])
         return self._answer
 
     def _end_answer(self, line: JsonObject | None) -> None:
@@ -161,7 +161,7 @@ class AnthropicAgentsRun(AgentReader):
 
     def _step_of(self, thread: str | None) -> Step:
         """Return the step of a thread; that of the turn for the main agent's."""
-        return self._threads.get(thread or "") or self._open_turn().step
+        return self._threads.get(thread or "") or self._turn_step
 
     def _read_result(self, line: JsonObject) -> None:
         id = text_or_empty(line, *_IDS_OF_CALLS)
@@ -176,7 +176,7 @@ class AnthropicAgentsRun(AgentReader):
     def _begin_thread(self, line: JsonObject, thread: str | None) -> None:
         if thread is not None and thread not in self._threads:
             name = text_of(line, "agent_name") or thread
-            self._threads[thread] = self._open_turn().step.step(name, agent=name)
+            self._threads[thread] = self._turn_step.step(name, agent=name)
 
     def _end_thread(self, line: JsonObject, thread: str | None) -> None:
         """End the step of a thread, unless it waits for the application."""
@@ -225,7 +225,7 @@ class MistralConversationsRun(AgentReader):
         elif kind == "agent.handoff.done":
             self._hand_over(text_of(line, "next_agent_name", "next_agent_id") or "agent")
         elif kind == "conversation.response.done":
-            self._open_turn().step.count(usage_of(dict_of(line, "usage")))
+            self._turn_step.count(usage_of(dict_of(line, "usage")))
             self._find_answer().read_piece(line)
             self._finish(None)
         elif kind == "conversation.response.error":
@@ -240,7 +240,7 @@ class MistralConversationsRun(AgentReader):
 
     @property
     def _step(self) -> Step:
-        return self._speaker or self._open_turn().step
+        return self._speaker or self._turn_step
 
     def _find_answer(self) -> ModelAnswer:
         if self._answer is None:
@@ -249,7 +249,8 @@ class MistralConversationsRun(AgentReader):
 
     def _read_tool(self, line: JsonObject, kind: str) -> None:
         id = text_or_empty(line, "id")
-        self._begin_tool(id, text_of(line, "name") or "tool", self._step, text_of(line, "arguments"))
+        name = text_of(line, "name") or "tool"
+        self._begin_tool(id, name, text_of(line, "arguments"), parent=self._step)
         if kind == "tool.execution.done":
             self._end_tool(id, line.get("info"))
 
@@ -261,7 +262,7 @@ class MistralConversationsRun(AgentReader):
         self._answer = None
         if self._speaker is not None:
             self._speaker.end()
-        self._speaker = self._open_turn().step.step(agent, agent=agent)
+        self._speaker = self._turn_step.step(agent, agent=agent)
 
     def _finish(self, error: StreamError | None) -> None:
         """End the turn; its result is the last text of the agent that spoke last."""

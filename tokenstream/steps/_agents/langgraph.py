@@ -149,7 +149,7 @@ class LangGraphRun(AgentReader):
     def _find_step(self, namespace: Namespace, name: str | None = None, cause: Any = None) -> Step:  # noqa: ANN401
         """Return the step of a namespace; begin it below the tool that has called it, or below its parent."""
         if not namespace:
-            return self._open_turn().step
+            return self._turn_step
         step = self._steps.get(namespace)
         if step is None or step.ended is not None:
             call_id = text_of(cause, "tool_call_id") if is_dict(cause) else None
@@ -260,9 +260,8 @@ class LangGraphRun(AgentReader):
         id, kind = text_or_empty(data, "tool_call_id"), text_of(data, "event")
         if kind == "tool-started":
             arguments = json_text(data["input"]) if "input" in data else None
-            self._begin_tool(
-                id, text_of(data, "tool_name") or "tool", self._find_step(namespace), arguments
-            ).provider_executed = False
+            name, parent = text_of(data, "tool_name") or "tool", self._find_step(namespace)
+            self._begin_tool(id, name, arguments, parent=parent).provider_executed = False
         elif kind == "tool-output-delta":
             step, delta = self._tools.get(id), data.get("delta")
             if step is not None and step.ended is None:

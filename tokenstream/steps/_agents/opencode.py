@@ -77,7 +77,7 @@ class OpenCodeAnswers(TextAgentReader):
         if f"done {id}" in self._ids:
             return None
         arguments = state.get("input")
-        step = self._begin_tool(id, text_of(part, "tool") or "tool", self._open_turn().step, dumps(arguments))
+        step = self._begin_tool(id, text_of(part, "tool") or "tool", dumps(arguments))
         if arguments is not None:
             change_arguments(step, arguments, text_of(state, "title"))
         return step
@@ -118,7 +118,7 @@ class OpenCode(OpenCodeAnswers):
             if kind == "step_start":
                 self._begin_step()
             elif kind in ("text", "reasoning"):
-                self._add_text(kind, text_or_empty(part, "text"), is_whole=True)
+                self._add_text(kind, text_of(part, "text"), is_whole=True)
             elif kind == "tool_use" and is_dict(part.get("state")):
                 # It is reported only when it has ended.
                 self._read_tool(part)
@@ -262,7 +262,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
             self._read_message(dict_of(properties, "info"))
         elif kind in _ASKING:
             call_id = text_of(dict_of(properties, "tool"), "callID") or text_of(properties, "callID")
-            self._owner.ask(self._tools.get(call_id or "") or self._open_turn().step, properties)
+            self._owner.ask(self._tools.get(call_id or "") or self._turn_step, properties)
         elif kind in _ANSWERED:
             self._owner.read_reply(text_of(properties, "requestID") or text_of(properties, "permissionID"))
         else:
@@ -300,10 +300,10 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         elif kind == "session.error":
             self._finish(dict_of(properties, "error"))
         elif kind == "todo.updated":
-            self._open_turn().step.update(plan_of(properties.get("todos")))
+            self._turn_step.update(plan_of(properties.get("todos")))
         elif kind == "session.status" and text_of(status, "type") == "retry":
             self._break_answer()
-            self._open_turn().step.update({**status, "type": "retry"})
+            self._turn_step.update({**status, "type": "retry"})
 
     def _read_message(self, info: JsonObject) -> None:
         """Note whose message it is, and which model answers."""
@@ -338,7 +338,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
             self._answer.close_part()
         self._part = id
         self._sent[id] = self._sent.get(id, 0) + len(text)
-        self._add_text(self._kinds[id], text, is_whole=False)
+        self._add_text(self._kinds[id], text)
 
     def _follow_tool(self, part: JsonObject) -> None:
         step, state = self._read_tool(part), dict_of(part, "state")

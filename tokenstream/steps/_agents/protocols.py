@@ -215,7 +215,7 @@ class MCP(AgentReader):
         """Begin the turn and the step of a call; a call that has begun is left as it is."""
         if id not in self._calls:
             turn, self._turn = self._open_turn(), None
-            self._calls[id] = turn, self._begin_tool(id, name, turn.step, dumps(arguments or {}))
+            self._calls[id] = turn, self._begin_tool(id, name, dumps(arguments or {}), parent=turn.step)
         return self._calls[id]
 
     def _call_of(self, id: str | None) -> tuple[Turn, Step]:

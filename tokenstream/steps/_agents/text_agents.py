@@ -93,7 +93,7 @@ class CursorCLI(TextAgentReader):
             self._model = text_of(line, "model")
             self._open_turn_of_session(text_of(line, "session_id"))
         elif kind == "thinking":
-            self._add_text("reasoning", text_or_empty(line, "text"), is_whole=False)
+            self._add_text("reasoning", text_of(line, "text"))
         elif kind == "assistant":
             self._read_message(line)
         elif kind == "tool_call":
@@ -129,7 +129,7 @@ class CursorCLI(TextAgentReader):
         self._end_answer("tool_calls")
         self._pieces.clear()
         shown = name.removesuffix(_TOOL) or "tool"
-        self._begin_tool(id, shown, self._open_turn().step, dumps(call.get("args")))
+        self._begin_tool(id, shown, dumps(call.get("args")))
         if line.get("subtype") == "completed":
             result = call.get("result")
             # All that it says, unless something is under `success`.
@@ -173,11 +173,11 @@ class GeminiCLI(TextAgentReader):
             self._model = text_of(line, "model")
             self._open_turn_of_session(text_of(line, "session_id"))
         elif kind == "message" and line.get("role") == "assistant":
-            self._add_text("text", text_or_empty(line, "content"), is_whole=line.get("delta") is not True)
+            self._add_text("text", text_of(line, "content"), is_whole=line.get("delta") is not True)
         elif kind == "tool_use":
             self._end_answer("tool_calls")
             id, name = text_or_empty(line, "tool_id"), text_of(line, "tool_name") or "tool"
-            self._begin_tool(id, name, self._open_turn().step, dumps(line.get("parameters")))
+            self._begin_tool(id, name, dumps(line.get("parameters")))
         elif kind == "tool_result":
             message = text_of(dict_of(line, "error"), "message")
             failure = (message or "it failed") if line.get("status") == "error" else None
@@ -276,7 +276,7 @@ class Pi(TextAgentReader):
         text, place = text_of(event, "delta"), int_of(event, "contentIndex")
         if kind in _KINDS and word == "delta" and text is not None and place is not None:
             self._lengths[place] = self._lengths.get(place, 0) + len(text)
-            self._add_text(_KINDS[kind], text, is_whole=False)
+            self._add_text(_KINDS[kind], text)
 
     def _finish(self, message: JsonObject) -> None:
         """End an answer; add its tokens and its cost to those of the turn."""
@@ -296,7 +296,7 @@ class Pi(TextAgentReader):
         if f"done {id}" in self._ids:
             return
         name = text_of(line, "toolName") or "tool"
-        step = self._begin_tool(id, name, self._open_turn().step, dumps(line.get("args")))
+        step = self._begin_tool(id, name, dumps(line.get("args")))
         if kind == "tool_execution_update":
             self._replace_output(step, text_in(dict_of(line, "partialResult").get("content")) or "")
         elif kind == "tool_execution_end":
@@ -344,7 +344,7 @@ class CopilotCLI(TextAgentReader):
             return
         self._turn_to(caller)
         if kind in _PIECES:
-            self._add_text(_PIECES[kind], text_or_empty(data, "deltaContent"), is_whole=False)
+            self._add_text(_PIECES[kind], text_of(data, "deltaContent"))
         elif kind == "assistant.message":
             self._read_message(data)
         elif kind in ("assistant.turn_retry", "assistant.turn_end"):
@@ -365,7 +365,7 @@ class CopilotCLI(TextAgentReader):
     def _speaker(self) -> Step:
         """The step of the main agent, or that of the call which has begun the subagent."""
         step = super()._speaker
-        return step if self._caller is None else self._begin_tool(self._caller, "task", step)
+        return step if self._caller is None else self._begin_tool(self._caller, "task", parent=step)
 
     def _turn_to(self, caller: str | None) -> None:
         """Go on with the answer of the agent that a call has begun."""
@@ -378,7 +378,7 @@ class CopilotCLI(TextAgentReader):
         self._model = text_of(data, "model") or self._model
         if self._answer is None:
             for kind, field in (("reasoning", "reasoningText"), ("text", "content")):
-                self._add_text(kind, text_or_empty(data, field), is_whole=True)
+                self._add_text(kind, text_of(data, field), is_whole=True)
         reason: FinishReason = "tool_calls" if data.get("toolRequests") else "stop"
         self._end_answer(reason, counts_in(data, {"outputTokens": "output_tokens"}))
 
@@ -386,7 +386,7 @@ class CopilotCLI(TextAgentReader):
         """Begin, continue or end a tool; one that has begun a subagent ends with this."""
         if kind == "tool.execution_start":
             name = text_of(data, "toolName") or "tool"
-            self._begin_tool(id, name, self._speaker, dumps(data.get("arguments")))
+            self._begin_tool(id, name, dumps(data.get("arguments")), parent=self._speaker)
         elif kind == "subagent.started":
             self._results[id] = None
         elif kind == "tool.execution_partial_result" and id in self._tools:
@@ -429,13 +429,13 @@ class KimiCode(TextAgentReader):
     def read(self, line: JsonObject) -> None:
         role, kind = line.get("role"), text_of(line, "type")
         if role == "assistant":
-            self._add_text("text", text_or_empty(line, "content"), is_whole=True)
+            self._add_text("text", text_of(line, "content"), is_whole=True)
             calls = dicts_of(line.get("tool_calls"))
             self._end_answer("tool_calls" if calls else "unknown")
             for call in calls:
                 function = dict_of(call, "function")
                 name, arguments = text_of(function, "name") or "tool", text_of(function, "arguments")
-                self._begin_tool(text_or_empty(call, "id"), name, self._open_turn().step, arguments)
+                self._begin_tool(text_or_empty(call, "id"), name, arguments)
         elif role == "tool":
             self._end_tool(text_or_empty(line, "tool_call_id"), line.get("content"))
         elif kind == "system.version":
@@ -464,7 +464,7 @@ class AgentCore(TextAgentReader):
 
     def read(self, line: JsonObject) -> None:
         if line.get("type") == TEXT:
-            self._add_text("text", text_or_empty(line, "text"), is_whole=False)
+            self._add_text("text", text_of(line, "text"))
 
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the answer with the body; return the error of the run, or None."""

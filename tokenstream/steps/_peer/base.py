@@ -168,11 +168,10 @@ class PeerRun(RunBuilder):
     def _read_note(self, note: Note) -> None:
         """Build the run further from a request to the agent, or from the answer to one."""
         message = note.message
-        if note.is_answer:
-            self._call_reader("read_answer", message, note.method, message)
-        else:
-            shown = message.get("params")
-            self._call_reader("read_sent", message, note.method, shown, message.get("id"))
+        if not self.has_ended and note.is_answer:
+            self._agent.call("read_answer", message, note.method, message)
+        elif not self.has_ended:
+            self._agent.call("read_sent", message, note.method, message.get("params"), message.get("id"))
         self._check_turns()
 
     def _prepare(self, reader: AgentReader) -> None:

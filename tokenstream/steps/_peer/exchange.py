@@ -172,18 +172,13 @@ class PeerExchange:
         with self._lock:
             call = PeerCall(method, self._next_id, is_awaited=is_awaited)
             self._next_id += 1
-            message = _with_params({"id": call.id, "method": method}, params)
-            data = encode_json_rpc(message)
+            data = self._encode(method, params, {"id": call.id, "method": method})
             self._calls[call.id] = call
-            self._note(Note(method, message, is_answer=False))
         return call, data
 
     def notify(self, method: str, params: Any) -> bytes:  # noqa: ANN401 - JSON
         with self._lock:
-            message = _with_params({"method": method}, params)
-            data = encode_json_rpc(message)
-            self._note(Note(method, message, is_answer=False))
-        return data
+            return self._encode(method, params, {"method": method})
 
     def answer(self, to: JSONRPCMessage | RPCId, content: JsonObject) -> bytes:
         """Return the bytes of the answer to a request of the peer."""
@@ -289,14 +284,18 @@ class PeerExchange:
             self._number += 1
             self._size += message.size
 
+    def _encode(self, method: str, params: Any, message: JsonObject) -> bytes:  # noqa: ANN401 - JSON
+        """Return the bytes of a message of the program with its parameters, and note the message."""
+        if params is not None:
+            message["params"] = params
+        data = encode_json_rpc(message)
+        self._note(Note(method, message, is_answer=False))
+        return data
+
     def _note(self, note: Note) -> None:
         """Store what a run may be built from; the oldest is dropped if no run takes it."""
         self._notes.append((self._number, note))
         self._number += 1
-
-
-def _with_params(message: JsonObject, params: Any) -> JsonObject:  # noqa: ANN401 - JSON
-    return message if params is None else {**message, "params": params}
 
 
 def join_params(method: str, params: Any, names: JsonObject) -> Any:  # noqa: ANN401 - JSON

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -166,11 +167,9 @@ class Notes:
 
     def note_method(self, response: Any) -> None:  # noqa: ANN401 - httpx's, httpx2's or of requests
         """Store the HTTP method of the request that led to a response, for the recording."""
-        try:
+        # A response constructed in code has no request.
+        with suppress(AttributeError, RuntimeError):
             self.method = response.request.method or ""
-        except (AttributeError, RuntimeError):
-            # A response constructed in code has no request.
-            self.method = ""
 
     def note_complete(self, source: SyncSource) -> None:
         """Record a body that has arrived completely, and write the recording at once."""
