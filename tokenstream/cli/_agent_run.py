@@ -13,6 +13,7 @@ from tokenstream.cli._lines import (
     list_error_rows,
     metrics_of,
     print_row,
+    print_rows,
     quote_text,
     to_compact_json,
     write_pairs,
@@ -132,8 +133,8 @@ def follow_agent(
     if lines.plain_lines:
         print_row("other lines", str(lines.plain_lines))
     print_row("ending", ending)
-    for label, text in [] if error is None else list_error_rows(error, origin):
-        print_row(label, text)
+    if error is not None:
+        print_rows(list_error_rows(error, origin))
     return STATUS_OF[ending]
 
 
@@ -177,8 +178,7 @@ def _print_run(run: Steps, waits: dict[str, StepWaiting]) -> None:
             print_row(
                 "", quote_text(turn.result) if isinstance(turn.result, str) else to_compact_json(turn.result)
             )
-    for label, text in list_plans_and_questions(run, waits):
-        print_row(label, text)
+    print_rows(list_plans_and_questions(run, waits))
 
 
 def list_plans_and_questions(run: Steps, waits: dict[str, StepWaiting]) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from tokenstream.cli._advice import ASK_FOR_A_STREAM, InputOrigin, advise_on_err
 from tokenstream.events import Event, ProviderData, Unknown, UsageUpdate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import StreamError
@@ -163,8 +163,7 @@ class TextLines:
         if "not_streamed" in stream.departures:
             print_row("what to do", ASK_FOR_A_STREAM)
         if report.error is not None:
-            for label, text in list_error_rows(report.error, report.origin):
-                print_row(label, text)
+            print_rows(list_error_rows(report.error, report.origin))
 
     def _print_message(self, message: Message, report: StreamReport) -> None:
         """Print the parts of a message, then a row for each of its other fields."""
@@ -179,8 +178,7 @@ class TextLines:
         if not message.parts:
             print("  nothing came")
         print()
-        for label, text in list_message_rows(message, report.stream.format):
-            print_row(label, text)
+        print_rows(list_message_rows(message, report.stream.format))
 
 
 def describe_fields(event: Event) -> dict[str, str]:
@@ -305,3 +303,8 @@ def write_pairs(pairs: Mapping[str, object]) -> str:
 
 def print_row(label: str, text: str) -> None:
     print(f"{label:<{_LABEL}}{text.lstrip()}")
+
+
+def print_rows(rows: Iterable[tuple[str, str]]) -> None:
+    for label, text in rows:
+        print_row(label, text)

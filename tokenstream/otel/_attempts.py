@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from tokenstream._basics.untrusted import is_dict
+from tokenstream._basics.untrusted import is_dict, whole_number
 from tokenstream._basics.url import server_of
 from tokenstream.otel._report import (
     MODE,
@@ -51,11 +51,6 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _count(value: object) -> int | None:
-    """Return a whole number; None for any other value."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def _texts(value: object) -> list[str] | None:
     """Return a single text, or the texts in a list, as a list; None if there are none."""
     values = [value] if isinstance(value, str) else value
@@ -72,7 +67,7 @@ _READERS: dict[str, tuple[Callable[[object], Any], tuple[str, ...]]] = {
     "gen_ai.request.frequency_penalty": (_number, ("frequency_penalty", "frequencyPenalty")),
     "gen_ai.request.presence_penalty": (_number, ("presence_penalty", "presencePenalty")),
     "gen_ai.request.max_tokens": (
-        _count,
+        whole_number,
         (
             "max_tokens",
             "max_completion_tokens",
@@ -82,8 +77,8 @@ _READERS: dict[str, tuple[Callable[[object], Any], tuple[str, ...]]] = {
             "num_predict",
         ),
     ),
-    "gen_ai.request.seed": (_count, ("seed", "random_seed")),
-    "gen_ai.request.choice.count": (_count, ("n", "candidateCount")),
+    "gen_ai.request.seed": (whole_number, ("seed", "random_seed")),
+    "gen_ai.request.choice.count": (whole_number, ("n", "candidateCount")),
     "gen_ai.request.stop_sequences": (_texts, ("stop", "stop_sequences", "stopSequences")),
 }
 """Maps attributes to the function that checks a value, and to the names of the parameter in the APIs."""
@@ -143,12 +138,7 @@ def server_address_of(url: str | None) -> Attributes:
 
 def server_attributes(host: str | None, port: int | None) -> Attributes:
     """Return the attributes with a server's address and port, as far as they are known."""
-    if host is None:
-        return {}
-    attributes: Attributes = {"server.address": host}
-    if port is not None:
-        attributes["server.port"] = port
-    return attributes
+    return drop_unknown({"server.address": host, "server.port": port})
 
 
 def has_spans(attempts: Sequence[AttemptReport]) -> bool:

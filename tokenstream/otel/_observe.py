@@ -14,6 +14,7 @@ from tokenstream._basics.elsewhere import needing
 from tokenstream._basics.request_facts import model_in
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._endings import CLOSED
+from tokenstream.message import Message
 from tokenstream.otel._attempts import (
     Attributes,
     find_last,
@@ -32,6 +33,7 @@ from tokenstream.otel._report import (
     Receivers,
     SpanReport,
     answer_attributes,
+    drop_unknown,
     error_type_of,
     format_at,
     operation_of,
@@ -56,7 +58,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from tokenstream._pipeline.machine import Machine
-    from tokenstream.message import Message
     from tokenstream.otel._runs import Around
     from tokenstream.recovery import AttemptReport
     from tokenstream.stream._tap.onlooker import Onlooker
@@ -297,7 +298,7 @@ class OperationObserver:
         """Return the data of the operation's span."""
         started_ns, ended_ns = times_ns
         messages: list[Message] = [] if machine is None else machine.accumulator.messages
-        answer = messages[0] if messages else None
+        answer = messages[0] if messages else Message()
         format, model, server_address = self._describe_request(machine, find_last(attempts or ()))
         host = server_address.get("server.address")
         was_streamed = machine is None or "not_streamed" not in machine.departures
@@ -310,19 +311,24 @@ class OperationObserver:
                 "gen_ai.operation.name": operation,
                 "gen_ai.provider.name": self._provider
                 or provider_of(None if host is None else str(host), format),
-                **({} if model is None else {"gen_ai.request.model": model}),
-                **({} if answer is None or not answer.model else {"gen_ai.response.model": answer.model}),
+                **drop_unknown(
+                    {"gen_ai.request.model": model, "gen_ai.response.model": answer.model or None}
+                ),
                 **server_address,
             },
             attributes={
                 **self._attributes,
-                **(_STREAMED_ATTRIBUTE if was_streamed else {}),
-                **({} if first_chunk_seconds is None else {_FIRST_CHUNK: first_chunk_seconds}),
+                **drop_unknown(
+                    {
+                        "gen_ai.request.stream": was_streamed or None,
+                        "gen_ai.response.time_to_first_chunk": first_chunk_seconds,
+                        "tokenstream.attempts": None if attempts is None else len(attempts),
+                        ROUTE: answer.route,
+                    }
+                ),
                 **answer_attributes(messages),
                 **origin_attributes(None if machine is None else machine.make_origin()),
-                **token_attributes(None if answer is None else answer.usage, format),
-                **({} if attempts is None else {"tokenstream.attempts": len(attempts)}),
-                **({} if answer is None or answer.route is None else {ROUTE: answer.route}),
+                **token_attributes(answer.usage, format),
                 # To drop a stream before its end is to stop it.
                 "tokenstream.ending": "stopped" if machine is None else machine.accumulator.ending,
             },
@@ -342,7 +348,3 @@ class OperationObserver:
         url = (None if head is None else head.url) or self._url
         format = (None if machine is None else machine.link.format) or self._format or format_at(url)
         return format, self._model or self._asked_model, server_address_of(url)
-
-
-_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
-_STREAMED_ATTRIBUTE: Attributes = {"gen_ai.request.stream": True}

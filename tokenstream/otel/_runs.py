@@ -123,7 +123,7 @@ class RunObserver:
         """Return the data of the spans of a step, the outer one first: two for a tool that is an agent."""
         run = step.run
         session = run.session if turn is None else turn.session
-        conversation: Attributes = {} if session is None else {"gen_ai.conversation.id": session}
+        conversation = drop_unknown({"gen_ai.conversation.id": session})
         above = None if step.parent is None else step.parent.agent
         is_agent = turn is not None or (step.agent is not None and step.agent != above)
         spans: list[_SpanData] = []
@@ -134,7 +134,7 @@ class RunObserver:
                 # The conventions call it so if the agent runs the tool, and not its client.
                 "gen_ai.tool.type": "function" if run.agent is None else "extension",
                 "gen_ai.tool.call.id": step.cause.id,
-                **({} if above is None else {"gen_ai.agent.name": above}),
+                **drop_unknown({"gen_ai.agent.name": above}),
                 **conversation,
             }
             spans.append(_SpanData(f"execute_tool {step.cause.name}", tool, "tool"))

@@ -272,18 +272,13 @@ class FollowedItems(_Loop[ItemT]):
         self.close()
 
     def _read(self) -> None:
-        if self._source.is_instant:
-            try:
-                self._builder.feed(self._source.read(None))
-            except StopIteration:
-                self._note_end()
-            return
         try:
-            item = self._patience.read(self._source.read, is_resting=self._builder.is_resting)
+            if self._source.is_instant:
+                self._builder.feed(self._source.read(None))
+            else:
+                self._note(self._patience.read(self._source.read, is_resting=self._builder.is_resting))
         except StopIteration:
             self._note_end()
-        else:
-            self._note(item)
 
     @override
     def _fail(self, error: Exception) -> None:

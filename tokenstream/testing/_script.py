@@ -181,15 +181,15 @@ class Script:
             cached_tokens: Tokens of the request read from a cache; None if not reported.
             cache_write_tokens: Tokens of the request written to a cache; None if not reported.
         """
-        counts = {
-            "input_tokens": input_tokens,
-            "output_tokens": output_tokens,
-            "total_tokens": total_tokens,
-            "reasoning_tokens": reasoning_tokens,
-            "cached_tokens": cached_tokens,
-            "cache_write_tokens": cache_write_tokens,
-        }
-        return self._add(steps.ReportUsage(steps.usage_of(counts)))
+        usage = steps.usage_of(
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            total_tokens=total_tokens,
+            reasoning_tokens=reasoning_tokens,
+            cached_tokens=cached_tokens,
+            cache_write_tokens=cache_write_tokens,
+        )
+        return self._add(steps.ReportUsage(usage))
 
     def finish(self, reason: FinishReason = "stop") -> Self:
         """End the current choice of the answer.

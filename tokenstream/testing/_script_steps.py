@@ -330,7 +330,7 @@ def fragments_of(arguments: object) -> tuple[str, ...]:
     raise MisuseError(f"arguments are a mapping, its JSON as text, or fragments of that, and not a {kind}")
 
 
-def usage_of(counts: dict[str, Any]) -> Usage:
+def usage_of(**counts: Any) -> Usage:  # noqa: ANN401 - checked here
     for name, count in counts.items():
         is_count = isinstance(count, int) and not isinstance(count, bool) and count >= 0
         if count is not None and not is_count:

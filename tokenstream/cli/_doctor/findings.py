@@ -338,30 +338,21 @@ def _compare_compressed(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Fi
         )
         return
     held_back = next(_find_held_back(probe, hops), None)
-    forbid_transform = (
-        "send `Cache-Control: no-cache, no-transform` with the response, which asks proxies not to compress"
+    settings = (
+        *_list_compression_settings(hops),
+        "send `Cache-Control: no-cache, no-transform` with the response, which asks proxies not to compress",
     )
-    if held_back is not None and coding:
-        what = f"compressed as {coding}, which browsers accept, {held_back.what}"
-        ask_uncompressed = "ask with `Accept-Encoding: identity`, as this library does"
-        yield Finding(
-            "held_back_compressed",
-            what,
-            (*_list_compression_settings(hops), forbid_transform, ask_uncompressed),
-            grave=True,
-        )
-    elif held_back is not None:
-        yield Finding(
-            "held_back_compressed",
-            f"where a client accepts compression, as browsers do: {held_back.what}",
-            held_back.do,
-            grave=True,
-        )
+    if held_back is not None:
+        where, do = "where a client accepts compression, as browsers do:", held_back.do
+        if coding:
+            where = f"compressed as {coding}, which browsers accept,"
+            do = (*settings, "ask with `Accept-Encoding: identity`, as this library does")
+        yield Finding("held_back_compressed", f"{where} {held_back.what}", do, grave=True)
     elif coding:
         yield Finding(
             "compressed",
             f"a client that accepts it gets the answer compressed as {coding}; it streams all the same",
-            (*_list_compression_settings(hops), forbid_transform),
+            settings,
         )
 
 

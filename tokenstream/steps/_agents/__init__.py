@@ -297,6 +297,10 @@ class AgentReader(ABC):
             step.provider_executed = True
         return self._tools[id]
 
+    def _is_done(self, id: str) -> bool:
+        """Return True if a tool has ended, whose step was `_end_tool` given, or an item of an answer."""
+        return f"done {id}" in self._ids
+
     def _end_tool(self, id: str, result: object, *, failure: str | None = None) -> None:
         """End the step of a tool, also of one that has waited in a run before; its id counts as "done"."""
         self._ids.add(f"done {id}")

@@ -285,7 +285,7 @@ class _ACPSession(ConversationReader):
             self._ids.add(done)
             output = dict_of(update, "rawOutput")
             # opencode calls a command completed whatever its exit code is.
-            failure = exit_failure(int_of(dict_of(output, "metadata"), "exit"))
+            failure = exit_failure(dict_of(output, "metadata"), "exit")
             if status == "failed":
                 failure = text_of(output, "error", "message") or text.strip() or "it failed"
             self._end_tool(id, update.get("rawOutput", update.get("content")), failure=failure)

@@ -11,7 +11,7 @@ from tokenstream.formats._kit.values import split_names
 from tokenstream.message import Usage
 from tokenstream.steps._agents import REMEMBERED, TextAgentReader
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
-from tokenstream.steps._agents.values import change_arguments, plan_of
+from tokenstream.steps._agents.values import change_arguments, exit_failure, plan_of
 from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
@@ -73,12 +73,11 @@ def _result_in(item: JsonObject) -> Json:
 
 def _say_failed(item: JsonObject, *, declined: str) -> str | None:
     """Return a description of a tool's failure; None if it has succeeded."""
-    error, exit_code = item.get("error"), int_of(item, "exit_code", "exitCode")
+    error = item.get("error")
     if is_dict(error):
         return text_of(error, "message") or "it failed"
-    if exit_code:
-        return f"exit code {exit_code}"
-    return {"failed": "it failed", "declined": declined}.get(text_or_empty(item, "status"))
+    other = {"failed": "it failed", "declined": declined}.get(text_or_empty(item, "status"))
+    return exit_failure(item, "exit_code", "exitCode") or other
 
 
 _TEXTS = {"agent_message": "text", "assistant_message": "text", "reasoning": "reasoning"}
@@ -142,7 +141,7 @@ class Codex(TextAgentReader):
         if kind in _TEXTS:
             self._add_item(id, _TEXTS[kind], text_or_empty(item, "text"))
             return
-        if id and f"done {id}" in self._ids:
+        if id and self._is_done(id):
             return
         if id not in self._tools:
             self._end_answer("tool_calls")
@@ -390,7 +389,7 @@ class _Thread(ConversationReader):
     def _add_delta(self, kind: str, params: JsonObject) -> None:
         id, text = text_or_empty(params, "itemId"), text_of(params, "delta")
         index = params.get("summaryIndex", params.get("contentIndex", 0))
-        if not text or f"done {id}" in self._ids:
+        if not text or self._is_done(id):
             return
         place = f"{id} {index}"
         if place != self._item:
@@ -426,7 +425,7 @@ class _Thread(ConversationReader):
             if is_done and not self._is_repeated(f"done {id}"):
                 self._complete_text(kind, id, item)
             return
-        if f"done {id}" in self._ids:
+        if self._is_done(id):
             return
         self._end_answer("tool_calls")
         name, arguments = _name_item(kind, item)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, text_of, text_or_empty
+from tokenstream._basics.untrusted import dict_of, float_of, is_dict, text_of, text_or_empty
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.values import counts_in, split_names
 from tokenstream.steps._agents import TextAgentReader
@@ -74,7 +74,7 @@ class OpenCodeAnswers(TextAgentReader):
         opencode calls a command completed whatever its exit code is.
         """
         id, state = text_or_empty(part, "callID"), dict_of(part, "state")
-        if f"done {id}" in self._ids:
+        if self._is_done(id):
             return None
         arguments = state.get("input")
         step = self._begin_tool(id, text_of(part, "tool") or "tool", dumps(arguments))
@@ -84,7 +84,7 @@ class OpenCodeAnswers(TextAgentReader):
 
     def _end_tool_of(self, part: JsonObject) -> None:
         state = dict_of(part, "state")
-        failure = exit_failure(int_of(dict_of(state, "metadata"), "exit"))
+        failure = exit_failure(dict_of(state, "metadata"), "exit")
         if state.get("status") == "error":
             failure = text_of(state, "error") or "it failed"
         self._end_tool(text_or_empty(part, "callID"), state.get("output"), failure=failure)

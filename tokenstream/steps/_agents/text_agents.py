@@ -124,7 +124,7 @@ class CursorCLI(TextAgentReader):
         tools = {name: call for name, call in dict_of(line, "tool_call").items() if is_dict(call)}
         name = next((name for name in tools if name.endswith(_TOOL)), next(iter(tools), _TOOL))
         call = tools.get(name, {})
-        if f"done {id}" in self._ids:
+        if self._is_done(id):
             return
         self._end_answer("tool_calls")
         self._pieces.clear()
@@ -155,7 +155,7 @@ def _find_tool_failure(result: Json) -> str | None:
         detail = result[name]
         message = text_of(detail, "message", "error", "reason") if is_dict(detail) else detail
         return message if isinstance(message, str) and message else name
-    return exit_failure(int_of(dict_of(result, "success"), "exitCode"))
+    return exit_failure(dict_of(result, "success"), "exitCode")
 
 
 class GeminiCLI(TextAgentReader):
@@ -293,7 +293,7 @@ class Pi(TextAgentReader):
 
     def _read_tool(self, kind: str, line: JsonObject) -> None:
         id = text_or_empty(line, "toolCallId")
-        if f"done {id}" in self._ids:
+        if self._is_done(id):
             return
         name = text_of(line, "toolName") or "tool"
         step = self._begin_tool(id, name, dumps(line.get("args")))
@@ -302,7 +302,7 @@ class Pi(TextAgentReader):
         elif kind == "tool_execution_end":
             outcome = dict_of(line, "result")
             result = text_in(outcome.get("content"))
-            failure = exit_failure(int_of(dict_of(outcome, "details"), "exit_code", "exitCode"))
+            failure = exit_failure(dict_of(outcome, "details"), "exit_code", "exitCode")
             failure = (result or "it failed") if line.get("isError") is True else failure
             self._end_tool(id, result, failure=failure)
 
@@ -396,7 +396,7 @@ class CopilotCLI(TextAgentReader):
             if id in self._results:
                 self._results[id] = result
                 return
-            failure = exit_failure(int_of(dict_of(data, "shellExecution"), "exitCode"))
+            failure = exit_failure(dict_of(data, "shellExecution"), "exitCode")
             if data.get("success") is False:
                 failure = text_of(dict_of(data, "error"), "message") or "it failed"
             self._end_tool(id, result, failure=failure)

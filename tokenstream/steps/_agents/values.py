@@ -6,7 +6,7 @@ from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, is_list, text_of
 from tokenstream._sources.payloads import to_payload
 from tokenstream.errors import ProtocolError
 from tokenstream.framing._json_frames import DATA
@@ -150,13 +150,14 @@ def interrupts_of(update: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - as a 
     return [(id, value) for id, value in pairs if isinstance(id, str)]
 
 
-def exit_failure(code: int | None) -> str | None:
-    """Return the description of a command's failure; None if it has succeeded, or if that is unknown.
+def exit_failure(fields: JsonObject, *names: str) -> str | None:
+    """Return the description of a command's failure by its exit code; None if it has succeeded or has none.
 
     Example:
-        >>> exit_failure(2), exit_failure(0)
+        >>> exit_failure({"exit": 2}, "exit"), exit_failure({"exit": 0}, "exit")
         ('exit code 2', None)
     """
+    code = int_of(fields, *names)
     return f"exit code {code}" if code else None
 
 

@@ -19,7 +19,13 @@ from tokenstream.steps._peer.base import (
     is_broken_pipe,
 )
 from tokenstream.steps._peer.exchange import join_params
-from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, AccompaniedReader, broken_pipe_error
+from tokenstream.steps._program import (
+    AGENT_DEADLINES,
+    PATIENCE,
+    AccompaniedReader,
+    Patience,
+    broken_pipe_error,
+)
 from tokenstream.stream._reading.host import find_host
 
 if TYPE_CHECKING:
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
     from tokenstream.framing._json_rpc import JSONRPCMessage, RPCId
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.steps._peer.exchange import PeerCall
-    from tokenstream.steps._program import Patience
     from tokenstream.stream._reading.host import Host
 
 
@@ -78,11 +83,9 @@ class AsyncPeer(BasePeer):
         The arguments and errors are those of `Peer.ask`.
         """
         call = await self.begin(method, params, **names)
-        patience = self._make_patience()
+        patience = Patience(self.deadlines)
         while not call.done:
             self.exchange.check_room(call)
-            if self.exchange.error is not None:
-                raise self.exchange.error
             with suppress(StopAsyncIteration):
                 await self._wait(patience, is_resting=False)
         if call.error is not None:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._sources.causes import class_names
 from tokenstream.errors import MisuseError
 from tokenstream.framing._json_rpc import JSONRPCMessage
-from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._builder import RunBuilder
 from tokenstream.steps._peer.exchange import PeerCall, PeerExchange
-from tokenstream.steps._program import AGENT_DEADLINES, NOTHING, Patience
+from tokenstream.steps._program import NOTHING, Patience
 from tokenstream.stream._reading.items import LEAST_WAIT
 
 if TYPE_CHECKING:
@@ -46,14 +45,14 @@ class BasePeer:
         # The attributes are in the subclasses' dictionary.
         __slots__ = ()
 
-    def __init__(self, *, limits: Limits = DEFAULT_LIMITS, deadlines: Deadlines = AGENT_DEADLINES) -> None:
+    def __init__(self, *, limits: Limits, deadlines: Deadlines) -> None:
         self.exchange = PeerExchange(limits=limits)
         """The conversation without its I/O."""
         self.deadlines = deadlines
         """The longest waits for the peer."""
         self.followed: tuple[Steps, AgentReader] | None = None
         """The run that was built last from this conversation, and the reader that goes on with it."""
-        self._patience = self._make_patience()
+        self._patience = Patience(deadlines)
         self._is_closing = False
         """True once the peer's input was closed."""
 
@@ -64,9 +63,6 @@ class BasePeer:
     def skipped(self) -> int:
         """Number of lines that are no JSON-RPC, such as logs, and were left out."""
         return self.exchange.skipped
-
-    def _make_patience(self) -> Patience:
-        return Patience(self.deadlines)
 
     def _settling(self, method: str) -> Iterator[float]:
         """Yield, before a request, for how many seconds to read on, because the last turn may go on.

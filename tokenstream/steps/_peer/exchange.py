@@ -245,7 +245,7 @@ class PeerExchange:
         return self.passed >= call.number or min(firsts, default=math.inf) > call.number
 
     def check_room(self, call: PeerCall) -> None:
-        """Raise an error if too many messages wait for a loop, while a request waits for its answer."""
+        """Raise an error if nothing more is read although a request waits for its answer."""
         if self._is_full:
             raise LimitExceeded(
                 f"{len(self._messages):,} messages of the agent wait to be read, and none answers "
@@ -253,6 +253,7 @@ class PeerExchange:
                 limit="messages",
                 value=_MOST_KEPT,
             )
+        self._parser.check()
 
     @property
     def error(self) -> StreamError | None:

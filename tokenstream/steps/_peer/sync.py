@@ -13,7 +13,7 @@ from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import SyncChunks
 from tokenstream.steps._peer.base import SILENCE, BasePeer, PeerMessage, concurrent_read_error
 from tokenstream.steps._peer.exchange import join_params
-from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, broken_pipe_error, write_whole
+from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, Patience, broken_pipe_error, write_whole
 from tokenstream.stream._reading.read_ahead import ReadTimeout
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.framing._json_rpc import JSONRPCMessage, RPCId
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.steps._peer.exchange import PeerCall
-    from tokenstream.steps._program import Patience
 
 
 class Peer(BasePeer):
@@ -82,11 +81,9 @@ class Peer(BasePeer):
             LimitExceeded: Too many messages came meanwhile.
         """
         call = self.begin(method, params, **names)
-        patience = self._make_patience()
+        patience = Patience(self.deadlines)
         while not call.done:
             self.exchange.check_room(call)
-            if self.exchange.error is not None:
-                raise self.exchange.error
             with suppress(StopIteration):
                 self._wait(patience, is_resting=False)
         if call.error is not None:

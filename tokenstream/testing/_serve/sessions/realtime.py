@@ -258,9 +258,10 @@ class GeminiLiveSession(ServedSession):
             if content.get("turnComplete"):
                 self.ask(request)
         elif is_dict(result := request.get("toolResponse")):
-            ids = {str(each.get("id")) for each in dicts_of(result.get("functionResponses"))}
+            responses = dicts_of(result.get("functionResponses"))
+            ids = {str(each.get("id")) for each in responses}
             self._open_calls = [id for id in self._open_calls if id not in ids]
-            parts = [{"functionResponse": each} for each in dicts_of(result.get("functionResponses"))]
+            parts = [{"functionResponse": each} for each in responses]
             self._turns.append({"role": "user", "parts": parts})
             if not self._open_calls:
                 self.ask(request)
