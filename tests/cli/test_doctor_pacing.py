@@ -45,59 +45,52 @@ def _steady(count: int, gap: float, *, first: float = 0.5) -> list[tuple[float, 
     return [(first + number * gap, 100, 1) for number in range(count)]
 
 
-@pytest.mark.parametrize("gap", [0.0005, 0.002, 0.005, 0.03, 0.5, 5.0])
-def test_a_model_that_writes_evenly_streams_however_fast(gap: float) -> None:
-    assert _pace(*_steady(400, gap)).verdict == "streams"
+_FULL = [(0.1 + number * 0.05, 4_096, 2) for number in range(1, 8)]
 
 
-def test_a_long_silence_before_the_first_event_is_thought_and_no_buffer() -> None:
-    """A model may reason for a minute, and then be fast."""
-    assert _pace(*_steady(60, 0.01, first=60.0)).verdict == "streams"
+@in_one_test(
+    ("arrivals", "verdict"),
+    [
+        # A model that writes evenly streams, however fast; it may reason for a minute before.
+        *[(_steady(400, gap), "streams") for gap in (0.0005, 0.002, 0.005, 0.03, 0.5, 5.0)],
+        (_steady(60, 0.01, first=60.0), "streams"),
+        # Some formats open and close their parts with several events for one word, which are no burst.
+        ([(0.5, 600, 4), *_steady(100, 0.03, first=0.53), (3.6, 900, 6)], "streams"),
+        ([(3.0, 5_000, 50)], "whole"),
+        ([(8.0 + number * 0.004, 1_400, 14) for number in range(60)], "whole"),
+        # A buffer may let the first event pass: some flush a response's head with what comes along.
+        ([(0.1, 100, 1), (3.0, 5_000, 50)], "bursts"),
+        # An answer of few events, and one from a server that had it ready, tell nothing.
+        *[
+            (few, "unclear")
+            for few in ([(0.5, 300, 3)], [(0.02, 5_000, 50)], [(0.5, 100, 1), (0.53, 100, 1)])
+        ],
+    ],
+)
+def test_the_times_of_events_tell_what_holds_them_back(
+    arrivals: list[tuple[float, int, int]], verdict: str
+) -> None:
+    assert _pace(*arrivals).verdict == verdict
 
 
-def test_all_at_the_end_is_whole() -> None:
-    assert _pace((3.0, 5_000, 50)).verdict == "whole"
-    assert _pace(*[(8.0 + number * 0.004, 1_400, 14) for number in range(60)]).verdict == "whole"
+@in_one_test(
+    ("arrivals", "verdict", "size"),
+    [
+        ([(1.0, 4_096, 40), (2.0, 4_090, 41), (3.0, 4_096, 40), (3.2, 900, 9)], "bursts", 4_096),
+        # Full to the byte, whatever an event measures: no model writes so. The head takes room in the first.
+        ([(0.1, 3_849, 2), *_FULL, (0.5, 1_017, 1)], "bursts", 4_096),
+        # Something else holds the events back: a timer, or the server itself.
+        ([(1.0, 800, 16), (2.0, 3_000, 30), (3.0, 1_200, 12), (4.0, 2_000, 30)], "bursts", None),
+        # Twenty to a burst are fewer than the metrics ask for: a provider may send a few together.
+        ([(1.0, 500, 6), (2.0, 3_000, 30), (3.0, 1_200, 12), (4.0, 2_000, 20)], "unclear", None),
+    ],
+)
+def test_bursts_of_one_size_tell_of_a_buffer_that_fills_up(
+    arrivals: list[tuple[float, int, int]], verdict: str, size: int | None
+) -> None:
+    pace = _pace(*arrivals)
 
-
-@pytest.mark.parametrize("arrivals", [[(0.5, 300, 3)], [(0.02, 5_000, 50)], [(0.5, 100, 1), (0.53, 100, 1)]])
-def test_what_is_short_or_came_at_once_tells_nothing(arrivals: list[tuple[float, int, int]]) -> None:
-    """An answer of three events, and one from a server that had it ready."""
-    assert _pace(*arrivals).verdict == "unclear"
-
-
-def test_a_buffer_that_fills_up_gives_bursts_of_its_size() -> None:
-    pace = _pace((1.0, 4_096, 40), (2.0, 4_090, 41), (3.0, 4_096, 40), (3.2, 900, 9))
-
-    assert ("bursts", 4_096) == (pace.verdict, pace.burst_bytes)
-
-
-def test_full_buffers_are_bursts_also_of_few_events() -> None:
-    """To the byte, whatever an event measures: no model writes so. The head takes its room in the first."""
-    full = [(0.1 + number * 0.05, 4_096, 2) for number in range(1, 8)]
-
-    pace = _pace((0.1, 3_849, 2), *full, (0.5, 1_017, 1))
-
-    assert ("bursts", 4_096) == (pace.verdict, pace.burst_bytes)
-
-
-def test_a_buffer_that_lets_the_first_event_pass_is_seen_all_the_same() -> None:
-    """Some flush a response's head with what comes along."""
-    assert _pace((0.1, 100, 1), (3.0, 5_000, 50)).verdict == "bursts"
-
-
-def test_bursts_of_any_size_tell_of_no_buffer_that_fills_up() -> None:
-    """Something else holds the events back: a timer, or the server itself."""
-    pace = _pace((1.0, 800, 16), (2.0, 3_000, 30), (3.0, 1_200, 12), (4.0, 2_000, 30))
-
-    assert ("bursts", None) == (pace.verdict, pace.burst_bytes)
-
-
-def test_bursts_of_fewer_events_than_the_metrics_ask_for_are_unclear() -> None:
-    """Twenty to a burst: a provider may send a few together."""
-    pace = _pace((1.0, 500, 6), (2.0, 3_000, 30), (3.0, 1_200, 12), (4.0, 2_000, 20))
-
-    assert ("unclear", None) == (pace.verdict, pace.burst_bytes)
+    assert (verdict, size) == (pace.verdict, pace.burst_bytes)
 
 
 @given(st.lists(st.floats(0.0, 0.004), min_size=12, max_size=12), st.floats(0.3, 3.0))
@@ -116,14 +109,6 @@ def test_it_takes_as_many_events_as_for_the_metrics(events: int, verdict: str) -
     assert {"unclear": None, "whole": "at_end"}[verdict] == detect_buffering(
         GapHistogram.of([]), wait=2.0, deltas=events
     )
-
-
-def test_several_events_for_one_word_are_no_burst() -> None:
-    """Some formats open and close their parts with events of their own."""
-    opening = [(0.5, 600, 4)]
-    closing = [(3.6, 900, 6)]
-
-    assert _pace(*opening, *_steady(100, 0.03, first=0.53), *closing).verdict == "streams"
 
 
 def test_bytes_without_an_event_are_no_moment() -> None:

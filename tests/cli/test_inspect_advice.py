@@ -139,22 +139,13 @@ def test_calls_that_were_handed_out_are_named() -> None:
         ),
         (ConnectError("no", stage="connect"), _AGAIN),
         (NotAStream("the body is odd", body="odd"), "check the address, and any proxies on the way"),
-    ],
-)
-def test_each_kind_of_error_has_its_advice(error: StreamError, what_to_do: str) -> None:
-    assert what_to_do == advise_on_error(error, "request")
-
-
-@pytest.mark.parametrize(
-    ("error", "what_to_do"),
-    [
         (describe_unknown_body("unknown", "odd"), _NAME_IT),
         (describe_unknown_format([b'{"odd": 1}'], DEFAULT_LIMITS), _NAME_IT),
         (_redirected(), "ask at that address, if it is to be trusted"),
         (LimitExceeded(limit="line", value=80), _LIMIT),
     ],
 )
-def test_rewording_a_message_does_not_change_the_advice(error: StreamError, what_to_do: str) -> None:
+def test_each_error_has_its_advice_however_its_message_is_worded(error: StreamError, what_to_do: str) -> None:
     """Errors are recognised by class and attributes; a hint for code is known wherever it stands."""
     assert what_to_do == advise_on_error(error, "request")
 

@@ -243,21 +243,10 @@ def test_a_run_may_nest_deeper_than_functions_do() -> None:
     assert 2_200 < len(run.events().ready())
 
 
-def test_what_cannot_be_followed_is_left_as_it_was() -> None:
+def test_what_has_ended_takes_nothing_more() -> None:
+    """The error says what to do; a stream that cannot be followed is left as it was."""
     stream = stream_of(talk("Hel", "lo"))
     text = stream.text
-    with Steps() as run, run.step("plan") as step:
-        pass
-    with pytest.raises(MisuseError, match="has already ended"):
-        step.follow(stream)
-
-    assert ["Hel", "lo"] == list(text)
-
-
-def test_what_has_ended_takes_nothing_more() -> None:
-    """The error says what to do."""
-    stream = stream_of(talk("Hi"))
-    stream.final()
     with Steps("trip") as run, run.step("plan") as step:
         pass
     for misuse in (
@@ -274,6 +263,7 @@ def test_what_has_ended_takes_nothing_more() -> None:
     run.end()
 
     assert "done" == step.state
+    assert ["Hel", "lo"] == list(text)
 
 
 def test_a_run_that_nobody_ends_warns() -> None:
@@ -340,14 +330,6 @@ def test_what_nobody_counted_is_not_shown_as_zero(usage: Usage, figures: str) ->
         step.feed(UsageUpdate(usage))
 
     assert f"trip done 0.0 s {figures}\n└─ ask done 0.0 s {figures}" == str(run)
-
-
-def test_a_step_may_be_made_of_events() -> None:
-    with Steps() as run, run.step("agent") as step:
-        for event in (TextDelta("Hel"), TextDelta("lo"), UsageUpdate(Usage(output_tokens=2))):
-            step.feed(event)
-
-    assert ("Hello", (), Usage(output_tokens=2)) == (step.text, step.streams, step.usage)
 
 
 def test_an_answer_ends_in_a_way_that_there_is() -> None:

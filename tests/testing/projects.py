@@ -39,6 +39,22 @@ class Project:
         for name, text in files.items():
             (self.folder / f"{name}.py").write_text(text, "utf-8")
 
+    def write_marked(
+        self,
+        head: str = "",
+        *,
+        module: str = "test_it",
+        uses: str = "token_stream",
+        body: str = "pass",
+        **markers: str,
+    ) -> None:
+        """Write a test for each marker `recording`, whose arguments are given by the name of the test."""
+        tests = [
+            f"@pytest.mark.recording({given})\ndef {name}({uses}):\n    {body}\n"
+            for name, given in markers.items()
+        ]
+        self.write(**{module: "\n".join(["import pytest", head, *tests])})
+
     def configure(self, *lines: str) -> None:
         (self.folder / "pytest.ini").write_text("\n".join(["[pytest]", *lines]), "utf-8")
 

@@ -105,29 +105,12 @@ def test_it(token_stream):
 
 def test_what_is_missing_is_reported(project: Project) -> None:
     project.configure("tokenstream_recordings = kept")
-    project.write(
-        test_it="""
-import pytest
-
-def test_no_marker(token_stream):
-    pass
-
-@pytest.mark.recording
-def test_no_name(token_stream):
-    pass
-
-@pytest.mark.recording("a.sse", "b.sse")
-def test_two_names(token_stream):
-    pass
-
-@pytest.mark.recording("nowhere.sse")
-def test_no_file(token_stream):
-    pass
-
-@pytest.mark.recording("nowhere.sse", source=list)
-def test_not_recorded(token_stream):
-    pass
-"""
+    project.write_marked(
+        "def test_no_marker(token_stream):\n    pass\n",
+        test_no_name="",
+        test_two_names='"a.sse", "b.sse"',
+        test_no_file='"nowhere.sse"',
+        test_not_recorded='"nowhere.sse", source=list',
     )
     told = project.run().told
 
@@ -157,28 +140,14 @@ def test_what_a_marker_asks_for_in_vain_is_reported(project: Project) -> None:
     """The error is one sentence, not a traceback through the library."""
     put(project.folder / "hello.sse")
     (project.folder / "bad.rec").write_text("hello")
-    project.write(
-        test_it="""
-import pytest
-
-@pytest.mark.recording("hello.sse", chunkin=1)
-def test_misspelt(token_stream):
-    pass
-
-@pytest.mark.recording("hello.sse", chunking="lines")
-def test_no_chunking(async_token_stream):
-    pass
-
-@pytest.mark.recording("bad.rec")
-def test_damaged(recording):
-    pass
-"""
-    )
+    project.write_marked(test_misspelt='"hello.sse", chunkin=1', test_damaged='"bad.rec"')
+    lines = '"hello.sse", chunking="lines"'
+    project.write_marked(module="test_async", uses="async_token_stream", test_no_chunking=lines)
     told = project.run().told
     begin = "its marker `recording` has an invalid option: "
 
     assert f"test_it.py::test_misspelt: {begin}Stream.__init__() got an unexpected" in told["test_misspelt"]
-    assert f"test_it.py::test_no_chunking: {begin}chunking='lines' is invalid" in told["test_no_chunking"]
+    assert f"test_async.py::test_no_chunking: {begin}chunking='lines' is invalid" in told["test_no_chunking"]
     assert told["test_damaged"].startswith("test_it.py::test_damaged: its recording cannot be read: ")
     assert "bad.rec, line 1: " in told["test_damaged"]
     assert [1, 1, 1] == [len(each.splitlines()) for each in told.values()]
@@ -205,15 +174,7 @@ def test_a_place_outside_of_the_project_is_reported_as_it_is(
 ) -> None:
     """An absolute path is looked for there alone."""
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "nowhere.sse"
-    project.write(
-        test_it=f"""
-import pytest
-
-@pytest.mark.recording({str(elsewhere)!r})
-def test_it(recording):
-    pass
-"""
-    )
+    project.write_marked(uses="recording", test_it=repr(str(elsewhere)))
 
     assert str(elsewhere) == project.run().told["test_it"].splitlines()[1].strip()
 

@@ -88,30 +88,20 @@ def test_recordings_are_made_anew_where_that_is_asked_for(project: Project) -> N
 def test_without_the_option_nothing_is_opened(project: Project) -> None:
     """A test that is replayed needs no network, and no key."""
     put(project.folder / "hello.sse")
-    project.write(
-        test_it="""
-import pytest
-
-@pytest.mark.recording("hello.sse", source="nothing", format="text")
-def test_it(token_stream):
-    assert token_stream.final().text == "Hello"
-"""
+    marker, body = (
+        '"hello.sse", source="nothing", format="text"',
+        'assert token_stream.final().text == "Hello"',
     )
+    project.write_marked(body=body, test_it=marker)
 
     assert {"test_it": "passed"} == project.run().outcomes
 
 
 def test_a_new_recording_lies_in_the_folder_of_the_project(project: Project) -> None:
     project.configure("tokenstream_recordings = kept/streams")
-    project.write(
-        test_it="""
-import pytest
-
-@pytest.mark.recording("new.sse", source=lambda: [b"data: Hi\\n\\ndata: [DONE]\\n\\n"], format="text")
-def test_it(token_stream):
-    assert token_stream.final().text == "Hi"
-"""
-    )
+    source = 'source=lambda: [b"data: Hi\\n\\ndata: [DONE]\\n\\n"]'
+    body = 'assert token_stream.final().text == "Hi"'
+    project.write_marked(body=body, test_it=f'"new.sse", {source}, format="text"')
 
     assert {"test_it": "passed"} == project.run("--record-streams").outcomes
     assert (project.folder / "kept" / "streams" / "new.sse").is_file()
@@ -121,18 +111,9 @@ def test_it(token_stream):
 def test_what_cannot_be_recorded_is_reported(project: Project) -> None:
     """A marker without `source=` fails, and a live stream that fails leaves the file as it was."""
     put(project.folder / "hello.sse")
-    project.write(
-        test_it="""
-import pytest
-
-@pytest.mark.recording("hello.sse", format="text")
-def test_no_source(token_stream):
-    pass
-
-@pytest.mark.recording("hello.sse", source=lambda: [b"data: Hel"], format="text")
-def test_cut(token_stream):
-    pass
-"""
+    project.write_marked(
+        test_no_source='"hello.sse", format="text"',
+        test_cut='"hello.sse", source=lambda: [b"data: Hel"], format="text"',
     )
     told = project.run("--record-streams").told
 
@@ -146,10 +127,8 @@ def test_cut(token_stream):
 
 def test_what_is_no_source_is_reported(project: Project) -> None:
     """A value that is no function, what cannot be recorded, and what belongs to another event loop."""
-    project.write(
-        test_it="""
+    response = """
 import httpx
-import pytest
 
 async def pieces():
     yield b""
@@ -157,19 +136,12 @@ async def pieces():
 @pytest.fixture
 def response():
     return httpx.Response(200, content=pieces())
-
-@pytest.mark.recording("a.rec", source=3)
-def test_no_function(token_stream):
-    pass
-
-@pytest.mark.recording("b.rec", source=lambda: 3)
-def test_no_stream(token_stream):
-    pass
-
-@pytest.mark.recording("c.rec", source="response")
-def test_of_another_loop(token_stream):
-    pass
 """
+    project.write_marked(
+        response,
+        test_no_function='"a.rec", source=3',
+        test_no_stream='"b.rec", source=lambda: 3',
+        test_of_another_loop='"c.rec", source="response"',
     )
     told = project.run("--record-streams").told
     begin = "what the source= of its marker `recording` opens cannot be recorded: "
