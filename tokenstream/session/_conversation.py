@@ -12,8 +12,11 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._sources.websocket import is_clean, is_socket_closed
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamStalled
-from tokenstream.session._apis import find_format, make_api
+from tokenstream.formats._registry import format_of_path
 from tokenstream.session._connection import AskedExchange, Bell, FairLock, RenewedConnection, earliest
+from tokenstream.session._live import LiveAPI
+from tokenstream.session._realtime import RealtimeAPI
+from tokenstream.session._responses import ResponsesAPI
 from tokenstream.stream._log import inform, log
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from tokenstream.session._lines import Flow
     from tokenstream.session._rounds import Round
 
+_APIS: dict[str, type[SessionAPI]] = {api.format: api for api in (ResponsesAPI, RealtimeAPI, LiveAPI)}
+"""The APIs that a session speaks, by the names of their formats."""
 _DRAIN_SECONDS = 5.0
 """Longest wait for the end of a cancelled answer, in seconds; then another connection is opened."""
 _READY_SECONDS = 30.0
@@ -69,7 +74,13 @@ class SessionConversation:
         """Messages that belong to no answer, for the next one."""
 
     def _make_api(self, format: str) -> SessionAPI:
-        return make_api(format, self._model, self._tools, self._settings)
+        """Return the state of a conversation with an API; tools are a list, or an object that writes it."""
+        kind = _APIS.get(format)
+        if kind is None:
+            raise MisuseError(f"a session speaks {', '.join(sorted(_APIS))}, and not {format!r}")
+        is_written = self._tools is None or self._tools.__class__ is list
+        tools = self._tools if is_written else kind.write_tools(self._tools)
+        return kind(self._model, tools, self._settings)
 
     @property
     def known_api(self) -> SessionAPI:
@@ -93,7 +104,7 @@ class SessionConversation:
             was_open = self.api is not None and self.api.connections > 0
             opened = yield from connection.open()
             if self.api is None:
-                self.api = self._make_api(find_format(opened.path))
+                self.api = self._make_api(_find_format(opened.path))
             self.rotations += was_open
             if was_open:
                 log("session rotated to connection %d", self.api.connections + 1)
@@ -432,3 +443,13 @@ class SessionConversation:
         except Exception as error:
             if not self._is_gone(error, number):
                 raise
+
+
+def _find_format(path: str | None) -> str:
+    """Return the name of the format that the path of the connection's URL tells."""
+    format = None if path is None else format_of_path(path.partition("?")[0])
+    if format not in _APIS:
+        raise MisuseError(
+            f"the connection's URL does not tell the API: give format=, one of {', '.join(sorted(_APIS))}"
+        )
+    return format
