@@ -157,6 +157,11 @@ class SeamJoiner:
         """Confidence from 0 to 1 that no text is lost or repeated; None if unknown, or without the call."""
         return self._overlap.confidence if self._overlap.decided and not self._missing else None
 
+    @property
+    def repeated(self) -> int:
+        """Number of characters that the continuation has written again, which the provider bills."""
+        return self._overlap.dropped
+
     def look_for_overlap(self, event: Event) -> bool:
         """Look in the next held-back event for repeated text and calls; return True once all are known."""
         if isinstance(event, MessageStart):

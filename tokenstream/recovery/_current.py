@@ -180,6 +180,8 @@ class CurrentAttempt:
             size = hold.size
         else:
             size = max(0, self.machine.accumulator.size - self._size_before)
+            if (seam := self.answer.resumption.joining.seam) is not None:
+                size += seam.repeated
         if request.attempt.mode == "resume" and usage.basis == "none" and not size:
             return self._paid
         return estimate_attempt(usage, size, request.opener)

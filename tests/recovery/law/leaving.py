@@ -65,7 +65,7 @@ def watch_purses(leaver: Leaver) -> Generator[None]:
     def pass_gate() -> None:
         if threading.current_thread() is home:
             leaver.passes("purse")
-        elif leaver.waits_at("purse"):
+        elif leaver.waits_at("purse") and leaver.loop is not None:
             anyio.from_thread.run_sync(leaver.passes, "purse", token=leaver.loop)
 
     def change(*arguments: Any) -> Any:
