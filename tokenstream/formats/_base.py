@@ -222,6 +222,10 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         # The content of the answer.
         self.parts: PartsT_co = self._make_parts()
         """The open parts of the message."""
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """Set the attributes of a format's own, which are in `__slots__`."""
 
     def _make_parts(self) -> Any:  # noqa: ANN401 - of the class that the format names
         """Return the object that collects the answer's parts and events."""

@@ -211,6 +211,10 @@ class AnswerEvents:
         """True if there is a `WholeText` among the events made since the last call of `take`."""
         self.difference: ProtocolError | None = None
         """The error for content that contradicts what was reported before; None if there is none."""
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """Set the attributes of a subclass, by which formats differ."""
 
     # -- results -----------------------------------------------------------
 

@@ -12,10 +12,8 @@ from tokenstream.formats._kit.parts import Parts
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from tokenstream._basics.loose import RuleNote
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import TextKind
-    from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
 
@@ -43,8 +41,8 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
 
     __slots__ = ("_closed", "_open", "_waiting", "is_restarted", "newest")
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         self.newest = -1
         """Index of the block that was opened last."""
         self.is_restarted = False

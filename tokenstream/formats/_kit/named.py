@@ -13,8 +13,7 @@ from tokenstream.formats._kit.values import fragment_text
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json, JsonObject, RuleNote
-    from tokenstream.limits import Limits
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.message import FinishReason, Part, ServerToolCall
 
 NamedKind: TypeAlias = Literal["text", "reasoning"]
@@ -36,8 +35,8 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
     text_fields: ClassVar[tuple[str, ...]]
     """Fields of a text's payload that do not become `provider_data` of its part."""
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._newest_ids: dict[NamedKind, str] = {"text": "", "reasoning": ""}
         """The id of the part opened last, by kind."""
         self._answered: set[str] = set()

@@ -45,8 +45,7 @@ from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import AnyEvent, Json, JsonObject, RuleNote
-    from tokenstream.limits import Limits
+    from tokenstream._basics.loose import AnyEvent, Json, JsonObject
     from tokenstream.message import FinishReason, MediaPart, Message, Part, ServerToolCall, ServerToolResult
 
 TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
@@ -93,8 +92,7 @@ class Parts(AnswerEvents):
 
     __slots__ = ("_has_lost_arguments", "_last_written", "calls_seen")
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
         self._last_written: OpenPart | None = None
         """The part written to last, if the format calls `record_written_part`."""
         self.calls_seen = 0

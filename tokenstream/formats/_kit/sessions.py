@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.formats._kit.open import OpenChoice
-    from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
 Readers: TypeAlias = "Mapping[str, Callable[[Any, JsonObject], object]]"
@@ -189,8 +188,7 @@ class SessionEvents(SessionFormat[SessionPartsT_co]):
 
     _READERS: ClassVar[Readers]
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._last = LastEvent("event_id")
 
     @override

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.sessions import SessionParts
-    from tokenstream.limits import Limits
 
 FINISH_REASONS = reasons_of(
     stop="end_turn",
@@ -192,8 +191,7 @@ class AnthropicAgents(HostedSession):
     finish_reasons = FINISH_REASONS
     retryable = RETRYABLE
 
-    def __init__(self, *, limits: Limits | None = None, answer: str | None = None) -> None:
-        super().__init__(limits=limits, answer=answer)
+    def _set_up(self) -> None:
         self._messages = AgentMessages(self.parts)
         self._usage = Usage()
         """The tokens of the answer's requests to the model so far."""

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
-    from tokenstream.limits import Limits
 
 _RESPONSE_FIELDS = frozenset({"delta", "raw", "additional_kwargs"})
 _INPUT_COUNTS = ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_token_count")
@@ -65,8 +64,7 @@ class LlamaIndex(Format):
     finish_is_last = False
     fast = Fast(texts=[("delta",)], units=frozenset({"event", "line"}))
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._calls: dict[int | str, _RepeatedCall] = {}
         """The calls so far, by id; by index if they have no id."""
         self._expects_finish = False

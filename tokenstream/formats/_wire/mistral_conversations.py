@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall, OpenPart
     from tokenstream.formats._kit.values import ReadersOf
-    from tokenstream.limits import Limits
 
 
 _NUMBERING = ("type", "created_at", "output_index", "content_index", "role")
@@ -56,8 +55,7 @@ class MistralConversations(Format):
     documented = split_names("agent.handoff agent.state.changed conversation_id guardrails")
     fast = Fast(texts=[("content",), ("content", "text"), ("arguments",)], changing=[("created_at",)])
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._written: tuple[object, ...] | None = None
         """The source of the text written last; None before any text.
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.parts import TextKind
     from tokenstream.formats._kit.values import ReasonsOfWords
-    from tokenstream.limits import Limits
 
 FINISH_REASONS: ReasonsOfWords = {
     "stop": "stop",
@@ -78,8 +77,7 @@ class Ollama(Format):
         units=frozenset({"event", "line"}),
     )
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._time_reported = False
         """True once the time of the first line has been reported, as the time of the answer."""
 

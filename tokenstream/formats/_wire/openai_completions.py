@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.parts import TextKind
     from tokenstream.formats._kit.values import ReasonsOfWords
-    from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
 _CompletionReader: TypeAlias = "Callable[[OpenAICompletions, int, str, Any], None]"
@@ -81,8 +80,7 @@ class OpenAICompletions(Format):
         turns=True,
     )
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._created_reported = False
         """True once the time of the answer was reported; many payloads repeat it."""
         self._is_native = False

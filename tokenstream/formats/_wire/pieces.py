@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Unit
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.limits import Limits
 
 
 class Pieces(Format):
@@ -38,8 +37,7 @@ class Pieces(Format):
     framing = "pieces"
     ends_with_input = True
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self.first_frames.drop()  # any input is text, so none can be of another format
         self._part: OpenPart | None = None
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.values import ReasonsOfWords
-    from tokenstream.limits import Limits
 
 _FINISH_REASONS: ReasonsOfWords = {"length": "length", "eos_token": "stop", "stop_sequence": "stop_sequence"}
 _COUNTED = Counts(
@@ -59,8 +58,7 @@ class TGI(Format):
         texts=[("token", "text")], changing=[("index",), ("token", "id"), ("token", "logprob")], head=b"data:"
     )
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._has_text = False
         """True once a token or the whole text has arrived."""
         self._last = LastEvent("index")

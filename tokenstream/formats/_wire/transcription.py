@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.sessions import Readers
-    from tokenstream.limits import Limits
 
 _READ_FIELDS = split_names(
     "type event_id item_id content_index segment_id model delta text transcript logprobs segments usage"
@@ -60,8 +59,8 @@ class Transcription(SessionEvents):
     ends_with_input = True
     fast = Fast(texts=[("delta",), ("text",)], changing=[("event_id",)])
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._model: str | None = None
         """The session's model, which its events do not repeat."""
         self._session = False

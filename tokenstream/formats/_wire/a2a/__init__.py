@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
     from tokenstream.formats._kit.values import ReadersOf
-    from tokenstream.limits import Limits
 
 PayloadKind: TypeAlias = Literal["task", "message", "status-update", "artifact-update"]
 """The kinds of payloads, by their names in version 0.3."""
@@ -98,8 +97,7 @@ class A2A(Format[TaskParts]):
         crlf=True,
     )
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._appends = False
         """True if the last payload had further pieces of an artifact, and not the whole artifact."""
         self._is_paused = False

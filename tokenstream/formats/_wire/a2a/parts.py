@@ -16,9 +16,8 @@ from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream._basics.loose import JsonObject, RuleNote
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.parts import TextKind
-    from tokenstream.limits import Limits
     from tokenstream.message import Usage
 
 # Quirk (google-adk, 2026-11): token counts and the mark of a thought are in the metadata, under names with
@@ -88,8 +87,8 @@ class TaskParts(Parts):
 
     __slots__ = ("_artifacts", "last_run")
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._artifacts: dict[tuple[str, str], Content] = {}
         """The artifacts by the ids of their task and their own."""
         self.last_run: Run | None = None

@@ -27,7 +27,6 @@ from tokenstream.message import FinishReason, Usage
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.values import ReadersOf, ReasonsOfWords
-    from tokenstream.limits import Limits
 
 FINISH_REASONS: ReasonsOfWords = {
     **{reason: reason for reason in get_args(FinishReason)},
@@ -107,8 +106,7 @@ class AGUI(Format[RunParts]):
         padding=frozenset(),
     )
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._started = False
         """True once the run has begun; a second start is a departure from the documentation."""
 

@@ -22,10 +22,9 @@ from tokenstream.formats._kit.values import split_names
 from tokenstream.message import ReasoningPart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json, JsonObject, RuleNote
+    from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.values import ReadersOf
-    from tokenstream.limits import Limits
     from tokenstream.message import Part
 
 COMMON_FIELDS = split_names("type timestamp rawEvent raw_event metadata")
@@ -52,8 +51,8 @@ class RunParts(NamedParts):
     id_field = "messageId"
     text_fields = _CONTENT_FIELDS
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._chunked_part: tuple[str, str] | None = None
         """The key of the open part that consists of chunks; any other event of the message closes it."""
         self._reasoning_by_id: dict[str, OpenPart] = {}

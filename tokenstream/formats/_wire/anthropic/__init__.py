@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
     from tokenstream.formats._kit.values import ReadersOf
-    from tokenstream.limits import Limits
     from tokenstream.message import Usage
 
 FINISH_REASONS = reasons_of(
@@ -103,8 +102,7 @@ class Anthropic(Format[AnthropicBlocks]):
     sentinel = b"[DONE]"
     fast = Fast(texts=[("delta", "text"), ("delta", "thinking"), ("delta", "partial_json")])
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._nameless = False
         """True if the SSE event of the current payload has no name."""
         self._has_head = False

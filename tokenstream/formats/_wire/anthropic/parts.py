@@ -21,9 +21,8 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject, RuleNote
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.limits import Limits
     from tokenstream.message import Part
 
 
@@ -55,8 +54,8 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
 
     __slots__ = ("_estimated_tokens",)
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._estimated_tokens = 0
         """The sum of the server's estimates of the reasoning's tokens."""
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.values import ReadersOf
-    from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
 FINISH_REASONS: Mapping[str, FinishReason] = MappingProxyType(
@@ -151,8 +150,7 @@ class BedrockConverse(Format[ConverseBlocks]):
         units=frozenset(),
     )
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._has_head = False
         """True once the start of the message has arrived."""
         self._stopped = False

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Frame
     from tokenstream.formats._fast.entry import Read
     from tokenstream.formats._fast.shape import KeyPath
-    from tokenstream.limits import Limits
 
 BYTES_PER_GROUP = 3
 """Four characters of base64 encode this many bytes, so a start of whole groups can be compared as base64."""
@@ -133,8 +132,7 @@ class BedrockInvoke(Format):
     # For the model's payloads: an AWS message is decoded first, because its checksum must be verified.
     fast = Fast(texts=_TEXTS, changing=_CHANGING, counts=_CHANGING, units=frozenset())
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._inner: Format | None = None
         """The format of the model's payloads; None until the first payload."""
         self._last_arrived = False

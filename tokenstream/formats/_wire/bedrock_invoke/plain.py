@@ -14,9 +14,8 @@ from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import Mark, marks_in, reasons_of, split_names, worst_of
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import DeltaCallback, JsonObject, RuleNote
+    from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
-    from tokenstream.limits import Limits
 
 NamePath: TypeAlias = tuple[str, ...]
 
@@ -153,8 +152,8 @@ class _CountedParts(Parts):
 
     __slots__ = ("_counts", "_report", "unread_delta")
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._counts: dict[str, int] = {}
         """The last counts, by their names in `Usage`."""
         self._report: JsonObject = {}

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._fast.shape import KeyPath
     from tokenstream.formats._kit.values import ReadersOf
-    from tokenstream.limits import Limits
 
 ID_FIELDS = ("generation_id", "response_id", "id")
 _CITATION_FIELDS = split_names("start end text document_ids type")
@@ -70,8 +69,8 @@ class Cohere(V2):
         units=frozenset({"event", "line"}),
     )
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._has_citations = False
         """True once a citation has arrived, so that the list of all citations at the end is a repetition."""
 

@@ -15,9 +15,8 @@ from tokenstream.formats._kit.values import reasons_of
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import JsonObject, RuleNote
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ProviderError
-    from tokenstream.limits import Limits
     from tokenstream.message import Part, Usage
 
 _CallKey: TypeAlias = tuple[str, int]
@@ -65,8 +64,8 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
 
     __slots__ = ("_part_indexes", "plan")
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._part_indexes: dict[int, int] = {}
         """Maps the index of each content block to the index of its part."""
         self.plan = NO_PART

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._base import Frame
     from tokenstream.formats._kit.values import Mark, ReadersOf
-    from tokenstream.limits import Limits
 
 _MESSAGE_FIELDS = ("role", "content", "tool_plan", "tool_calls", "citations")
 """The fields of a message, which are all read."""
@@ -34,8 +33,7 @@ class V2(Format[CohereParts]):
     sentinel = b"[DONE]"
     ends_twice = True
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self.is_nameless = False
         """True if the current frame has no event name."""
 

@@ -29,10 +29,9 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject, RuleNote
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event, Finish
     from tokenstream.formats._kit.open import OpenChoice
-    from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Usage
 
 
@@ -66,8 +65,8 @@ class GeminiParts(CallParts):
         "usage_interval",
     )
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         # The current payload.
         self.decoded = False
         """True if the payload arrived decoded: its base64 may use another alphabet."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.values import Mark, ReadersOf
-    from tokenstream.limits import Limits
 
 _EVENTS = split_names(
     "interaction.created interaction.status_update interaction.completed step.start step.delta step.stop"
@@ -88,8 +87,7 @@ class GeminiInteractions(Format[InteractionSteps]):
     made_of = (InteractionStep, ReportedStep)
     unkept = frozenset({"_read_events"})
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._status: str | None = None
         self._event_id: str | None = None
         self._event_ids: list[str] = []

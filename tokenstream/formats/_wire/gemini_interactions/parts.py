@@ -31,8 +31,7 @@ from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject, RuleNote
-    from tokenstream.limits import Limits
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import FinishReason
 
 
@@ -41,8 +40,8 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
 
     __slots__ = ("reported",)
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         self.reported: list[ReportedStep] = []
         """The steps so far, in the order of their starts."""
 

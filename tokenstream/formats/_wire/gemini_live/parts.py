@@ -13,9 +13,8 @@ from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject, RuleNote
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.limits import Limits
 
 
 _CALL_FIELDS = ("name", "id", "args", "partialArgs", "willContinue")
@@ -32,8 +31,8 @@ class LiveTurn(SessionParts):
 
     __slots__ = ("_audio", "_cited_count", "_mime_type")
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._audio: OpenPart | None = None
         """The turn's audio part, once there is any audio or transcript."""
         self._mime_type: str | None = None

@@ -41,7 +41,7 @@ from tokenstream.formats._wire.openai_chat.bare import (
     has_bare_layout,
 )
 from tokenstream.formats._wire.openai_chat.call import is_single_fragment
-from tokenstream.formats._wire.openai_chat.choice import ChoiceReader, Layout, Plans
+from tokenstream.formats._wire.openai_chat.choice import DOCUMENTED, ChoiceReader, Layout, Plans
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import DeltaCallback, Json, JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
-    from tokenstream.limits import Limits
 
 _AnswerReader: TypeAlias = "Callable[[OpenAIChat, str, Any], None]"
 _AnswerReaders: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
@@ -117,21 +116,7 @@ class OpenAIChat(Format[_ChatParts]):
 
     _parts_class = _ChatParts
     name = "openai-chat"
-    # Of OpenAI's reference, also of its harmony format (`channel`), and of the SDKs or pages of Azure,
-    # OpenRouter, Groq, Together, Cerebras, Perplexity, xAI, Writer, vLLM, SGLang, llama.cpp, Fireworks,
-    # Databricks, Hugging Face, DashScope, Qianfan, MiniMax and Zhipu.
-    documented = split_names(
-        "annotations audio channel content created finish_reason function_call images logprobs metadata "
-        "moderation refusal service_tier system_fingerprint tool_calls usage content_filter_offsets "
-        "content_filter_results prompt_filter_results context end_turn alignment error native_finish_reason "
-        "openrouter_metadata provider safeguard_results executed_tools mcp_list_tools usage_breakdown "
-        "x_groq prompt seed token_id top_logprobs warnings reasoning_logprobs time_info tokens citations "
-        "related_questions search_results status type debug_output encrypted_content output_files "
-        "graph_data image_data llm_data translation_data web_search_data kv_transfer_params prompt_logprobs "
-        "prompt_token_ids stop_reason token_ids matched_stop __verbose prompt_progress timings perf_metrics "
-        "raw_output request_id ban_round flag is_end is_truncated need_clear_history sentence_id base_resp "
-        "input_sensitive output_sensitive content_filter web_search databricks_output name sla_metrics"
-    )
+    documented = DOCUMENTED
     counted = CHAT_COUNTS
     is_one_answer = True
     finish_reasons = FINISH_REASONS
@@ -152,8 +137,7 @@ class OpenAIChat(Format[_ChatParts]):
         turns=True,
     )
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._created: object = None
         """The time of the answer; None until it was reported."""
         self._is_in_envelope = False
@@ -381,17 +365,11 @@ class OpenAIChat(Format[_ChatParts]):
         state = self.parts.choice(position if index is None else index_of(index))
         reader: ChoiceReader | None = state.reader
         if reader is None:
-            reader = state.reader = ChoiceReader(
-                self.parts, state.index, self.NO_CONTENT, messages_grow=self._messages_grow
-            )
+            reader = state.reader = ChoiceReader(self.parts, state.index, messages_grow=self._messages_grow)
             if _find_role(choice) is None:
                 self.note("role_missing")
         return reader
 
-    NO_CONTENT: ClassVar[frozenset[str]] = frozenset(documented or ()).difference(
-        ChoiceReader.DELTA_READERS, ["tokens"]
-    )
-    """Documented fields of choices and deltas that never hold content."""
     HEAD_READERS: ClassVar[dict[str, _AnswerReader]] = {"id": _read_head, "model": _read_head}
     ANSWER_READERS: ClassVar[dict[str, _AnswerReader]] = {
         "usage": _read_usage,

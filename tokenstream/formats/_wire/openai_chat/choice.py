@@ -9,6 +9,7 @@ from tokenstream._basics.untrusted import are_text, has_text, is_dict, is_list, 
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason, report_logprobs, usage_of
+from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.openai_chat.call import BODY_FIELDS, is_repetition
 from tokenstream.formats._wire.openai_chat.messages import MessageReader
 from tokenstream.formats._wire.openai_chat.parts import ChatContent
@@ -68,6 +69,23 @@ _FieldReaders: TypeAlias = "tuple[tuple[str, _FieldReader], ...]"
 _DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _FieldReaders, bool, bool]"
 """The plan for reading a delta; `_plan_delta` says what its four items are."""
 
+# Of OpenAI's reference, also of its harmony format (`channel`), and of the SDKs or pages of Azure,
+# OpenRouter, Groq, Together, Cerebras, Perplexity, xAI, Writer, vLLM, SGLang, llama.cpp, Fireworks,
+# Databricks, Hugging Face, DashScope, Qianfan, MiniMax and Zhipu.
+DOCUMENTED = split_names(
+    "annotations audio channel content created finish_reason function_call images logprobs metadata "
+    "moderation refusal service_tier system_fingerprint tool_calls usage content_filter_offsets "
+    "content_filter_results prompt_filter_results context end_turn alignment error native_finish_reason "
+    "openrouter_metadata provider safeguard_results executed_tools mcp_list_tools usage_breakdown "
+    "x_groq prompt seed token_id top_logprobs warnings reasoning_logprobs time_info tokens citations "
+    "related_questions search_results status type debug_output encrypted_content output_files "
+    "graph_data image_data llm_data translation_data web_search_data kv_transfer_params prompt_logprobs "
+    "prompt_token_ids stop_reason token_ids matched_stop __verbose prompt_progress timings perf_metrics "
+    "raw_output request_id ban_round flag is_end is_truncated need_clear_history sentence_id base_resp "
+    "input_sensitive output_sensitive content_filter web_search databricks_output name sla_metrics"
+)
+"""The fields of a chunk that a page or an SDK of some server has, also those that are not read."""
+
 _REASONING_NAMES = frozenset((*REASONING_FIELDS, *REASONING_LISTS, *REASONING_STEPS))
 _CHANNEL_FIELD = "channel"
 # Quirk (Groq with gpt-oss, 2026-02): a delta names the model's channel, unless it is the channel of
@@ -86,7 +104,6 @@ class ChoiceReader:
         parts: Makes the events.
         messages_grow: True if each whole message contains all so far, False if each is a piece, None
             if this is not known.
-        no_content: Names of unread fields that never hold content, so that they leave no doubt of an end.
     """
 
     __slots__ = (
@@ -95,7 +112,6 @@ class ChoiceReader:
         "_last_values",
         "_messages",
         "_messages_grow",
-        "_no_content",
         "_parts",
         "_reasoning",
         "content",
@@ -103,11 +119,8 @@ class ChoiceReader:
         "index",
     )
 
-    def __init__(
-        self, parts: Parts, choice: int, no_content: frozenset[str], *, messages_grow: bool | None = None
-    ) -> None:
+    def __init__(self, parts: Parts, choice: int, *, messages_grow: bool | None = None) -> None:
         self._parts = parts
-        self._no_content = no_content
         self._messages_grow = messages_grow
         self.index = choice
         self.content = ChatContent(parts, choice)
@@ -170,7 +183,7 @@ class ChoiceReader:
         if says_nothing(value):
             return
         state = self.content.state
-        if not (state.is_unread or self.content.is_read or key in self._no_content):
+        if not (state.is_unread or self.content.is_read or key in _NO_CONTENT):
             state.is_unread = has_text(value)
             if state.is_unread and state.finish is not None:
                 # These may be the words of the answer, whose end has come before.
@@ -178,7 +191,7 @@ class ChoiceReader:
         if key in ITEM_FIELDS:
             self._parts.items(key, value if is_list(value) else [value], self.index)
             return
-        may_go_on = last_values is self._last_delta_values and key not in self._no_content
+        may_go_on = last_values is self._last_delta_values and key not in _NO_CONTENT
         if may_go_on and is_list(value) and any(map(is_dict, value)):
             # A list may have the next pieces of content: it replaces no earlier one.
             self._parts.other_items(key, value, self.index)
@@ -329,6 +342,8 @@ class ChoiceReader:
     }
 
 
+_NO_CONTENT = DOCUMENTED.difference(ChoiceReader.DELTA_READERS, ["tokens"])
+"""Fields of choices and deltas that never hold content, so that they leave no doubt of an end."""
 _CHOICE_SKIPPED = frozenset({"delta", "finish_reason", "index"})
 # The role is in the answer's head; an index in a delta repeats the index of the choice.
 _DELTA_SKIPPED = frozenset({"role", "index"})

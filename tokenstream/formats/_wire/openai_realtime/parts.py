@@ -15,8 +15,7 @@ from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToo
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject, RuleNote
-    from tokenstream.limits import Limits
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.message import FinishReason
 
 _AUDIO_TYPES = frozenset({"audio", "output_audio"})
@@ -34,8 +33,8 @@ class RealtimeOutputs(SessionParts):
 
     __slots__ = ("_identity", "audio_format")
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._identity = Identity[RealtimeItem]()
         """Finds the items of the open responses; the scope of an index is its response."""
         self.audio_format: JsonObject = {}

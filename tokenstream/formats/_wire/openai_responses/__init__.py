@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import ProviderError
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
-    from tokenstream.limits import Limits
     from tokenstream.message import Message
 
 _NUMBER = ("sequence_number",)
@@ -101,8 +100,7 @@ class OpenAIResponses(Format[ResponseItems]):
     unkept = frozenset({"_last_event"})
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",)], changing=[_NUMBER], counts=[_NUMBER], turns=True)
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         # Readers.
         self._endpoint = Endpoint()
         """Reads the events of endpoints that send no responses."""

@@ -41,10 +41,9 @@ from tokenstream.message import MediaPart
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from tokenstream._basics.loose import JsonObject, RuleNote
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.limits import Limits
 
 _ITEM_CLASSES: dict[str, type[ResponseItem]] = {
     "message": MessageItem,
@@ -92,8 +91,8 @@ class ResponseItems(SessionParts):
     # A saved state has the number of this delta instead.
     unkept = frozenset({"unread_delta"})
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         # The numbers of events.
         self.number: int | None = None
         """The number of the last decoded event that had a number."""

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.events import Event
-    from tokenstream.limits import Limits
     from tokenstream.message import Ending, Message
 
 _REQUIRED_KEYS = {
@@ -115,8 +114,7 @@ class TokenStream(Format):
     # A saved state has the position of `_latest` instead.
     unkept = frozenset({"_latest", "_answer_id", "_unchecked"})
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         # Positions.
         self._last_position: int | None = None
         """The position of the last event; None if the events have none."""

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import ProviderError, StreamError
     from tokenstream.events import Event
     from tokenstream.formats._kit.values import ReadersOf
-    from tokenstream.limits import Limits
 
 _METADATA = "messageMetadata"
 _DATA = "data-"
@@ -66,8 +65,7 @@ class UIMessage(Format[UIParts]):
     # No field counts as padding: every unknown field is reported.
     fast = Fast(texts=[("delta",), ("inputTextDelta",)], padding=frozenset())
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._metadata: object = None
         """The metadata of the message so far."""
         self._has_finish = False

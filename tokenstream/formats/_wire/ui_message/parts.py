@@ -14,9 +14,8 @@ from tokenstream.formats._wire.ui_message.words import citation_of, media_of, si
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import JsonObject, RuleNote
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.values import ReadersOf
-    from tokenstream.limits import Limits
     from tokenstream.message import Citation, FinishReason, Part
 
 _TEXT_FIELDS = ("type", "id", "delta", "citations")
@@ -36,8 +35,8 @@ class UIParts(NamedParts):
     id_field = "id"
     text_fields = _TEXT_FIELDS
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        super().__init__(limits, note)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._replaceable: dict[tuple[str, str], OpenPart] = {}
         """Data parts and results, whose content later payloads may replace, by type and id."""
         self._step_parts: dict[int, tuple[str, str]] = {}
