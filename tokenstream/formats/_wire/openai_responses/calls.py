@@ -18,7 +18,6 @@ from tokenstream.message import OpaquePart
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall
-    from tokenstream.formats._kit.parts import Parts
 
 _CALL_TYPES = {"function_call": "function", "custom_tool_call": "custom"}
 """Maps types of items that call one of the application's own tools to the `type` of the tool call."""
@@ -45,8 +44,7 @@ class CallItem(ResponseItem):
 
     __slots__ = ("_call", "_custom_call", "_has_all_arguments", "_item", "_sent_id", "_unnamed")
 
-    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
-        super().__init__(parts, item_type, index)
+    def _set_up(self) -> None:
         self._call: OpenCall | None = None
         """The call; None until its name is known, and again once the call is closed."""
         self._custom_call: OpenCall | None = None

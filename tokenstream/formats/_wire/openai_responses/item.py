@@ -51,6 +51,10 @@ class ResponseItem(ABC):
         """True once the item is complete or closed."""
         self.commands: ShellCommands | None = None
         """Writes the commands of a shell call as JSON text; None before the first event about one."""
+        self._set_up()
+
+    def _set_up(self) -> None:  # noqa: B027 - some kinds have none
+        """Set the attributes of a kind of item."""
 
     @abstractmethod
     def read_item(self, item: JsonObject, *, complete: bool) -> None:
@@ -86,8 +90,7 @@ class SinglePartItem(ResponseItem):
 
     __slots__ = ("_data", "_part")
 
-    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
-        super().__init__(parts, item_type, index)
+    def _set_up(self) -> None:
         self._part = NO_PART
         self._data: JsonObject = {}
         """The item's latest data; cleared once the item has ended."""
@@ -172,8 +175,8 @@ class HostedItem(SinglePartItem):
 
     __slots__ = ("_has_input",)
 
-    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
-        super().__init__(parts, item_type, index)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._has_input = False
         """True once a piece of the input, or the whole input, has arrived."""
 

@@ -21,7 +21,6 @@ from tokenstream.formats._wire.openai_responses.item import HostedItem, ResultIt
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall, OpenPart
-    from tokenstream.formats._kit.parts import Parts
     from tokenstream.limits import Limits
 
 
@@ -218,8 +217,8 @@ class ShellOutputItem(ResultItem):
 
     __slots__ = ("_lengths", "_outputs")
 
-    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
-        super().__init__(parts, item_type, index)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._lengths: dict[tuple[int, str], int] = {}
         """Number of characters added, by the command's index and the name of the stream."""
         self._outputs: dict[int, list[JsonObject]] = {}

@@ -23,7 +23,6 @@ from tokenstream.message import OpaquePart, ReasoningPart, RefusalPart, ServerTo
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
-    from tokenstream.formats._kit.parts import Parts
 
 _KINDS = {
     "output_text": "text",
@@ -74,8 +73,7 @@ class TextItem(ResponseItem):
 
     __slots__ = ("fields", "highest_index", "sections")
 
-    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
-        super().__init__(parts, item_type, index)
+    def _set_up(self) -> None:
         self.fields: JsonObject = {}
         """The data of the item, which each of its parts contains."""
         self.sections: dict[TextKey, Section] = {}
@@ -296,8 +294,8 @@ class ReasoningItem(TextItem):
 
     __slots__ = ("_first_part", "_first_text")
 
-    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
-        super().__init__(parts, item_type, index)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._first_part = NO_PART
         """The part that is opened with the item; NO_PART before that."""
         self._first_text: Section | None = None
@@ -382,8 +380,8 @@ class WorkerItem(MessageItem):
 
     __slots__ = ("_item", "_part")
 
-    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
-        super().__init__(parts, item_type, index)
+    def _set_up(self) -> None:
+        super()._set_up()
         self._part = NO_PART
         """The part that the message becomes, a result; NO_PART before the first text."""
         self._item: JsonObject = {}
