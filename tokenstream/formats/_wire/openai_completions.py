@@ -132,9 +132,8 @@ class OpenAICompletions(Format):
         elif choices is not None:
             self.parts.field("choices", choices)
         usage = payload.get("usage")
-        if is_dict(usage) and usage:
-            self.parts.usage(usage_of(usage))
-        elif not says_nothing(usage) and not is_dict(usage):
+        self.parts.usage_in(payload, usage_of)
+        if not (says_nothing(usage) or is_dict(usage)):
             self.parts.field("usage", usage)
         self.parts.report_unknown_fields(payload, _KNOWN_FIELDS)
 

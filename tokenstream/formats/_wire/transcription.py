@@ -167,9 +167,7 @@ class Transcription(SessionEvents):
         if segments and not self._segments_seen:
             self.parts.items("segments", [fields_except(each, "type") for each in segments])
         self._read_rest(payload)
-        report = dict_of(payload, "usage")
-        if report:
-            self.parts.usage(usage_of(report))
+        self.parts.usage_in(payload, usage_of)
         self._finish(key)
         if not self._session:
             self.conclude()

@@ -26,7 +26,7 @@ class ConverseBlock:
     The block's part is opened once its kind is known: at its start, or at its first delta.
     """
 
-    __slots__ = ("_was_reported", "added", "part", "start")
+    __slots__ = ("added", "part", "start")
 
     def __init__(self) -> None:
         self.clear()  # sets the attributes
@@ -38,8 +38,6 @@ class ConverseBlock:
         """The block's part as it was opened."""
         self.added: JsonObject = {}
         """Maps the names of fields that deltas have added to the part to lists of their values."""
-        self._was_reported = False
-        """True once a field in `added` has been reported."""
 
     def add_field(self, name: str, value: object) -> bool:
         """Add a field of a delta to the block's part; return True if the field must be reported at once.
@@ -48,9 +46,8 @@ class ConverseBlock:
         more pieces, these wait for the end of the block, because a report of each one would repeat all
         pieces before it.
         """
+        is_first = not self.added
         self.added.setdefault(name, []).append(value)
-        is_first = not self._was_reported
-        self._was_reported = True
         return is_first
 
     def make_part(self) -> Part:

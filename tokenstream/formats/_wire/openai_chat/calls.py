@@ -82,7 +82,7 @@ class ChatCalls:
     def read_legacy(self, body: JsonObject) -> None:
         """Read the `function_call` of a delta, the older form of `tool_calls`."""
         # It counts as a list with one fragment.
-        self._list_count += 1
+        self.begin_list()
         # All fragments of the `function_call` have one made-up index, and so belong to one call.
         self._read_fragment(Fragment({"index": LEGACY, "type": LEGACY, "function": body}, None))
 
@@ -368,7 +368,10 @@ class ChatCalls:
             provider_data={**call.fields} or None,
             number=call.index,
         )
-        if any((other.index == LEGACY) != (call.index == LEGACY) for other in self._named(call.name)):
+        if any(
+            other.name == call.name and (other.index == LEGACY) != (call.index == LEGACY)
+            for other in self._calls
+        ):
             # The two fields may be about one call, which must not run twice.
             self._parts.note("call_twice")
             call.part.note_doubt()
@@ -381,10 +384,6 @@ class ChatCalls:
         pending, waiting.pending = waiting.pending, []
         for arguments in pending:
             self.add_arguments(call, arguments)
-
-    def _named(self, name: str) -> list[ChatCall]:
-        calls = (*self._by_index.values(), *self._by_id.values(), *self._by_position.values())
-        return [call for call in calls if call.name == name]
 
     def add_arguments(self, call: ChatCall, arguments: object) -> None:
         """Add arguments to a call; hold them back until the call has a name."""

@@ -131,8 +131,7 @@ class ChatContent:
         return text
 
     def end_current_part(self) -> None:
-        if self.state.current_part is not None:
-            self.parts.close(self.state.current_part)
+        self.parts.close_current(self.state)
 
     # -- content as a list of parts ----------------------------------------
 

@@ -382,7 +382,5 @@ class Endpoint:
             image.read_preview({**payload, "partial_image_b64": encoded})
 
     def _end(self, items: ResponseItems, payload: JsonObject) -> None:
-        report = dict_of(payload, "usage")
-        if report:
-            items.usage(usage_of(report))
+        items.usage_in(payload, usage_of)
         items.finish(0, "stop", None)
