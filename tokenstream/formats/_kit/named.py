@@ -8,9 +8,9 @@ from tokenstream._basics.untrusted import fields_except, text_of
 from tokenstream.events import ToolProgress
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.open import OpenCall, OpenPart
-from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT
+from tokenstream.formats._kit.parts import empty_part
 from tokenstream.formats._kit.values import fragment_text
-from tokenstream.message import OpaquePart, ReasoningPart, TextPart
+from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
@@ -89,9 +89,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         return True
 
     def make_empty_part(self, kind: NamedKind, data: JsonObject | None) -> Part:
-        if data is None:
-            return BLANK_TEXT if kind == "text" else BLANK_REASONING
-        return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
+        return empty_part(kind, data)
 
     def get_or_open(self, kind: NamedKind, id: str) -> OpenPart:
         """Return the open part with this id; without one, which is a departure, open one."""

@@ -824,3 +824,10 @@ def make_result_of_part(choice: int, raw: Json) -> ToolResult:
     result = ToolResult("", provider_executed=True, choice=choice, raw=raw)
     result.is_repeat = True
     return result
+
+
+def empty_part(kind: str, data: JsonObject | None) -> TextPart | ReasoningPart:
+    """Return a part without its text, for a text or else reasoning, with its data, if any."""
+    if data is None:
+        return BLANK_TEXT if kind == "text" else BLANK_REASONING
+    return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)

@@ -7,7 +7,15 @@ import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import (
+    count_of,
+    dict_of,
+    dicts_of,
+    fields_except,
+    is_dict,
+    is_list,
+    text_of,
+)
 from tokenstream._values.parts import make_usage
 from tokenstream.errors import ProtocolError
 
@@ -83,6 +91,12 @@ def fragment_text(value: object, note: RuleNote) -> str | None:
         note("arguments_parsed")
         return json_text(value)
     return value if isinstance(value, str) else None
+
+
+def fields_of_call(call: JsonObject) -> JsonObject:
+    """Return the fields of a call, and of the `function` in it, but not those that each call has."""
+    function = fields_except(dict_of(call, "function"), "name", "arguments")
+    return {**(fields_except(call, "id", "type", "function") or {}), **(function or {})}
 
 
 def spellings_of(value: object) -> list[str]:

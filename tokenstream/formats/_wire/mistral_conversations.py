@@ -10,16 +10,9 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import CHAT_COUNTS, usage_of
+from tokenstream.formats._kit.parts import empty_part
 from tokenstream.formats._kit.values import split_names
-from tokenstream.message import (
-    Citation,
-    MediaPart,
-    OpaquePart,
-    ReasoningPart,
-    ServerToolCall,
-    ServerToolResult,
-    TextPart,
-)
+from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
@@ -177,13 +170,11 @@ class MistralConversations(Format):
         if self._written_part.closed or source != self._written:
             self._close_written()
             data = {name: payload[name] for name in _ENTRY if text_of(payload, name)} or None
-            start = TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
-            self._written, self._written_part = source, self.parts.open(0, start)
+            self._written, self._written_part = source, self.parts.open(0, empty_part(kind, data))
         return self._written_part
 
     def _close_written(self) -> None:
-        if not self._written_part.closed:
-            self.parts.close(self._written_part)
+        self.parts.close(self._written_part)
 
     # -- tools -------------------------------------------------------------
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, is_list, says_nothing, text_of
+from tokenstream._basics.untrusted import dict_of, is_dict, is_list, says_nothing, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import Counts
-from tokenstream.formats._kit.values import base64_bytes, split_names
+from tokenstream.formats._kit.values import base64_bytes, fields_of_call, split_names
 from tokenstream.message import MediaPart, OpaquePart
 
 if TYPE_CHECKING:
@@ -167,10 +167,7 @@ class Ollama(Format):
                     0, OpaquePart(type="tool_call", data=call if is_dict(call) else {"tool_call": call})
                 )
                 continue
-            other_fields = {
-                **(fields_except(call, "id", "type", "function") or {}),
-                **(fields_except(function, "name", "arguments") or {}),
-            }
+            other_fields = fields_of_call(call)
             # Older servers send no ids, so a missing one is not a departure.
             id = text_of(call, "id") or ""
             if id and self.parts.choice(0).ended.knows(id):

@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._kit.blocks import KeyedParts
-from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT
+from tokenstream.formats._kit.parts import empty_part
 from tokenstream.formats._kit.values import failure_text, fragment_text
-from tokenstream.message import (
-    Citation,
-    OpaquePart,
-    ReasoningPart,
-    ServerToolCall,
-    ServerToolResult,
-    TextPart,
-)
+from tokenstream.message import Citation, OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,18 +94,15 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return AnthropicBlock(block_type, self.open(0, content))
 
     def _open_text(self, block_type: str, content: JsonObject) -> AnthropicBlock:
-        other_fields = fields_except(content, "type", "text", "citations")
-        block = self._open_part(
-            block_type, BLANK_TEXT if other_fields is None else TextPart(provider_data=other_fields)
-        )
+        start = empty_part("text", fields_except(content, "type", "text", "citations"))
+        block = self._open_part(block_type, start)
         self.add(block.part, text_of(content, "text") or "")
         for citation in dicts_of(content.get("citations")):
             self._cite(block, {"citation": citation})
         return block
 
     def _open_thinking(self, block_type: str, content: JsonObject) -> AnthropicBlock:
-        other_fields = fields_except(content, "type", "thinking", "signature")
-        start = BLANK_REASONING if other_fields is None else ReasoningPart(provider_data=other_fields)
+        start = empty_part("reasoning", fields_except(content, "type", "thinking", "signature"))
         block = self._open_part(block_type, start)
         self.add(block.part, text_of(content, "thinking") or "")
         self._sign(block, content)

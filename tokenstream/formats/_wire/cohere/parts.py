@@ -10,14 +10,14 @@ from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenPart
-from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT
-from tokenstream.formats._kit.values import reasons_of
-from tokenstream.message import Citation, OpaquePart, ReasoningPart, TextPart
+from tokenstream.formats._kit.parts import empty_part
+from tokenstream.formats._kit.values import fields_of_call, reasons_of
+from tokenstream.message import Citation, OpaquePart, ReasoningPart
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ProviderError
-    from tokenstream.message import Part, Usage
+    from tokenstream.message import Usage
 
 _CallKey: TypeAlias = tuple[str, int]
 """The kind of a block or call, and its index."""
@@ -33,10 +33,6 @@ TEXT_KEYS = {"text": "text", "thinking": "reasoning"}
 PLAN = "tool_plan"
 """The type of a part of reasoning that is a plan, which goes back in a field of its own."""
 _CALL_FIELDS = ("id", "type", "function", "name", "arguments")
-_EMPTY_PARTS: dict[str, tuple[type[TextPart | ReasoningPart], Part]] = {
-    "text": (TextPart, BLANK_TEXT),
-    "thinking": (ReasoningPart, BLANK_REASONING),
-}
 
 FINISH_REASONS = reasons_of(
     stop="COMPLETE",
@@ -119,16 +115,12 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
 
     def _open_block(self, key: _CallKey, kind: str, content: JsonObject) -> OpenPart:
         self.close(self.plan)
-        part_class, empty_part = _EMPTY_PARTS.get(kind, (None, None))
-        if part_class is None or empty_part is None:
-            part = self.open(0, OpaquePart(type=kind, data=content))
-        else:
-            other_fields = fields_except(content, "type", kind)
-            part = self.open(
-                0, empty_part if other_fields is None else part_class(provider_data=other_fields)
-            )
+        if kind in TEXT_KEYS:
             # The type of the block is also the name of the field with the text.
+            part = self.open(0, empty_part(TEXT_KEYS[kind], fields_except(content, "type", kind)))
             self.add(part, text_of(content, kind) or "")
+        else:
+            part = self.open(0, OpaquePart(type=kind, data=content))
         self._open[key] = part
         self.newest = key[1]
         self._part_indexes[key[1]] = part.index
@@ -189,12 +181,8 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
             self.note("call_nameless")
             self._open[key] = self.open(0, OpaquePart(type="tool_call", data=call))
             return
-        other_fields = {
-            **(fields_except(call, "id", "type", "function") or {}),
-            **(fields_except(function, "name", "arguments") or {}),
-        }
         opened = self.open_call(
-            0, text_of(call, "id"), name, provider_data=other_fields or None, number=key[1]
+            0, text_of(call, "id"), name, provider_data=fields_of_call(call) or None, number=key[1]
         )
         self._open[key] = opened
         self.add_fragment(opened, function.get("arguments"))

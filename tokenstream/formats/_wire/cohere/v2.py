@@ -102,9 +102,7 @@ class V2(Format[CohereParts]):
 
     def _read_content_delta(self, payload: JsonObject) -> None:
         self.parts.add_to_block(_index_of(payload), dict_of(_message_of(payload), "content"))
-        logprobs = payload.get("logprobs")
-        if logprobs:
-            self.parts.items("logprobs", logprobs if is_list(logprobs) else [logprobs])
+        self._report_logprobs(payload)
 
     def _read_call_start(self, payload: JsonObject) -> None:
         """Open a tool call; if there is none, `{}` stands for a call without a name."""
@@ -166,6 +164,11 @@ class V2(Format[CohereParts]):
         if self.error is None:
             self.conclude()
 
+    def _report_logprobs(self, payload: JsonObject) -> None:
+        logprobs = payload.get("logprobs")
+        if logprobs:
+            self.parts.items("logprobs", logprobs if is_list(logprobs) else [logprobs])
+
     def _report_rest(self, payload: JsonObject) -> None:
         self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
         self.parts.report_unknown_fields(dict_of(payload, "delta"), _DELTA_FIELDS)
@@ -178,9 +181,7 @@ class V2(Format[CohereParts]):
         message = dict_of(payload, "message")
         self.parts.head(id=text_of(payload, "id"), role=text_of(message, "role"))
         self.read_message(message)
-        logprobs = payload.get("logprobs")
-        if is_list(logprobs) and logprobs:
-            self.parts.items("logprobs", logprobs)
+        self._report_logprobs(payload)
         self.parts.report_unknown_fields(payload, _EVENT_FIELDS | _DELTA_FIELDS)
         self.parts.report_unknown_fields(message, _MESSAGE_FIELDS)
         self.end_answer(text_of(payload, "finish_reason"), dict_of(payload, "usage"), failure_message=None)

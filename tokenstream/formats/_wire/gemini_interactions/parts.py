@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.open import OpenCall, OpenPart
-from tokenstream.formats._kit.parts import BLANK_TEXT
+from tokenstream.formats._kit.parts import BLANK_TEXT, empty_part
 from tokenstream.formats._kit.values import base64_bytes, fragment_text
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
@@ -26,13 +26,13 @@ from tokenstream.formats._wire.gemini_interactions.step import (
     step_type_of,
     whole_content,
 )
-from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
+from tokenstream.message import MediaPart, OpaquePart, ReasoningPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, Part
 
 
 class InteractionSteps(KeyedParts[int, InteractionStep]):
@@ -258,9 +258,8 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         """Add a whole piece of content: text with its annotations, media, or an opaque part for the rest."""
         kind = text_of(content, "type") or ""
         if kind == "text":
-            further = fields_except(content, "type", "text", "annotations")
-            blank = BLANK_TEXT if further is None else TextPart(provider_data=further)
-            part = self._open_next_part(step, "text", blank)
+            start = empty_part("text", fields_except(content, "type", "text", "annotations"))
+            part = self._open_next_part(step, "text", start)
             step.text_index = part.index
             self.add(part, text_of(content, "text") or "")
             self._add_citations(step, content)
@@ -289,9 +288,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         self.add_media(part, data)
         return True
 
-    def _open_next_part(
-        self, step: InteractionStep, kind: str, content: TextPart | MediaPart | OpaquePart
-    ) -> OpenPart:
+    def _open_next_part(self, step: InteractionStep, kind: str, content: Part) -> OpenPart:
         if step.part is not None:
             self.close(step.part)
         step.part, step.kind = self.open(0, content), kind
