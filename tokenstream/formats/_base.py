@@ -464,6 +464,7 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
+        self._judge_end()
         if self.assumed and self.error is None:
             self.end_without_finish()
             self.assumed = False  # the input has ended cleanly, which confirms the sentinel's end
@@ -486,6 +487,9 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         except ProtocolError as error:
             self.error = self.error or error
         return self.parts.take()
+
+    def _judge_end(self) -> None:
+        """Decide if the end of the input ends the answer, before it is read as a cut."""
 
     def finish_input(self) -> None:
         """Close the open parts at the end of the input.

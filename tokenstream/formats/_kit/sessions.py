@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 from typing_extensions import TypeVar, override
 
 from tokenstream._basics.untrusted import dict_of, text_of
-from tokenstream.events import Event, MessageStart
+from tokenstream.events import MessageStart
 from tokenstream.formats._base import Format
 from tokenstream.formats._kit.errors import more_telling, provider_error
 from tokenstream.formats._kit.open import mend_surrogates
@@ -155,8 +155,7 @@ class SessionFormat(Format[SessionPartsT_co]):
 
     _parts_class = SessionParts
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
-        super().__init__(limits=limits)
+    def _set_up(self) -> None:
         self._failure: StreamError | None = None
         """The error of the last answer, if that answer failed."""
         self._last_error: StreamError | None = None
@@ -173,12 +172,11 @@ class SessionFormat(Format[SessionPartsT_co]):
         return self.ended or (self.is_over and self._failure is None)
 
     @override
-    def end(self, *, now: float = 0.0) -> list[Event]:
+    def _judge_end(self) -> None:
         if self.error is None and not self.ended:
             # If the input ended inside an answer, or before the first one, an `error` event may say why.
             failure = self._failure and more_telling(self._failure, self._last_error)
             self.error = failure if self.is_over else self._last_error or self.cut_short()
-        return super().end(now=now)
 
 
 class SessionEvents(SessionFormat[SessionPartsT_co]):
@@ -189,6 +187,7 @@ class SessionEvents(SessionFormat[SessionPartsT_co]):
     _READERS: ClassVar[Readers]
 
     def _set_up(self) -> None:
+        super()._set_up()
         self._last = LastEvent("event_id")
 
     @override

@@ -192,6 +192,7 @@ class AnthropicAgents(HostedSession):
     retryable = RETRYABLE
 
     def _set_up(self) -> None:
+        super()._set_up()
         self._messages = AgentMessages(self.parts)
         self._usage = Usage()
         """The tokens of the answer's requests to the model so far."""

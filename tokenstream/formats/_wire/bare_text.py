@@ -122,12 +122,10 @@ class Text(Format):
             self.parts.add(self._part or self._open_part(), piece)
         return self.parts.take()
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; `StreamTruncated` becomes the error if SSE events lack `[DONE]`."""
+    def _judge_end(self) -> None:
         if self._is_bare and self.error is None:
             # A body without SSE events has no `[DONE]`: its end is the end of the answer.
             self.conclude()
-        return super().end(now=now)
 
     def shortcut(
         self, unit: Unit, max_size: int, before: bytes = b"", after: bytes = b""

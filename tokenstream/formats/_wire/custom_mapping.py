@@ -98,11 +98,10 @@ class Custom(Format):
     def classify_error(self, error: StreamError) -> bool:
         return classify_error(error, self.mapped.retryable)
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if the answer is not complete, set `error` to `StreamTruncated`.
+    def _judge_end(self) -> None:
+        """End the answer with the input, unless the mapping names the sentinel or an end event.
 
-        The sentinel or an end event ends an answer; if the mapping names neither, the finish reason does; and
-        if the mapping names no mark at all, the end of the input.
+        If it names a finish reason, the answer must have that; if it names no mark at all, the end is enough.
         """
         mapped = self.mapped
         # An input without any frame is not an answer, so it counts as truncated.
@@ -113,7 +112,6 @@ class Custom(Format):
             elif mapped.finish is None and finish_reason_is_last:
                 # The mapping names no mark.
                 self.end_without_finish()
-        return super().end(now=now)
 
     # -- frames ------------------------------------------------------------
 

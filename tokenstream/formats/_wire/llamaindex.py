@@ -139,12 +139,8 @@ class LlamaIndex(Format):
         self.parts.report_unknown_fields({**message_fields, **fields}, _FIELDS_READ)
         self._read_end(raw)
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if a finish reason is missing, set `error` to `StreamTruncated`.
-
-        The error is set only for a provider whose chunks, which the responses contain, should end with a
-        finish reason.
-        """
+    def _judge_end(self) -> None:
+        """End the answer with the input, unless the provider's chunks should end with a finish reason."""
         if self.error is None and self.frames and not self.ended:
             if self.parts.finished:
                 self.ended = True
@@ -153,7 +149,6 @@ class LlamaIndex(Format):
                 self.note("finish_missing")
                 self._add_pending_arguments()
                 self.end_without_finish()
-        return super().end(now=now)
 
     # -- internals ---------------------------------------------------------
 

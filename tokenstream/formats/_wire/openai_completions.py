@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.events import Event
     from tokenstream.formats._kit.parts import TextKind
     from tokenstream.formats._kit.values import ReasonsOfWords
     from tokenstream.message import FinishReason
@@ -118,11 +117,10 @@ class OpenAICompletions(Format):
         else:
             self.parts.unknown(text_of(payload, "type", "object") or event or "event", payload)
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
+    def _judge_end(self) -> None:
         if self._is_native and self.error is None and self.parts.finished:
             # On llama.cpp's native route, the end of the input follows the last choice.
             self.conclude()
-        return super().end(now=now)
 
     def _read_answer(self, payload: JsonObject) -> None:
         choices = payload.get("choices")

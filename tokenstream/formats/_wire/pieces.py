@@ -105,11 +105,10 @@ class Pieces(Format):
 
         return read_piece
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
+    def _judge_end(self) -> None:
         self._part = None
         if not self.ended and self.error is None:
             self.conclude()
-        return super().end(now=now)
 
     def read(self, payload: JsonObject, event: str) -> None:
         """Raise an error: pieces are not payloads."""

@@ -151,14 +151,10 @@ class A2A(Format[TaskParts]):
 
         return count
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events, at the end of the input.
-
-        If the task waits for the user, the answer is whole: the pause, and not a cut, has ended the input.
-        """
+    def _judge_end(self) -> None:
+        """End an answer whose task waits for the user: the pause, and not a cut, has ended the input."""
         if self._is_paused and self.error is None:
             self.conclude()
-        return super().end(now=now)
 
     def after_end(self, frame: Frame) -> None:
         """Ignore a frame after the terminal event; count a departure, unless it repeats the whole task."""

@@ -182,10 +182,9 @@ class BedrockConverse(Format[ConverseBlocks]):
     def finished(self) -> bool:
         return self._stopped or super().finished
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
+    def _judge_end(self) -> None:
         if self.error is None and not self.ended and self.finished:
             self.conclude()
-        return super().end(now=now)
 
     def read(self, payload: JsonObject, event: str) -> None:
         reader = self._READERS.get(event)

@@ -215,11 +215,10 @@ class Gemini(Format[GeminiParts]):
         if blocked and not chunk.get("candidates"):
             self.parts.finish(0, "content_filter", blocked)
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
+    def _judge_end(self) -> None:
         # If each candidate has its finish reason, the end of the input is the terminal event.
         if self.error is None and self.parts.finished:
             self.ended = True
-        return super().end(now=now)
 
     # -- internals -----------------------------------------------------------
 

@@ -22,7 +22,6 @@ from tokenstream.formats._wire.gemini_interactions.step import (
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.events import Event
     from tokenstream.formats._kit.values import Mark, ReadersOf
 
 _EVENTS = split_names(
@@ -183,10 +182,9 @@ class GeminiInteractions(Format[InteractionSteps]):
         super().prepare_to_continue()
         self._goes_on = True
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
+    def _judge_end(self) -> None:
         if self.error is None and not self.ended:
             self._finish_by_status()
-        return super().end(now=now)
 
     def read_sentinel(self) -> None:
         """End the answer with the last status, if it is final: the terminal event may be missing."""

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.events import Event
     from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -131,11 +130,10 @@ class GeminiLive(Format[LiveTurn]):
         """True while the server waits for the client: for a turn, a tool's result, or the end of playback."""
         return not self._turn_is_open or self._awaits_result or self.parts.finished
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if a turn is open, or none has begun, set `error`."""
+    def _judge_end(self) -> None:
+        """Take the end for a cut if a turn is open, or none has begun."""
         if self.error is None and not (self.ended or self.parts.finished):
             self.error = self.cut_short()
-        return super().end(now=now)
 
     def read(self, payload: JsonObject, event: str) -> None:
         fields = fields_of(payload)

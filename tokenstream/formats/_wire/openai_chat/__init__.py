@@ -206,11 +206,10 @@ class OpenAIChat(Format[_ChatParts]):
             return lambda _: fields.get("id") == id  # False if the last decoded payload had another id
         return None
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
+    def _judge_end(self) -> None:
         if self._is_in_envelope and self.error is None and self.parts.finished:
             # No terminal event is missing.
             self.ended = True
-        return super().end(now=now)
 
     def find_cut(self) -> StreamError | None:
         try:

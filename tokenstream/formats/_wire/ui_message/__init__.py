@@ -16,7 +16,6 @@ from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, USAGE, me
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import ProviderError, StreamError
-    from tokenstream.events import Event
     from tokenstream.formats._kit.values import ReadersOf
 
 _METADATA = "messageMetadata"
@@ -99,12 +98,8 @@ class UIMessage(Format[UIParts]):
     def withheld(self) -> StreamError | None:
         return self._withheld or super().withheld
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events.
-
-        If the answer has not ended, set `error`: to the error that a chunk has reported, or else to
-        `StreamTruncated`.
-        """
+    def _judge_end(self) -> None:
+        """Take the error that a chunk has reported for the reason why the answer has not ended."""
         if not self.ended:
             # An error in a chunk was withheld, because the answer might have gone on after it.
             self.error = self.error or self._withheld
@@ -113,7 +108,6 @@ class UIMessage(Format[UIParts]):
         if lacks_reason and not self.ended and self.error is None:
             self.note("done_missing")
             self.conclude()
-        return super().end(now=now)
 
     def read_sentinel(self) -> None:
         if self._withheld is not None:
