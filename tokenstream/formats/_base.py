@@ -331,7 +331,7 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         return False
 
     @property
-    def verdict(self) -> Ending:
+    def known_ending(self) -> Ending:
         """The ending of an answer that is over without an error.
 
         It is "complete", except in a format that also transmits endings, such as "stopped".

@@ -164,7 +164,7 @@ class TokenStream(Format):
         return self.ended and (self.error is None or self._verdict == "complete")
 
     @property
-    def verdict(self) -> Ending:
+    def known_ending(self) -> Ending:
         return self._verdict
 
     @property
