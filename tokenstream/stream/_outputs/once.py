@@ -9,21 +9,21 @@ from inspect import GEN_CLOSED, getgeneratorstate, isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.stages._protocols import ItemT
 from tokenstream.stages._tools.once import CallRun, Interruption, Sleep
 from tokenstream.stages._tools.same_calls import SameCalls
 from tokenstream.stream._log import warn
-from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, CallT, ItemT, ToolCallView, View
+from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, CallT, ToolCallView, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from tokenstream._answer.accumulator import Accumulator
     from tokenstream.stages._handlers import CheckedCalls
-    from tokenstream.stages._protocols import Cursor
     from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.once import CallStep
     from tokenstream.stages._tools.store import AnyCallStore
-    from tokenstream.stream._protocols import AsyncDriver, CallCursor, SyncDriver
+    from tokenstream.stream._protocols import CallCursor
 
 
 _MEMBERS = ("begin", "look", "finish", "forget", "lease")
@@ -175,18 +175,48 @@ class _TakenSteps:
         self._resume = partial(next, self._steps)
 
 
-class OnceView(View[ItemT]):
+class _Asking:
+    """Base of the views that ask a store, in both kinds of loops."""
+
+    __slots__ = ()
+    _driver: Any
+    _once: Any
+    _taken: Any
+    """A call or draft that was read and not yet delivered; an error or a cancellation leaves it here."""
+    _run: Any
+    """Asks the store about `_taken`; kept after an error, to ask again under the same token."""
+
+    def __init__(self, driver: Any, cursor: Any, instead: str, once: Once) -> None:  # noqa: ANN401 - of either kind
+        super().__init__(driver, cursor, instead)  # type: ignore[call-arg] # that of a view
+        self._once = once
+        self._taken = self._run = None
+
+    def _ask(self) -> Generator[CallStep, Any, object] | None:
+        """Return the steps to take at the store before a call, or the end, is delivered; None for others."""
+        if self._taken is None:
+            return self._once.end(self._driver.accumulator)  # type: ignore[no-any-return] # as in `Once`
+        call = _find_ended_call(self._taken)
+        if call is None:
+            return None
+        self._run = self._run or self._once.make_run(call)
+        # To look the call up, or to begin it.
+        return call.enter(self._run)  # type: ignore[no-any-return] # as in `CheckedCall`
+
+    def _deliver(self) -> Any:  # noqa: ANN401 - what the view's cursor gives
+        """Return the item that was taken, whose call the store knows by now."""
+        item, run = self._taken, self._run
+        if run is not None:
+            _find_ended_call(item).join_store(run, self._once.do)
+            if run.is_in_hand:
+                self._driver.calls_in_hand.append((self._once, run))
+        self._taken = self._run = None
+        return item
+
+
+class OnceView(_Asking, View[ItemT]):
     """A view that asks a store, which remembers the calls that have run, before it delivers a call."""
 
     __slots__ = ("_once", "_run", "_taken")
-
-    def __init__(self, driver: SyncDriver, cursor: Cursor[ItemT], instead: str, once: Once) -> None:
-        super().__init__(driver, cursor, instead)
-        self._once = once
-        self._taken: Any = None
-        """A call or draft that was read, and is not yet delivered; an error of the store leaves it here."""
-        self._run: CallRun | None = None
-        """Asks the store about `_taken`; kept after an error, to ask again under the same token."""
 
     def __next__(self) -> ItemT:
         """Return the next item; before one with a call that has ended, ask the store about the call.
@@ -197,20 +227,11 @@ class OnceView(View[ItemT]):
         if self._taken is None:
             with suppress(StopIteration):
                 self._taken = super().__next__()
-        item = self._taken
-        if item is None:
-            self._once.do(self._once.end(self._driver.accumulator))
+        if (steps := self._ask()) is not None:
+            self._once.do(steps)
+        if self._taken is None:
             raise StopIteration
-        call = _find_ended_call(item)
-        if call is not None:
-            run = self._run = self._run or self._once.make_run(call)
-            # `call.enter` returns the steps to take at the store: to look the call up, or to begin it.
-            self._once.do(call.enter(run))
-            call.join_store(run, self._once.do)
-            if run.is_in_hand:
-                self._driver.calls_in_hand.append((self._once, run))
-        self._taken = self._run = None
-        return item  # type: ignore[no-any-return] # what the view's cursor gives
+        return self._deliver()  # type: ignore[no-any-return] # what the view's cursor gives
 
 
 class OnceCallView(OnceView[CallT], ToolCallView[CallT]):
@@ -223,18 +244,10 @@ class OnceCallView(OnceView[CallT], ToolCallView[CallT]):
         return OnceCallView(self._driver, cursor.make_waiting(), self._instead, self._once)
 
 
-class AsyncOnceView(AsyncView[ItemT]):
+class AsyncOnceView(_Asking, AsyncView[ItemT]):
     """A view that asks a store, which remembers the calls that have run, before it delivers a call."""
 
     __slots__ = ("_once", "_run", "_taken")
-
-    def __init__(self, driver: AsyncDriver, cursor: Cursor[ItemT], instead: str, once: AsyncOnce) -> None:
-        super().__init__(driver, cursor, instead)
-        self._once = once
-        self._taken: Any = None
-        """A call or draft that was read and not yet delivered; an error or a cancellation leaves it here."""
-        self._run: CallRun | None = None
-        """Asks the store about `_taken`; kept after an error, to ask again under the same token."""
 
     async def __anext__(self) -> ItemT:
         """Return the next item; before one with a call that has ended, ask the store about the call.
@@ -246,20 +259,11 @@ class AsyncOnceView(AsyncView[ItemT]):
         if self._taken is None:
             with suppress(StopAsyncIteration):
                 self._taken = await super().__anext__()
-        item = self._taken
-        if item is None:
-            await self._once.do(self._once.end(self._driver.accumulator))
+        if (steps := self._ask()) is not None:
+            await self._once.do(steps)
+        if self._taken is None:
             raise StopAsyncIteration
-        call = _find_ended_call(item)
-        if call is not None:
-            run = self._run = self._run or self._once.make_run(call)
-            # `call.enter` returns the steps to take at the store: to look the call up, or to begin it.
-            await self._once.do(call.enter(run))
-            call.join_store(run, self._once.do)
-            if run.is_in_hand:
-                self._driver.calls_in_hand.append((self._once, run))
-        self._taken = self._run = None
-        return item  # type: ignore[no-any-return] # what the view's cursor gives
+        return self._deliver()  # type: ignore[no-any-return] # what the view's cursor gives
 
 
 class AsyncOnceCallView(AsyncOnceView[CallT], AsyncToolCallView[CallT]):
