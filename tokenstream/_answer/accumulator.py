@@ -72,6 +72,8 @@ _NOT_BEGUN = ChoiceState(0)
 """Stands for a choice of which nothing has arrived; it is only read."""
 GROWING = (TextDelta, RefusalDelta, ToolCallStart, ToolCallDelta, PartDelta, MediaDelta)
 """Events that always count as content."""
+ENDING_CALLS = (ToolCallDone, PartDone, Finish, PartStart, ToolCallStart)
+"""Events that end a call, or from which it follows that an ended call was not cut off."""
 
 
 class _MixedKinds(ProtocolError):

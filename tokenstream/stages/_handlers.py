@@ -7,18 +7,10 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from tokenstream._answer.accumulator import ENDING_CALLS
 from tokenstream._basics.call_keys import Describe, find_call_place, ids_of, set_place
 from tokenstream.errors import CallUncertain, MisuseError
-from tokenstream.events import (
-    Event,
-    Finish,
-    PartDone,
-    PartStart,
-    ToolCallDone,
-    ToolCallStart,
-    ToolProgress,
-    ToolResult,
-)
+from tokenstream.events import Event, ToolCallDone, ToolProgress, ToolResult
 from tokenstream.message import Message, ToolCall
 from tokenstream.stages._tools.generators import ResultOf, ToolFailed
 from tokenstream.stages._tools.kinds import FunctionTool, TypeTool, is_async
@@ -140,55 +132,6 @@ class Work(NamedTuple):
             error.add_note(f"raised by the handler {self.entry.name!r} for {self.entry.purpose}{call}")
 
 
-class CallWorkFinder:
-    """Turns the model's tool calls into work: a run of the tool, or a stored error if the call is invalid.
-
-    Args:
-        tools: The tools, by name.
-        cursor: The run's cursor in the checked calls.
-        refuse_call: Stores the error of a call that cannot be run as its result, and returns the calls of the
-            handlers for that result.
-    """
-
-    def __init__(
-        self,
-        tools: Mapping[str, HandlerEntry],
-        cursor: Cursor[Any],
-        refuse_call: Callable[[ToolCall], list[Work]],
-    ) -> None:
-        self._cursor = cursor
-        self._tools = tools
-        self._refuse_call = refuse_call
-
-    def catch_up(self) -> list[Work]:
-        """Return the work of the calls that have already arrived."""
-        return self._read_calls(self._cursor.ready)
-
-    def feed(self, event: Event) -> list[Work]:
-        return self._read_calls(functools.partial(self._cursor.after, event))
-
-    def end(self) -> list[Work]:
-        return self._read_calls(self._cursor.end)
-
-    def _read_calls(self, read_first: Callable[[], Any]) -> list[Work]:
-        """Return the work of all calls that can be read without waiting, in order."""
-        read = read_first
-        work: list[Work] = []
-        while (call := read()) is not None:
-            entry = self._tools.get(call.name)
-            if entry is not None and call.error is None:
-                work.append(Work(entry, call))
-            else:
-                # Tell the model that the arguments are invalid, or that there is no tool of that name.
-                work += self._refuse_call(call)
-            read = self._cursor.ready
-        return work
-
-
-_EVENTS_BEFORE_CALLS = (ToolCallDone, PartDone, Finish, PartStart, ToolCallStart)
-"""Events after which a call with almost-JSON arguments may be passed to its tool."""
-
-
 class HandlerRun:
     """One run of a router over a stream: a stage that turns events into work, the calls of handlers to make.
 
@@ -202,7 +145,7 @@ class HandlerRun:
     def __init__(
         self, entries: Sequence[HandlerEntry], tools: Mapping[str, HandlerEntry], cursors: CursorMaker
     ) -> None:
-        self._entries = entries
+        self._entries, self._tools = entries, tools
 
         # Settings for running tools.
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
@@ -221,8 +164,6 @@ class HandlerRun:
         """The ids of the calls whose result is an error."""
 
         # The search for the calls to make.
-        self._call_finder: CallWorkFinder | None = None
-        """The object that finds the tools to run; None without tools."""
         self._table: dict[type, list[Callable[[Event], list[Work]]]] = {}
         """The functions that find the handler calls to make for an event, by the event's class."""
         self.cursor: CheckedCalls | None = None
@@ -231,16 +172,33 @@ class HandlerRun:
             self._register(entry.events, functools.partial(_pair_with_event, entry))
         # Tools come after all handlers of an event, so that they do not run if a handler raises.
         if tools:
-            self._add_tools(tools, cursors)
+            self._read_tool_calls(cursors)
 
-    def _add_tools(self, tools: Mapping[str, HandlerEntry], cursors: CursorMaker) -> None:
+    def _read_tool_calls(self, cursors: CursorMaker) -> None:
         """Let the events that end a tool call cause a run of its tool, with checked arguments."""
+        tools = self._tools
         checkers = [entry.checker for entry in tools.values()]
         lenient: dict[str, Lenient] = {name: entry.lenient for name, entry in tools.items() if entry.lenient}
         cursor = self.cursor = cursors.router_calls(*checkers, lenient=lenient)
-        finder = self._call_finder = CallWorkFinder(tools, cursor, self._refuse_call)
+
+        def find_work(event: Event) -> list[Work]:
+            return self._list_tools(cursor, cursor.after(event))
+
         # If almost-JSON is read, a call without an end waits for the event after it.
-        self._register(_EVENTS_BEFORE_CALLS if lenient else (ToolCallDone,), finder.feed)
+        self._register(ENDING_CALLS if lenient else (ToolCallDone,), find_work)
+
+    def _list_tools(self, cursor: CheckedCalls, call: Any) -> list[Work]:  # noqa: ANN401 - a checked call
+        """Return the work of a call, if there is one, and of those that can be read after it at once."""
+        work: list[Work] = []
+        while call is not None:
+            entry = self._tools.get(call.name)
+            if entry is not None and call.error is None:
+                work.append(Work(entry, call))
+            else:
+                # Tell the model that the arguments are invalid, or that there is no tool of that name.
+                work += self._refuse_call(call)
+            call = cursor.ready()
+        return work
 
     def _register(self, events: tuple[type, ...], find_work: Callable[[Event], list[Work]]) -> None:
         for event in events:
@@ -254,7 +212,7 @@ class HandlerRun:
 
     def begin(self) -> list[Work]:
         """Return the tools to run for calls that arrived before this run."""
-        return NO_WORK if self._call_finder is None else self._call_finder.catch_up()
+        return NO_WORK if self.cursor is None else self._list_tools(self.cursor, self.cursor.ready())
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Work]:
         """Return the calls to make for an event: first to handlers, in their order, then to tools."""
@@ -268,7 +226,7 @@ class HandlerRun:
 
     def end(self) -> list[Work]:
         """Return the tools to run for the calls that the end of the stream adds."""
-        return NO_WORK if self._call_finder is None else self._call_finder.end()
+        return NO_WORK if self.cursor is None else self._list_tools(self.cursor, self.cursor.end())
 
     def show_progress(self, work: Work, output: object) -> list[Work]:
         """Return the calls of the handlers for a value that a running tool has yielded."""
@@ -302,9 +260,9 @@ class HandlerRun:
         self._values[call.id], self._answered[call.id] = value, call
 
     def dispose(self) -> None:
-        """Let go of the finder, which refers back to this run; called once the run is over."""
+        """Let go of the functions that refer back to this run; called once the run is over."""
         self._table.clear()
-        self._call_finder = self.cursor = None
+        self.cursor = None
 
     def put_results_on(self, error: BaseException, *messages: Message) -> None:
         """Attach the tools' results to an error, because tools that have run cannot be undone."""

@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._answer.accumulator import ENDING_CALLS
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream._basics.request_facts import meant_name
 from tokenstream.errors import TokenStreamError
-from tokenstream.events import (
-    Finish,
-    PartDelta,
-    PartDone,
-    PartStart,
-    ReasoningDelta,
-    RefusalDelta,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallDone,
-    ToolCallStart,
-)
+from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.stages._tools.call import CallDraft, CallPartials
 from tokenstream.stream._outputs.documents import BegunCall, BegunCalls, OutputChoice, OutputDocument
 from tokenstream.stream._outputs.text import ArgumentsCursor, add_context, incomplete_error
@@ -32,9 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.partial_json import Partial
     from tokenstream.stages._tools.calls import ValidatedCalls
-
-_DECIDING_EVENTS = frozenset({ToolCallDone, PartDone, Finish, PartStart, ToolCallStart})
-"""Events that end a call, or from which it follows that an ended call was not cut off."""
 
 
 class CheckedCursor(LogCallCursor):
@@ -73,7 +60,7 @@ class CheckedCursor(LogCallCursor):
 
     def after(self, event: object) -> ToolCall | None:
         """Return the call that an event ends, even if its arguments are not JSON."""
-        return self.ready() if event.__class__ in _DECIDING_EVENTS else None
+        return self.ready() if event.__class__ in ENDING_CALLS else None
 
     def make_waiting(self) -> CheckedCursor:
         waiting = CheckedCursor(self.accumulator, self.choice, self._tools, wait=True, answers=self._answers)
