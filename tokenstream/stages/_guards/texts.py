@@ -71,8 +71,8 @@ class Match(TextStage):
         "_open_at",
         "_pattern",
         "_search_back",
-        "_stop",
         "_tail",
+        "stop",
     )
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
@@ -96,12 +96,8 @@ class Match(TextStage):
         """The last characters of the text."""
         self._first = 0
         """The first place in the tail at which a match may be looked for."""
-        self._stop: str | None = None
-
-    @property
-    def stop(self) -> str | None:
+        self.stop: str | None = None  # once it matches
         """The reason to stop the text; None while no match was found."""
-        return self._stop
 
     def fresh(self) -> Match:
         """Return a copy of the rule that has read nothing yet, for another text."""
@@ -109,7 +105,7 @@ class Match(TextStage):
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the piece, and set `stop` if the pattern is found."""
-        if self._stop is None:
+        if self.stop is None:
             searched = len(self._tail)
             self._tail += item
             if self._beginnings is None:
@@ -127,7 +123,7 @@ class Match(TextStage):
 
     def end(self, *, now: float = 0.0) -> list[str]:
         """Set `stop` if the text ends with a match; return an empty list."""
-        if self._stop is None:
+        if self.stop is None:
             searched = len(self._tail) - self._search_back
             self._search(searched if self._beginnings is None else self._open_at, at_end=True)
         return []
@@ -159,7 +155,7 @@ class Match(TextStage):
         # At most `_ahead` characters after a match may undo it.
         is_final = at_end or self._is_sure or match.end() + self._ahead <= len(self._tail)
         if is_final or self._survives_next_text(match.start()):
-            self._stop = f"the text matches {self._pattern.pattern!r}"
+            self.stop = f"the text matches {self._pattern.pattern!r}"  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def _survives_next_text(self, start: int) -> bool:
         """Return True if the match that begins at `start` stays a match, whatever text follows the tail.
@@ -246,10 +242,10 @@ class Repetition(TextStage):
         "_longest",
         "_period",
         "_repeated",
-        "_stop",
         "_tail",
         "_times",
         "_unchecked",
+        "stop",
     )
 
     def __init__(self, times: int = 6, *, longest: int = 2_000, ignore_digits: bool = False) -> None:
@@ -266,12 +262,8 @@ class Repetition(TextStage):
         """The length of the unit that repeats at the end of the tail; 0 if nothing repeats."""
         self._repeated = 0
         """The number of characters at the end that equal the characters one period before them."""
-        self._stop: str | None = None
-
-    @property
-    def stop(self) -> str | None:
+        self.stop: str | None = None  # once it matches
         """The reason to stop the text; None while it does not repeat itself."""
-        return self._stop
 
     def fresh(self) -> Repetition:
         """Return a copy of the rule that has read nothing yet, for another text."""
@@ -285,7 +277,7 @@ class Repetition(TextStage):
             now: Unused; every stage has this parameter.
         """
         self._unchecked += self._replace_numbers(item) if self._ignore_digits else item
-        if len(self._unchecked) >= _STEP and self._stop is None:
+        if len(self._unchecked) >= _STEP and self.stop is None:
             self._check_new_text()
         return [item]
 
@@ -311,7 +303,7 @@ class Repetition(TextStage):
             if len(self._tail) > 2 * tail_length:
                 self._tail = self._tail[-tail_length:]
             self._check_tail()
-            if self._stop is not None:
+            if self.stop is not None:
                 return
         self._unchecked = text[checked_to:]
 
@@ -338,9 +330,7 @@ class Repetition(TextStage):
             # A single word, or a line of a table or the like, may repeat more often.
             if is_long and (covered >= _MIN_LENGTH_OF_ONE_WORD or _has_words(tail[size - period :])):
                 apart = ", apart from numbers" if self._ignore_digits else ""
-                self._stop = (
-                    f"the same {period:,} characters came {covered // period:,} times in a row{apart}"
-                )
+                self.stop = f"the same {period:,} characters came {covered // period:,} times in a row{apart}"  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 def _has_words(unit: str) -> bool:
