@@ -57,7 +57,7 @@ class AsyncDriver(Driver):
         """The source to read once the previous one is closed; None if no other source is planned."""
         self.awaited_guards: AwaitedGuards | None = None
         """The guards that have to be awaited; None if the stream has none."""
-        self.pump = AsyncPump(source, self.clock)
+        self.pump: AsyncPump = AsyncPump(source, self.clock)
         if self.pump.source is not None:
             self.open(self.pump.source)
 
@@ -291,10 +291,6 @@ class AsyncDriver(Driver):
     def is_unopened(self) -> bool:
         """True if the source, or the one that will replace it, still has to be opened."""
         return self.pump.lazy is not None or self._next_source is not None
-
-    @property
-    def is_reading(self) -> bool:
-        return self.pump.busy
 
     @property
     def closed(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 from weakref import ref
 
 from tokenstream._basics.elsewhere import UncopyableObject
@@ -56,6 +56,8 @@ class Driver(UncopyableObject):
     """The exception that ends a loop over the events."""
     name: ClassVar[str]
     """The name of the public class."""
+    pump: Any
+    """Reads the source; each kind of driver has a kind of its own."""
     prepares_each_read: ClassVar[bool]
     """True if `prepare_read` comes before each chunk that the machine's fast path does not read."""
 
@@ -298,10 +300,9 @@ class Driver(UncopyableObject):
     def will_ring(self) -> bool:
         """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         # While there is a fast path, a chunk has one event, so that none of its events is left.
-        driver: Any = self  # each colour has a pump of its own, which only its class names
         intake = self.machine.intake
         is_steady = intake.shortcut is not None and intake.state == "reading"
-        return is_steady and driver.pump.will_ring
+        return is_steady and self.pump.will_ring
 
     @property
     def rests(self) -> bool:
@@ -440,7 +441,7 @@ class Driver(UncopyableObject):
         if silence.error is None and not silence.is_over:
             return False
         # Each color has a pump of its own, which only its class names.
-        has_arrived = cast("Any", self).pump.find_turn(has_waited=has_waited)
+        has_arrived = self.pump.find_turn(has_waited=has_waited)
         return has_arrived is not None and silence.give_turn(now, has_arrived=has_arrived)
 
     def _check_deadlines(self, now: float) -> None:
@@ -684,7 +685,8 @@ class Driver(UncopyableObject):
     @property
     def is_reading(self) -> bool:
         """True while a read is in progress."""
-        raise NotImplementedError
+        is_busy: bool = self.pump.busy
+        return is_busy
 
     def stop(self, reason: str | None = None) -> None:
         """End the stream here, from any thread or task; the message keeps the content read so far."""

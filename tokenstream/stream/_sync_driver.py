@@ -43,7 +43,7 @@ class SyncDriver(Driver):
 
     def __init__(self, source: SyncSource | LazySource, options: Options) -> None:
         super().__init__(options)
-        self.pump = Pump(source, self.clock)
+        self.pump: Pump = Pump(source, self.clock)
         self._opened_at = 0.0
         if self.pump.source is not None:
             self.open(self.pump.source)
@@ -292,10 +292,6 @@ class SyncDriver(Driver):
     @property
     def is_unopened(self) -> bool:
         return self.pump.lazy is not None
-
-    @property
-    def is_reading(self) -> bool:
-        return self.pump.busy
 
     def stop(self, reason: str | None = None) -> None:
         self.verdict.request_end(reason or "stop")
