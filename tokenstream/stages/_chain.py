@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from tokenstream._basics.kept_errors import ErrorKeeper
+from tokenstream.stages._protocols import InT_contra, OutT
 
 if TYPE_CHECKING:
     from tokenstream.stages._protocols import Stage, TimedStage
 
-InT_contra = TypeVar("InT_contra", contravariant=True)
-OutT = TypeVar("OutT")
 FirstT = TypeVar("FirstT")
 T1 = TypeVar("T1")
 T2 = TypeVar("T2")

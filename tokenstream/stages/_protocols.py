@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 InT_contra = TypeVar("InT_contra", contravariant=True)
 OutT = TypeVar("OutT")
 StageT = TypeVar("StageT")
-
+ItemT = TypeVar("ItemT")
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 NULL: Any = object()

@@ -5,9 +5,9 @@ Only type checkers import this module, which therefore may name the drivers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tokenstream.stages._protocols import Cursor
+from tokenstream.stages._protocols import Cursor, ItemT_co
 
 if TYPE_CHECKING:
     from collections import deque
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._async_driver import AsyncDriver as AsyncDriver  # noqa: PLC0414 - for others
     from tokenstream.stream._driver import Driver as Driver  # noqa: PLC0414 - for others
     from tokenstream.stream._sync_driver import SyncDriver as SyncDriver  # noqa: PLC0414 - for others
-
-ItemT_co = TypeVar("ItemT_co", covariant=True)
 
 
 class TextCursor(Cursor[ItemT_co], Protocol[ItemT_co]):

@@ -12,22 +12,19 @@ There is one table for each *place*, such as after a key.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from tokenstream.partial_json._lenient.strings import QuotedString
 from tokenstream.partial_json._repairs import RepairLog
-from tokenstream.partial_json._strict.grammar import under
+from tokenstream.partial_json._strict.grammar import StepT, under
 from tokenstream.partial_json._strict.numbers import parse_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json._events import JSONEvents
     from tokenstream.partial_json._lenient.peek import Atom, QuoteKind
     from tokenstream.partial_json._strict.grammar import ReadStep, Table
 
-StepT = TypeVar("StepT", bound="Callable[..., Any]")
 
 NAME, OTHER = "name", "other"
 WHITE = " \t\n\r"

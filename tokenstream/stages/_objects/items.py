@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json._typed.schema import Schema, describe_first_fault
+from tokenstream.partial_json._typed.schema import Schema, T, describe_first_fault
 from tokenstream.stages._objects.search import Search, escape_stop_iteration
 from tokenstream.stages._protocols import ITEM_END
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from tokenstream.partial_json._events import At, ValueDone, ValueStart
     from tokenstream.partial_json._repairs import Lenient
-
-T = TypeVar("T")
 
 
 class Field(Search[str | OutputInvalid]):
@@ -32,30 +30,14 @@ class Field(Search[str | OutputInvalid]):
     continues after it. The document is not kept, so its errors have no `text`.
     """
 
-    __slots__ = ("_inside",)
+    __slots__ = ()
 
     # The kinds of values that the path may lead to, and their name in error messages.
     _wanted: ClassVar = ("string",)
     _wanted_name: ClassVar = "a string"
 
-    def __init__(
-        self,
-        at: At,
-        *,
-        fail_fast: bool = False,
-        lenient: Lenient = False,
-        document: Literal["first", "last"] | None = None,
-    ) -> None:
-        super().__init__(at, fail_fast=fail_fast, lenient=lenient, document=document)
-        self._inside = False
-        """True while reading a string at the path."""
-
-    def _on_start(self, event: ValueStart, position: int, out: list[str | OutputInvalid]) -> None:
-        """Note if a string at the path begins; `position` is 0 for a value at the path itself."""
-        self._inside = position == 0
-
     def _on_text(self, piece: str, out: list[str | OutputInvalid]) -> None:
-        if self._inside:
+        if self._last_position == 0:
             out.append(piece)
 
     def _on_invalid(self, error: OutputInvalid, out: list[str | OutputInvalid]) -> None:
@@ -78,7 +60,7 @@ class MarkedField(Field):
 
     def _on_end(self, event: ValueDone, position: int, out: list[str | OutputInvalid]) -> None:
         """Mark the end of a string at the path; `position` is 0 for a value at the path itself."""
-        if position == 0 and self._inside:
+        if position == self._last_position == 0:
             out.append(ITEM_END)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
@@ -14,7 +14,7 @@ from tokenstream.partial_json._show import Cutter, ShowUnit, check_show
 from tokenstream.partial_json._typed.at_once import LateObject, find_closer, may_have_nan, read_at_once
 from tokenstream.partial_json._typed.defaults import DefaultsFiller
 from tokenstream.partial_json._typed.partial import Partial
-from tokenstream.partial_json._typed.schema import MOST_DEPTH, Schema
+from tokenstream.partial_json._typed.schema import MOST_DEPTH, Schema, T
 from tokenstream.partial_json._typed.state import DocumentText, FaultLink, SnapshotState
 from tokenstream.partial_json._typed.tree import ValueTree
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from tokenstream.partial_json._repairs import Lenient, Repair
-
-T = TypeVar("T")
 
 
 class _WholeDocument(NamedTuple):

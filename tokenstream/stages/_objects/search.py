@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal
 
 from tokenstream._basics.error_marks import add_code_hint
 from tokenstream._basics.kept_errors import ErrorKeeper
@@ -11,7 +11,7 @@ from tokenstream.partial_json._document import release_value
 from tokenstream.partial_json._events import CONTAINERS, OFF, PathMatcher, Pattern, StringDelta, ValueStart
 from tokenstream.partial_json._parser import OutputParser
 from tokenstream.partial_json._typed.schema import MOST_DEPTH
-from tokenstream.stages._protocols import LOOP_END
+from tokenstream.stages._protocols import LOOP_END, OutT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 STOP = "the output is invalid"
 """The reason with which `fail_fast` stops a stream."""
 
-OutT = TypeVar("OutT")
 
 _KINDS = {
     "object": "an object",
@@ -73,6 +72,7 @@ class Search(DocumentStage, Generic[OutT]):
         "_has_ended",
         "_keeps_values",
         "_kind",
+        "_last_position",
         "_last_start",
         "_length",
         "_lenient",
@@ -93,7 +93,7 @@ class Search(DocumentStage, Generic[OutT]):
         at: At,
         *,
         fail_fast: bool = False,
-        lenient: Lenient,
+        lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> None:
         super().__init__()
@@ -112,6 +112,8 @@ class Search(DocumentStage, Generic[OutT]):
         """Number of characters read."""
         self._last_start = -1
         """The offset of the value that began last; -1 before the first value."""
+        self._last_position = OFF
+        """The position of that value: 0 at the path."""
         self._nearest = OFF
         """The position of the value nearest to the path: 0 at the path, minus n if it is n keys above."""
         self._kind = ""
@@ -206,7 +208,7 @@ class Search(DocumentStage, Generic[OutT]):
                 return
 
     def _read_start(self, event: ValueStart, out: list[OutT]) -> None:
-        position = self._matcher.start(event)
+        position = self._last_position = self._matcher.start(event)
         self._last_start = event.offset
         if self._has_ended and position == OFF:
             self._has_ended = False

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic
 
 from tokenstream.limits import check_seconds
+from tokenstream.stages._protocols import ItemT
 from tokenstream.stages._text import SoundStage, TextStage
 from tokenstream.stages._text.units import is_inside_letter
-
-ItemT = TypeVar("ItemT")
 
 _STEP = 1 / 60
 """Seconds between two pieces: one piece for each frame of a screen."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream._basics.elsewhere import refuse_block
 from tokenstream._sources.kinds import SourceHolder
+from tokenstream.stages._protocols import ItemT
 from tokenstream.stream._fan_out.hub import BroadcastBase, Hub
 from tokenstream.stream._fan_out.queue import PATIENCE, check_options
 from tokenstream.stream._fan_out.reader import ReaderDriver, ReaderFacts, SharedCursor
@@ -27,12 +28,9 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stream._fan_out.queue import Finder, ReaderCursor
+    from tokenstream.stream._fan_out.queue import Finder, FoundT, ReaderCursor
     from tokenstream.stream._options import Policy
     from tokenstream.stream._reading.items import ArrivalBell, TimedItem
-
-ItemT = TypeVar("ItemT")
-FoundT = TypeVar("FoundT")
 
 
 class SyncHub(Hub[SyncDriver]):

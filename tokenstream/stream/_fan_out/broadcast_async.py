@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream._basics.elsewhere import refuse_block
 from tokenstream.stream._async_driver import AsyncDriver
@@ -27,11 +27,9 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stream._fan_out.queue import Finder, ReaderCursor
+    from tokenstream.stream._fan_out.queue import Finder, FoundT, ReaderCursor
     from tokenstream.stream._options import Policy
     from tokenstream.stream._reading.async_pump import AsyncPump
-
-FoundT = TypeVar("FoundT")
 
 
 class AsyncHub(Hub[AsyncDriver]):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, get_args
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Restarted
 from tokenstream.limits import check_whole
+from tokenstream.stages._protocols import ItemT
 from tokenstream.stream._options import Policy
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     FoundT = TypeVar("FoundT")
     Finder: TypeAlias = Callable[[], FoundT | None]
 
-ItemT = TypeVar("ItemT")
 
 _SIZE = 1024
 """Default number of events held for readers that are behind."""

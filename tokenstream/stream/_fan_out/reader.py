@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, cast
 
 from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream.errors import MisuseError
+from tokenstream.stages._protocols import ItemT
 from tokenstream.stream._fan_out.queue import NEWS, PATIENCE, ReaderCursor
 from tokenstream.stream._views.aspects import Cursors
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     FromHub: TypeAlias = Any
     """A hub's result: a value from a `SyncHub`, an awaitable of that value from an `AsyncHub`."""
 
-ItemT = TypeVar("ItemT")
 
 if TYPE_CHECKING:
     from tokenstream.stream._views.aspects import Cursors as _CursorMaker

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 
 from tokenstream._basics.json import are_equal
 from tokenstream._basics.kept_errors import raised_anew
 from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid, StreamError, TokenStreamError
 from tokenstream.events import Finish, PartDone, ToolCallDone
 from tokenstream.partial_json._parser import DocumentChoice, check_choice
-from tokenstream.partial_json._typed.schema import Schema
+from tokenstream.partial_json._typed.schema import Schema, T
 from tokenstream.stages._objects.partials import Partials, validate_output
-from tokenstream.stages._protocols import ITEM_END, LOOP_END, NULL, StageSource
+from tokenstream.stages._protocols import ITEM_END, LOOP_END, NULL, ItemT, StageSource
 from tokenstream.stream._outputs.documents import OutputDocuments
 from tokenstream.stream._outputs.text import add_context, failed_stream_error, missing_json_error
 from tokenstream.stream._views.log_cursor import DeliveredItems
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 _INVALID = object()
 """Placeholder for an invalid element, for which an error was raised."""
 
-T = TypeVar("T")
-
-
-ItemT = TypeVar("ItemT")
 
 _SPACE = " \t\r\n"
 _ENDS = frozenset({PartDone, ToolCallDone, Finish})

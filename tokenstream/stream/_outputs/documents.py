@@ -6,11 +6,12 @@ A document is the text of the answer, or the arguments of a tool call.
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, cast
 
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.events import ToolCallStart
 from tokenstream.message import Message, ToolCall
+from tokenstream.stages._protocols import ItemT
 from tokenstream.stream._outputs.text import AnswerTextCursor, ArgumentsCursor, incomplete_error
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 OutputKind: TypeAlias = Literal["drafts", "items", "pieces"]
 """Kinds of items: snapshots of the whole object, elements of an array, or pieces of a string."""
-
-ItemT = TypeVar("ItemT")
 
 
 class OutputStage(Protocol[ItemT]):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
-from tokenstream.stream._views.shaped_view import AsyncPartialsView, PartialsView
+from tokenstream.stream._views.shaped_view import AsyncPartialsView, PartialsView, T
 from tokenstream.stream._views.text_plan import ShapingPlan
 from tokenstream.stream._views.text_view import AsyncTextView, TextView
 from tokenstream.stream._views.view import AsyncChoiceBase, AsyncItemsView, ItemsView, SyncChoiceBase
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._show import ShowUnit
     from tokenstream.stream._protocols import WholeCursor
 
-T = TypeVar("T")
 
 _BROKE_OFF = (StreamTruncated, StreamInterrupted, StreamStalled)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tokenstream._sources.httpx import from_async_response, from_response
 from tokenstream._sources.payloads import as_received
+from tokenstream.stages._protocols import ItemT
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import FromHTTPX
@@ -167,7 +168,6 @@ def _make_watched_class(bases: tuple[type, ...]) -> Any:  # noqa: ANN401 - a cla
     return type("ShownBody", (*ours, *bases), {})
 
 
-ItemT = TypeVar("ItemT")
 ItemsT = TypeVar("ItemsT")
 
 

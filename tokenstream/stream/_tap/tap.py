@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, overload
 
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.requests import boto3_stream_key_of
 from tokenstream.errors import MisuseError, StreamError
+from tokenstream.stages._protocols import ItemT
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._tap.onlooker import Onlooker
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, WatchedStream, can_read
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
         started_at: float | None
         tools: ToolsOption
         tags: Tags | None
-
-
-ItemT = TypeVar("ItemT")
 
 
 class _TapBase(WatchedStream[ItemT]):

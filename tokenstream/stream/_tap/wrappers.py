@@ -6,7 +6,7 @@ The watcher, such as a tap's `Onlooker`, builds the answer's message from these 
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
 from tokenstream._sources.awaited import is_async_manager_of_answer, is_awaitable, is_manager_of_answer
 from tokenstream._sources.httpx import is_response, response_beneath
@@ -14,8 +14,10 @@ from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.payloads import is_whole
 from tokenstream._sources.plain import close_object
 from tokenstream.errors import MisuseError
+from tokenstream.stages._protocols import ItemT
 from tokenstream.stream._tap.items import (
     AsyncWatchedIterator,
+    ItemsT,
     WatchedIterator,
     Watcher,
     can_watch_body,
@@ -26,8 +28,6 @@ from tokenstream.stream._tap.items import (
 if TYPE_CHECKING:
     from tokenstream._basics.loose import FromHTTPX
 
-ItemT = TypeVar("ItemT")
-ItemsT = TypeVar("ItemsT")
 
 _CLOSERS = frozenset({"close", "aclose"})
 _WHOLE_TYPES = (bytes, bytearray, memoryview, str, Mapping)

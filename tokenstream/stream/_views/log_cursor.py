@@ -9,22 +9,20 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from tokenstream._answer.log import DELTAS, ENDED, NO_LOG, AnswerLog, Delta, PartWords
 from tokenstream._basics.call_keys import is_same_call, note_same
 from tokenstream.errors import StreamError, StreamInterrupted
 from tokenstream.events import ToolCallDone
 from tokenstream.message import ToolCall
-from tokenstream.stages._protocols import ITEM_END
+from tokenstream.stages._protocols import ITEM_END, ItemT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream._answer.accumulator import Accumulator
     from tokenstream._basics.loose import AnyEvent
-
-ItemT = TypeVar("ItemT")
 
 
 class DeliveredItems:

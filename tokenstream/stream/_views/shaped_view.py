@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 
 from tokenstream._basics.elsewhere import THROTTLE_HINTS, explain_options
 from tokenstream.errors import MisuseError, StreamError
+from tokenstream.stages._protocols import ItemT
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.text_plan import ShapedCursor, ShapingPlan, refuse_closed, stage_maker
 from tokenstream.stream._views.view import AsyncView, RepairedView, View
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json import Partial  # noqa: F401 - the bases below name it in strings
     from tokenstream.stream._protocols import AsyncDriver, SyncDriver
 
-ItemT = TypeVar("ItemT")
 
 T = TypeVar("T")
 

@@ -6,10 +6,10 @@ import math
 from collections import deque
 from importlib import import_module
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeAlias
 
 from tokenstream.errors import MisuseError
-from tokenstream.stages._protocols import ITEM_END, Cursor, Stage, StageSource
+from tokenstream.stages._protocols import ITEM_END, Cursor, ItemT, Stage, StageSource
 from tokenstream.stream._reading.items import NOTABLE_SECONDS
 from tokenstream.stream._views.view import repairs_of
 
@@ -39,7 +39,6 @@ _ORDER: dict[str, tuple[int, str]] = {
 }
 """For each shaping method: its rank, and its promise, which a later method of lower rank would break."""
 
-ItemT = TypeVar("ItemT")
 MakeStage: TypeAlias = "Callable[[], Stage[Any, Any]]"
 """Makes a stage of a view, for each reading anew."""
 

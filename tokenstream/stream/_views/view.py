@@ -10,7 +10,8 @@ from tokenstream._basics.elsewhere import UncopyableObject, UnsupportedUse
 from tokenstream._basics.loose import ErasedGeneric
 from tokenstream.errors import StreamError
 from tokenstream.message import Message, ToolCall
-from tokenstream.stages._protocols import NULL, Cursor
+from tokenstream.stages._protocols import NULL, Cursor, ItemT
+from tokenstream.stream._base import DriverT
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.delivery_log import Reading
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._protocols import AsyncDriver, CallCursor, Driver, SyncDriver
     from tokenstream.stream._views.aspects import Cursors
 
-ItemT = TypeVar("ItemT")
 CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
-
-DriverT = TypeVar("DriverT", bound="Driver")
 
 
 class _ViewBase(UncopyableObject, Generic[ItemT]):
