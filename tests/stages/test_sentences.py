@@ -148,10 +148,18 @@ def test_the_very_first_piece_may_be_a_clause() -> None:
     assert ["No. ", "Well, yes."] == run(Sentences(first=3), ["No. Well, yes."])
 
 
-def test_a_first_clause_is_out_with_the_first_character_after_it() -> None:
-    sentences = Sentences(first=4)
-
-    assert [[], ["Well, "]] == [sentences.feed("Well, "), sentences.feed("t")]
+@in_one_test(
+    "options, pieces, given_",
+    [
+        ({"first": 4}, ["Well, ", "t"], [[], ["Well, "]]),
+        # Marks around a spoken sentence are no reason to wait for longer.
+        ({"spoken": True}, ["**One.** ", "_T"], [[], ["One. "]]),
+    ],
+)
+def test_a_clause_and_a_spoken_sentence_are_out_with_the_first_character_after_them(
+    options: Any, pieces: list[str], given_: list[list[str]]
+) -> None:
+    assert given_ == [*map(Sentences(**options).feed, pieces)]
 
 
 def test_a_sentence_that_is_too_long_is_cut_where_it_hurts_least() -> None:
@@ -216,13 +224,6 @@ def test_markdown_is_not_read_aloud(name: str) -> None:
     text, expected = SPOKEN[name]
     for pieces in fragmentations(text):
         assert expected == run(Sentences(spoken=True), pieces)
-
-
-def test_a_spoken_sentence_is_out_with_the_first_character_of_the_next() -> None:
-    """Marks around it are no reason to wait for longer."""
-    sentences = Sentences(spoken=True)
-
-    assert [[], ["One. "]] == [sentences.feed("**One.** "), sentences.feed("_T")]
 
 
 MANY: list[tuple[str, bool]] = [(name, spoken) for name in HOSTILE for spoken in (False, True)]

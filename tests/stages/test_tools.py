@@ -174,19 +174,13 @@ def test_a_tool_that_was_not_named_is_on_the_call() -> None:
     )
 
 
-def test_a_type_has_nothing_to_run() -> None:
-    call = checked(WeatherArgs, {"city": "Oslo"})
+def test_a_call_of_a_type_and_one_that_nothing_was_checked_of_have_nothing_to_run() -> None:
+    of_type, unchecked = checked(WeatherArgs, {"city": "Oslo"}), made("get_weather", "{}")
 
-    with pytest.raises(MisuseError, match=r"use call\.arguments"):
-        call.run()
-
-
-def test_a_call_that_nothing_was_checked_of_has_nothing_to_run() -> None:
-    call = made("get_weather", "{}")
-
-    assert (None, "") == (call.error, call.error_for_model)
-    with pytest.raises(MisuseError, match="validated_calls"):
-        call.run()
+    assert (None, "") == (unchecked.error, unchecked.error_for_model)
+    for call, said in ((of_type, r"use call\.arguments"), (unchecked, "validated_calls")):
+        with pytest.raises(MisuseError, match=said):
+            call.run()
 
 
 def test_free_text_is_the_functions_first_argument() -> None:
@@ -222,12 +216,6 @@ def test_a_checked_call_pickles() -> None:
 
     assert "Oslo for 1" == of_function.run()
     assert WeatherArgs(city="Oslo") == of_type.arguments
-
-
-@pytest.mark.parametrize("arguments", [{"city": 3}, '{"city'])
-def test_an_invalid_call_pickles(arguments: Any) -> None:
-    call = checked(get_weather, arguments)
-    copy = pickle.loads(pickle.dumps(call))
-
-    assert call.error_for_model == copy.error_for_model
-    assert type(call.error) is type(copy.error)
+    for invalid in (checked(get_weather, arguments) for arguments in ({"city": 3}, '{"city')):
+        copy = pickle.loads(pickle.dumps(invalid))
+        assert (invalid.error_for_model, type(invalid.error)) == (copy.error_for_model, type(copy.error))

@@ -307,17 +307,17 @@ async def test_a_generator_cleans_up_although_the_block_is_cancelled() -> None:
     assert stream.message.text == "Hel"
 
 
+class Stuck(Scripted):
+    async def aclose(self) -> None:
+        await anyio.sleep_forever()
+
+
 @pytest.mark.slow
 async def test_a_source_that_never_closes_does_not_hold_a_cancelled_block_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(_reader, "CLOSING_SECONDS", 0.1)
     monkeypatch.setattr(_direct, "CLOSING_SECONDS", 0.1)
-
-    class Stuck(Scripted):
-        async def aclose(self) -> None:
-            await anyio.sleep_forever()
-
     for entered in (True, False):
         stream = AsyncStream(Stuck(HEL, 9.0))
         around: Any = stream if entered else aclosing(stream)
@@ -336,11 +336,6 @@ async def test_a_source_that_never_closes_can_be_left_by_a_cancellation(
 ) -> None:
     """Whoever waits in `aclose` decides how long."""
     monkeypatch.setattr(_reader, "CLOSING_SECONDS", 0.05)
-
-    class Stuck(Scripted):
-        async def aclose(self) -> None:
-            await anyio.sleep_forever()
-
     async with AsyncStream(Stuck(HEL, 9.0)) as stream:
         await first_text(stream)
         with anyio.move_on_after(0.05) as scope:

@@ -165,6 +165,3 @@ def test_bounds_on_payloads_hold_in_a_run_of_text() -> None:
 
     assert "ab" == got.message.text
     assert got.error is not None
-
-
-# -- recordings -----------------------------------------------------------------------------------------
