@@ -17,7 +17,7 @@ from tokenstream.stream._views.text_plan import ShapedCursor, ShapingPlan, refus
 from tokenstream.stream._views.view import AsyncView, RepairedView, View
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from tokenstream.events import Event
     from tokenstream.partial_json import Partial  # noqa: F401 - the bases below name it in strings
@@ -220,12 +220,30 @@ def _find_due(cursor: ShapedCursor[ItemT], *, rests: bool) -> ItemT | None:
     return cursor.settle() if item is None and rests else item
 
 
-class _DraftShaping:
-    """Methods that shape drafts; each returns a new view from the start of the answer."""
+class Shaping:
+    """What makes one view of another: by a longer plan, from the start of the answer."""
 
     __slots__ = ()
 
+    _driver: Any
     _plan: ShapingPlan
+    _instead: str
+    """The expression that gives the whole value, such as "stream.message.text"; for errors."""
+
+    def _with(self, plan: ShapingPlan) -> Self:
+        """Return a view of the same text or drafts that is shaped by another plan, a list of stages."""
+        view: Self = self._shaped()(self._driver, plan, self._instead)
+        return view
+
+    def _shaped(self) -> Callable[..., Any]:
+        """Return the class of such views with at least one stage; each subclass has its own."""
+        raise NotImplementedError
+
+
+class _DraftShaping(Shaping):
+    """Methods that shape drafts; each returns a new view from the start of the answer."""
+
+    __slots__ = ()
 
     @explain_options(**THROTTLE_HINTS)
     def throttle(self, hz: float, *, timer: bool = False) -> Self:
@@ -254,14 +272,10 @@ class _DraftShaping:
             self._plan.then("throttle", stage_maker("Newest", hz, home="._text.pacing"), timer=timer)
         )
 
-    def _plan_patches(self, *, append: bool, by_alias: bool | None) -> ShapingPlan:
-        """Return this view's plan with a stage that makes JSON Patches; `append` allows such operations."""
+    def _with_patches(self, *, append: bool, by_alias: bool | None) -> Self:
+        """Return this view with a stage that makes JSON Patches; `append` allows such operations."""
         make = stage_maker("Patches", append=append, by_alias=by_alias, home="._patches")
-        return self._plan.then("patches", make)
-
-    def _with(self, plan: ShapingPlan) -> Self:
-        """Return a view of the same drafts that is shaped by another plan, a list of stages."""
-        raise NotImplementedError
+        return self._with(self._plan.then("patches", make))
 
 
 class PartialsView(_DraftShaping, PlannedView["Partial[T]"], Generic[T]):
@@ -292,12 +306,10 @@ class PartialsView(_DraftShaping, PlannedView["Partial[T]"], Generic[T]):
             [{'op': 'replace', 'path': '', 'value': {'title': 'Pan'}}]
             [{'op': 'append', 'path': '/title', 'value': 'cakes'}]
         """
-        plan = self._plan_patches(append=append, by_alias=by_alias)
-        return ShapedPartialsView(self._driver, plan, self._instead)  # type: ignore[return-value] # of patches
+        return self._with_patches(append=append, by_alias=by_alias)  # type: ignore[return-value] # of patches
 
-    def _with(self, plan: ShapingPlan) -> Self:
-        view: ShapedPartialsView[T] = ShapedPartialsView(self._driver, plan, self._instead)
-        return view  # type: ignore[return-value] # of the same kind, but shaped
+    def _shaped(self) -> Callable[..., Any]:
+        return ShapedPartialsView
 
 
 class ShapedPartialsView(ShapedView["Partial[T]"], PartialsView[T]):
@@ -321,12 +333,10 @@ class AsyncPartialsView(_DraftShaping, AsyncPlannedView["Partial[T]"], Generic[T
 
         The arguments and errors are those of `PartialsView.patches`.
         """
-        plan = self._plan_patches(append=append, by_alias=by_alias)
-        return AsyncShapedPartialsView(self._driver, plan, self._instead)  # type: ignore[return-value] # as above
+        return self._with_patches(append=append, by_alias=by_alias)  # type: ignore[return-value] # of patches
 
-    def _with(self, plan: ShapingPlan) -> Self:
-        view: AsyncShapedPartialsView[T] = AsyncShapedPartialsView(self._driver, plan, self._instead)
-        return view  # type: ignore[return-value] # of the same kind, but shaped
+    def _shaped(self) -> Callable[..., Any]:
+        return AsyncShapedPartialsView
 
 
 class AsyncShapedPartialsView(AsyncShapedView["Partial[T]"], AsyncPartialsView[T]):

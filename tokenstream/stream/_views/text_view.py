@@ -5,8 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from tokenstream._basics.elsewhere import OF_TEXT, THROTTLE_HINTS, explain_missing, explain_options
-from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
-from tokenstream.stream._views.text_plan import MakeStage, ShapingPlan, stage_maker
+from tokenstream.stream._views.shaped_view import (
+    AsyncPlannedView,
+    AsyncShapedView,
+    PlannedView,
+    ShapedView,
+    Shaping,
+)
+from tokenstream.stream._views.text_plan import MakeStage, stage_maker
 
 if TYPE_CHECKING:
     import re
@@ -22,7 +28,7 @@ _USUAL_HZ = 30.0
 
 
 @explain_missing(OF_TEXT)
-class _TextShaping:
+class _TextShaping(Shaping):
     """Methods that shape a text; each returns a new view from the start of the text.
 
     Chain the methods in this order:
@@ -36,9 +42,6 @@ class _TextShaping:
     __slots__ = ()
 
     _cursor: Any
-    _plan: ShapingPlan
-    _instead: str
-    """The expression that gives the whole text, such as "stream.message.text"; for errors."""
 
     def words(self) -> Self:
         """Return a view of whole words, each with the space before it.
@@ -214,22 +217,21 @@ class _TextShaping:
         return self._with_stage("until", stage_maker("Until", marker, include=include, max_length=max_length))
 
     def _with_stage(self, method: str, make: MakeStage, *, timer: bool = False) -> Self:
-        """Return a view of the same text with one more stage; each subclass makes a view of its own kind."""
-        raise NotImplementedError
+        """Return a view of the same text with one more stage, on time in a `for` loop only with `timer`."""
+        return self._with(self._plan.then(method, make, timer=timer))
 
-    def _plan_accumulated(self, hz: float | None) -> ShapingPlan:
-        """Return this view's plan with the stage of the whole text so far, after a throttle of rate `hz`."""
+    def _accumulated(self, hz: float | None) -> Self:
+        """Return this view with the stage of the whole text so far, after a throttle of rate `hz`."""
         plan = self._plan
         # Before the throttle, which was not asked for.
         plan.check_order("accumulate")
         if hz is not None or not plan.has_pace:
             plan = plan.then("throttle", stage_maker("Throttle", _USUAL_HZ if hz is None else hz))
-        return plan.then("accumulate", stage_maker("Accumulate", home="._text.pacing"))
+        return self._with(plan.then("accumulate", stage_maker("Accumulate", home="._text.pacing")))
 
-    def _plan_blocks(self, math: Literal["dollar", "brackets"] | None, *, tables: bool) -> ShapingPlan:
-        """Return the plan of this view, followed by the stage that divides the text into Markdown blocks."""
-        make = stage_maker("MarkdownBlocks", math=math, tables=tables)
-        return self._plan.then("markdown_blocks", make)
+    def _with_blocks(self, math: Literal["dollar", "brackets"] | None, *, tables: bool) -> Self:
+        """Return this view, followed by the stage that divides the text into Markdown blocks."""
+        return self._with_stage("markdown_blocks", stage_maker("MarkdownBlocks", math=math, tables=tables))
 
 
 class TextView(_TextShaping, PlannedView[str]):
@@ -254,7 +256,7 @@ class TextView(_TextShaping, PlannedView[str]):
             >>> list(stream.text.throttle(hz=20).accumulate())
             ['The', 'The sky is']
         """
-        return ShapedTextView(self._driver, self._plan_accumulated(hz), self._instead)
+        return self._accumulated(hz)
 
     def markdown_blocks(
         self, *, math: Literal["dollar", "brackets"] | None = None, tables: bool = True
@@ -275,13 +277,10 @@ class TextView(_TextShaping, PlannedView[str]):
             1 paragraph It is **blue**. False
             1 paragraph It is **blue**. True
         """
-        plan = self._plan_blocks(math, tables=tables)
-        return ShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # of blocks
+        return self._with_blocks(math, tables=tables)  # type: ignore[return-value] # of blocks
 
-    def _with_stage(self, method: str, make: MakeStage, *, timer: bool = False) -> Self:
-        """Return a view with one more stage; with `timer`, a thread reads, so that text comes on time."""
-        plan = self._plan.then(method, make, timer=timer)
-        return ShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # as shaped text
+    def _shaped(self) -> Callable[..., Any]:
+        return ShapedTextView
 
 
 class ShapedTextView(ShapedView[str], TextView):
@@ -300,7 +299,7 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
 
         The argument and the error are those of `TextView.accumulate`.
         """
-        return AsyncShapedTextView(self._driver, self._plan_accumulated(hz), self._instead)
+        return self._accumulated(hz)
 
     def markdown_blocks(
         self, *, math: Literal["dollar", "brackets"] | None = None, tables: bool = True
@@ -309,13 +308,10 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
 
         The arguments are those of `TextView.markdown_blocks`.
         """
-        plan = self._plan_blocks(math, tables=tables)
-        return AsyncShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # of blocks
+        return self._with_blocks(math, tables=tables)  # type: ignore[return-value] # of blocks
 
-    def _with_stage(self, method: str, make: MakeStage, *, timer: bool = False) -> Self:
-        """Return a view with one more stage; `timer` has no effect, as `async for` is always on time."""
-        plan = self._plan.then(method, make, timer=timer)
-        return AsyncShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # as above
+    def _shaped(self) -> Callable[..., Any]:
+        return AsyncShapedTextView
 
 
 class AsyncShapedTextView(AsyncShapedView[str], AsyncTextView):
