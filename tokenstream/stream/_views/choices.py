@@ -16,10 +16,14 @@ from tokenstream.stream._views.text_view import AsyncTextView, TextView
 from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, ToolCallView, View
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
     from tokenstream._answer.log import Delta
+    from tokenstream._pipeline.delivery_log import Reading
     from tokenstream.message import Message
+    from tokenstream.stream._protocols import TextCursor
+
+    MakeCursor = Callable[[], TextCursor[Any]]
 
 _DIM_ON, _DIM_OFF = "\x1b[2m", "\x1b[22m"
 
@@ -32,20 +36,17 @@ class Choice(OutputViews, CallViews):
     @property
     def text(self) -> TextView:
         """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
-        plan = ShapingPlan(self._cursors.text, reading="content")
-        return TextView(self._driver, plan, self._message_expression("text"))
+        return self._view_text(self._cursors.text, "text")
 
     @property
     def answer(self) -> TextView:
         """The text without the model's remarks, which have the phase "commentary": a view like `text`."""
-        plan = ShapingPlan(self._cursors.answer, reading="content")
-        return TextView(self._driver, plan, self._message_expression("answer"))
+        return self._view_text(self._cursors.answer, "answer")
 
     @property
     def reasoning(self) -> TextView:
         """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
-        plan = ShapingPlan(self._cursors.reasoning, reading="reasoning")
-        return TextView(self._driver, plan, self._message_expression("reasoning"))
+        return self._view_text(self._cursors.reasoning, "reasoning", "reasoning")
 
     @property
     def deltas(self) -> View[Delta]:
@@ -60,6 +61,11 @@ class Choice(OutputViews, CallViews):
     def tool_calls(self) -> ToolCallView:
         """The answer's tool calls, each as soon as it is complete: a view of `ToolCall`."""
         return ToolCallView(self._driver, self._cursors.tool_calls(), self._message_expression("tool_calls"))
+
+    def _view_text(self, text: MakeCursor, name: str, reading: Reading = "content") -> TextView:
+        """Return the view of a text that the message has under `name`."""
+        plan = ShapingPlan(text, reading=reading)
+        return TextView(self._driver, plan, self._message_expression(name))
 
     def print(self, file: TextIO | None = None) -> Message:
         """Print the text and reasoning as they arrive, and return the message.
@@ -98,20 +104,17 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews):
     @property
     def text(self) -> AsyncTextView:
         """The answer's text as it arrives: a view of `str` pieces, which can be shaped."""
-        plan = ShapingPlan(self._cursors.text, reading="content")
-        return AsyncTextView(self._driver, plan, self._message_expression("text"))
+        return self._view_text(self._cursors.text, "text")
 
     @property
     def answer(self) -> AsyncTextView:
         """The text without the model's remarks, which have the phase "commentary": a view like `text`."""
-        plan = ShapingPlan(self._cursors.answer, reading="content")
-        return AsyncTextView(self._driver, plan, self._message_expression("answer"))
+        return self._view_text(self._cursors.answer, "answer")
 
     @property
     def reasoning(self) -> AsyncTextView:
         """The model's reasoning as it arrives: a view of `str` pieces, which can be shaped."""
-        plan = ShapingPlan(self._cursors.reasoning, reading="reasoning")
-        return AsyncTextView(self._driver, plan, self._message_expression("reasoning"))
+        return self._view_text(self._cursors.reasoning, "reasoning", "reasoning")
 
     @property
     def deltas(self) -> AsyncView[Delta]:
@@ -127,6 +130,11 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews):
         return AsyncToolCallView(
             self._driver, self._cursors.tool_calls(), self._message_expression("tool_calls")
         )
+
+    def _view_text(self, text: MakeCursor, name: str, reading: Reading = "content") -> AsyncTextView:
+        """Return the view of a text that the message has under `name`."""
+        plan = ShapingPlan(text, reading=reading)
+        return AsyncTextView(self._driver, plan, self._message_expression(name))
 
     async def print(self, file: TextIO | None = None) -> Message:
         """Print the text and reasoning as they arrive, and return the message.
