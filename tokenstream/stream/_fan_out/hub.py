@@ -83,11 +83,6 @@ class Hub(EventQueue[DriverT]):
     def lead(self, caller: object) -> _Leadership:
         return _Leadership(self, caller)
 
-    def begin_leading(self, caller: object) -> None:
-        self.leader = caller
-        # The pump seems busy to all others, and refuses their reads; only now it may be read.
-        self.driver.pump.busy = False
-
     def end_leading(self, error: BaseException | None) -> bool:
         """Wake the other readers after a read for all; return True if each raises the exception itself."""
         self.leader = None
@@ -150,7 +145,9 @@ class _Leadership:
         self._caller = caller
 
     def __enter__(self) -> None:
-        self._hub.begin_leading(self._caller)
+        self._hub.leader = self._caller
+        # The pump seems busy to all others, and refuses their reads; only now it may be read.
+        self._hub.driver.pump.busy = False
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         """Wake the other readers; suppress the exception that ends the stream: each reader raises it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from tokenstream._basics.kept_errors import without_own_frames
 
@@ -28,18 +28,12 @@ NOTABLE_SECONDS = 0.01
 """Shortest time between two reads of the loop that is reported as `BusyTime`."""
 
 
-class SourceOpened:
-    """The source was opened.
+class SourceOpened(NamedTuple):
+    """The source was opened."""
 
-    Args:
-        late: True if the head arrived after its deadline, and the socket was shut down.
-    """
-
-    __slots__ = ("late", "source")
-
-    def __init__(self, source: SyncSource | AsyncSource, *, late: bool = False) -> None:
-        self.source = source
-        self.late = late
+    source: SyncSource | AsyncSource
+    late: bool = False
+    """True if the head arrived after its deadline, and the socket was shut down."""
 
 
 class SourceFailed:
@@ -58,13 +52,10 @@ class SourceFailed:
         return error
 
 
-class BusyTime:
+class BusyTime(NamedTuple):
     """A time in which nothing was read because the loop was busy elsewhere; the source was not silent."""
 
-    __slots__ = ("seconds",)
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    seconds: float
 
 
 class ArrivalBell(Protocol):
