@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import AfterValidator, BaseModel, TypeAdapter
-from typing_extensions import TypedDict
+from pydantic import AfterValidator, TypeAdapter
 
+from tests.stages.test_objects_partials import Named, Step
 from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
@@ -21,19 +21,10 @@ from tokenstream.stages._objects.items import Items
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
-class Step(BaseModel):
-    text: str
-    minutes: int = 1
-
-
 @dataclass
 class Point:
     x: int
     y: int
-
-
-class Named(TypedDict):
-    name: str
 
 
 def _shown(items: list[Any]) -> list[Any]:
