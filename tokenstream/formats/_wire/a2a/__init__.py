@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of, text_or_empty
 from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import object_of
 from tokenstream.formats._fast.path import Fast, always_decode
@@ -227,7 +227,7 @@ class A2A(Format[TaskParts]):
 
     def _read_status(self, status: JsonObject, *, is_final: bool) -> None:
         """Read a state with its message: progress, a question, the answer, or the reason of a failure."""
-        word = text_of(status, "state") or ""
+        word = text_or_empty(status, "state")
         state = state_of(word)
         self.parts.report_unknown_fields(status, _KNOWN_IN_STATUS)
         message = dict_of(status, "message")
@@ -297,7 +297,7 @@ def unwrap(payload: JsonObject) -> tuple[PayloadKind, JsonObject] | None:
         if is_dict(content) and _is_of_kind(kind, content):
             return kind, content
     # The answer to a request for a task, which has nothing around it.
-    state = text_of(dict_of(inner, "status"), "state") or ""
+    state = text_or_empty(dict_of(inner, "status"), "state")
     return ("task", inner) if "id" in inner and state.startswith(_STATE_PREFIX) else None
 
 

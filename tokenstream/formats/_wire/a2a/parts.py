@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import canonical_json
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of, text_or_empty
 from tokenstream.formats._kit.count_paths import GOOGLE_USAGE
 from tokenstream.formats._kit.open import OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
@@ -297,7 +297,7 @@ def pieces_of(message: JsonObject) -> list[A2APiece]:
 
 
 def text_in(pieces: Iterable[A2APiece]) -> str:
-    return "".join([text_of(piece, "text") or "" for piece in pieces if not is_thought(piece)])
+    return "".join([text_or_empty(piece, "text") for piece in pieces if not is_thought(piece)])
 
 
 def _merge(pieces: Iterable[A2APiece]) -> list[A2APiece]:

@@ -13,6 +13,7 @@ from tokenstream._basics.untrusted import (
     float_of,
     is_dict,
     text_of,
+    text_or_empty,
 )
 from tokenstream._values.parts import COUNTS, counts_of, make_usage
 from tokenstream.formats._base import Format
@@ -122,7 +123,7 @@ class AGUI(Format[RunParts]):
     def begun_by(self, payload: JsonObject, event: str) -> str | None:
         payload = unwrap(payload)
         kind = text_of(payload, "type") or event
-        return text_of(payload, "runId") or "" if kind == "RUN_STARTED" else None
+        return text_or_empty(payload, "runId") if kind == "RUN_STARTED" else None
 
     def read_sentinel(self) -> None:
         """Ignore the sentinel, which chat back ends append to every stream: a run ends with an event."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dict_of, fields_except, text_of
+from tokenstream._basics.untrusted import dict_of, fields_except, text_of, text_or_empty
 from tokenstream.errors import ProtocolError
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
@@ -77,7 +77,7 @@ class RunParts(NamedParts):
             return super().make_empty_part(kind, data)
         # The text of a subagent is not the answer: it is a result with the subagent's name.
         name = self._subagents.get(run) or text_of(data, "name") or run
-        return ServerToolResult(id=text_of(data, "messageId") or "", name=name, provider_data=data)
+        return ServerToolResult(id=text_or_empty(data, "messageId"), name=name, provider_data=data)
 
     @override
     def read_delta(self, payload: JsonObject, *, kind: NamedKind) -> None:
@@ -113,7 +113,7 @@ class RunParts(NamedParts):
             if (kind, message_id) not in self._open:
                 self.read_message_start({**payload, "messageId": message_id}, kind=kind)
                 self._chunked_part = (kind, message_id)
-        self.add(self.get_or_open(kind, message_id), text_of(payload, "delta") or "")
+        self.add(self.get_or_open(kind, message_id), text_or_empty(payload, "delta"))
 
     def _id_of_chunk(self, payload: JsonObject, field: str, kind: str) -> str | None:
         """Return the id in a chunk; without one, the chunk goes on with what the chunk before it opened."""
@@ -122,7 +122,7 @@ class RunParts(NamedParts):
 
     def expects_id(self, payload: JsonObject) -> bool:
         # Before version 1.0, reasoning was called thinking and had no id.
-        return not (text_of(payload, "type") or "").startswith("THINKING")
+        return not text_or_empty(payload, "type").startswith("THINKING")
 
     # -- tool calls --------------------------------------------------------
 
@@ -132,7 +132,7 @@ class RunParts(NamedParts):
         The protocol has no field for calls of tools that a model's provider runs itself: our relay marks them
         in the metadata.
         """
-        id, name = call_id_of(payload), text_of(payload, "toolCallName") or ""
+        id, name = call_id_of(payload), text_or_empty(payload, "toolCallName")
         data = fields_except(payload, *_CALL_FIELDS)
         if is_server_call(payload):
             return self.start_server_call(ServerToolCall(id=id, name=name, provider_data=data))
@@ -150,7 +150,7 @@ class RunParts(NamedParts):
             has_name = text_of(payload, "toolCallName") is not None
             if has_name and key not in self._open and self.read_call_start(payload) is not None:
                 self._chunked_part = key
-        if not self.add_to_call(key[1], text_of(payload, "delta") or ""):
+        if not self.add_to_call(key[1], text_or_empty(payload, "delta")):
             self.unknown("TOOL_CALL_CHUNK", payload)
 
     def read_result(self, payload: JsonObject) -> None:
@@ -202,7 +202,7 @@ class RunParts(NamedParts):
         The next request must send the value back. A value that belongs to anything else is reported
         unchanged, in the list `encrypted_values`.
         """
-        entity_id, value = text_of(payload, "entityId") or "", text_of(payload, "encryptedValue")
+        entity_id, value = text_or_empty(payload, "entityId"), text_of(payload, "encryptedValue")
         call = self._open.get((CALL, entity_id))
         if value is None:
             self.unknown("REASONING_ENCRYPTED_VALUE", payload)

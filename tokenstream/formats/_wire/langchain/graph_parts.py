@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.recent_ids import RecentIds
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, is_tuple, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, is_tuple, text_or_empty
 from tokenstream.formats._kit.values import json_text
 from tokenstream.formats._wire.langchain.parts import MADE_UP_ID_PREFIXES, reason_in
 
@@ -143,7 +143,7 @@ class GraphMessages:
 
     def _name(self, message: object, metadata: JsonObject) -> str:
         """Return the name of a message, its first id: a provider's may be on a first chunk only."""
-        place = text_of(metadata, "langgraph_checkpoint_ns", "langgraph_node") or ""
+        place = text_or_empty(metadata, "langgraph_checkpoint_ns", "langgraph_node")
         self._count += 1
         id = str(field_of(message, "id") or f"{place} {self._count}")
         if field_of(message, "type") == "AIMessageChunk":

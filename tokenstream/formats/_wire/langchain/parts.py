@@ -13,6 +13,7 @@ from tokenstream._basics.untrusted import (
     is_list,
     says_nothing,
     text_of,
+    text_or_empty,
 )
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.openai import provider_marks, reason_of
@@ -122,7 +123,7 @@ class LangChainBlocks:
             self._parts.whole(0, OpaquePart(type=kind, data=block))
 
     def _read_text(self, block: JsonObject) -> None:
-        text, index = text_of(block, "text") or "", block.get("index")
+        text, index = text_or_empty(block, "text"), block.get("index")
         current = self._parts.choice(0).current_part
         if text and current is not None and index != self._text_index:
             self._parts.close(current)
@@ -138,7 +139,7 @@ class LangChainBlocks:
         inner = block.get("reasoning_content")
         block = inner if is_dict(inner) else block
         text = text_of(block, "reasoning", "thinking", "text")
-        summary = "".join(text_of(piece, "text") or "" for piece in dicts_of(block.get("summary")))
+        summary = "".join(text_or_empty(piece, "text") for piece in dicts_of(block.get("summary")))
         self._parts.write_reasoning(0, text or summary, signature_of(block))
         encrypted = text_of(block, "encrypted_content")
         if encrypted:
@@ -176,7 +177,7 @@ class LangChainBlocks:
         self._parts.whole(
             0,
             ServerToolResult(
-                id=text_of(block, "tool_call_id") or "",
+                id=text_or_empty(block, "tool_call_id"),
                 content=block.get("output"),
                 provider_data=fields_except(block, *_RESULT_FIELDS),
                 error=failure_text(block.get("output")) if block.get("status") == "error" else None,
@@ -206,7 +207,7 @@ class LangChainBlocks:
         "redacted_thinking": lambda self, block: self._parts.whole(
             0, ReasoningPart(redacted=text_of(block, "data"))
         ),
-        "refusal": lambda self, block: self._parts.write(0, "refusal", text_of(block, "refusal") or ""),
+        "refusal": lambda self, block: self._parts.write(0, "refusal", text_or_empty(block, "refusal")),
         "non_standard": _read_non_standard,
         "server_tool_call": _read_server_call,
         "server_tool_call_chunk": _read_server_call,

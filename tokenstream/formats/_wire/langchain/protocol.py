@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.recent_ids import RecentIds
-from tokenstream._basics.untrusted import dict_of, is_dict, is_list, is_tuple, text_of
+from tokenstream._basics.untrusted import dict_of, is_dict, is_list, is_tuple, text_of, text_or_empty
 from tokenstream.errors import PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
@@ -198,7 +198,7 @@ class LangChainProtocol(HostedSession):
         self._is_of_graph = True
         if self.is_repeated(text_of(payload, "event_id")):
             return
-        method, params = text_of(payload, "method") or "", dict_of(payload, "params")
+        method, params = text_or_empty(payload, "method"), dict_of(payload, "params")
         if _ending_of_run(payload) is not None:
             self._end_run(dict_of(params, "data"))
         elif method == "messages" and not params.get("namespace"):
@@ -228,7 +228,7 @@ class LangChainProtocol(HostedSession):
 
     def _read_of_run(self, method: str, data: JsonObject) -> bool:
         """Read an event about the run, or about a tool that it runs; return False for any other."""
-        kind = text_of(data, "event") or ""
+        kind = text_or_empty(data, "event")
         if method == "lifecycle" and kind in ("running", "started") and not data.get("namespace"):
             self._run_is_open = True
             return True
@@ -256,7 +256,7 @@ class LangChainProtocol(HostedSession):
         code = text_of(payload, "error")
         if code == "resume_gap":
             sentence = "the server has no longer what followed the last event that was read"
-            message = text_of(payload, "message") or ""
+            message = text_or_empty(payload, "message")
             self.error = add_sentence(PositionLost(f"{sentence}: {message}"), sentence)
         else:
             self.error = _error_of(payload, code)
@@ -264,7 +264,7 @@ class LangChainProtocol(HostedSession):
     # -- messages ------------------------------------------------------------
 
     def _read_message(self, event: JsonObject, source: str | None = None) -> None:
-        kind = text_of(event, "event") or ""
+        kind = text_or_empty(event, "event")
         reader, message = self._READERS.get(kind), self._messages.place(event, source)
         if message is not None and message.is_mixed:
             self._end_mixed(message, kind)

@@ -9,7 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.same_call import says_no_arguments
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, text_of
+from tokenstream._basics.untrusted import (
+    dict_of,
+    dicts_of,
+    fields_except,
+    int_of,
+    is_dict,
+    text_of,
+    text_or_empty,
+)
 from tokenstream.formats._kit.open import NO_PART, OpenCall
 from tokenstream.formats._kit.values import base64_bytes, split_names
 from tokenstream.formats._wire.langchain.parts import LangChainBlocks, citation_of, signature_of
@@ -96,7 +104,7 @@ class OpenMessages:
         """Return the message of an event, which may begin or end it; None if its start has not come."""
         kind, message = text_of(event, "event"), self._find(source)
         if kind == START:
-            id = text_of(event, "id") or ""
+            id = text_or_empty(event, "id")
             is_answer = text_of(event, "role") in (None, "ai")
             if message is None:
                 return self.begin(source, id, is_answer=is_answer)
@@ -185,15 +193,15 @@ class ProtocolBlocks:
             return
         if before is not None:
             self._parts.note("part_index_reused")
-        block = self._make_block(index, text_of(content, "type") or "")
+        block = self._make_block(index, text_or_empty(content, "type"))
         if block.kind in _GROWING:
             data = fields_except(content, *_FIELDS[block.kind])
             block.part = self._parts.open(0, _GROWING[block.kind](provider_data=data))
-            self._parts.add(block.part, text_of(content, block.kind) or "")
+            self._parts.add(block.part, text_or_empty(content, block.kind))
         elif block.kind in _CALLS:
             self._open_call(block, content)
             # An empty object stands for arguments that are still to come.
-            if not says_no_arguments(text_of(content, "args") or ""):
+            if not says_no_arguments(text_or_empty(content, "args")):
                 self._add_arguments(block, content)
         elif block.kind == _SERVER_CALL_CHUNK:
             self._open_server_call(block, content)
@@ -204,7 +212,7 @@ class ProtocolBlocks:
         """Add a piece to a block; return False for a piece of an unknown kind."""
         self._close_ended_calls()
         index, delta = int_of(event, "index") or 0, _find_event_piece(event)
-        reader = self._DELTAS.get(text_of(delta, "type") or "")
+        reader = self._DELTAS.get(text_or_empty(delta, "type"))
         if reader is None:
             return False
         block = self._blocks.get(index)
@@ -217,7 +225,7 @@ class ProtocolBlocks:
 
     def _add_late(self, index: int, block: _ContentBlock, delta: JsonObject) -> bool:
         """Add text in a new part after a block's end, unless the end has it; return False for all else."""
-        kind = (text_of(delta, "type") or "").removesuffix("-delta")
+        kind = text_or_empty(delta, "type").removesuffix("-delta")
         text = text_of(delta, kind)
         if text is None or kind != block.part.kind:
             self._parts.note("part_after_close")
@@ -230,7 +238,7 @@ class ProtocolBlocks:
     def end(self, event: JsonObject) -> None:
         """End a block: add what its pieces lack, or all of it if it had none."""
         index, content = int_of(event, "index") or 0, _find_event_block(event)
-        kind = text_of(content, "type") or ""
+        kind = text_or_empty(content, "type")
         block = self._blocks.get(index)
         if block is None:
             self._parts.note("part_unopened")
@@ -268,16 +276,16 @@ class ProtocolBlocks:
         """Add text or reasoning to a block; return False if the block is of another kind."""
         if block.part is NO_PART:
             block.part = self._parts.open(0, _GROWING[kind]())
-        self._parts.add(block.part, text_of(delta, kind) or "")
+        self._parts.add(block.part, text_or_empty(delta, kind))
         return block.part.kind == kind
 
     def _add_arguments(self, block: _ContentBlock, delta: JsonObject) -> bool:
         # Without a name so far, the end of the block has the whole call.
-        return self._parts.add_fragment(block.part, text_of(delta, "args") or "")
+        return self._parts.add_fragment(block.part, text_or_empty(delta, "args"))
 
     def _add_data(self, block: _ContentBlock, delta: JsonObject) -> bool:
         """Add a piece of media to a block; return False if the piece is not base64."""
-        data = base64_bytes(text_of(delta, "data") or "")
+        data = base64_bytes(text_or_empty(delta, "data"))
         if data is None or block.kind not in _MEDIA:
             return False
         if block.part is NO_PART:
@@ -338,7 +346,7 @@ class ProtocolBlocks:
 
     def _open_server_call(self, block: _ContentBlock, content: JsonObject) -> None:
         """Open the part for a call of a tool that the provider runs, which arrives in pieces."""
-        id, name = text_of(content, "id") or "", text_of(content, "name") or ""
+        id, name = text_or_empty(content, "id"), text_or_empty(content, "name")
         data = fields_except(content, *_CALL_FIELDS)
         block.part = self._parts.open(0, ServerToolCall(id=id, name=name, provider_data=data))
 
@@ -367,7 +375,7 @@ def _find_event_piece(event: JsonObject) -> JsonObject:
         return delta
     # Quirk (langgraph-api 0.16.7, 2026-11): the pieces of a tool's message are blocks.
     block = _find_event_block(event)
-    kind = text_of(block, "type") or ""
+    kind = text_or_empty(block, "type")
     if kind in (_CALL_CHUNK, _SERVER_CALL_CHUNK):
         kind = "tool-call"
     return {**block, "type": f"{kind}-delta"}

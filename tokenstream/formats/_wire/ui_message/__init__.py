@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._basics.untrusted import is_dict, text_of, text_or_empty
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import more_telling, provider_error
@@ -75,7 +75,7 @@ class UIMessage(Format[UIParts]):
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
         """Return whether a first payload is a chunk of a UI message; None if it fits other formats, too."""
-        kind = text_of(payload, "type") or ""
+        kind = text_or_empty(payload, "type")
         # Any vocabulary may have these words. After an empty start, an end may be the only other chunk.
         is_bare = kind in _BARE and payload.keys() <= _BARE[kind]
         if (
@@ -88,7 +88,7 @@ class UIMessage(Format[UIParts]):
         return kind in _UNIQUE_TYPES or any(name in payload for name in _SHARED_TYPES.get(kind, ()))
 
     def begun_by(self, payload: JsonObject, event: str) -> str | None:
-        return text_of(payload, "messageId") or "" if (text_of(payload, "type") or event) == "start" else None
+        return text_or_empty(payload, "messageId") if (text_of(payload, "type") or event) == "start" else None
 
     @property
     def finished(self) -> bool:
@@ -117,7 +117,7 @@ class UIMessage(Format[UIParts]):
 
     def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return whether a payload is a regular chunk, whose data or result may look like an error."""
-        kind = text_of(payload, "type") or ""
+        kind = text_or_empty(payload, "type")
         return kind in self._READERS or kind in PART_READERS or kind.startswith(_DATA)
 
     def read(self, payload: JsonObject, event: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
+from tokenstream._basics.untrusted import dicts_of, fields_except, text_or_empty
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
@@ -89,7 +89,7 @@ class UIParts(NamedParts):
 
     def _start_call(self, payload: JsonObject) -> OpenPart | None:
         """Open a call of the client's or the provider's tool; None if it is not new, or lacks a name."""
-        id_, name = call_id_of(payload), text_of(payload, "toolName") or ""
+        id_, name = call_id_of(payload), text_or_empty(payload, "toolName")
         data = fields_except(payload, *_CALL_FIELDS)
         if payload.get("providerExecuted") is not True:
             is_free_text = payload.get("inputEncoding") == "text"
@@ -132,7 +132,7 @@ class UIParts(NamedParts):
 
         A preliminary result is replaced by the next one; that of a client's call is the tool's progress.
         """
-        type_, id_ = text_of(payload, "type") or "", call_id_of(payload)
+        type_, id_ = text_or_empty(payload, "type"), call_id_of(payload)
         is_preliminary = payload.get("preliminary") is True
         executed = payload.get("providerExecuted") is True
         error = None
@@ -212,7 +212,7 @@ class UIParts(NamedParts):
 
     def read_data(self, payload: JsonObject) -> None:
         """Add a data part of the application, or replace the data part with the same type and id."""
-        type_, id_ = text_of(payload, "type") or "", payload.get("id")
+        type_, id_ = text_or_empty(payload, "type"), payload.get("id")
         if payload.get("transient") is True:
             # The application wants the data to be shown, but not to be stored in the message.
             self.unknown(type_, payload)
@@ -229,7 +229,7 @@ class UIParts(NamedParts):
     def read_other(self, payload: JsonObject) -> None:
         """Add a part of unknown type, such as an approval or a custom part, as an opaque part."""
         self.whole(
-            0, OpaquePart(type=text_of(payload, "type") or "", data=fields_except(payload, "type") or {})
+            0, OpaquePart(type=text_or_empty(payload, "type"), data=fields_except(payload, "type") or {})
         )
 
     def read_file(self, payload: JsonObject) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, text_of, text_or_empty
 from tokenstream._values.parts import counts_of
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.values import base64_bytes, reasons_of
@@ -90,7 +90,7 @@ def citation_of(data: JsonObject, cites: int | None) -> Citation:
 
 def media_of(data: JsonObject) -> MediaPart:
     r"""Return a file as a media part; a data URL is decoded."""
-    url = text_of(data, "url") or ""
+    url = text_or_empty(data, "url")
     content = _decode_data_url(url)
     # A data URL begins with "data:image/png;base64,".
     mime_type = url.removeprefix("data:").partition(",")[0].partition(";")[0] if content is not None else ""
