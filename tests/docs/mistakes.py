@@ -4,7 +4,7 @@ What the messages advise are the uses that the guides show and the tests of the 
 """
 
 # Type checkers find most of the mistakes, too.
-# mypy: disable-error-code="arg-type, attr-defined, call-arg, call-overload, dict-item, misc"
+# mypy: disable-error-code="abstract, arg-type, attr-defined, call-arg, call-overload, dict-item, misc"
 # mypy: disable-error-code="func-returns-value"
 
 from __future__ import annotations

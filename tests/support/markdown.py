@@ -58,10 +58,10 @@ def closed(given: Iterable[MarkdownBlock]) -> list[MarkdownBlock]:
 
 def _render(renderer: MarkdownIt, text: str) -> str:
     try:
-        return renderer.render(text)
+        return str(renderer.render(text))
     except IndexError:
         # Quirk (markdown-it-py, 4.3): `> - <?php` and `> ` need a line break behind them.
-        return renderer.render(f"{text}\n")
+        return str(renderer.render(f"{text}\n"))
 
 
 def with_definitions(block: MarkdownBlock) -> str:

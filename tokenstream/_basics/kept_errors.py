@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from types import MemberDescriptorType
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 from weakref import ref
 
 from tokenstream.errors import MisuseError, TokenStreamError, is_own_frame, is_raised_outside
@@ -34,6 +34,11 @@ class FunctionFailed(MisuseError):
         self.raised = raised
 
 
+class _HasError(Protocol):
+    @property
+    def error(self) -> Exception | None: ...
+
+
 class ErrorKeeper:
     """Base class of stages that keep the error which follows what they returned last."""
 
@@ -42,15 +47,13 @@ class ErrorKeeper:
     if TYPE_CHECKING:
 
         @property
-        def error(self) -> Exception | None: ...
-        @property
         def stop(self) -> str | None: ...
 
     else:
         stop = None
         """A reason to close the source; most stages have none."""
 
-    def check(self) -> None:
+    def check(self: _HasError) -> None:
         """Raise `error` if there is one."""
         if self.error is not None:
             raise raised_anew(self.error)

@@ -167,9 +167,11 @@ class RunNode:
         self, run: Steps, parent: Step | None, what: object, agent: str | None, cause: ToolCall | None
     ) -> Step:
         """Begin a step in the run or in a step, and add its start to the log."""
-        name = what
+        name: Any = what
         if isinstance(what, ToolCall):
-            name, cause = what.name, what if cause is None else cause
+            call: Any = name
+            name = call.name
+            cause = call if cause is None else cause
         if not isinstance(name, str):
             raise MisuseError(f"step() takes a name or a ToolCall, not {type(name).__name__}")
         given: object = cause
