@@ -111,7 +111,7 @@ class ReceivedAnswer:
         if not reader.resumes:
             return False
         # The head of the answer is held, or was delivered by an earlier attempt.
-        return reader.is_kept(self.machine.accumulator.message) or reader.is_kept(_head_of(self.hold.held))
+        return reader.is_kept(self.machine.accumulator.message) or reader.is_kept(_head_in(self.hold.held))
 
     @property
     def message(self) -> Message:
@@ -167,7 +167,7 @@ class ReceivedAnswer:
         return self.machine.progress.last_event_id if mode == "resume" or opener.replays else None
 
 
-def _head_of(events: Iterable[Event]) -> Message:
+def _head_in(events: Iterable[Event]) -> Message:
     """Return a message with only the id, the model and the provider's data that events have."""
     accumulator = Accumulator()
     for event in events:

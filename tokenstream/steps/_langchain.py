@@ -12,7 +12,7 @@ from tokenstream.formats._wire.langchain.graph_parts import (
     GraphMessages,
     StreamedMessage,
     field_of,
-    is_event,
+    is_callback_event,
     messages_in,
     open_part,
 )
@@ -58,7 +58,7 @@ class LangChainRun(RunOfAFramework):
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - of LangChain
         """Read an event, or what else a graph streams."""
         mode, data = open_part(event)
-        is_part = not is_event(data)
+        is_part = not is_callback_event(data)
         if not self._is_of_graph and (is_part or "langgraph_node" in dict_of(data, "metadata")):
             self._is_of_graph = True
             self._run.requests.resumed_by(_GRAPH)
@@ -225,7 +225,7 @@ def find_run_of_langchain(event: object, run: Steps) -> LangChainRun | None:
     """Return the reader for an event of LangChain or an item of a graph; None for any other event."""
     mode, data = open_part(event)
     is_part = mode in ("updates", "values") or (mode is not None and is_dict(event))
-    is_known = is_part or is_event(data) or (is_dict(data) and INTERRUPT in data)
+    is_known = is_part or is_callback_event(data) or (is_dict(data) and INTERRUPT in data)
     return LangChainRun(run) if is_known or any(messages_in(data)) else None
 
 

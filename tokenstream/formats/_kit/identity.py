@@ -11,13 +11,13 @@ Name: TypeAlias = "str | tuple[str, str] | None"
 """An id of an item or of its call, with a type where other types may have equal ids; None without one."""
 
 
-class Item(Protocol):
+class IdentifiedItem(Protocol):
     """What may begin, grow and end: an output item, a block, a call."""
 
     type: str
 
 
-ItemT = TypeVar("ItemT", bound=Item)
+ItemT = TypeVar("ItemT", bound=IdentifiedItem)
 
 
 class Identity(Generic[ItemT]):

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.message import Ending
-    from tokenstream.relay._encoders.pieces import PieceKey, Recorder, Template, Writer
+    from tokenstream.relay._encoders.pieces import PieceKey, Template, TextRecorder, Writer
 
 Payload: TypeAlias = "tuple[str, Any]"
 """The name of an SSE event ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
@@ -376,7 +376,7 @@ class Encoder(SoundStage, Vocabulary):
             return lambda text: head + as_json(text) + tail
         return add_recording(lambda text: head + as_json(text) + tail, record)
 
-    def find_recorder(self, event: AnyEvent) -> Recorder | None:
+    def find_recorder(self, event: AnyEvent) -> TextRecorder | None:
         """Return the function that records the text of a part's later pieces; None if none is needed."""
         return None
 

@@ -24,7 +24,7 @@ ChunkEnds: TypeAlias = "tuple[bytes, bytes]"
 """The bytes before and after a piece in its chunk."""
 Template: TypeAlias = "Callable[[str], bytes]"
 """A template: a function that puts a piece of text into its chunk."""
-Recorder: TypeAlias = "Callable[[str], object]"
+TextRecorder: TypeAlias = "Callable[[str], object]"
 """A function that keeps the text of a piece."""
 Writer: TypeAlias = "Callable[[Any], bytes | None]"
 """A function that makes the chunk of an event; None for an event that the template does not fit."""
@@ -87,7 +87,7 @@ def make_writer(event: AnyEvent, template: Template) -> Writer:
     return write
 
 
-def add_recording(template: Template, record: Recorder) -> Template:
+def add_recording(template: Template, record: TextRecorder) -> Template:
     """Return a template that makes the chunk of a text and then records the text."""
 
     def make_chunk(text: str) -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of, text_or_empty
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.formats._kit.values import json_text
-from tokenstream.formats._wire.langchain.graph_parts import is_event, is_of_server, open_part
+from tokenstream.formats._wire.langchain.graph_parts import is_callback_event, is_of_server, open_part
 from tokenstream.formats._wire.langchain.protocol import (
     RUN_ENDS,
     is_graph_event,
@@ -73,7 +73,7 @@ class LangGraphRun(AgentReader):
 
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
-        return is_graph_event(line) or is_event(line) or is_of_server(line)
+        return is_graph_event(line) or is_callback_event(line) or is_of_server(line)
 
     def read(self, line: JsonObject) -> None:
         if self._parts is None and not is_graph_event(line) and self.recognises(line):

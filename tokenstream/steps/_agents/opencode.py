@@ -185,13 +185,13 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:
         """Return True for the event that greets a reader, and for events of a session."""
-        kind, fields = text_or_empty(line, "type"), _fields_of(line)
+        kind, fields = text_or_empty(line, "type"), _event_fields(line)
         is_of_session = kind.startswith(("message.", "session.")) and "sessionID" in fields
         return is_of_session or (kind == "server.connected" and not {"properties", "data"}.isdisjoint(line))
 
     def read(self, line: JsonObject) -> None:
         line = _of_one_project(line)
-        id, fields = text_of(line, "id"), _fields_of(line)
+        id, fields = text_of(line, "id"), _event_fields(line)
         if id is not None and self._is_repeated(f"{id} {hash(str(line))}"):
             return
         id = text_of(fields, "sessionID")
@@ -204,7 +204,7 @@ class OpenCodeServer(Conversations["_OpenCodeSession"]):
         self._conversation_of(id, _OpenCodeSession).read(line)
 
 
-def _fields_of(line: JsonObject) -> JsonObject:
+def _event_fields(line: JsonObject) -> JsonObject:
     return dict_of(line, "properties") or dict_of(line, "data")
 
 
@@ -245,7 +245,7 @@ class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
         """True if the answers are read from the events of version 2; None before the first answer."""
 
     def read(self, line: JsonObject) -> None:
-        kind, properties = text_or_empty(line, "type"), _fields_of(line)
+        kind, properties = text_or_empty(line, "type"), _event_fields(line)
         if self._is_next is None and (kind in NEXT or kind.startswith("message.part.")):
             self._is_next = kind in NEXT
         if kind in NEXT:

@@ -220,7 +220,7 @@ def _find_due(cursor: ShapedCursor[ItemT], *, rests: bool) -> ItemT | None:
     return cursor.settle() if item is None and rests else item
 
 
-class Shaping:
+class ViewShaper:
     """What makes one view of another: by a longer plan, from the start of the answer."""
 
     __slots__ = ()
@@ -240,7 +240,7 @@ class Shaping:
         raise NotImplementedError
 
 
-class _DraftShaping(Shaping):
+class _DraftShaping(ViewShaper):
     """Methods that shape drafts; each returns a new view from the start of the answer."""
 
     __slots__ = ()

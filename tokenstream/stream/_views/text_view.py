@@ -10,7 +10,7 @@ from tokenstream.stream._views.shaped_view import (
     AsyncShapedView,
     PlannedView,
     ShapedView,
-    Shaping,
+    ViewShaper,
 )
 from tokenstream.stream._views.text_plan import MakeStage, stage_maker
 
@@ -28,7 +28,7 @@ _USUAL_HZ = 30.0
 
 
 @explain_missing(OF_TEXT)
-class _TextShaping(Shaping):
+class _TextShaping(ViewShaper):
     """Methods that shape a text; each returns a new view from the start of the text.
 
     Chain the methods in this order:

@@ -56,7 +56,7 @@ def open_part(item: Any) -> tuple[str | None, Any]:  # noqa: ANN401 - as a graph
     return mode if isinstance(mode, str) else None, item[-1]
 
 
-def is_event(data: object) -> bool:
+def is_callback_event(data: object) -> bool:
     """Return True for an event of `astream_events`."""
     return is_dict(data) and "run_id" in data and "event" in data
 
@@ -104,7 +104,7 @@ class GraphMessages:
         found = [] if mode in _OTHER_MODES else [*messages_in(data)]
         if is_list(data) and not _is_pair(data) and mode != "messages/complete":
             found = [self._find_rest(each) for each, _ in found if is_dict(each)]
-        if not is_dict(data) or is_event(data):
+        if not is_dict(data) or is_callback_event(data):
             self.has_pieces = self.has_pieces or bool(found)
         else:
             self._metadata |= {id: dict_of(each, "metadata") for id, each in data.items() if is_dict(each)}
@@ -161,7 +161,7 @@ def messages_in(data: Any) -> Iterator[Found]:  # noqa: ANN401 - as a graph give
     """Yield the messages in the data of an item, with LangGraph's metadata."""
     if _is_pair(data):
         yield data[0], data[1]
-    elif is_event(data):
+    elif is_callback_event(data):
         message = dict_of(data, "data").get(_FIELDS_OF_EVENTS.get(str(data["event"]), ""))
         if _is_message(message):
             yield message, dict_of(data, "metadata")

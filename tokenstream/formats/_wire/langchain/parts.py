@@ -140,7 +140,7 @@ class LangChainBlocks:
         block = inner if is_dict(inner) else block
         text = text_of(block, "reasoning", "thinking", "text")
         summary = "".join(text_or_empty(piece, "text") for piece in dicts_of(block.get("summary")))
-        self._parts.write_reasoning(0, text or summary, signature_of(block))
+        self._parts.write_reasoning(0, text or summary, find_signature(block))
         encrypted = text_of(block, "encrypted_content")
         if encrypted:
             self._parts.whole(0, ReasoningPart(redacted=encrypted))
@@ -233,7 +233,7 @@ def _texts_in(content: object) -> list[str]:
     return texts
 
 
-def signature_of(block: JsonObject) -> str | None:
+def find_signature(block: JsonObject) -> str | None:
     return text_of(block, "signature") or text_of(dict_of(block, "extras"), "signature")
 
 

@@ -259,7 +259,7 @@ class LangChainProtocol(HostedSession):
             message = text_or_empty(payload, "message")
             self.error = add_sentence(PositionLost(f"{sentence}: {message}"), sentence)
         else:
-            self.error = _error_of(payload, code)
+            self.error = _find_run_failure(payload, code)
 
     # -- messages ------------------------------------------------------------
 
@@ -365,7 +365,7 @@ class LangChainProtocol(HostedSession):
     def _read_error(self, event: JsonObject) -> None:
         """End the answer with the error that the model has sent; in a graph, another answer may follow."""
         code = text_of(event, "code")
-        failure = _error_of(event, code)
+        failure = _find_run_failure(event, code)
         if self._is_of_graph:
             self.end_answer("error", code, failure=failure)
         else:
@@ -438,7 +438,7 @@ def result_of_tool(data: JsonObject) -> tuple[Any, str | None]:
     return fields["content"], failure_text(fields["content"]) if fields.get("status") == "error" else None
 
 
-def _error_of(payload: JsonObject, code: str | None) -> ProviderError | None:
+def _find_run_failure(payload: JsonObject, code: str | None) -> ProviderError | None:
     return provider_error({"error": {"message": text_of(payload, "message"), "code": code}})
 
 

@@ -20,7 +20,7 @@ from tokenstream._basics.untrusted import (
 )
 from tokenstream.formats._kit.open import NO_PART, OpenCall
 from tokenstream.formats._kit.values import base64_bytes, split_names
-from tokenstream.formats._wire.langchain.parts import LangChainBlocks, citation_of, signature_of
+from tokenstream.formats._wire.langchain.parts import LangChainBlocks, citation_of, find_signature
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, TextPart
 
 if TYPE_CHECKING:
@@ -304,7 +304,7 @@ class ProtocolBlocks:
                 self._parts.add_arguments(block.part, arguments[len(before) :])
                 return True
             return False
-        signature = signature_of(fields)
+        signature = find_signature(fields)
         if signature and block.part.kind == "reasoning" and block.part is not NO_PART:
             self._parts.add_signature(block.part, signature)
             return True
@@ -314,7 +314,7 @@ class ProtocolBlocks:
         """Compare a text with its pieces, add what they lack, and close its part; reasoning may be signed."""
         if block.part is NO_PART:
             block.part = self._parts.open(0, _GROWING[kind]())
-        signature = signature_of(content) if kind == "reasoning" else None
+        signature = find_signature(content) if kind == "reasoning" else None
         if signature and block.part.signature != signature:
             self._parts.add_signature(block.part, signature)
         whole = text_of(content, kind)

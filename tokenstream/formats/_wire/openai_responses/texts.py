@@ -253,7 +253,7 @@ class TextItem(ResponseItem):
         for section in self.sections.values():
             # An opaque part contains no data of the item.
             if not section.part.closed and section.part.kind in _PART_TYPES:
-                start = _empty_part(section.part.kind, {**fields, **section.fields})
+                start = _part_without_text(section.part.kind, {**fields, **section.fields})
                 self.parts.report_start_again(section.part, start)
 
 
@@ -276,7 +276,7 @@ class MessageItem(TextItem):
             # As for the texts of a reasoning item, the data of the part contain its index.
             index_field, index = key
             fields[index_field] = index
-        return Section(self.parts.open(0, _empty_part(kind, {**self.fields, **fields})), fields)
+        return Section(self.parts.open(0, _part_without_text(kind, {**self.fields, **fields})), fields)
 
     def read_item(self, item: JsonObject, *, complete: bool) -> None:
         # The data are all fields but these two.
@@ -353,7 +353,7 @@ class ReasoningItem(TextItem):
         super().close(complete=complete)
 
 
-def _empty_part(kind: str, fields: JsonObject) -> TextPart | RefusalPart | ReasoningPart:
+def _part_without_text(kind: str, fields: JsonObject) -> TextPart | RefusalPart | ReasoningPart:
     if kind == "text":
         return TextPart(provider_data=fields or None, phase=phase_of(fields))
     return _PART_TYPES[kind](provider_data=fields or None)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         ToolCallStart,
     )
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Recorder, Template
+    from tokenstream.relay._encoders.pieces import Template, TextRecorder
 
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "overloaded_error",
@@ -184,7 +184,7 @@ class AnthropicEncoder(BlockEncoder):
         as_json, feed = self.string, server_input.feed
         return lambda text: head + as_json(feed(text)) + tail
 
-    def find_recorder(self, event: AnyEvent) -> Recorder | None:
+    def find_recorder(self, event: AnyEvent) -> TextRecorder | None:
         return self._refusal.append if isinstance(event, RefusalDelta) else None
 
     def encode_citation(self, event: CitationAdded) -> Payloads:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.events import CitationAdded, Finish, ReasoningDelta, ToolCallDelta, ToolCallStart
     from tokenstream.message import Citation
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Recorder
+    from tokenstream.relay._encoders.pieces import TextRecorder
 
 _COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 _FAILURES = frozenset({"ERROR", "TIMEOUT"})
@@ -80,7 +80,7 @@ class CohereEncoder(BlockEncoder):
         self._texts.setdefault(event.part, TextLog()).append(event.text)
         return self._content_delta(event.part, "text", event.text)
 
-    def find_recorder(self, event: AnyEvent) -> Recorder | None:
+    def find_recorder(self, event: AnyEvent) -> TextRecorder | None:
         """Return the function that keeps a text, because later citations repeat its passages."""
         return self._texts[event.part].append if isinstance(event, TextDelta | RefusalDelta) else None
 

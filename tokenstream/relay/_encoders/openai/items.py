@@ -12,7 +12,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream.events import Finish, MediaDelta
 from tokenstream.message import MediaPart, Part, ToolCall
 from tokenstream.relay._encoders.encoder import Encoder, Payload, Payloads
-from tokenstream.relay._encoders.pieces import Recorder, Template, add_number
+from tokenstream.relay._encoders.pieces import Template, TextRecorder, add_number
 from tokenstream.relay._encoders.vocabulary import CALLS, CUT_REASONS
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class ItemEncoder(Encoder, ABC):
         # `head` has the number of the event that was sent: the next number takes its place in each chunk.
         return add_number(make_template, head, self.number_field, self.numbers.__next__)
 
-    def find_recorder(self, event: AnyEvent) -> Recorder | None:
+    def find_recorder(self, event: AnyEvent) -> TextRecorder | None:
         """Return the function that adds a piece to the text of its item."""
         item = self.find_item(event.part)
         return None if item is None else item.text.append

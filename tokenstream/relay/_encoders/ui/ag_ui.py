@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.formats._kit.named import NamedKind
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.pieces import Recorder
+    from tokenstream.relay._encoders.pieces import TextRecorder
 
 _MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
 _ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}
@@ -114,7 +114,7 @@ class AGUIEncoder(NamedEncoder):
         self._open_calls[event.id].append(event.fragment)
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
 
-    def find_recorder(self, event: AnyEvent) -> Recorder | None:
+    def find_recorder(self, event: AnyEvent) -> TextRecorder | None:
         """Return the function that adds a piece to the arguments of a call."""
         return self._open_calls[event.id].append if isinstance(event, ToolCallDelta) else None
 
