@@ -1,4 +1,4 @@
-"""What has arrived of an answer, in the current attempt and in those before."""
+"""The answer as far as it has arrived, in the current attempt and in those before."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ReceivedAnswer:
         self.machine.accumulator.route = self.request.route
 
     def accept(self) -> None:
-        """Note that this attempt's answer is no useless one."""
+        """Note that the answer of this attempt is not refused as useless."""
         self.accepted = self.hold
 
     def spend_discarded(self, *, always: bool = False) -> None:
@@ -83,7 +83,7 @@ class ReceivedAnswer:
         """True if this attempt's request was not refused, and has brought something of the same answer."""
         link = self.machine.link
         reader = link.connection.format
-        # What is equal to the payload of the connection before is dropped.
+        # A payload that equals one of the connection before is dropped.
         return (reader.frames > self._frames_before or reader.dropped > 0) and link.refusal is None
 
     @property

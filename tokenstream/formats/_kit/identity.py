@@ -12,7 +12,7 @@ Name: TypeAlias = "str | tuple[str, str] | None"
 
 
 class IdentifiedItem(Protocol):
-    """What may begin, grow and end: an output item, a block, a call."""
+    """An output item, a block or a call, which begins, grows and ends."""
 
     type: str
 

@@ -242,7 +242,7 @@ class AgentRun:
                 getattr(reader, method)(*arguments)
 
     def end(self, exit_code: int | None) -> StreamError | None:
-        """End the run; return its error: lines of which none is read are no run at all."""
+        """End the run, and return its error: NotAStream if no line could be read."""
         error = None if self.reader is None else self.reader.end(exit_code)
         if error is None and self._unread and not (self._run.turns or self._run.steps):
             kinds = ", ".join([repr(kind) for kind in self._unread][:_SHOWN])

@@ -221,7 +221,7 @@ def _find_due(cursor: ShapedCursor[ItemT], *, rests: bool) -> ItemT | None:
 
 
 class ViewShaper:
-    """What makes one view of another: by a longer plan, from the start of the answer."""
+    """Base of views that make others: by a longer plan, from the start of the answer."""
 
     __slots__ = ()
 
