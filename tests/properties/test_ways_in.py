@@ -73,14 +73,14 @@ def _differing(seen: dict[str, Any], expected: dict[str, Any]) -> list[str]:
     return names
 
 
-_OTHER_WHEN_LATE = frozenset({"transcription/openai_session"})
-"""Answers whose rest looks like one of another format: a session of transcription is one of Realtime."""
+_OTHER_WHEN_LATE = ("transcription/openai_session", "langchain-protocol/runs_")
+"""Answers whose rest has another format, as a session of transcription is one of Realtime, or none."""
 
 
 async def _obeys(recorded: Recorded, arrivals: dict[str, list[bytes]]) -> None:
     for arrival, pieces in arrivals.items():
         names = [None, recorded.format]
-        if arrival == "joined late" and recorded.name in _OTHER_WHEN_LATE:
+        if arrival == "joined late" and recorded.name.startswith(_OTHER_WHEN_LATE):
             names = [recorded.format]
         expected = await read(Stream(pieces, format=names[0]))
         for name, (way, open_) in product(names, _WAYS.items()):
