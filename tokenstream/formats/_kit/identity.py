@@ -61,9 +61,12 @@ class Identity(Generic[ItemT]):
     def begin(self, item: ItemT, index: int | str | None, scope: str = "") -> None:
         """Add an item that begins at an index, which may be that of others; None if it has none."""
         self.items.append(item)
-        if index is None:
-            return
-        if (scope, index, item.type) in self._at:
+        if index is not None:
+            self.place(item, index, scope)
+
+    def place(self, item: ItemT, index: int | str, scope: str = "") -> None:
+        """Have an item be the last at an index, with which it begins, or which an event gives it later."""
+        if self._at.get((scope, index, item.type), item) is not item:
             self._shared.add((scope, index))
         self._at[scope, index, ""] = self._at[scope, index, item.type] = item
         if isinstance(index, int):
@@ -98,14 +101,13 @@ class Identity(Generic[ItemT]):
         """Return an index for an item that was sent without one."""
         return self._highest.get(scope, -1) + 1
 
-    def drop(self, scope: str) -> None:
-        """Forget the items of a scope, because nothing more comes for them."""
-        gone = {id(item) for (each, _, _), item in self._at.items() if each == scope}
+    def drop(self, items: Iterable[ItemT]) -> None:
+        """Forget some of the items, because nothing more comes for them."""
+        gone = {id(item) for item in items}
         self.items = [item for item in self.items if id(item) not in gone]
         self._named = {name: item for name, item in self._named.items() if id(item) not in gone}
-        self._at = {key: item for key, item in self._at.items() if key[0] != scope}
-        self._shared = {key for key in self._shared if key[0] != scope}
-        self._highest.pop(scope, None)
+        self._at = {key: item for key, item in self._at.items() if id(item) not in gone}
+        self._shared &= {(scope, index) for scope, index, _ in self._at}
 
     def clear(self) -> None:
         """Forget all items."""

@@ -7,12 +7,13 @@ A call ends when another call begins, or with the choice.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.chat_words import LEGACY
 from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.untrusted import dicts_of, fields_except, says_nothing
 from tokenstream.errors import LimitExceeded
+from tokenstream.formats._kit.identity import Identity
 from tokenstream.formats._wire.openai_chat.call import ABSENT, ChatCall, Fragment
 from tokenstream.message import OpaquePart
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.formats._kit.parts import Parts
 
-_Key = TypeVar("_Key", bound="int | str")
-
 
 class ChatCalls:
     """The tool calls of one choice."""
@@ -30,9 +29,8 @@ class ChatCalls:
     def __init__(self, parts: Parts, choice: int) -> None:
         self._parts = parts
         self._choice = choice
-        # All calls, by what a fragment may name them with.
-        self._by_id: dict[str, ChatCall] = {}
-        self._by_index: dict[int | str, ChatCall] = {}
+        self._identity = Identity[ChatCall]()
+        """Finds calls by their ids and indexes."""
         self._by_position: dict[int, ChatCall] = {}
         """Calls by their last position in a list of several fragments."""
         self._last_call: ChatCall | None = None
@@ -43,9 +41,6 @@ class ChatCalls:
         """Calls that were reported without a name; it may still come, with a fragment of its own."""
         self._waiting_calls: list[ChatCall] = []
         """Calls whose name another piece may continue."""
-        self._calls: list[ChatCall] = []
-        """All of them, in the order in which they have begun."""
-        self._shared_indexes: dict[int | str, None] = {}
         self._list_count = 0
         """Number of lists (`tool_calls` of a delta) read so far."""
 
@@ -67,11 +62,11 @@ class ChatCalls:
         """
         self.open_waiting()
         self.begin_list()
-        known = list(dict.fromkeys([*self._by_id.values(), *self._by_index.values()]))
+        known = [*self._identity.items]
         for position, item in enumerate(items):
             fragment = Fragment(item, None)
             at_position = known[position] if position < len(known) else None
-            call = at_position if fragment.id is None else self._by_id.get(fragment.id, at_position)
+            call = self._identity.find_named([fragment.id]) or at_position
             if call is None:
                 self.add(self.begin(fragment), fragment)
                 continue
@@ -96,12 +91,11 @@ class ChatCalls:
             return
         unnamed, self._unnamed_calls = self._unnamed_calls, []
         reported = set(unnamed)
-        self._by_id = _without(self._by_id, reported)
-        self._by_index = _without(self._by_index, reported)
-        self._by_position = _without(self._by_position, reported)
+        self._identity.drop(unnamed)
+        self._by_position = {key: call for key, call in self._by_position.items() if call not in reported}
         if self._last_call in reported:
             self._last_call = None
-        lacking = [call for call in self._calls if call.lacks_arguments]
+        lacking = [call for call in self._identity.items if call.lacks_arguments]
         for call in unnamed:
             if call.id is None and call.pending and len(lacking) == len(unnamed) == 1:
                 # Quirk (gateways, 2026-11): the arguments have another index than the head of their call.
@@ -134,14 +128,16 @@ class ChatCalls:
         Gateways send the whole call after its fragments. If neither has an id, or if the two are in one list,
         the fragment is another call.
         """
-        call = self._last_call if fragment.index is None else self._by_index.get(fragment.index)
-        if fragment.index is None and fragment.id is not None:
-            call = self._by_id.get(fragment.id)
+        named = self._identity.find_named([fragment.id])
+        if fragment.index is not None:
+            call = self._identity.find_at(fragment.index)
+        else:
+            call = self._last_call if fragment.id is None else named
         # A `function_call` never has an id, but there is only one.
         has_id = call is not None and (call.id is not None or fragment.index == LEGACY)
         if call is None or not has_id or call.last_list == self._list_count:
             return False
-        if fragment.id is not None and self._by_id.get(fragment.id) is not call:
+        if fragment.id is not None and named is not call:
             # The id is that of another call.
             return False
         part = call.part
@@ -168,13 +164,16 @@ class ChatCalls:
             return self._last_call
         self.open_waiting()
         part = self._parts.find_call_in_turn(self._choice)
-        return next((call for call in self._calls if part and call.part is part), self._last_call)
+        calls = self._identity.items
+        return next((call for call in calls if part and call.part is part), self._last_call)
 
     def _find_by_id(self, fragment: Fragment, id: str) -> ChatCall | None:
         # The call that the fragment would continue if the fragment had no id; the call may have another id.
-        likely_call = self._last_call if fragment.index is None else self._by_index.get(fragment.index)
+        index = fragment.index
+        likely_call = self._last_call if index is None else self._identity.find_at(index)
         # The same id with two indexes means two calls.
-        call = likely_call if likely_call is not None and likely_call.id == id else self._by_id.get(id)
+        is_likely = likely_call is not None and likely_call.id == id
+        call = likely_call if is_likely else self._identity.find_named([id])
         if call is not None:
             return None if self._begins_another(call, fragment) else call
         if fragment.index is None:
@@ -198,11 +197,11 @@ class ChatCalls:
         return None
 
     def _find_by_index(self, fragment: Fragment, index: int | str) -> ChatCall | None:
-        call = self._by_index.get(index)
+        call = self._identity.find_at(index)
         if call is not None and self._begins_another(call, fragment):
             self._parts.note("call_index_reused")
             return None
-        return self._find_in_turn(fragment) if index in self._shared_indexes else call
+        return self._find_in_turn(fragment) if self._identity.is_shared(index) else call
 
     def _begins_another(self, call: ChatCall, fragment: Fragment) -> bool:
         """Return whether a fragment with the id or index of a known call begins another call.
@@ -258,13 +257,13 @@ class ChatCalls:
 
     def begin(self, fragment: Fragment) -> ChatCall:
         """Create a call for a fragment; first hand out the last call, if its arguments are whole."""
-        if len(self._calls) >= self._parts.limits.tool_calls:
+        if len(self._identity.items) >= self._parts.limits.tool_calls:
             raise LimitExceeded(limit="tool_calls", value=self._parts.limits.tool_calls)
         # Even though the name of the call may still arrive.
         self._parts.close_current(self._parts.choice(self._choice))
         self._end_last_call()
         call = self._last_call = ChatCall(fragment)
-        self._calls.append(call)
+        self._identity.begin(call, fragment.index)
         self._unnamed_calls.append(call)
         # The name of an earlier call may come after the finish reason: its arguments are those of this one.
         earlier = next((each for each in self._given_up if each.is_continued_by(fragment)), None)
@@ -289,12 +288,9 @@ class ChatCalls:
     def add(self, call: ChatCall, fragment: Fragment) -> None:
         """Add a fragment to a call: its id, index, position, further fields, name and arguments."""
         call.take(fragment, self._list_count)
-        if fragment.id is not None:
-            self._by_id[fragment.id] = call
+        self._identity.add_name(call, fragment.id)
         if fragment.index is not None:
-            if self._by_index.setdefault(fragment.index, call) is not call:
-                self._shared_indexes[fragment.index] = None
-            self._by_index[fragment.index] = call
+            self._identity.place(call, fragment.index)
         if fragment.position is not None:
             self._by_position[fragment.position] = call
         if call.part is None:
@@ -370,7 +366,7 @@ class ChatCalls:
         )
         if any(
             other.name == call.name and (other.index == LEGACY) != (call.index == LEGACY)
-            for other in self._calls
+            for other in self._identity.items
         ):
             # The two fields may be about one call, which must not run twice.
             self._parts.note("call_twice")
@@ -427,7 +423,3 @@ class ChatCalls:
         if call.placeholder:
             call.placeholder = ""
             self._parts.note("arguments_placeholder")
-
-
-def _without(calls: dict[_Key, ChatCall], released: set[ChatCall]) -> dict[_Key, ChatCall]:
-    return {key: call for key, call in calls.items() if call not in released}

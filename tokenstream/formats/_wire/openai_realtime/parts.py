@@ -51,11 +51,12 @@ class RealtimeOutputs(SessionParts):
 
     def end_response(self, response: str, *, complete: bool) -> None:
         """Close the open parts of a response, and forget its items; hand out open calls if it is complete."""
-        for item in self._identity.items:
-            if item.response == response and not item.done:
+        items = [item for item in self._identity.items if item.response == response]
+        for item in items:
+            if not item.done:
                 self._note_unclosed(item)
                 self._close_item(item, whole=complete)
-        self._identity.drop(response)
+        self._identity.drop(items)
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         super().finish(choice, reason, raw_reason)
