@@ -45,6 +45,16 @@ def test_a_call_is_handed_out_once_its_input_is_available() -> None:
     assert set() == told.rules
 
 
+def test_two_calls_with_one_id_are_told_apart_by_their_tools() -> None:
+    one, other = {"toolCallId": "x", "toolName": "ring"}, {"toolCallId": "x", "toolName": "find"}
+    starts = [call("input-start", **each) for each in (one, other)]
+    ends = [call("input-available", **other, input={"n": 1}), call("input-available", **one, input={"n": 2})]
+
+    assert [("ring", '{"n": 2}'), ("find", '{"n": 1}')] == [
+        (call.name, call.arguments_text) for call in answer(*starts, *ends).calls
+    ]
+
+
 def test_a_call_may_come_whole() -> None:
     """Providers that do not stream arguments send the available input alone."""
     told = answer(call("input-available", **NAMED, input={"city": "Þórshöfn"}))

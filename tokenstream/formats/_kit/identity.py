@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 Name: TypeAlias = "str | tuple[str, str] | None"
 """An id of an item or of its call, with a type where other types may have equal ids; None without one."""
 
+WHOLE = 2
+"""How like a text that has arrived is to one that it equals."""
+
 
 class IdentifiedItem(Protocol):
     """An output item, a block or a call, which begins, grows and ends."""
@@ -116,3 +119,8 @@ class Identity(Generic[ItemT]):
         self._at.clear()
         self._highest.clear()
         self._shared.clear()
+
+
+def likeness_of(arrived: str, whole: str) -> int:
+    """Return `WHOLE` for a text that has arrived whole, 1 for its beginning, otherwise 0."""
+    return WHOLE if whole == arrived else int(whole.startswith(arrived))

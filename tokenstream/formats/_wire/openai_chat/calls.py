@@ -192,7 +192,7 @@ class ChatCalls:
         has_name = likely_call.part is not None or likely_call.is_waiting
         if has_name and not likely_call.is_whole and not fragment.name:
             self._parts.note("call_repeated")
-            return likely_call
+            return self._find_in_turn(fragment) if self._identity.is_shared(fragment.index) else likely_call
         self._parts.note("call_index_reused")
         return None
 

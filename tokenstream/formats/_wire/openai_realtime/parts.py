@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, text_of
-from tokenstream.formats._kit.identity import Identity
+from tokenstream.formats._kit.identity import WHOLE, Identity
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_text
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 _AUDIO_TYPES = frozenset({"audio", "output_audio"})
 _CUT_STATUSES = frozenset({"incomplete", "in_progress"})
 _CALL_TYPES = frozenset({"function_call", "mcp_call"})
-_PLACES = frozenset({"item_id", "call_id", "output_index"})
-"""Fields by which a payload names its item."""
 
 
 class RealtimeOutputs(SessionParts):
@@ -74,25 +72,46 @@ class RealtimeOutputs(SessionParts):
     ) -> RealtimeItem | None:
         """Return the item that a payload, or the item in it, names by its id, its call's id or its index.
 
-        Without any of them, it is the open last item of the response and type.
+        Without any of them, or if several calls have the index, their order and arguments tell them apart.
         """
         names = [text_of(payload, "item_id"), text_of(payload, "call_id")]
         if item is not None:
             names += [text_of(item, "id"), text_of(item, "call_id")]
             item_type = text_of(item, "type") or ""
         found, (response, index) = self._identity.find_named(names), _place_of(payload)
-        if found is None and index is not None:
+        if found is None and index is not None and not self._identity.is_shared(index, response):
             found = self._identity.find_at(index, item_type, response)
-        elif found is None and not any(names):
-            self.note("part_index_missing")
-            items = reversed(self._identity.items)
-            found = next((each for each in items if each.fits(response, item_type)), None)
+        elif found is None:
+            if index is None and not any(names):
+                self.note("part_index_missing")
+            is_named = index is None and any(names) and not any(map(self._identity.is_known, names))
+            fitting = [each for each in self._identity.items if each.fits(response, item_type)]
+            found = self._find_by_order(fitting, payload if item is None else item, is_named=is_named)
         return found
+
+    def _find_by_order(
+        self, fitting: list[RealtimeItem], whole: JsonObject, *, is_named: bool
+    ) -> RealtimeItem | None:
+        """Return the item that an event is about whose id and index are those of none, or of several.
+
+        It is the one whose arguments the event repeats, or whose turn it is, or the last one. If the event
+        `is_named` by an unknown id, it is one without an id, or one with just these arguments.
+        """
+        likeness = {each: each.likeness(whole) for each in fitting}
+        likely = [each for each in fitting if likeness[each] >= (WHOLE if is_named and each.id else 0)]
+        if "arguments" in whole:
+            return max(likely, key=likeness.__getitem__, default=None)
+        last = likely[-1] if likely else None
+        if last is None or last.call is None or "delta" not in whole:
+            return last
+        call = self.find_call_in_turn(0)
+        return next((each for each in likely if each.call is call), last)
 
     def start_item(self, payload: JsonObject, item: JsonObject) -> RealtimeItem:
         """Start an output item and return it; if it was started before, return it unchanged."""
         identity, id, (response, index) = self._identity, text_of(item, "id"), _place_of(payload)
-        if (known := identity.find_named([id])) is not None:
+        item_type, known = text_of(item, "type") or "", identity.find_named([id])
+        if known is not None and item_type in ("", known.type) and known.likeness(item) >= 0:
             self.note("content_twice")
             return known
         if index is None:
@@ -100,7 +119,7 @@ class RealtimeOutputs(SessionParts):
         elif (other := identity.find_at(index, scope=response)) is not None and not other.done:
             self.note("part_index_reused")
         self.check_room(len(identity.items))
-        started = RealtimeItem(id or "", response, text_of(item, "type") or "")
+        started = RealtimeItem(id or "", response, item_type)
         identity.begin(started, index, response)
         identity.add_name(started, id)
         identity.add_name(started, text_of(item, "call_id"))
@@ -259,9 +278,6 @@ class RealtimeOutputs(SessionParts):
             self.note("part_unannounced")
             self.note_lost_arguments(fragment)
             return
-        if payload.keys().isdisjoint(_PLACES):
-            # The piece may be of a call that began before this one.
-            self.find_call_in_turn(0)
         self.add_fragment(item.call, fragment)
         item.arguments_reported = True
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, text_of
+from tokenstream.formats._kit.identity import WHOLE, likeness_of
+from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.openai import RESPONSE_REASONS
 from tokenstream.formats._kit.sessions import find_session_kind
 from tokenstream.formats._kit.values import marks_in
@@ -119,3 +121,15 @@ class RealtimeItem:
     def fits(self, response: str, item_type: str) -> bool:
         """Return True if the item is open, and of a response and a type; "" is any type."""
         return not self.done and self.response == response and item_type in ("", self.type)
+
+    def likeness(self, whole: JsonObject) -> int:
+        """Return how like the arguments so far are to whole ones: see `likeness_of`; -1 for another call."""
+        call, text = self.call, text_of(whole, "arguments") or ""
+        if not isinstance(call, OpenCall):
+            return 0
+        likeness = likeness_of(call.arguments.join(), text)
+        has_other_id = call.sent_id and text_of(whole, "call_id") not in {None, call.sent_id}
+        is_other = text_of(whole, "name") not in {None, call.name} or (
+            has_other_id and not (text and likeness == WHOLE)
+        )
+        return -1 if is_other else likeness

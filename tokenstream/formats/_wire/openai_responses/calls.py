@@ -10,8 +10,9 @@ from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
+from tokenstream.formats._kit.identity import WHOLE, likeness_of
 from tokenstream.formats._kit.values import split_names
-from tokenstream.formats._wire.openai_responses.item import ResponseItem, likeness_of
+from tokenstream.formats._wire.openai_responses.item import ResponseItem
 from tokenstream.formats._wire.openai_responses.words import arguments_of, arguments_text, data_of
 from tokenstream.message import OpaquePart
 
@@ -93,15 +94,15 @@ class CallItem(ResponseItem):
     def likeness(self, whole: JsonObject) -> int:
         call_id, name = text_of(whole, "call_id"), text_of(whole, "name")
         text = arguments_text(arguments_of(whole, self.type))
-        if self.call_id is not None and call_id is not None:
-            return 2 if call_id == self.call_id else -1
-        if self._call is None:
+        has_other_id = None not in {self.call_id, call_id} and call_id != self.call_id
+        if self._call is None and not has_other_id:
             is_other = self.ended and self.parts.choice(0).ended.differ_from(self._sent_id, text)
             return 0 if is_other else 1 + self.ended
-        if name is not None and name != self._call.name:
+        if self._call is None or name not in {None, self._call.name}:
             return -1
         arrived = self._call.arguments
-        return 0 if arrived.length > len(text) else likeness_of(arrived.join(), text)
+        likeness = 0 if arrived.length > len(text) else likeness_of(arrived.join(), text)
+        return -1 if has_other_id and not (text and likeness == WHOLE) else likeness
 
     @property
     def call(self) -> OpenCall | None:

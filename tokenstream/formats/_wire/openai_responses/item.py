@@ -294,10 +294,5 @@ _IMAGE_FIELDS = ("size", "quality", "background", "output_format", "partial_imag
 """Fields of a preview that also describe the image."""
 
 
-def likeness_of(arrived: str, whole: str) -> int:
-    """Return 2 for a text that has arrived whole, 1 for the beginning of the whole text, otherwise 0."""
-    return 2 if whole == arrived else int(whole.startswith(arrived))
-
-
 def _is_url(result: str) -> bool:
     return "://" in result[:10]

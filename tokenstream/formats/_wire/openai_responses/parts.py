@@ -157,12 +157,13 @@ class ResponseItems(SessionParts):
         index, item_type = number_of(payload, "output_index"), text_of(item, "type") or ""
         if index is None:
             index, previous = self._identity.free_index(), self._find_by_id(item_type, item)
-            if previous is not None and previous.ended:
+            if previous is not None and (previous.ended or previous.likeness(item) < 0):
                 # Of items that share an id and have no index, only one at a time is open.
                 previous = None
         elif (previous := self._identity.find_at(index)) is not None:
             item_id = text_of(item, "id")
-            if previous.id is None or (previous.type, previous.id) != (item_type, item_id):
+            same = (previous.type, previous.id) == (item_type, item_id) and previous.likeness(item) >= 0
+            if previous.id is None or not same:
                 self.note("part_index_reused")
                 previous = None
         if previous is not None:
@@ -209,9 +210,11 @@ class ResponseItems(SessionParts):
         else:
             item = self._find_by_id(item_type, whole or {})
         if item is None:
-            if index is not None:
+            if index is not None and not (item_type and self._identity.is_shared(index)):
                 item = self._identity.find_at(index, item_type or "")
             elif item_type is not None:
+                if index is None:
+                    self.note("part_index_missing")
                 item = self._find_by_order(item_type, whole)
             if item is not None and (
                 not _may_be_about(item, item_type)
@@ -236,7 +239,6 @@ class ResponseItems(SessionParts):
 
     def _find_by_order(self, item_type: str, whole: JsonObject | None) -> ResponseItem | None:
         """Return the open last item of a type, or the one that is most like what the event repeats."""
-        self.note("part_index_missing")
         recent = [item for item in self._identity.items[-_MOST_COMPARED:] if _may_be_about(item, item_type)]
         recent = [item for item in recent if item.type == item_type] or recent
         # In this order, of two that are alike, an open one counts, and then the first.

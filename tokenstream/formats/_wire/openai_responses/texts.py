@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, TypeAlias
 from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_list, text_of
+from tokenstream.formats._kit.identity import likeness_of
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.sessions import ITEM_FIELDS
 from tokenstream.formats._kit.values import split_names
-from tokenstream.formats._wire.openai_responses.item import ResponseItem, likeness_of
+from tokenstream.formats._wire.openai_responses.item import ResponseItem
 from tokenstream.formats._wire.openai_responses.words import citation_of, data_of, phase_of
 from tokenstream.message import OpaquePart, ReasoningPart, RefusalPart, ServerToolResult, TextPart
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.untrusted import dicts_of, fields_except, text_or_empty
+from tokenstream._basics.untrusted import dicts_of, fields_except, text_of, text_or_empty
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
@@ -92,8 +92,7 @@ class UIParts(NamedParts):
         id_, name = call_id_of(payload), text_or_empty(payload, "toolName")
         data = fields_except(payload, *_CALL_FIELDS)
         if payload.get("providerExecuted") is not True:
-            is_free_text = payload.get("inputEncoding") == "text"
-            return self.start_call(id_, name, data, type="custom" if is_free_text else "function")
+            return self.start_call(id_, name, data, type=_type_of_call(payload))
         content = ServerToolCall(id=id_, name=name, provider_data=data)
         part = self.start_server_call(content)
         if part is not None:
@@ -156,9 +155,13 @@ class UIParts(NamedParts):
         self._replace((_RESULT, id_), result, growing=is_preliminary)
 
     def _remove_call(self, payload: JsonObject) -> OpenPart | None:
-        id_ = call_id_of(payload)
-        if (CALL, id_) not in self._open:
+        id_, name = call_id_of(payload), text_of(payload, "toolName")
+        call = self._open.get((CALL, id_))
+        if call is None:
             self.read_call_start(payload)
+        elif isinstance(call, OpenCall) and name not in {None, call.name}:
+            # The start of this call was taken for one of the open call that has its id.
+            return self.open_call(0, id_, name, type=_type_of_call(payload))
         return self.remove_call(id_)
 
     def _set_arguments(self, call: OpenCall, payload: JsonObject) -> None:
@@ -334,6 +337,10 @@ class UIParts(NamedParts):
             # The end of the answer closes a call of the server's own tools, which is no `OpenCall`.
             if isinstance(call, OpenCall):
                 self.close_call(call, whole=False)
+
+
+def _type_of_call(payload: JsonObject) -> str:
+    return "custom" if payload.get("inputEncoding") == "text" else "function"
 
 
 def _arguments_text(value: object, *, as_text: bool) -> str:
