@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -215,12 +216,12 @@ ARGUMENTS = ['{"bird":"tern"}', '{"at":["sea"]}', '{"n":{"is":"{"}}']
 _PLACES = {"index", "contentBlockIndex", "output_index", "item_id"}
 
 
-def _placed(value: Any, without: Collection[str]) -> Any:
-    """Return a payload without the fields that tell whose it is, and with any other index 0."""
+def _changed(value: Any, change: Callable[[str, Any], Any]) -> Any:
+    """Return a payload with other values of its fields, and without those of which `change` makes `...`."""
     if isinstance(value, dict):
-        fields = {key: _placed(inner, without) for key, inner in value.items() if key not in without}
-        return fields | {"index": 0} if "index" in fields else fields
-    return [_placed(inner, without) for inner in value] if isinstance(value, list) else value
+        fields = {key: change(key, _changed(inner, change)) for key, inner in value.items()}
+        return {key: inner for key, inner in fields.items() if inner is not ...}
+    return [_changed(inner, change) for inner in value] if isinstance(value, list) else value
 
 
 def _written(name: str, calls: Sequence[int], pieces: list[str]) -> list[Payload]:
@@ -230,7 +231,11 @@ def _written(name: str, calls: Sequence[int], pieces: list[str]) -> list[Payload
     stops = [] if name == "openai-responses" else [stop for index in calls for stop in wire.stops(index, "")]
     answer = [*wire.begins, *map(wire.start, calls), *[wire.piece(0, piece) for piece in pieces]]
     without = () if name.endswith("index 0") else _PLACES
-    return [_placed(payload, without) for payload in [*answer, *stops, *wire.reason, *wire.ends]]
+
+    def placed(key: str, value: Any) -> Any:
+        return ... if key in without else 0 if key == "index" else value
+
+    return [_changed(payload, placed) for payload in [*answer, *stops, *wire.reason, *wire.ends]]
 
 
 def _read(wire: str, calls: int, pieces: list[str]) -> tuple[list[tuple[str, str]], str]:
@@ -303,14 +308,6 @@ ORDERS: dict[str, list[tuple[str, int]]] = {
 _INDEXES = {"index", "contentBlockIndex", "output_index"}
 
 
-def _indexed(value: Any, index: int | None) -> Any:
-    """Return a payload with another index, or without any, but with all ids."""
-    if isinstance(value, dict):
-        kept = {key: _indexed(inner, index) for key, inner in value.items() if key not in _INDEXES}
-        return kept if index is None else kept | dict.fromkeys(_INDEXES & value.keys(), index)
-    return [_indexed(inner, index) for inner in value] if isinstance(value, list) else value
-
-
 def _in_order(wire: Wire, order: str) -> list[Payload]:
     payloads = [*wire.begins]
     for step, index in ORDERS[order]:
@@ -325,18 +322,14 @@ def _in_order(wire: Wire, order: str) -> list[Payload]:
     return [*payloads, *wire.reason, *wire.ends]
 
 
-def _identified(value: Any, ids: str, number: int) -> Any:
-    """Return a payload with other ids, or without them; `number` is its place in the answer."""
-    if isinstance(value, dict):
-        fields = {key: _identified(inner, ids, number) for key, inner in value.items()}
-        return {key: inner for key, inner in fields.items() if inner is not ...}
-    if isinstance(value, list):
-        return [_identified(inner, ids, number) for inner in value]
+def _sent(number: int, index: Any, ids: str, key: str, value: Any) -> Any:
+    """Return a field of a payload with another index or id, as a server may send it; "right" is its own."""
+    if key in _INDEXES:
+        return {"right": value, None: ...}.get(index, index)
     if not (isinstance(value, str) and re.fullmatch(r"[ci]\d", value)):
         return value
-    return {"shared": value[0], "changing": f"{value}-{number}", "late": value if number > 4 else ...}.get(
-        ids, ...
-    )
+    late = value if number > 4 else ...
+    return {"right": value, "shared": value[0], "changing": f"{value}-{number}", "late": late}.get(ids, ...)
 
 
 @pytest.mark.parametrize("ids", ["right", "shared", "changing", "late", "none"])
@@ -347,10 +340,7 @@ def test_each_piece_is_of_the_call_that_its_event_names(name: Any, order: str, i
     """By its id, else by an index that one call has, else by the order; a guess is told, and never wrong."""
     wire = WIRES[name]
     payloads = _in_order(wire, order)
-    if index != "right":
-        payloads = [_indexed(payload, index) for payload in payloads]
-    if ids != "right":
-        payloads = [_identified(payload, ids, number) for number, payload in enumerate(payloads)]
+    payloads = [_changed(each, partial(_sent, number, index, ids)) for number, each in enumerate(payloads)]
     stream, done, error = read(name, payloads)
     has_ids = ids == "right" and any(f'"{id}1"' in json.dumps(wire.piece(1, "")) for id in "ci")
     in_turn = order not in ("starts first", "interleaved")
