@@ -35,19 +35,21 @@ _SILENT = {
     r".*\b(input|arguments|tool_kwargs|snapshot|rawEvent|additional_information)\b.*",
     r"cohere documents.*",
     r"a2a result(\.task)?\.history.*",
+    # The state of a graph is the application's, with what people have said and tools have given.
+    r"langchain-protocol (model|model\.messages|messages\.\[\]|params\.data\.output.*)",
     # The tools of the request, and the session's settings, which the server only repeats.
     r".*\b(tools|session)\b.*",
     # An error is read by words.
     r".*\berror\b.*",
     # Texts beside counts, as the name of a tier; only numbers are counts.
     r".*\b(usage|usage_metadata|usageMetadata|total_usage|model_usage|[a-z_]*details|[a-zA-Z]*TokensDetails)\b.*",
-    # LlamaIndex adds the provider's own chunk to what it has read of it; LangChain passes on all providers.
+    # LlamaIndex adds the provider's own chunk to what it has read of it.
     r"llamaindex raw.*",
-    r"(langchain|langchain-protocol) .*",
     # Writer repeats each field of a delta in the chunk's message, whose value stays.
     r"openai-chat choices\.\[\]\.delta\.graph_data.*",
 }
 """The places, after their formats, at which a sibling may be silent, each with a reason."""
+_NUMBERS = ("sequence_number", "event_id")
 _UNKEPT = "gemini-live langchain langchain-protocol llamaindex openai-live openai-realtime tokenstream"
 """Formats whose payloads have no place for a further field of the answer beside those that they read."""
 _FREE = re.compile("|".join(_SILENT))
@@ -194,7 +196,7 @@ def _with_other_delta(payloads: _Payloads, place: str) -> _Payloads:
             delta.clear()
             delta.update({**kinds, "zz_made_up": _WORDS})
         if deltas:
-            other.pop("sequence_number", None)
+            other = {name: value for name, value in other.items() if name not in _NUMBERS}
             return [*payloads[:position], (event, other), *payloads[position:]]
     return payloads
 

@@ -45,7 +45,8 @@ _ENVELOPE = ("type", "id", "event_id")
 READ_WHOLE = split_names(
     "additional_information additional_kwargs additional_location_info args arguments attributes audio "
     "custom_metadata data error format input lists metadata model_usage parameters parsed parsed_arguments "
-    "prompt provider_data rate_limits raw session tool_choice tool_kwargs tools usage"
+    "prompt provider_data rate_limits raw responseMetadata response_metadata session tool_choice tool_kwargs "
+    "tools usage usage_metadata"
 )
 """Fields whose objects are read, or known, as they are: arguments, reports, and what the request has said."""
 _NESTED = (dict, list)

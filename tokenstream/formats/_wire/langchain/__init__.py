@@ -12,10 +12,11 @@ from tokenstream.formats._kit.identity import Identity
 from tokenstream.formats._kit.openai import PROVIDERS_REASONS, reason_of
 from tokenstream.formats._kit.repeated import text_of_arguments
 from tokenstream.formats._kit.values import failure_text
-from tokenstream.formats._wire.langchain.graph_parts import MODEL_MESSAGES
+from tokenstream.formats._wire.langchain.graph_parts import MODEL_MESSAGES, OTHER_MESSAGES
 from tokenstream.formats._wire.langchain.parts import (
     COUNTED,
     MADE_UP_ID_PREFIXES,
+    MESSAGE_FIELDS,
     MODEL_FIELDS,
     PROVIDER_FIELDS,
     LangChainBlocks,
@@ -122,6 +123,7 @@ class LangChain(Format):
 
     name = "langchain"
     counted = COUNTED
+    documented = OTHER_MESSAGES
     framing = "ndjson"
     finish_reasons = PROVIDERS_REASONS
     fast = Fast(
@@ -152,6 +154,8 @@ class LangChain(Format):
 
     def read(self, payload: JsonObject, event: str) -> None:
         kind = payload.get("type")
+        if kind in (*MODEL_MESSAGES, *_TOOL_MESSAGES):
+            self.parts.tell_inside({**payload, "content": None}, MESSAGE_FIELDS)
         if kind in _TOOL_MESSAGES:
             self._read_tool_message(payload)
             return

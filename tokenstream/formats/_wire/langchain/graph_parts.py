@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, is_tuple, text_or_empty
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import json_text, split_names
 from tokenstream.formats._wire.langchain.parts import MADE_UP_ID_PREFIXES, reason_in
 
 if TYPE_CHECKING:
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 MODEL_MESSAGES = ("AIMessageChunk", "ai")
 """Types of a model's messages: a chunk, or a whole message if the model does not stream."""
+OTHER_MESSAGES = split_names(
+    "human system tool function chat remove message HumanMessageChunk SystemMessageChunk "
+    "ToolMessageChunk FunctionMessageChunk ChatMessageChunk"
+)
+"""Types of messages that no model has written."""
 _PART = frozenset({"type", "ns", "data"})
 """The keys of an item that a graph streams with `version="v2"`."""
 _KEPT = ("type", "index")

@@ -39,9 +39,21 @@ _READ_AS_CALL_CHUNKS = split_names(
     "function_call input_json_delta invalid_tool_call tool_call tool_call_chunk tool_use"
 )
 """Types of blocks with a tool call that the message's `tool_call_chunks` contain, too."""
+_KEPT = split_names("audio file image server_tool_result video")
+"""Types of blocks whose further fields stay with them."""
 _RESULT_FIELDS = ("type", "tool_call_id", "output", "index")
 _MEDIA_FIELDS = split_names("type id base64 url mime_type index")
 _CITATION_FIELDS = split_names("type url title cited_text start_index end_index")
+
+MESSAGE_FIELDS = split_names(
+    # Of messages, their calls, and their blocks: standard ones, and those of Anthropic, OpenAI and Bedrock.
+    "additional_kwargs artifact chunk_position content example id invalid_tool_calls lc_source name "
+    "response_metadata role status tool_call_chunks tool_call_id tool_calls type usage_metadata "
+    "args arguments call_id caller error extras function index input item_id namespace partial_json "
+    "annotations base64 block_type data encrypted_content encrypted_index fields logprobs mime_type phase "
+    "reasoning reasoning_content refusal signature summary text thinking thought_signature url value"
+)
+"""The known fields of messages; those of media and of servers' results are kept with them."""
 
 MADE_UP_ID_PREFIXES = ("lc_", "run-")
 """Prefixes of ids that LangChain makes up if the provider sent none."""
@@ -117,6 +129,8 @@ class LangChainBlocks:
         """Read a block; an unknown type becomes opaque, and calls are skipped, as the chunk repeats them."""
         kind = text_of(block, "type") or "block"
         reader = self._READERS.get(kind)
+        if kind in _READ_AS_CALL_CHUNKS or (reader is not None and kind not in _KEPT):
+            tell_unread_fields(self._parts, block)
         if reader is not None:
             reader(self, block)
         elif kind not in _READ_AS_CALL_CHUNKS:
@@ -217,6 +231,11 @@ class LangChainBlocks:
         "image": _read_media,
         "video": _read_media,
     }
+
+
+def tell_unread_fields(parts: Parts, block: JsonObject) -> None:
+    """Count the fields of a block that are not read; those of its citations and its wrapped block are."""
+    parts.tell_inside({**block, "annotations": None, "value": None}, MESSAGE_FIELDS)
 
 
 def _texts_in(content: object) -> list[str]:

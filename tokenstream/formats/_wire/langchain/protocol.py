@@ -10,6 +10,7 @@ from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, is_tuple, text_of, text_or_empty
 from tokenstream.errors import PositionLost, ProtocolError, StreamTruncated
+from tokenstream.events import Unknown
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
@@ -17,13 +18,16 @@ from tokenstream.formats._kit.values import failure_text, split_names
 from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.formats._wire.langchain.graph_parts import (
     MODEL_MESSAGES,
+    OTHER_MESSAGES,
     GraphMessages,
+    is_callback_event,
     is_of_server,
     open_part,
 )
 from tokenstream.formats._wire.langchain.parts import (
     COUNTED,
     MADE_UP_ID_PREFIXES,
+    MESSAGE_FIELDS,
     MODEL_FIELDS,
     PROVIDER_FIELDS,
     finish_in,
@@ -50,6 +54,16 @@ RUN_ENDS = split_names("completed failed interrupted drained")
 _MESSAGE_EVENTS = frozenset(
     {START, "content-block-start", "content-block-delta", "content-block-finish", FINISH}
 )
+_NAMES = split_names(
+    "checkpoints custom debug end error events feedback input interrupts lifecycle messages/metadata "
+    "metadata part state tasks tools updates usage values"
+)
+"""The modes of a graph's stream, and the methods and events of its server."""
+_FIELDS = MESSAGE_FIELDS | split_names(
+    "code content_block delta event finishReason finishState finish_state message metadata "
+    "normalizedFinishReason normalized_finish_reason reason responseMetadata run_id usage"
+)
+"""The known fields of a message's events."""
 _FAILED = frozenset({"tool-error", "error"})
 
 
@@ -90,6 +104,7 @@ class LangChainProtocol(HostedSession):
     name = "langchain-protocol"
     counted = COUNTED
     closes_parts = True
+    documented = OTHER_MESSAGES | _MESSAGE_EVENTS | _NAMES
     event_names = split_names("messages messages/partial messages/complete")
     fast = Fast(
         texts=[("delta", "text"), ("delta", "reasoning"), ("delta", "args")],
@@ -273,6 +288,7 @@ class LangChainProtocol(HostedSession):
             return
         # A message of a tool, or of a model that runs beside the one whose answer is open, is not the answer.
         elif reader is not None and self._begin(event, kind, message, source):
+            self.parts.tell_inside({**event, "delta": None, "content": None}, _FIELDS)
             reader(self, event)
             return
         self.parts.unknown(kind or text_of(event, "type") or "message", event)
@@ -382,7 +398,14 @@ class LangChainProtocol(HostedSession):
         if mode == "error":
             self.error = provider_error(data if is_dict(data) else {"error": data}, mode)
         elif not found:
-            self.parts.unknown(event or mode or text_of(payload, "event", "type") or "part", payload)
+            self._pass_on(event or mode or text_of(payload, "event", "type") or "part", payload)
+
+    def _pass_on(self, name: str, payload: JsonObject) -> None:
+        """Report an item without messages, whose mode may be before the namespace of a subgraph."""
+        if is_callback_event(payload) or name.partition("|")[0] in self.documented:
+            self.parts.emit(Unknown(name, payload, raw=self.parts.raw))
+        else:
+            self.parts.unknown(name, payload)
 
     def _read_streamed(self, message: JsonObject, name: str) -> None:
         """Read a message, unless that of another model is open, or this one has ended."""

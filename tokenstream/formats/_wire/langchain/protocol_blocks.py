@@ -20,7 +20,13 @@ from tokenstream._basics.untrusted import (
 )
 from tokenstream.formats._kit.open import NO_PART, OpenCall
 from tokenstream.formats._kit.values import base64_bytes, split_names
-from tokenstream.formats._wire.langchain.parts import LangChainBlocks, citation_of, find_signature
+from tokenstream.formats._wire.langchain.parts import (
+    MESSAGE_FIELDS,
+    LangChainBlocks,
+    citation_of,
+    find_signature,
+    tell_unread_fields,
+)
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, ServerToolCall, TextPart
 
 if TYPE_CHECKING:
@@ -215,6 +221,7 @@ class ProtocolBlocks:
         reader = self._DELTAS.get(text_or_empty(delta, "type"))
         if reader is None:
             return False
+        self._parts.tell_inside(delta, MESSAGE_FIELDS)
         block = self._blocks.get(index)
         if block is None:
             self._parts.note("part_unopened")
@@ -243,6 +250,8 @@ class ProtocolBlocks:
         if block is None:
             self._parts.note("part_unopened")
             block = self._make_block(index, kind)
+        if block.part is not NO_PART:
+            tell_unread_fields(self._parts, content)
         if isinstance(block.part, OpenCall) and block.part.closed:
             # The block after it has shown that the call was whole; its end repeats the arguments.
             self._parts.complete_arguments(block.part, content.get("args"))
