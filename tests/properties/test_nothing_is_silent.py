@@ -201,13 +201,19 @@ def _with_other_delta(payloads: _Payloads, place: str) -> _Payloads:
     return payloads
 
 
+_ACP_UPDATE = {"method": "session/update", "params": {"sessionId": "s", "update": {"sessionUpdate": "zz"}}}
+
+
 @pytest.mark.parametrize("name", [path.stem for path in FOLDER.glob("*.jsonl")])
 def test_a_made_up_line_of_an_agent_is_told_once_and_changes_nothing(name: str) -> None:
     """The lines of Kimi Code have roles, of which no document has a list."""
     lines = body_of(name).splitlines(keepends=True)
     before, _, _ = follow(b"".join(lines))
-    for key in ("type", "method"):
-        made_up = json.dumps({key: "zz/made_up", "params": {}, "zz_made_up": _WORDS}).encode() + b"\n"
+    kinds: list[dict[str, Any]] = [{"type": "zz/made_up"}, {"method": "zz/made_up"}]
+    kinds += [{"type": "system", "subtype": "zz"}] if name.startswith("claude") else []
+    kinds += [_ACP_UPDATE] if name.startswith("acp") else []
+    for kind in kinds:
+        made_up = json.dumps({"params": {}, "zz_made_up": _WORDS, **kind}).encode() + b"\n"
         changed, _, _ = follow(b"".join([*lines[:3], made_up, *lines[3:], made_up]))
 
         assert told(changed) == told(before)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
+from functools import partial, reduce
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
-from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream._sources.payloads import to_payload
 from tokenstream.errors import MisuseError, NotAStream
 from tokenstream.formats._kit.values import split_names
@@ -146,6 +146,31 @@ _KNOWN: dict[str, frozenset[str]] = {
     ),
 }
 """The types of lines, or the methods, that the documents of agents name; all are read, or tell nothing."""
+_INSIDE: dict[tuple[str, str], tuple[tuple[str, ...], str, frozenset[str]]] = {
+    ("acp", "session/update"): (
+        ("params", "update"),
+        "sessionUpdate",
+        split_names(
+            "agent_message_chunk agent_thought_chunk available_commands_update config_option_update "
+            "current_mode_update plan session_info_update tool_call tool_call_update usage_update "
+            "user_message_chunk"
+        ),
+    ),
+    ("claude-code", "system"): (
+        (),
+        "subtype",
+        split_names(
+            "api_retry commands_changed compact_boundary control_request_progress elicitation_complete "
+            "files_persisted hook_progress hook_response hook_started informational init "
+            "local_command_output memory_recall microcompact_boundary mirror_error notification "
+            "permission_denied plugin_install post_turn_summary retry session_start session_state_changed "
+            "status stop_hook_summary task_notification task_progress task_started task_updated "
+            "thinking_tokens turn_duration worker_shutting_down"
+        ),
+    ),
+}
+"""The kinds inside lines of a type, by the agent and the type: the objects and the field that have the kind,
+and those that documents name."""
 _WAYS_OUT = {
     "goose": 'start it as `goose acp`, and follow it with agent="acp"',
     "bedrock-agent": _BUILD_IT,
@@ -210,8 +235,16 @@ class AgentRun:
         else:
             reader.read(line)
             kind = line.get("type") or line.get("method")
-            if self._known is not None and isinstance(kind, str) and kind not in self._known:
+            if self._known is None or not isinstance(kind, str):
+                return
+            if kind not in self._known:
                 self._tell_unread(kind)
+            elif (inside := _INSIDE.get((reader.name, kind))) is not None:
+                place, field, known = inside
+                holder = reduce(dict_of, place, line)
+                inner = text_of(holder, field)
+                if inner is not None and inner not in known:
+                    self._tell_unread(f"{kind} {inner}")
 
     def _tell_unread(self, kind: str) -> None:
         if kind not in self._unread and len(self._unread) < _UNDECIDED:
