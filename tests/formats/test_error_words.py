@@ -17,7 +17,8 @@ from tests.support.refusals import status_error_of
 from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import ProviderError, StatusError, StreamError
-from tokenstream.formats._kit.errors import KNOWN_TEXTS, provider_error
+from tokenstream.formats._kit.error_details import KNOWN_TEXTS
+from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.cohere.parts import failure_of
 from tokenstream.testing import script
 

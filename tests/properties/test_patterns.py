@@ -19,7 +19,7 @@ from tokenstream.formats._detect import payloads
 from tokenstream.formats._fast.match import Hole
 from tokenstream.formats._fast.shape import PayloadShape
 from tokenstream.formats._fast.template import PayloadTemplate
-from tokenstream.formats._kit.errors import KNOWN_TEXTS
+from tokenstream.formats._kit.error_details import KNOWN_TEXTS
 from tokenstream.formats._registry import path_patterns
 from tokenstream.framing import _json_array as json_array
 from tokenstream.stages._calls import reading
@@ -68,7 +68,7 @@ MADE: dict[str, re.Pattern[Any] | None] = {
             (b'{"id":"a1","text":"', b'","n":', b',"p":"', b'"}'), (Hole.TEXT, Hole.NUMBER, Hole.PADDING)
         )
     ).pattern,
-    "tokenstream.formats._kit.errors.specific_kind": re.compile(
+    "tokenstream.formats._kit.error_details.specific_kind": re.compile(
         "|".join([f"(?:{text})" for texts in KNOWN_TEXTS.values() for text in texts]),
         re.IGNORECASE | re.DOTALL,
     ),

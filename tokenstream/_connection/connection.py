@@ -10,7 +10,6 @@ from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole
 from tokenstream.formats._detect.undetected_format import UndetectedFormat
 from tokenstream.formats._endings import ANSWERED, ENDINGS, Endings
-from tokenstream.formats._kit.whole_text import TextFinder, WholeText, added_by
 
 if TYPE_CHECKING:
     from collections import deque
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame
     from tokenstream.formats._kit.answer import StageFactory
+    from tokenstream.formats._kit.whole_text import TextFinder, WholeText
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.formats._resume.described import EventKey
     from tokenstream.formats._resume.event_log import EventLog
@@ -181,6 +181,8 @@ class Connection:
 
         The text so far is in the message, or in events that the message does not contain yet.
         """
+        from tokenstream.formats._kit.whole_text import added_by
+
         arrived = "" if self._find_text is None else self._find_text(whole)
         return arrived + added_by(self._last_events, whole)
 

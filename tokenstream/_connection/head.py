@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import compress
+from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.request_facts import SHORTEST_KEY, names_secret
 from tokenstream._basics.url import split_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_LOWEST_REFUSAL = 300
+_LOWEST_REFUSAL, LOWEST_ERROR_STATUS = 300, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +85,25 @@ REQUEST_IDS = (
 
 def lower_header_names(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers}
+
+
+def make_head(
+    status: int,
+    headers: Iterable[tuple[str, str]],
+    reason: str | None = None,
+    url: str | None = None,
+    request: object = None,
+) -> ResponseHead:
+    """Return the head of a response, with the keys in the headers of the client's request, if it has any."""
+    keys = _find_keys(request, status)
+    return ResponseHead(status, lower_header_names(headers), reason or "", url or "", keys=keys)
+
+
+def _find_keys(request: object, status: int) -> tuple[str, ...]:
+    """Return the keys in the headers of a request that was refused; none of any other request."""
+    if status < LOWEST_ERROR_STATUS:
+        return ()
+    headers: Any = getattr(request, "headers", None) or {}
+    values: Iterable[object] = compress(headers.values(), map(names_secret, headers))
+    words = " ".join(map(str, values)).split()
+    return tuple([word for word in words if len(word) >= SHORTEST_KEY])

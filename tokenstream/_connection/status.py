@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.error_marks import add_advice, add_code_hint, add_sentence, mark_cause
 from tokenstream._basics.json import decode
-from tokenstream._basics.request_facts import SHORTEST_KEY, names_secret
 from tokenstream._basics.untrusted import dict_of
 from tokenstream._basics.url import find_address
 from tokenstream._basics.visible import SecretMask
 from tokenstream._basics.waits import reset_of, retry_after_of
-from tokenstream._connection.head import ResponseHead, lower_header_names, strip_secrets
+from tokenstream._connection.head import LOWEST_ERROR_STATUS, ResponseHead, make_head, strip_secrets
 from tokenstream._values.error_kinds import ERROR_KINDS, find_kind, is_final
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import name_of
-from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS, first_object
-from tokenstream.formats._kit.errors import error_kind, provider_error, read_repeated_headers, text_error
+from tokenstream.formats._kit.error_details import error_kind, read_repeated_headers
+from tokenstream.formats._kit.errors import first_object, provider_error, text_error
 from tokenstream.formats._kit.repeated import Wholeness
 from tokenstream.framing import SSEParser
 from tokenstream.framing._lines import BOM
@@ -26,7 +24,7 @@ from tokenstream.framing._sniff import sniff, title_of
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from urllib.parse import SplitResult
 
     from tokenstream._basics.loose import JsonObject
@@ -44,28 +42,6 @@ _SHOULD_RETRY = {"true": True, "false": False}
 
 def status_error(status: int, headers: Mapping[str, str], body: bytes = b"") -> StatusError:
     return make_status_error(make_head(status, headers.items()), body, DEFAULT_LIMITS)
-
-
-def make_head(
-    status: int,
-    headers: Iterable[tuple[str, str]],
-    reason: str | None = None,
-    url: str | None = None,
-    request: object = None,
-) -> ResponseHead:
-    """Return the head of a response, with the keys in the headers of the client's request, if it has any."""
-    keys = _find_keys(request, status)
-    return ResponseHead(status, lower_header_names(headers), reason or "", url or "", keys=keys)
-
-
-def _find_keys(request: object, status: int) -> tuple[str, ...]:
-    """Return the keys in the headers of a request that was refused; none of any other request."""
-    if status < LOWEST_ERROR_STATUS:
-        return ()
-    headers: Any = getattr(request, "headers", None) or {}
-    values: Iterable[object] = compress(headers.values(), map(names_secret, headers))
-    words = " ".join(map(str, values)).split()
-    return tuple([word for word in words if len(word) >= SHORTEST_KEY])
 
 
 def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> StreamError:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tokenstream._answer.accumulator import has_content
 from tokenstream._basics.untrusted import are_text, is_dict
-from tokenstream._basics.waits import retry_after_of
 from tokenstream._pipeline.arrivals import SLICE_END, Arrivals
 from tokenstream._pipeline.glance import make_glance
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, ProviderError, StreamInterrupted
@@ -377,6 +376,8 @@ class Intake:
         """Give the provider's error the wait that the head of the response asks for, if it names none."""
         error, head = self.error, self.link.head
         if head is not None and isinstance(error, ProviderError) and error.retry_after is None:
+            from tokenstream._basics.waits import retry_after_of
+
             error.retry_after = retry_after_of(head.headers, head.received_at)
 
     def fail(self, error: StreamError) -> None:

@@ -8,7 +8,6 @@ from weakref import ref
 
 from tokenstream._basics.request_facts import offered_in
 from tokenstream._connection.connection import Connection
-from tokenstream._connection.status import ErrorBody
 from tokenstream._pipeline.factories import make_content_decoder
 
 if TYPE_CHECKING:
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream._connection.head import ResponseHead
+    from tokenstream._connection.status import ErrorBody
     from tokenstream._sources.kinds import AsyncSource, SyncSource
     from tokenstream.departures import Departures
     from tokenstream.formats._base import Format
@@ -170,6 +170,8 @@ class Link:
         """Accept the head of a response, whose status decides if the body is an answer or an error."""
         self.head = head
         if head.refuses:
+            from tokenstream._connection.status import ErrorBody
+
             self.refusal, self.unit = ErrorBody(head, limits=self.limits, expected=self.wanted), bytes
         else:
             self.connection.take_content_type(head.content_type, head.url)

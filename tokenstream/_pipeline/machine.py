@@ -7,6 +7,7 @@ of `Intake.finish`, so that the format stays open, and then `renew`. If a contin
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,9 +22,7 @@ from tokenstream.departures import Departures
 from tokenstream.errors import StreamInterrupted
 from tokenstream.formats._endings import ANSWERED
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
-from tokenstream.stages._calls.dialects import DANGLING, find_call_markup
 from tokenstream.stages._metrics.meter import Meter
-from tokenstream.stages._text.tags import has_reasoning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.message import Checkpoint, Ending
     from tokenstream.stages._metrics.meter import Metrics
+
+may_have_markup = re.compile(r"[<\[{`]|\Aanalysis|assistant(?=final|analysis|commentary)").search
+"""Finds a character or word of which each markup of a call, and of reasoning, has one."""
 
 
 class Observes(Protocol):
@@ -201,7 +203,14 @@ class Machine:
         """Count a departure for each choice whose whole text has the markup of a call, or of reasoning."""
         parts = self.link.connection.format.parts
         reads_reasoning = parts.stage is not None and parts.stage.reads_reasoning
-        for text in self.accumulator.texts():
+        texts = [text for text in self.accumulator.texts() if may_have_markup(text)]
+        if not texts:
+            return
+        # Hardly any answer needs these.
+        from tokenstream.stages._calls.dialects import DANGLING, find_call_markup
+        from tokenstream.stages._text.tags import has_reasoning
+
+        for text in texts:
             dialect = find_call_markup(text, parts.offered)
             if dialect is not None:
                 self.link.connection.note("call_in_text", about=dialect)

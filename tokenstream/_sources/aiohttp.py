@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard
 
-from tokenstream._connection.status import make_head
+from tokenstream._connection.head import make_head
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import read_at_once
 from tokenstream.errors import MisuseError

@@ -43,8 +43,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.formats._detect.unknown import find_error
-from tokenstream.formats._kit.error_shapes import first_object
-from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.errors import first_object, provider_error
 from tokenstream.limits import DEFAULT_LIMITS, Deadlines
 
 _CODING_ERRORS = frozenset({"DecodingError", "ContentDecodingError", "DecodeError", "ContentEncodingError"})

@@ -8,10 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
-from tokenstream._connection.status import make_head
+from tokenstream._connection.head import LOWEST_ERROR_STATUS, make_head
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
 from tokenstream.errors import MisuseError
-from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Action, FromHTTPX

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from weakref import ref
 
 from tokenstream._basics.untrusted import is_dict
-from tokenstream._connection.status import make_head, status_error
+from tokenstream._connection.head import LOWEST_ERROR_STATUS, make_head
+from tokenstream._connection.status import status_error
 from tokenstream._sources.kinds import SupportsReadLimit, SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import CHUNK_SIZE
 from tokenstream.errors import MisuseError, ProtocolError, StreamError
-from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._kit.errors import provider_error
 
 if TYPE_CHECKING:

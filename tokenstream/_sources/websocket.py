@@ -9,13 +9,13 @@ from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_sentence
+from tokenstream._connection.head import LOWEST_ERROR_STATUS
 from tokenstream._connection.status import status_error
 from tokenstream._sources.causes import class_names
 from tokenstream._sources.kinds import AsyncSource, SyncSource, class_name_of
 from tokenstream._values.error_kinds import ERROR_KINDS, find_kind
 from tokenstream.errors import ErrorKind, MisuseError, StatusError, StreamInterrupted
-from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
-from tokenstream.formats._kit.errors import error_kind
+from tokenstream.formats._kit.error_details import error_kind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

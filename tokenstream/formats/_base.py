@@ -43,11 +43,10 @@ from tokenstream.formats._detect.payloads import (
 )
 from tokenstream.formats._endings import ANSWERED, ENDINGS
 from tokenstream.formats._fast.path import Fast, FastPath
-from tokenstream.formats._kit.error_shapes import first_object
 from tokenstream.formats._kit.errors import (
     PIECE,
-    classify_error,
     exception_error,
+    first_object,
     is_aside,
     is_vague,
     provider_error,
@@ -460,6 +459,8 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
 
     def classify_error(self, error: StreamError) -> bool:
         """Classify an error by `retryable`; return True if that table has the error's code or type."""
+        from tokenstream.formats._kit.error_details import classify_error
+
         return classify_error(error, self.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, int_of, text_of, text_or_empty
-from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
+from tokenstream._connection.head import LOWEST_ERROR_STATUS
 from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.session._api import (
     LATE_ERROR,

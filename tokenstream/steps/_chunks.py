@@ -8,6 +8,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._connection.head import LOWEST_ERROR_STATUS
 from tokenstream._connection.status import make_status_error
 from tokenstream._sources import requests
 from tokenstream._sources.aiohttp import is_aiohttp
@@ -16,7 +17,6 @@ from tokenstream._sources.httpx import is_response as is_httpx
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing
 from tokenstream._sources.plain import CHUNK_SIZE, close_object, from_file, is_file
 from tokenstream._sources.requests import is_http_client
-from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.stream._reading.read_ahead import ReadAhead

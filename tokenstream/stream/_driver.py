@@ -11,10 +11,10 @@ from weakref import ref
 from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream._basics.kept_errors import FunctionFailed, frameless, raised_anew
 from tokenstream._basics.request_facts import mask_of
+from tokenstream._connection.head import LOWEST_ERROR_STATUS
 from tokenstream._pipeline.machine import Machine
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._endings import ANSWERED, CLOSED, OPEN
-from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._kit.errors import is_vague
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
 from tokenstream.stream._cancelling import EndVerdict

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import MessageStart, PartStart, ProviderData, Unknown
 
@@ -129,6 +128,8 @@ class FirstFrames:
 
 def truncation_error(frames: int, open_calls: int) -> StreamTruncated:
     if not frames:
+        from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
+
         return add_code_hint(StreamTruncated("the input ended without a single event"), EMPTY_INPUT_HINT)
     # "s" * True is a plural "s".
     inside = f", inside {open_calls} tool call{'s' * (open_calls != 1)}" if open_calls else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tokenstream._basics.error_marks import add_code_hint
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list, text_of
 from tokenstream.errors import NotAStream, ProtocolError, StreamError
@@ -19,8 +18,14 @@ from tokenstream.formats._detect.payloads import (
     object_of,
     payload_of,
 )
-from tokenstream.formats._kit.error_shapes import first_object
-from tokenstream.formats._kit.errors import PIECE, exception_error, is_aside, provider_error, text_error
+from tokenstream.formats._kit.errors import (
+    PIECE,
+    exception_error,
+    first_object,
+    is_aside,
+    provider_error,
+    text_error,
+)
 from tokenstream.framing._frames import INITIAL_RESPONSE, EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:
@@ -288,6 +293,8 @@ def _is_of(format: Format, frame: Frame) -> bool | None:
 
 
 def _mismatch_error(name: str, count: int, likely: str | None) -> ProtocolError:
+    from tokenstream._basics.error_marks import add_code_hint
+
     other = likely or "an unknown one"
     if name == "custom":
         error = ProtocolError(f"none of the events ({count}) fits a path of custom(); they look like {other}")

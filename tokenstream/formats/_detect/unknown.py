@@ -21,8 +21,7 @@ from tokenstream.formats._detect.payloads import (
     object_of,
     payload_of,
 )
-from tokenstream.formats._kit.error_shapes import first_object
-from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.errors import first_object, provider_error
 from tokenstream.formats._registry import GONE_SERVICES
 from tokenstream.framing._sniff import BodyKind, title_of
 

@@ -25,7 +25,6 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import drop_zeros, is_told_by
 from tokenstream.formats._kit.open import OpenChoice, mend_events, mend_surrogates
 from tokenstream.formats._kit.values import split_names
-from tokenstream.formats._kit.whole_text import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -241,6 +240,8 @@ class AnswerEvents:
             self.difference = self.difference or self.stage.error
         if self.whole_text_repeated:
             # A `WholeText` event has the whole text of a part. What the message lacks of it replaces it.
+            from tokenstream.formats._kit.whole_text import settle
+
             self.whole_text_repeated = False
             out, difference = settle(out, self.find_text, self.note)
             self.difference = self.difference or difference

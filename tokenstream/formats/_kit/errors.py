@@ -1,260 +1,48 @@
-"""Find the provider's error in a payload and classify it."""
+"""Find the provider's error in a payload, in the shapes that servers and gateways use."""
 
 from __future__ import annotations
 
 import re
-from itertools import islice
 from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
-from tokenstream._basics.waits import duration_of, reset_of, retry_after_of
-from tokenstream._values.error_kinds import find_kind, is_final
-from tokenstream.errors import ErrorKind, ProtocolError, ProviderError, StreamError
-from tokenstream.formats._kit.error_shapes import (
-    CODE_FIELDS,
-    KIND_FIELDS,
-    STATUS_FIELDS,
-    find_details,
-    first_listed,
-)
-from tokenstream.formats._kit.open import mend_surrogates
+from tokenstream._basics.untrusted import is_dict, is_list, text_of
+from tokenstream.errors import ProtocolError, ProviderError
+from tokenstream.formats._kit.values import split_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import JsonObject
+    from tokenstream.errors import StreamError
 
 ErrorT = TypeVar("ErrorT", bound="StreamError")
 
-_REPORTED = "the provider reports an error: "
 PIECE = "PayloadPart"
 """The event of SageMaker's InvokeEndpointWithResponseStream, whose payload is a piece of another body."""
-
-# Words in providers' error types and codes (wire-formats §1.4, §4.5), each with the kind of error and
-# whether a retry may help (None: the kind decides); the first match is used. `specific_kind` goes first: a
-# sentence with a word such as "billing" does not show whether the account's quota or a rate limit is meant.
-_KINDS_BY_SUBSTRING: tuple[tuple[ErrorKind, bool | None, str], ...] = (
-    (
-        "rate_limited",
-        False,
-        "insufficient_quota billing spend_limit insufficient_credits payment_required usage_limit",
-    ),
-    ("overloaded", None, "overloaded"),
-    ("rate_limited", None, "slow_down"),
-    ("overloaded", None, "unavailable capacity notready"),
-    (
-        "rate_limited",
-        None,
-        "rate_limit ratelimit too_many_requests toomanyrequests throttl resource_exhausted",
-    ),
-    ("rate_limited", False, "quota_exceeded"),
-    ("authentication", None, "authentication permission accessdenied invalid_api_key"),
-    ("authentication", None, "unauthorized unauthenticated forbidden"),
-    ("invalid_request", None, "context_length content_policy content_filter tool_use_failed invalid"),
-    ("invalid_request", None, "badrequest bad_request not_found notfound too_large unsupported"),
-    ("invalid_request", None, "validation precondition"),
-    ("server", None, "timeout deadline_exceeded modelstreamerror modelerror server internal"),
-    ("server", None, "api_error apierror bad_gateway upstream network"),
+_KIND_FIELDS = ("type", "object", "event_type", "event")
+_REASON_FIELDS = split_names(
+    "message Message msg error_msg error_message error_description errmsg err_msg title detail"
 )
-
-# Words that count only as the whole type or code.
-_KINDS_BY_WORD: dict[str, ErrorKind] = {
-    "generation": "server",
-    "incomplete_generation": "server",
-    "connection_lost": "network",
-    "shutdown": "server",
-}
-
-# Two kinds hide behind general types, such as `invalid_request_error`, and behind statuses such as 400 and
-# 429. A code that names them decides. Some servers send no such code, but a fixed text: it is matched from
-# its first word on, because any text may quote a limit in passing.
-_PARTS_OF_CODES: dict[ErrorKind, str] = {
-    # OpenAI, Azure, Groq, Cerebras and OpenRouter: context_length_exceeded; llama.cpp:
-    # exceed_context_size_error.
-    "context_length": "context_length exceed_context_size",
-    # Anthropic: billing_error, enforced_spend_limit_reached; AWS: ServiceQuotaExceededException; Moonshot:
-    # exceeded_current_quota_error; New API and One API, which are gateways: insufficient_user_quota.
-    # OpenAI: billing_hard_limit_reached, billing_not_active, credit_balance_exhausted, insufficient_quota,
-    # organization_spend_limit_exceeded, organization_usage_limit_exceeded, usage_limit_reached.
-    # OpenRouter and Gemini's Interactions API: insufficient_credits, payment_required.
-    "quota": "billing_ insufficient_quota credit_balance spend_limit usage_limit exceeded_current_quota"
-    " insufficient_credits payment_required quotaexceeded insufficient_user_quota",
-}
-"""Maps a kind to the parts of codes and types of errors, in lower case, that mean it; the first counts."""
-
-_KINDS_BY_CODE: dict[str, ErrorKind] = {
-    # Gemini's Interactions API. Other servers use longer codes for limits per minute.
-    "quota_exceeded": "quota",
-    # DashScope: the account is overdue.
-    "arrearage": "quota",
-    # AG-UI events of our own relay.
-    "quota": "quota",
-}
-"""Maps codes and types of errors, in lower case, to kinds."""
-
-KNOWN_TEXTS: dict[ErrorKind, tuple[str, ...]] = {
-    "context_length": (
-        # Anthropic.
-        r"prompt is too long(?:: \d|\.?$)",
-        r"input length and `?max_tokens`? exceed context limit\b",
-        # OpenAI.
-        r"your input exceeds the context window of this model\b",
-        # OpenAI, vLLM, Azure, DeepSeek and Mistral; OpenRouter says "endpoint", and xAI "prompt length".
-        r"this (?:model|endpoint)'s maximum (?:context|prompt) length is \d",
-        # vLLM.
-        r"you passed \d+ input (?:tokens|characters)\b.*\bthe model's context length is only \d",
-        r"the \w+ prompt \(.*length \d+\) is longer than the maximum model length of \d",
-        # Gemini.
-        r"the input token count (?:\(\d+\) )?exceeds the maximum number of tokens allowed\b",
-        # Bedrock.
-        (
-            r"(?:the model returned the following errors: )?(?:input is too long for requested model\b"
-            r"|prompt is too long: \d|input length and `?max_tokens`? exceed context limit\b)"
-        ),
-        r"(?:400 bad request: )?too many input tokens\. max input tokens: \d",
-        # Mistral.
-        r"prompt contains \d+ tokens\b.* too large for model with \d+ maximum context length",
-        # Cohere. "too many tokens: max tokens must be …" is about a parameter; without a colon it is a rate
-        # limit.
-        r"too many tokens: (?:total number of tokens|size limit exceeded)\b",
-        # llama.cpp and Ollama; Ollama alone.
-        r"(?:the )?request (?:\(\d+ tokens\) )?exceeds the available context size\b",
-        r"prompt too long; exceeded (?:max )?context length\b",
-        # LM Studio.
-        r"the number of tokens to keep from the initial prompt is greater than the context length\b",
-        # SGLang and Together; SGLang alone.
-        r"the input \(\d+ tokens\) is longer than the model's context length\b",
-        r"requested token count exceeds the model's maximum context length of \d",
-        # TGI.
-        r"input validation error: `inputs` must have less than \d+ tokens\b",
-        r"input validation error: `inputs` tokens \+ `max_new_tokens` must be <= \d",
-        # Moonshot.
-        r"(?:invalid request: )?your request exceeded model token limit\b",
-        # DashScope.
-        r"(?:<400> )?(?:internalerror\.algo\.invalidparameter: )?range of input length should be \[",
-        # LiteLLM.
-        r"litellm\.contextwindowexceedederror\b",
-        # tokenstream.
-        r"context length exceeded\.?$",
-    ),
-    "quota": (
-        # Anthropic.
-        r"your credit balance is too low to access the \w+ api\b",
-        r"you have reached your (?:specified )?(?:workspace )?api usage limits\b",
-        # OpenAI.
-        r"billing hard limit has been reached\b",
-        # Gemini.
-        r"your prepayment credits are depleted\b",
-        # The first sentence alone is what Gemini says of limits per minute, too. A limit of 0 is none that
-        # time restores: the account has no access to the model.
-        r"(?:you exceeded your current quota\b.*?)?\bquota exceeded for metric: [^\s,]+, limit: 0(?!\.?\d)",
-        # DeepSeek; also Z.ai and MiniMax.
-        r"insufficient balance\b",
-        # OpenRouter.
-        r"insufficient credits\b",
-        r"this request requires more credits, or fewer max_tokens\b",
-        # xAI.
-        r"your team (?:\S+ )?has either used all available credits or reached its monthly spending limit\b",
-        # tokenstream.
-        r"insufficient quota\.?$",
-    ),
-}
-"""The beginnings of error messages, as patterns, with the servers that send them; case is ignored."""
-
-_PAYMENT_REQUIRED = 402
-_MESSAGE_FIELDS = (
-    "message msg detail details error errorText status_msg error_msg errmsg err_msg error_message "
-    "error_description faultstring Message title err exception data"
-)
-_MAX_MESSAGE, _MAX_WORD = 500, 100
-"""The most characters of a provider's message, and of its code or type, in the message of an error."""
+"""Fields with the reason of an error that is in its payload, beside a code or a status."""
+_LOWEST_ERROR_STATUS = 400
+CODE_FIELDS = ("code", "error_code", "errcode", "err_code")
+STATUS_FIELDS = ("status_code", "statusCode", "status", "error")
+"""Fields with the number of a status; the last two may have a text that is no code."""
+_SOLE_TEXTS = split_names("detail Message err exception error_message errorMessage")
+"""Fields that are an error if their payload has a text in it, and nothing else."""
+_FIELDS_BESIDE_ERRORS = split_names("errors success result messages data status request_id extensions path")
+"""The fields of a payload that is a list of errors, as those of Cloudflare and of GraphQL."""
+_LAYERS = frozenset({"data", "response", "body"})
+"""Fields around an error that gateways add."""
+_SIGNS = frozenset({"base_resp", "errors", "error", "fault", *_REASON_FIELDS, *_SOLE_TEXTS, *_LAYERS})
+"""Fields of which the payload of an error has one at least."""
+_SIGNS_BESIDE_KINDS = split_names("base_resp detail error event event_type object title")
+"""Fields of which the payload of an error has one at least if it has another type than "error"."""
+_FAILURES = frozenset({"error", "failed", "failure"})
+"""Texts of a status that report an error, in lower case."""
+_SUCCESSES = frozenset({"200", "ok", "success"})
+"""Codes and reasons that report no error, in lower case; a code of zeros does not, either."""
 _match_class = re.compile(r"[a-z_]{1,60}_error|[A-Za-z]{1,60}Error").fullmatch
 """Matches the name of a class of errors, which is no kind of event."""
-_MOST_HEADERS = 64
-"""Headers examined in an error that repeats the provider's headers."""
-
-
-def classify_error(error: StreamError | None, retryable: Mapping[str, bool]) -> bool:
-    """Set `retryable` and `kind` of an error by a format's own table; return True if the table has the error.
-
-    Example:
-        >>> error = provider_error({"error": {"code": "bio_policy", "message": "no"}})
-        >>> classify_error(error, {"bio_policy": False}), classify_error(error, {"moulting": True})
-        (True, False)
-        >>> error.kind, error.retryable
-        ('invalid_request', False)
-    """
-    if not isinstance(error, ProviderError):
-        return False
-    for word in (error.code, error.type):
-        if word is not None and word in retryable:
-            error.retryable = retryable[word]
-            # The kind, which was derived from general words, must not contradict the table.
-            if error.retryable and not StreamError("", kind=error.kind).retryable:
-                error.kind = "server"
-            elif not error.retryable and error.kind in ("server", "unknown"):
-                error.kind = "invalid_request"
-            return True
-    return False
-
-
-def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
-    """Return the kind of an error by its words, most specific first, and if it is retryable (None: by kind).
-
-    Example:
-        >>> error_kind("overloaded_error"), error_kind(429), error_kind(501)
-        (('overloaded', None), ('rate_limited', None), ('server', False))
-        >>> error_kind("invalid_request_error", "prompt is too long: 9 tokens > 8 maximum")
-        ('context_length', None)
-    """
-    # Any of the words may be the specific one, such as the message behind a general type.
-    for word in filter(None, words):
-        specific = specific_kind(word)
-        if specific is not None:
-            return specific, None
-    for word in words:
-        if isinstance(word, str) and not word.isdecimal():
-            flat = word.lower().replace(" ", "_").replace("-", "_")
-            if flat in _KINDS_BY_WORD:
-                return _KINDS_BY_WORD[flat], None
-            for kind, retryable, substrings in _KINDS_BY_SUBSTRING:
-                if any(map(flat.__contains__, substrings.split())):
-                    return kind, retryable
-        elif isinstance(word, int | str) and not isinstance(word, bool):
-            # A number of three digits is an HTTP status.
-            kind = find_kind(int(word)) if len(str(word)) == len("400") else "unknown"
-            if kind != "unknown":
-                return kind, False if is_final(int(word)) else None
-    return "unknown", None
-
-
-def specific_kind(word: object) -> ErrorKind | None:
-    """Return "context_length" or "quota" if a code, type, status or message means it; otherwise None.
-
-    Example:
-        >>> specific_kind("context_length_exceeded"), specific_kind("Insufficient Balance")
-        ('context_length', 'quota')
-        >>> specific_kind("Rate limit reached for requests; see your quota") is None
-        True
-    """
-    if not isinstance(word, str) or word.isdecimal():
-        return "quota" if str(word) == str(_PAYMENT_REQUIRED) else None
-    if not any(map(str.isspace, word)):
-        code = word.lower().replace("-", "_")
-        if code in _KINDS_BY_CODE:
-            return _KINDS_BY_CODE[code]
-        for kind, parts in _PARTS_OF_CODES.items():
-            if any(map(code.__contains__, parts.split())):
-                return kind
-        return None
-    # `re` compiles a pattern at the first error, and keeps it.
-    flags = re.IGNORECASE | re.DOTALL
-    for kind, texts in KNOWN_TEXTS.items():
-        for text in texts:
-            if re.match(text, word, flags):
-                return kind
-    return None
 
 
 def provider_error(payload: JsonObject, event: str = "", *, ours: str = "") -> ProviderError | None:
@@ -262,40 +50,106 @@ def provider_error(payload: JsonObject, event: str = "", *, ours: str = "") -> P
 
     With words of `ours`, it is an error in any case; they describe it if the provider says nothing.
     """
-    details = find_details(payload, event) or ({} if ours else None)
+    details = _find_details(payload, event) or ({} if ours else None)
     if details is None:
         return None
-    if isinstance(details, str):
-        details = {"message": details, "code": payload.get("code"), "error_type": payload.get("error_type")}
-    message = _first_text(details, *_MESSAGE_FIELDS.split(), most=_MAX_MESSAGE)
-    kind_word = _first_text(details, "type", "error_type", "status", "kind", most=_MAX_WORD)
-    code = _code_of(details)
-    if message is None:
-        first = first_listed(details)
-        message = _first_text(first, *_MESSAGE_FIELDS.split(), most=_MAX_MESSAGE)
-        code = _code_of(first) if code is None else code
-    # Some providers send further details inside, with the most specific code.
-    inner = details.get("details")
-    listed = dicts_of(inner) if inner else []
-    inner_code = inner.get("error_code") if inner and is_dict(inner) else None
-    # A numeric code is less specific than a type, as it is often the HTTP status.
-    word_code = code if isinstance(code, str) else None
-    kind, retryable = error_kind(inner_code, word_code, kind_word, code, message or ours)
-    if retryable is None and listed and _is_daily(listed):
-        # As a rate limit, the error would be retried after a short wait.
-        kind = "quota"
-    words = message or ours or kind_word or code
-    error = ProviderError(
-        f"{_REPORTED}{words or 'it does not say which'}",
-        code=None if code is None else str(code),
-        type=kind_word,
-        kind=kind,
-        retryable=retryable,
-        retry_after=_find_error_wait(details, listed),
-    )
-    error.request_id = _first_text(payload, "request_id")
-    error.provider_message = message
-    return error
+    from tokenstream.formats._kit.error_details import read_error
+
+    return read_error(details, payload, ours=ours)
+
+
+def _find_details(payload: JsonObject, event: str) -> JsonObject | str | None:
+    """Return the object or text in a payload that describes an error; None if there is no error.
+
+    Example:
+        >>> _find_details({"error": "busy"}, ""), _find_details({"detail": "busy"}, "")
+        ('busy', {'detail': 'busy'})
+        >>> _find_details({"status": "processing", "message": "wait"}, "")
+    """
+    kind = payload.get("type")
+    if kind and kind != "error" != event and _SIGNS_BESIDE_KINDS.isdisjoint(payload):
+        # Nearly all payloads with a type are like this one.
+        return None
+    error = payload.get("error")
+    if error and (is_dict(error) or isinstance(error, str)):
+        return error
+    get = payload.get
+    if event == "error" or "error" in (kind, get("object"), get("event_type"), get("event")):
+        return payload
+    if not _SIGNS.isdisjoint(payload):
+        return _find_unusual_details(payload)
+    return None
+
+
+def _find_unusual_details(payload: JsonObject) -> JsonObject | str | None:
+    """Return what describes an error in a payload that has one of `_SIGNS`; None if there is no error."""
+    # MiniMax repeats this object in regular payloads, with status code 0.
+    base = payload.get("base_resp")
+    if is_dict(base) and base.get("status_code"):
+        return base
+    kind = payload.get("type")
+    # The type of a problem by RFC 9457 is a URI, and not the kind of an event.
+    is_problem = isinstance(kind, str) and (kind == "about:blank" or "://" in kind)
+    if "choices" in payload or "candidates" in payload or ("type" in payload and not is_problem):
+        return None
+    if len(payload) == 1:
+        return _find_sole_details(payload)
+    reasons = [name for name in payload if name in _REASON_FIELDS]
+    if reasons:
+        return payload if _says_failure(payload, reasons) else None
+    return payload if payload.keys() <= _FIELDS_BESIDE_ERRORS and first_listed(payload) else None
+
+
+def _find_sole_details(payload: JsonObject) -> JsonObject | str | None:
+    """Return what describes an error in the only field of a payload; None if it is no error."""
+    name, value = next(iter(payload.items()))
+    if name in _SOLE_TEXTS and isinstance(value, str) and value:
+        return payload
+    if name in ("detail", "errors", "error") and is_list(value) and value:
+        return payload
+    if not is_dict(value):
+        return None
+    if name in ("detail", "fault"):
+        return value
+    # A gateway may put another layer around an error.
+    error = value.get("error") if name in _LAYERS else None
+    return error if error and (is_dict(error) or isinstance(error, str)) else None
+
+
+def _says_failure(payload: JsonObject, reasons: list[str]) -> bool:
+    """Return True if a field of a payload beside the reason says that a request has failed."""
+    statuses = [payload.get(name) for name in STATUS_FIELDS]
+    if any(isinstance(status, int) and status >= _LOWEST_ERROR_STATUS for status in statuses):
+        return True
+    if "title" in reasons and {*reasons} <= {"title", "detail"}:
+        # A problem by RFC 9457 has a number; a step of an agent may have a title and a code or a state, too.
+        return False
+    if payload.get("success") is False or payload.get("error") is True or "__type" in payload:
+        return True
+    if any(isinstance(status, str) and status.casefold() in _FAILURES for status in statuses):
+        return True
+    code = next((str(payload[name]) for name in CODE_FIELDS if payload.get(name) is not None), "0")
+    # Each service has numbers of its own for success, but their reasons are alike.
+    words = [code, *[str(payload[name]) for name in reasons if isinstance(payload[name], str)]]
+    # A code beside a detail alone may be that of a stage of the work.
+    is_reason = bool(code.strip("0")) and reasons != ["detail"]
+    return is_reason and all(text.casefold() not in _SUCCESSES for text in words)
+
+
+def first_object(value: object) -> JsonObject | None:
+    """Return an object, or the first one of an array, in which some servers send an error; else None."""
+    if is_dict(value):
+        return value
+    return value[0] if is_list(value) and value and is_dict(value[0]) else None
+
+
+def first_listed(details: JsonObject) -> JsonObject:
+    """Return the first error in a list, such as FastAPI's `detail` or Cloudflare's `errors`; {} if none."""
+    for name in ("detail", "errors", "error"):
+        listed = details.get(name)
+        if is_list(listed) and listed and is_dict(listed[0]):
+            return listed[0]
+    return {}
 
 
 def is_vague(error: StreamError | None) -> TypeGuard[ProviderError]:
@@ -317,10 +171,12 @@ def is_aside(payload: JsonObject, event: str) -> bool:
     """
     if payload.keys() == {"error"}:
         return False
-    kinds = (event, *(payload.get(name) for name in KIND_FIELDS))
+    kinds = (event, *(payload.get(name) for name in _KIND_FIELDS))
     named = [kind.casefold() for kind in kinds if isinstance(kind, str) and kind]
     if not named or "error" in named:
         return False
+    from tokenstream.formats._kit.error_details import error_kind
+
     # Quirk (several gateways, 2026-11): an error beside its own type, such as "server_error".
     kind = payload.get("type")
     is_class = isinstance(kind, str) and _match_class(kind) and error_kind(kind)[0] != "unknown"
@@ -339,7 +195,7 @@ def exception_error(name: str, payload: bytes, headers: JsonObject) -> ProviderE
     except ProtocolError:
         decoded = None
     details = decoded if is_dict(decoded) else {}
-    message = _first_text(details, "message", "Message") or headers.get(":error-message")
+    message = text_of(details, "message", "Message") or headers.get(":error-message")
     return provider_error({"error": {"code": name, "message": message, "details": details}})
 
 
@@ -355,71 +211,6 @@ def named_exception(payload: JsonObject) -> ProviderError | None:
     return provider_error({"error": {**details, "code": name}})
 
 
-def read_repeated_headers(details: JsonObject) -> dict[str, str]:
-    """Return the HTTP headers that an error object repeats, as OpenRouter's do, by lower-case name."""
-    metadata = details.get("metadata")
-    if not is_dict(metadata):
-        return {}
-    headers = dict_of(metadata, "headers")
-    return {
-        name.lower(): value
-        for name, value in islice(headers.items(), _MOST_HEADERS)
-        if isinstance(value, str)
-    }
-
-
-def _find_error_wait(details: JsonObject, listed: list[JsonObject]) -> float | None:
-    """Return the wait in seconds that an error asks for; None if it asks for none.
-
-    Google's APIs send the wait in a `RetryInfo`, such as "17s" (google/rpc/error_details.proto).
-    Other APIs repeat HTTP headers in the error; only waits are read from them, not times of day.
-    """
-    for detail in listed:
-        delay = text_of(detail, "retryDelay")
-        wait = duration_of(delay) if delay is not None else None
-        if wait is not None:
-            return wait
-    headers = read_repeated_headers(details)
-    if not headers:
-        return None
-    wait = retry_after_of(headers)
-    # The error need not be about a rate limit, so only a limit that is used up calls for a wait.
-    return reset_of(headers, limited=False) if wait is None else wait
-
-
-def _is_daily(listed: list[JsonObject]) -> bool:
-    """Return whether a Google API's `QuotaFailure` is about a daily quota, which no short wait restores."""
-    return any(
-        "PerDay" in (text_of(violation, "quotaId") or "")
-        for detail in listed
-        for violation in dicts_of(detail.get("violations"))
-    )
-
-
 def text_error(payload: bytes) -> ProviderError | None:
     """Return the error, never None, of an event named "error" with plain text, as proxies send it."""
     return provider_error({"error": {"message": str(payload[:4096], "utf-8", "replace")}}, "error")
-
-
-def _first_text(details: JsonObject, *names: str, most: int | None = None) -> str | None:
-    for name in names:
-        value = details.get(name)
-        if isinstance(value, str) and value:
-            return value if most is None else _cut(value, most)
-    return None
-
-
-def _cut(text: str, max_length: int) -> str:
-    """Return a text cut to `max_length` characters, with an ellipsis, and without half surrogate pairs."""
-    return mend_surrogates(text if len(text) <= max_length else f"{text[: max_length - 1]}…")
-
-
-def _code_of(details: JsonObject) -> int | str | None:
-    """Return the error's code if it is text or a number; None for an object, which may hold private data."""
-    for name in (*CODE_FIELDS, "__type", *STATUS_FIELDS):
-        code = details.get(name)
-        if isinstance(code, str) and code and name not in ("status", "error"):
-            return _cut(code, _MAX_WORD)
-        if isinstance(code, int) and not isinstance(code, bool):
-            return code
-    return None

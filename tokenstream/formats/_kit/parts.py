@@ -39,7 +39,6 @@ from tokenstream.formats._kit.open import (
 )
 from tokenstream.formats._kit.repeated import OPENING, is_beginning, text_of_arguments
 from tokenstream.formats._kit.values import CUT_SHORT, is_worse, json_text, spellings_of, split_names
-from tokenstream.formats._kit.whole_text import WholeText, added_by
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
 
 if TYPE_CHECKING:
@@ -205,6 +204,8 @@ class Parts(AnswerEvents):
         """Return the text of a part, as far as it has arrived; "" if no message holds it."""
         if self.find_text is None:
             return ""
+        from tokenstream.formats._kit.whole_text import WholeText, added_by
+
         kind: Any = _WHOLE_TEXT_KINDS.get(part.kind, part.kind)
         repeat = WholeText("", 0, kind, choice=part.choice, part=part.index)
         return self.find_text(repeat) + added_by(self._out, repeat)
@@ -282,6 +283,8 @@ class Parts(AnswerEvents):
 
         Deltas after it may only repeat it, unless the text `goes_on`.
         """
+        from tokenstream.formats._kit.whole_text import WholeText
+
         # Half a pair that is held back is whole in the whole text.
         part.held = ""
         if whole:

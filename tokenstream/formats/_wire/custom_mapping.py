@@ -24,7 +24,8 @@ from tokenstream.formats._custom import (
 from tokenstream.formats._detect.payloads import PING_NAMES, name_of
 from tokenstream.formats._fast.path import FastPath
 from tokenstream.formats._fast.shape import PADDING
-from tokenstream.formats._kit.errors import classify_error, provider_error, text_error
+from tokenstream.formats._kit.error_details import classify_error
+from tokenstream.formats._kit.errors import provider_error, text_error
 from tokenstream.formats._kit.values import json_text
 from tokenstream.framing._frames import ServerSentEvent
 from tokenstream.message import Usage

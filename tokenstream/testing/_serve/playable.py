@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeAlias, cast
 
+from tokenstream._connection.head import LOWEST_ERROR_STATUS
 from tokenstream.errors import MisuseError
-from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.formats._registry import format_of_path
 from tokenstream.relay._encoders import load, names
 from tokenstream.testing._faults.base import combined

@@ -40,7 +40,6 @@ from tokenstream.formats._wire.openai_chat.bare import (
     convert_to_chunk,
     has_bare_layout,
 )
-from tokenstream.formats._wire.openai_chat.call import is_single_fragment
 from tokenstream.formats._wire.openai_chat.choice import DOCUMENTED, ChoiceReader, Layout, Plans
 
 if TYPE_CHECKING:
@@ -189,7 +188,7 @@ class OpenAIChat(Format[_ChatParts]):
         The function returns False for a delta whose payload must be decoded; see `Format.follow`.
         """
         raw = delta.raw
-        has_other_calls = isinstance(delta, ToolCallDelta) and not is_single_fragment(raw)
+        has_other_calls = isinstance(delta, ToolCallDelta) and not _is_single_fragment(raw)
         has_two_texts = "choices" in raw and not BARE_FIELDS.isdisjoint(raw)
         if has_other_calls or has_two_texts:
             # The payloads contain more than the text of the delta.
@@ -389,6 +388,15 @@ def _find_role(choice: JsonObject) -> str | None:
         for holder in dicts_of(value) if value else ():
             role = role or text_of(holder, "role")
     return role
+
+
+def _is_single_fragment(chunk: JsonObject) -> bool:
+    """Return whether a chunk contains one fragment of one call, without provider-specific fields."""
+    from tokenstream.formats._wire.openai_chat.call import Fragment
+
+    choices = dicts_of(chunk.get("choices"))
+    items = [item for choice in choices for item in dicts_of(dict_of(choice, "delta").get("tool_calls"))]
+    return len(items) == 1 and Fragment(items[0], position=None).extras is None
 
 
 def _plan_answer(layout: Layout) -> _AnswerPlan:

@@ -11,6 +11,7 @@ from tokenstream.formats._kit.repeated import Wholeness
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall
+    from tokenstream.formats._kit.parts import Parts
 
 _ITEM_FIELDS = ("id", "index", "type")
 BODY_FIELDS = ("name", "arguments", "input")
@@ -73,18 +74,19 @@ class Fragment:
         return looks_whole(arguments) if isinstance(arguments, str) else isinstance(arguments, dict | list)
 
 
-def is_single_fragment(chunk: JsonObject) -> bool:
-    """Return whether a chunk contains one fragment of one call, without provider-specific fields."""
-    items = [
-        item
-        for choice in dicts_of(chunk.get("choices"))
-        for item in dicts_of(dict_of(choice, "delta").get("tool_calls"))
-    ]
-    return len(items) == 1 and Fragment(items[0], position=None).extras is None
+def find_repetition(fields: JsonObject, parts: Parts) -> bool:
+    """Return whether a `function_call` repeats one of the `tool_calls` beside it, and note it."""
+    legacy = fields.get("function_call")
+    is_again = _is_one_of(legacy, fields.get("tool_calls"))
+    if is_again:
+        # Quirk (llama-cpp-python, 2026-11): each fragment of a call in both fields;
+        # recording: chat-llama-cpp-python-forced-tool.
+        parts.note("call_twice")
+        parts.tell_fields(legacy, BODY_FIELDS)
+    return is_again
 
 
-def is_repetition(legacy: object, items: object) -> bool:
-    """Return whether a `function_call` repeats one of the `tool_calls` in the same delta."""
+def _is_one_of(legacy: object, items: object) -> bool:
     if not is_dict(legacy) or not legacy:
         return False
     for item in dicts_of(items):

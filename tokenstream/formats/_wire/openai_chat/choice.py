@@ -10,10 +10,7 @@ from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason, report_logprobs, usage_of
 from tokenstream.formats._kit.values import split_names
-from tokenstream.formats._wire.openai_chat.call import BODY_FIELDS, is_repetition
-from tokenstream.formats._wire.openai_chat.messages import MessageReader
 from tokenstream.formats._wire.openai_chat.parts import ChatContent
-from tokenstream.formats._wire.openai_chat.reasoning import ChatReasoning
 from tokenstream.message import TextPart
 
 if TYPE_CHECKING:
@@ -22,6 +19,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
     from tokenstream.formats._kit.parts import Parts
+    from tokenstream.formats._wire.openai_chat.messages import MessageReader
+    from tokenstream.formats._wire.openai_chat.reasoning import ChatReasoning
 
 Layout: TypeAlias = tuple[str, ...]
 PlanT = TypeVar("PlanT")
@@ -160,6 +159,8 @@ class ChoiceReader:
     def reasoning(self) -> ChatReasoning:
         """Reads the reasoning, which may be in several fields; created on first use, as for the calls."""
         if self._reasoning is None:
+            from tokenstream.formats._wire.openai_chat.reasoning import ChatReasoning
+
             self._reasoning = ChatReasoning(self.content)
         return self._reasoning
 
@@ -218,6 +219,8 @@ class ChoiceReader:
             self.read_field(key, value)
             return
         if self._messages is None:
+            from tokenstream.formats._wire.openai_chat.messages import MessageReader
+
             self._messages = MessageReader(self.content, self._read_delta, grows=self._messages_grow)
         self._messages.read(value)
 
@@ -255,13 +258,12 @@ class ChoiceReader:
         self.content.text_start = (
             _TEXT_STARTS.get(text_of(delta, _CHANNEL_FIELD) or "") if has_channel else None
         )
-        if calls_in_two_fields and is_repetition(delta["function_call"], delta["tool_calls"]):
-            # Quirk (llama-cpp-python, 2026-11): each fragment of a call in both fields;
-            # recording: chat-llama-cpp-python-forced-tool.
-            self._parts.note("call_twice")
-            self._parts.tell_fields(delta["function_call"], BODY_FIELDS)
-            self._read_delta({**delta, "function_call": None})
-            return
+        if calls_in_two_fields:
+            from tokenstream.formats._wire.openai_chat.call import find_repetition
+
+            if find_repetition(delta, self._parts):
+                self._read_delta({**delta, "function_call": None})
+                return
         calls = self.content.begun_calls
         if calls is not None and not (delta.get("tool_calls") or delta.get("function_call")):
             # The name of a call is whole once something else follows.

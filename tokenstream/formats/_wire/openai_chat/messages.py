@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tokenstream._basics.chat_words import LEGACY, REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list
 from tokenstream.formats._kit.whole_text import GrowingTexts
-from tokenstream.formats._wire.openai_chat.call import BODY_FIELDS, Fragment, is_repetition
+from tokenstream.formats._wire.openai_chat.call import Fragment, find_repetition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -135,9 +135,7 @@ class MessageReader:
                 continue
             self._message_fields.add(name)
             fields[name] = value
-        if is_repetition(fields.get("function_call"), fields.get("tool_calls")):
-            self._content.parts.note("call_twice")
-            self._content.parts.tell_fields(fields["function_call"], BODY_FIELDS)
+        if find_repetition(fields, self._content.parts):
             del fields["function_call"]
         return fields
 

@@ -16,8 +16,6 @@ from tokenstream._basics.untrusted import (
     text_of,
 )
 from tokenstream.formats._kit.values import base64_bytes, scalar_text, split_names
-from tokenstream.formats._wire.openai_chat.calls import ChatCalls
-from tokenstream.formats._wire.openai_chat.reasoning import scalar_or_none, text_within
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import Parts, TextKind
     from tokenstream.formats._kit.values import ReadersOf
+    from tokenstream.formats._wire.openai_chat.calls import ChatCalls
     from tokenstream.message import Part
 
 
@@ -92,6 +91,8 @@ class ChatContent:
     def calls(self) -> ChatCalls:
         """The tool calls of the choice; created on first use, since most answers have none."""
         if self.begun_calls is None:
+            from tokenstream.formats._wire.openai_chat.calls import ChatCalls
+
             self.begun_calls = ChatCalls(self.parts, self.choice)
         return self.begun_calls
 
@@ -340,3 +341,20 @@ def _decode_media(url: str, item: JsonObject) -> MediaPart | None:
     return MediaPart(
         mime_type=mime_type or None, data=data, provider_data=fields_except(item, "image_url", "url", "image")
     )
+
+
+def text_within(value: object) -> str:
+    """Return the text in a field, which may be text, an object with text, or a list of these."""
+    if isinstance(value, str):
+        return value
+    if is_dict(value):
+        return text_of(value, "text", "value") or ""
+    if is_list(value):
+        texts = [text_of(item, "text") if is_dict(item) else item for item in value]
+        return "".join([text for text in texts if isinstance(text, str)])
+    return ""
+
+
+def scalar_or_none(value: object) -> object:
+    """Return a whole number or text unchanged; None for any other value, so that a key can contain it."""
+    return value if isinstance(value, int | str) else None

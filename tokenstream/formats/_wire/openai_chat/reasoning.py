@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.chat_words import BLOCKS, REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
 from tokenstream._basics.text_log import TextLog
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream._values.parts import READ_FROM
+from tokenstream.formats._wire.openai_chat.parts import scalar_or_none, text_within
 from tokenstream.message import ReasoningPart
 
 if TYPE_CHECKING:
@@ -331,20 +332,3 @@ def _signature_in(item: JsonObject) -> str:
 def _text_field_of(item: JsonObject) -> str:
     by_type = {"thinking": "thinking", "reasoning.summary": "summary"}.get(str(item.get("type")), "text")
     return next((name for name in _DETAIL_TEXT_FIELDS if name in item), by_type)
-
-
-def text_within(value: object) -> str:
-    """Return the text in a field, which may be text, an object with text, or a list of these."""
-    if isinstance(value, str):
-        return value
-    if is_dict(value):
-        return text_of(value, "text", "value") or ""
-    if is_list(value):
-        texts = [text_of(item, "text") if is_dict(item) else item for item in value]
-        return "".join([text for text in texts if isinstance(text, str)])
-    return ""
-
-
-def scalar_or_none(value: object) -> object:
-    """Return a whole number or text unchanged; None for any other value, so that a key can contain it."""
-    return value if isinstance(value, int | str) else None

@@ -19,8 +19,8 @@ from typing import Any, ClassVar, NamedTuple, TypeAlias
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.loose import Json, JsonObject
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list
+from tokenstream._connection.head import LOWEST_ERROR_STATUS
 from tokenstream.errors import MisuseError
-from tokenstream.formats._kit.error_shapes import LOWEST_ERROR_STATUS
 from tokenstream.framing import SSEParser
 from tokenstream.testing._recordings.frames import object_of
 from tokenstream.testing._recordings.recording import Arrival, Breaks, Recording
