@@ -43,8 +43,8 @@ def _ask_in_a_thread(*between: Callable[[], object]) -> None:
     def ask() -> None:
         for step in (lambda: None, *between):
             step()
-            assert isinstance(read_sync("http://127.0.0.1:9/", {})[1], ConnectError)
-            assert isinstance(read_async("http://127.0.0.1:9/", {})[1], ConnectError)
+            assert isinstance(read_sync("https://127.0.0.1:9/", {})[1], ConnectError)
+            assert isinstance(read_async("https://127.0.0.1:9/", {})[1], ConnectError)
 
     with ThreadPoolExecutor(1) as threads:
         threads.submit(ask).result(PATIENCE)
@@ -59,6 +59,19 @@ def test_what_is_trusted_is_read_once_in_a_thread(made: list[ssl.SSLContext]) ->
     for context in made:
         assert context.cert_store_stats() == usual.cert_store_stats()
         assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+@pytest.mark.parametrize("proxy", ["", "https://127.0.0.1:9"])
+@pytest.mark.parametrize("options", [{}, {"follow_redirects": True}, {"auth": httpx.BasicAuth("a", "b")}])
+def test_a_plain_request_reads_what_is_trusted_only_if_another_may_follow(
+    made: list[ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], proxy: str
+) -> None:
+    """A redirect, a proxy, or what asks for a token may lead to a server with TLS."""
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"http": proxy} if proxy else {})
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(read_sync, "http://127.0.0.1:9/", options).result(PATIENCE)
+
+    assert bool(made) == bool(options or proxy)
 
 
 def test_what_is_trusted_is_read_again_where_it_is_another(

@@ -180,7 +180,7 @@ def test_a_wrong_environment_is_a_mistake_and_names_its_variables(
     bare.chdir(tmp_path)
     bare.setenv(name, value)
     with pytest.raises(MisuseError) as caught:
-        read_whole(colour, lambda: connect_in(colour)("http://127.0.0.1:9/"))
+        read_whole(colour, lambda: connect_in(colour)("https://127.0.0.1:9/"))
 
     assert words in str(caught.value)
     assert "secret" not in f"{caught.value}{caught.value.__cause__}"

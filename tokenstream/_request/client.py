@@ -45,6 +45,19 @@ def get_tls_context() -> ssl.SSLContext:
     return _cache.get()
 
 
+def choose_tls_context(url: str, options: HTTPOptions) -> ssl.SSLContext:
+    """Return the TLS context of a client for one request.
+
+    One without TLS gets a context that trusts nobody: reading the certificates of all authorities takes
+    most of the time that making a client takes. Redirects, proxies, and what signs requests may need them.
+    """
+    from urllib.request import getproxies
+
+    may_ask_others = options.get("follow_redirects") or options.get("auth") or getproxies()
+    is_plain = url.startswith("http:") and not may_ask_others
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else get_tls_context()
+
+
 class _Cache(threading.local):
     """The TLS context of one thread.
 

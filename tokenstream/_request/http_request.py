@@ -14,6 +14,7 @@ from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.request_facts import AskedRequest, is_harmless
 from tokenstream._request.client import (
     OwnRequest,
+    choose_tls_context,
     find_connect_seconds,
     find_patience,
     find_timeouts,
@@ -316,7 +317,8 @@ class HTTPRequest:
         waits = (self._deadlines.first_event, self._deadlines.idle_bytes)
         read = None if None in waits else max(wait for wait in waits if wait is not None)
         timeout = httpx.Timeout(find_connect_seconds(self._url), read=read)
-        return getattr(httpx, kind)(timeout=timeout, verify=get_tls_context())
+        verify = choose_tls_context(self._url, self._options)
+        return getattr(httpx, kind)(timeout=timeout, verify=verify)
 
     def _raise_converted(self, error: Exception) -> Never:
         """Raise a client's exception as an error of ours that quotes neither headers nor the address."""
