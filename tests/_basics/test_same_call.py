@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.support.streams import json_values
 from tokenstream import ToolCall
 from tokenstream._basics.call_keys import is_same_call
-from tokenstream._basics.json import looks_whole
-from tokenstream._basics.same_call import choose_arguments, compare, form_of, judge, says_no_arguments
+from tokenstream._basics.json import looks_whole, says_no_arguments
+from tokenstream._basics.same_call import choose_arguments, compare, form_of, judge
 from tokenstream.formats._kit.open import OpenCall
 
 WHOLE = '{"usd": 100}'

@@ -24,7 +24,7 @@ from tests.support.sampling import in_turn, sampled
 from tests.support.tables import in_one_test
 from tokenstream.cli._doctor.pacing import EventPace, TimedChunk, pace_of
 from tokenstream.stages import GapHistogram
-from tokenstream.stages._metrics.buffering import detect_buffering
+from tokenstream.stages._metrics.metrics import detect_buffering
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

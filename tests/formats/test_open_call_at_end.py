@@ -18,7 +18,7 @@ from tests.support.streams import json_values
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Retry, Stream
-from tokenstream._basics.same_call import says_no_arguments
+from tokenstream._basics.json import says_no_arguments
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.partial_json import PartialJSONParser

@@ -16,7 +16,6 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from tokenstream._basics.same_call import form_of
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -307,5 +306,7 @@ def _find_content(describe: Describe | None, type_: str, name: str, text: str) -
     """Return a call's content: with `describe`, by its validated arguments, if they have a description."""
     if type_ == "custom":
         return name, "text", text
+    from tokenstream._basics.same_call import form_of
+
     described = (None if describe is None else describe(name, text)) or form_of(text)
     return (name, "text", text) if described is None else (name, "json", described)

@@ -277,3 +277,11 @@ def looks_whole(text: str) -> bool:
         (True, False, False)
     """
     return text[:1] in {"{", "["} and text[-1:] in {"}", "]"}
+
+
+_match_nothing = re.compile(r"\s*+(?:(?:\{\s*+\}|null)\s*+)?").fullmatch
+
+
+def says_no_arguments(text: str) -> bool:
+    """Return True for what servers send in place of arguments: no text, an empty object, or null."""
+    return _match_nothing(text) is not None

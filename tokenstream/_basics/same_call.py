@@ -7,10 +7,9 @@ repeats them. Other places are in the table of `judge`.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tokenstream._basics.json import canonical_json, is_one_value
+from tokenstream._basics.json import canonical_json, is_one_value, says_no_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +29,6 @@ _VERDICTS: Mapping[Likeness, Mapping[ArgumentsPlace, CallVerdict]] = {
     "unreadable": {"again": "another", "after": "repeated"},
     "other": {"again": "another", "after": "contradicts"},
 }
-_NO_ARGUMENTS = re.compile(r"\s*+(?:(?:\{\s*+\}|null)\s*+)?")
 
 
 def judge(place: ArgumentsPlace, before: str, arguments: str, *, is_json: bool = True) -> CallVerdict:
@@ -68,11 +66,6 @@ def compare(before: str, arguments: str, *, is_json: bool = True) -> Likeness:
 def form_of(arguments: object) -> str | None:
     """Return arguments, a text or a value, in the form of all equal ones; None for a text that is no JSON."""
     return "{}" if isinstance(arguments, str) and says_no_arguments(arguments) else canonical_json(arguments)
-
-
-def says_no_arguments(text: str) -> bool:
-    """Return True for what servers send in place of arguments: no text, an empty object, or null."""
-    return _NO_ARGUMENTS.fullmatch(text) is not None
 
 
 def choose_arguments(arrived: str, spellings: list[str], *, is_json: bool) -> str | None:

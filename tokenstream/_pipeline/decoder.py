@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Message
     from tokenstream.schemas._build import ToolsOption
-    from tokenstream.stages._metrics.meter import Metrics
+    from tokenstream.stages._metrics.metrics import Metrics
     from tokenstream.stages._text.tags import Tags
 
 __all__ = ["Decoder"]

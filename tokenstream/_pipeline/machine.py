@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.message import Checkpoint, Ending
-    from tokenstream.stages._metrics.meter import Metrics
+    from tokenstream.stages._metrics.metrics import Metrics
 
 may_have_markup = re.compile(r"[<\[{`]|\Aanalysis|assistant(?=final|analysis|commentary)").search
 """Finds a character or word of which each markup of a call, and of reasoning, has one."""

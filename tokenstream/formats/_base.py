@@ -52,9 +52,8 @@ from tokenstream.formats._kit.errors import (
     provider_error,
     text_error,
 )
-from tokenstream.formats._kit.open import may_hold_halves
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.values import split_names
+from tokenstream.formats._kit.values import may_hold_halves, split_names
 from tokenstream.formats._resume.resuming import Replay, Resuming
 from tokenstream.framing._frames import EventStreamMessage, ServerSentEvent
 from tokenstream.limits import DEFAULT_LIMITS, Limits

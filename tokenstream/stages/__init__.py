@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from tokenstream.stages._guards.texts import Repetition as Repetition
     from tokenstream.stages._markdown.block import MarkdownBlock as MarkdownBlock
     from tokenstream.stages._markdown.blocks import MarkdownBlocks as MarkdownBlocks
-    from tokenstream.stages._metrics.buffering import GapHistogram as GapHistogram
-    from tokenstream.stages._metrics.meter import Metrics as Metrics
+    from tokenstream.stages._metrics.metrics import GapHistogram as GapHistogram
+    from tokenstream.stages._metrics.metrics import Metrics as Metrics
     from tokenstream.stages._protocols import Stage as Stage
     from tokenstream.stages._reorder import Reorder as Reorder
     from tokenstream.stages._text.pacing import Smooth as Smooth
@@ -34,12 +34,12 @@ _HOMES = {
     "Budget": "_guards.budget",
     "CallDraft": "_tools.calls",
     "Chain": "_chain",
-    "GapHistogram": "_metrics.buffering",
+    "GapHistogram": "_metrics.metrics",
     "Graphemes": "_text.units",
     "Lines": "_text.units",
     "MarkdownBlock": "_markdown.block",
     "MarkdownBlocks": "_markdown.blocks",
-    "Metrics": "_metrics.meter",
+    "Metrics": "_metrics.metrics",
     "Redact": "_text.redact",
     "Reorder": "_reorder",
     "Repetition": "_guards.texts",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event, StepWaiting
     from tokenstream.message import Message
-    from tokenstream.stages._metrics.meter import Metrics
+    from tokenstream.stages._metrics.metrics import Metrics
     from tokenstream.steps._run import Steps
     from tokenstream.stream import AsyncStream, Stream
 

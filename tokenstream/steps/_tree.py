@@ -6,8 +6,7 @@ from contextlib import suppress
 from json import dumps
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.json import decode
-from tokenstream._basics.same_call import says_no_arguments
+from tokenstream._basics.json import decode, says_no_arguments
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.visible import one_line
 from tokenstream.errors import ProtocolError

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departures
     from tokenstream.errors import CostExceeded
     from tokenstream.message import Checkpoint, Message
-    from tokenstream.stages._metrics.meter import Metrics
+    from tokenstream.stages._metrics.metrics import Metrics
     from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._pauses import Leg
     from tokenstream.stream._protocols import AsyncDriver, Driver, SyncDriver

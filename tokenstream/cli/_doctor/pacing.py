@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tokenstream.stages._metrics.buffering import GapHistogram, detect_buffering, proves_nothing
+from tokenstream.stages._metrics.metrics import GapHistogram, detect_buffering, proves_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from tokenstream._values.event_base import new_event
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._fast.match import CODE
 from tokenstream.formats._fast.shape import PayloadShape
-from tokenstream.formats._kit.repeated import LONGEST_PLACEHOLDER, OPENING
+from tokenstream.formats._kit.open import LONGEST_PLACEHOLDER, OPENING
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:

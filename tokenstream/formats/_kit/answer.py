@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
@@ -23,8 +24,8 @@ from tokenstream.events import (
 )
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.count_paths import drop_zeros, is_told_by
-from tokenstream.formats._kit.open import OpenChoice, mend_events, mend_surrogates
-from tokenstream.formats._kit.values import split_names
+from tokenstream.formats._kit.open import OpenChoice
+from tokenstream.formats._kit.values import mend_surrogates, split_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -226,7 +227,7 @@ class AnswerEvents:
         if out:
             self._out = []
             if self.may_hold_surrogates:
-                mend_events(out)
+                _mend_events(out)
         if self._payload_data:
             if self._has_fields:
                 is_only = len(self.choices) == 1
@@ -559,3 +560,11 @@ def _find_host(
 
 def note_nothing(_name: str, _affects: Affects | None = None) -> None:
     """Do nothing: where nothing is read, no departure is found."""
+
+
+def _mend_events(events: list[Event]) -> None:
+    """Replace halves of surrogate pairs in the texts of events; payloads, also unknown ones, keep them."""
+    for event in events:
+        for field in () if isinstance(event, Unknown) else fields(event):
+            if field.name != "raw":
+                setattr(event, field.name, mend_surrogates(getattr(event, field.name)))

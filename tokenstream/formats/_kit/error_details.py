@@ -11,7 +11,7 @@ from tokenstream._basics.waits import duration_of, reset_of, retry_after_of
 from tokenstream._values.error_kinds import find_kind, is_final
 from tokenstream.errors import ErrorKind, ProviderError, StreamError
 from tokenstream.formats._kit.errors import CODE_FIELDS, STATUS_FIELDS, first_listed
-from tokenstream.formats._kit.open import mend_surrogates
+from tokenstream.formats._kit.values import mend_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

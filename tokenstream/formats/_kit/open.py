@@ -1,35 +1,28 @@
-"""Open choices, parts and tool calls, and characters that have arrived only in part."""
+"""Open choices, parts and tool calls, and the calls that have ended."""
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-from pydantic_core import to_json
-
-from tokenstream._basics.json import is_one_value, looks_whole
-from tokenstream._basics.same_call import says_no_arguments
+from tokenstream._basics.json import is_one_value, looks_whole, says_no_arguments
 from tokenstream._basics.text_log import TextLog
-from tokenstream._basics.untrusted import is_dict, is_encodable, is_list
+from tokenstream._basics.untrusted import is_encodable
 from tokenstream._values.parts import OWN_ENDS
-from tokenstream.events import Unknown
-from tokenstream.formats._kit.repeated import (
-    LONGEST_PLACEHOLDER,
-    EndedCalls,
-    RepeatedArguments,
-    Wholeness,
-    find_equal,
-    is_beginning,
-)
+from tokenstream.formats._kit.values import mend_surrogates
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject, RuleNote
-    from tokenstream.events import Event, Finish, ToolCallDone
+    from tokenstream.events import Finish, ToolCallDone
+    from tokenstream.formats._kit.repeated import LateArguments, RepeatedArguments
 
-ValueT = TypeVar("ValueT")
+OPENING = frozenset("{[")
+"""The first characters of a fragment that may repeat the arguments so far."""
+
+LONGEST_PLACEHOLDER = 8
+"""The most characters of an empty object in place of arguments: it may have white space in it."""
 
 
 class OpenPart:
@@ -155,7 +148,7 @@ class OpenCall(OpenPart):
         self.placeholder = ""
         """Text to add to the arguments if the call ends now, which the next piece may replace: `{}`, which
         some servers send before the real arguments."""
-        self.repeated = RepeatedArguments()
+        self.repeated = _compare_again()
         self.turn: CallsInTurn | None = None
         """The calls that pieces of this one may have been of; None if the server distinguishes them."""
 
@@ -191,6 +184,8 @@ class OpenCall(OpenPart):
     @property
     def breaks_off(self) -> bool:
         """True if the arguments end inside a JSON value."""
+        from tokenstream.formats._kit.repeated import is_beginning
+
         return self.type != "custom" and is_beginning(self.arguments.join() + self.placeholder)
 
     @property
@@ -206,6 +201,8 @@ class OpenCall(OpenPart):
                 # White space after the start of a finished call does not make it another one.
                 return True
             if looks_whole(fragment) or says_no_arguments(fragment):
+                from tokenstream.formats._kit.repeated import find_equal
+
                 # Equal arguments may be spelt in another way than the first time, such as without spaces.
                 fragment = find_equal(fragment, self.may_repeat)
         self.arguments.append(fragment)
@@ -231,11 +228,11 @@ class OpenCall(OpenPart):
     def drop_held(self) -> None:
         """Forget what is held back of the arguments, because all of them are known."""
         self.placeholder = self.held = ""
-        self.repeated = RepeatedArguments()
+        self.repeated = _compare_again()
 
     def drop_arguments(self) -> None:
         """Forget the arguments so far, which no event can take back; the call is handed out without them."""
-        self.arguments, self.repeated = TextLog(), RepeatedArguments()
+        self.arguments, self.repeated = TextLog(), _compare_again()
 
     def replace_arguments(self, text: str) -> None:
         self.drop_held()
@@ -278,6 +275,13 @@ class OpenCall(OpenPart):
         return call
 
 
+def _compare_again() -> RepeatedArguments:
+    # Most answers call no tool, and need not load what compares arguments.
+    from tokenstream.formats._kit.repeated import RepeatedArguments
+
+    return RepeatedArguments()
+
+
 class CallsInTurn:
     """Calls that began one after another, before any piece of their arguments.
 
@@ -291,8 +295,13 @@ class CallsInTurn:
         self.calls: list[OpenCall] = []
         self._has_pieces = False
         """True once a piece has come that names no call."""
-        self._place, self._length, self._value = 0, 0, Wholeness()
-        """The place of the call whose turn it is, and as many characters of its arguments as were read."""
+        self._take_turn(0)
+
+    def _take_turn(self, place: int) -> None:
+        """Begin with the call at a place: it is its turn, and none of its arguments are read."""
+        from tokenstream.formats._kit.repeated import Wholeness
+
+        self._place, self._length, self._value = place, 0, Wholeness()
 
     @property
     def may_go_on(self) -> bool:
@@ -310,8 +319,67 @@ class CallsInTurn:
             self._length = call.arguments.length
             if not self._value.whole:
                 return call
-            self._place, self._length, self._value = self._place + 1, 0, Wholeness()
+            self._take_turn(self._place + 1)
         return None if self.calls[-1].closed else self.calls[-1]
+
+
+class EndedCalls:
+    """The calls of a choice that were handed out: the server may send them again, but not change them."""
+
+    __slots__ = ("_calls", "_late")
+
+    def __init__(self) -> None:
+        self._calls: dict[str, list[tuple[object, ToolCall]]] = {}
+        """The calls, each with its index on the wire, by the id that the server sent with the call; an empty
+        list for a call that has begun, and was not handed out."""
+        self._late: dict[str, LateArguments] = {}
+        """Comparisons of the fragments that came after the end of calls, by the same id."""
+
+    def knows(self, id: str) -> bool:
+        """Return True if a call has this id."""
+        return id in self._calls
+
+    def has(self, id: str) -> bool:
+        """Return True if a call with this id was handed out."""
+        return bool(self._calls.get(id))
+
+    def begin(self, id: str) -> bool:
+        """Note that a call with this id begins; return False if there was one."""
+        is_new = id not in self._calls
+        self._calls.setdefault(id, [])
+        return is_new
+
+    def add(self, call: OpenCall, finished: ToolCall) -> None:
+        self._calls.setdefault(call.sent_id, []).append((call.number, finished))
+
+    def clear(self) -> None:
+        self._calls.clear()
+
+    def find_like(self, call: OpenCall) -> list[ToolCall]:
+        calls, key = self._calls.get(call.sent_id), (call.number, call.name, call.type)
+        return [each for number, each in calls if (number, each.name, each.type) == key] if calls else []
+
+    def are_changed_by(self, id: str, fragment: str) -> bool:
+        """Return True if the fragments that follow the end of a call make up other arguments than its own."""
+        if not self.has(id):
+            return False
+        late = self._late.get(id)
+        if late is None:
+            from tokenstream.formats._kit.repeated import LateArguments
+
+            call = self._calls[id][-1][1]
+            late = self._late[id] = LateArguments(call.arguments_text, is_json=call.type != "custom")
+        return late.contradicts(fragment)
+
+    def differ_from(self, id: str, arguments: str) -> bool:
+        """Return True if arguments contradict those of all calls with this id."""
+        from tokenstream._basics.same_call import judge
+
+        verdicts = {
+            judge("after", call.arguments_text, arguments, is_json=call.type != "custom")
+            for _, call in self._calls.get(id, ())
+        }
+        return verdicts == {"contradicts"}
 
 
 class OpenChoice:
@@ -409,45 +477,8 @@ def join_halves(part: OpenPart, text: str, note: RuleNote) -> str:
         return text
     if "\ud800" <= text[-1] <= "\udbff":
         part.held, text = text[-1], text[:-1]
-    mended = _mend_text(text)
+    mended = mend_surrogates(text)
     # U+FFFD replaces a half without its other half. If the text had one before, the two cannot be told apart.
     if "\ufffd" in mended and "\ufffd" not in text:
         note("lone_surrogate")
     return mended
-
-
-def may_hold_halves(value: object) -> bool:
-    """Return True if a text in a payload may have half of a surrogate pair; such a payload is not UTF-8."""
-    try:
-        # The whole payload is looked through in C, which takes a tenth of the time of `mend_surrogates`.
-        to_json(value)
-    except ValueError:
-        return True
-    return False
-
-
-def mend_events(events: list[Event]) -> None:
-    """Replace halves of surrogate pairs in the texts of events; payloads, also unknown ones, keep them."""
-    for event in events:
-        for field in () if isinstance(event, Unknown) else fields(event):
-            if field.name != "raw":
-                setattr(event, field.name, mend_surrogates(getattr(event, field.name)))
-
-
-def mend_surrogates(value: ValueT) -> ValueT:
-    """Return a value with halves of surrogate pairs replaced in all its texts; UTF-8 cannot encode them."""
-    mended: Any = value
-    if isinstance(value, str):
-        mended = value if value.isascii() or is_encodable(value) else _mend_text(value)
-    elif is_dict(value):
-        mended = {mend_surrogates(key): mend_surrogates(inner) for key, inner in value.items()}
-    elif is_list(value):
-        mended = [mend_surrogates(inner) for inner in value]
-    elif isinstance(value, BaseModel):
-        mended = value.model_copy(update={name: mend_surrogates(inner) for name, inner in value})
-    return cast("ValueT", mended)
-
-
-def _mend_text(text: str) -> str:
-    """Join the halves of surrogate pairs in a text, and replace each half that has no partner by U+FFFD."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tokenstream._basics.same_call import choose_arguments, judge, says_no_arguments
+from tokenstream._basics.json import says_no_arguments
 from tokenstream._basics.untrusted import has_text
 from tokenstream._values.parts import BESIDE, MADE_UP_ID, WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
@@ -29,16 +29,15 @@ from tokenstream.events import (
     ToolResult,
 )
 from tokenstream.formats._kit.answer import AnswerEvents
-from tokenstream.formats._kit.open import (
-    CallsInTurn,
-    OpenCall,
-    OpenChoice,
-    OpenPart,
-    join_halves,
+from tokenstream.formats._kit.open import OPENING, CallsInTurn, OpenCall, OpenChoice, OpenPart, join_halves
+from tokenstream.formats._kit.values import (
+    CUT_SHORT,
+    is_worse,
+    json_text,
     mend_surrogates,
+    spellings_of,
+    split_names,
 )
-from tokenstream.formats._kit.repeated import OPENING, is_beginning, text_of_arguments
-from tokenstream.formats._kit.values import CUT_SHORT, is_worse, json_text, spellings_of, split_names
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
 
 if TYPE_CHECKING:
@@ -555,6 +554,8 @@ class Parts(AnswerEvents):
         others: "none", because the end may be that of another answer, "broken" ones, which are no JSON, or
         "all".
         """
+        from tokenstream._basics.same_call import choose_arguments
+
         if call.closed or arguments is None:
             self.compare_arguments(call.choice, call.sent_id, arguments)
             return
@@ -587,6 +588,8 @@ class Parts(AnswerEvents):
 
     def add_late(self, choice: int, sent_id: str, fragment: object) -> None:
         """Read a fragment for a closed call, which may repeat arguments handed out, but not change them."""
+        from tokenstream.formats._kit.repeated import text_of_arguments
+
         text = text_of_arguments(fragment)
         # White space adds nothing to arguments, so it is not a departure.
         if text and not text.isspace():
@@ -596,6 +599,8 @@ class Parts(AnswerEvents):
 
     def compare_arguments(self, choice: int, sent_id: str, arguments: object) -> None:
         """Refuse arguments, sent again, that are others than those handed out; empty ones say nothing."""
+        from tokenstream.formats._kit.repeated import text_of_arguments
+
         if self.choice(choice).ended.differ_from(sent_id, text_of_arguments(arguments)):
             raise self._refuse_change()
 
@@ -636,6 +641,8 @@ class Parts(AnswerEvents):
         self._release(call)
         repeated = False
         if call.may_repeat:
+            from tokenstream._basics.same_call import judge
+
             text, before = call.arguments.join(), [each.arguments_text for each in call.may_repeat]
             is_json = call.type != "custom"
             repeated = any(judge("again", each, text, is_json=is_json) == "repeated" for each in before)
@@ -707,7 +714,12 @@ class Parts(AnswerEvents):
     def breaks_off_in_call(self) -> bool:
         """True if an open call's arguments are the beginning of a JSON value: no call ends like that."""
         calls = [call for choice in self.choices.values() for call in choice.open_calls()]
-        return any(call.type != "custom" and is_beginning(call.arguments.join()) for call in calls)
+        texts = [call.arguments.join() for call in calls if call.type != "custom"]
+        if not texts:
+            return False
+        from tokenstream.formats._kit.repeated import is_beginning
+
+        return any(map(is_beginning, texts))
 
     def part_of(self, event: AnyEvent) -> OpenPart | None:
         """Return the open part that an earlier event belongs to; None if the part is closed."""

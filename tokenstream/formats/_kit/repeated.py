@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import from_json
 
-from tokenstream._basics.json import looks_whole
-from tokenstream._basics.same_call import form_of, judge, says_no_arguments
+from tokenstream._basics.json import looks_whole, says_no_arguments
+from tokenstream._basics.same_call import form_of, judge
 from tokenstream._basics.text_log import TextLog
 from tokenstream._values.event_base import are_equal_deltas
+from tokenstream.formats._kit.open import OPENING
 from tokenstream.formats._kit.values import json_text
 from tokenstream.partial_json._strict.numbers import may_be_too_long
 
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.message import ToolCall
-
-OPENING = frozenset("{[")
-"""The first characters of a fragment that may repeat the arguments so far."""
-
-LONGEST_PLACEHOLDER = 8
-"""The most characters of an empty object in place of arguments: it may have white space in it."""
 
 MOST_SPREAD = 8
 """A JSON text is compared as a value with an earlier one that is at most this many times as long."""
@@ -230,61 +225,6 @@ class LateArguments:
         if self._length == len(self._arguments):
             self._begin()
         return repeats
-
-
-class EndedCalls:
-    """The calls of a choice that were handed out: the server may send them again, but not change them."""
-
-    __slots__ = ("_calls", "_late")
-
-    def __init__(self) -> None:
-        self._calls: dict[str, list[tuple[object, ToolCall]]] = {}
-        """The calls, each with its index on the wire, by the id that the server sent with the call; an empty
-        list for a call that has begun, and was not handed out."""
-        self._late: dict[str, LateArguments] = {}
-        """Comparisons of the fragments that came after the end of calls, by the same id."""
-
-    def knows(self, id: str) -> bool:
-        """Return True if a call has this id."""
-        return id in self._calls
-
-    def has(self, id: str) -> bool:
-        """Return True if a call with this id was handed out."""
-        return bool(self._calls.get(id))
-
-    def begin(self, id: str) -> bool:
-        """Note that a call with this id begins; return False if there was one."""
-        is_new = id not in self._calls
-        self._calls.setdefault(id, [])
-        return is_new
-
-    def add(self, call: OpenCall, finished: ToolCall) -> None:
-        self._calls.setdefault(call.sent_id, []).append((call.number, finished))
-
-    def clear(self) -> None:
-        self._calls.clear()
-
-    def find_like(self, call: OpenCall) -> list[ToolCall]:
-        calls, key = self._calls.get(call.sent_id), (call.number, call.name, call.type)
-        return [each for number, each in calls if (number, each.name, each.type) == key] if calls else []
-
-    def are_changed_by(self, id: str, fragment: str) -> bool:
-        """Return True if the fragments that follow the end of a call make up other arguments than its own."""
-        if not self.has(id):
-            return False
-        late = self._late.get(id)
-        if late is None:
-            call = self._calls[id][-1][1]
-            late = self._late[id] = LateArguments(call.arguments_text, is_json=call.type != "custom")
-        return late.contradicts(fragment)
-
-    def differ_from(self, id: str, arguments: str) -> bool:
-        """Return True if arguments contradict those of all calls with this id."""
-        verdicts = {
-            judge("after", call.arguments_text, arguments, is_json=call.type != "custom")
-            for _, call in self._calls.get(id, ())
-        }
-        return verdicts == {"contradicts"}
 
 
 def text_of_arguments(arguments: object) -> str:

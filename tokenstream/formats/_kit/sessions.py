@@ -11,10 +11,9 @@ from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.events import MessageStart
 from tokenstream.formats._base import Format
 from tokenstream.formats._kit.errors import more_telling, provider_error
-from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.repeated import LastEvent
-from tokenstream.formats._kit.values import split_names
+from tokenstream.formats._kit.values import mend_surrogates, split_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

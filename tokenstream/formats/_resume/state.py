@@ -21,8 +21,8 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_encodable
 from tokenstream._values.event_base import is_repeat
 from tokenstream.errors import MisuseError
-from tokenstream.formats._kit.open import NO_PART, CallsInTurn, OpenCall, OpenChoice, OpenPart
-from tokenstream.formats._kit.repeated import EndedCalls, LateArguments, RepeatedArguments, Wholeness
+from tokenstream.formats._kit.open import NO_PART, CallsInTurn, EndedCalls, OpenCall, OpenChoice, OpenPart
+from tokenstream.formats._kit.repeated import LateArguments, RepeatedArguments, Wholeness
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.json import decode, is_one_value
+from tokenstream._basics.json import decode, is_one_value, says_no_arguments
 from tokenstream._basics.request_facts import meant_name
-from tokenstream._basics.same_call import says_no_arguments
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.words import words_for_model
 from tokenstream._values.parts import set_repairs

@@ -8,7 +8,7 @@ from contextlib import suppress
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeAlias, get_origin
 
-from tokenstream._basics.same_call import says_no_arguments
+from tokenstream._basics.json import says_no_arguments
 from tokenstream.errors import MisuseError, OutputInvalid
 from tokenstream.partial_json._typed.schema import Schema
 from tokenstream.stages._tools.generators import makes_async_generator

@@ -12,7 +12,6 @@ from typing_extensions import TypeVar
 from tokenstream._basics.elsewhere import THROTTLE_HINTS, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.stages._protocols import ItemT
-from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.text_plan import ShapedCursor, ShapingPlan, refuse_closed, stage_maker
 from tokenstream.stream._views.view import AsyncView, RepairedView, View
 
@@ -193,6 +192,8 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
 
     async def _end(self, cursor: ShapedCursor[ItemT]) -> ItemT | None:
         """Return the next item at the end of the text, at the pace of a stage that paces it; or None."""
+        from tokenstream.stream._reading.host import find_host
+
         slept_at = None
         while (item := cursor.end()) is None and (due := cursor.deadline) is not None:
             now, host = self._driver.clock(), find_host()

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tokenstream._basics.json import canonical_json
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of, text_or_empty
 from tokenstream.formats._kit.count_paths import GOOGLE_USAGE
-from tokenstream.formats._kit.open import OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.values import base64_bytes, split_names
+from tokenstream.formats._kit.values import base64_bytes, mend_surrogates, split_names
 from tokenstream.formats._kit.whole_text import WholeText, added_by
 from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream._basics.loose import JsonObject
+    from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.parts import TextKind
     from tokenstream.message import Usage
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
 from tokenstream.formats._kit.count_paths import GOOGLE_USAGE, drop_zeros
-from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.values import (
     TO_STANDARD,
     base64_bytes,
     failure_of_code,
     is_worse,
     json_text,
+    mend_surrogates,
     split_names,
 )
 from tokenstream.formats._wire.gemini.candidate import CallParts

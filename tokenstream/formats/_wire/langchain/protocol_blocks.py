@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from tokenstream._basics.same_call import says_no_arguments
+from tokenstream._basics.json import says_no_arguments
 from tokenstream._basics.untrusted import (
     dict_of,
     dicts_of,

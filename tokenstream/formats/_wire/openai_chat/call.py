@@ -76,7 +76,7 @@ class Fragment:
 
 def find_repetition(fields: JsonObject, parts: Parts) -> bool:
     """Return whether a `function_call` repeats one of the `tool_calls` beside it, and note it."""
-    legacy = fields.get("function_call")
+    legacy = dict_of(fields, "function_call")
     is_again = _is_one_of(legacy, fields.get("tool_calls"))
     if is_again:
         # Quirk (llama-cpp-python, 2026-11): each fragment of a call in both fields;
@@ -86,8 +86,8 @@ def find_repetition(fields: JsonObject, parts: Parts) -> bool:
     return is_again
 
 
-def _is_one_of(legacy: object, items: object) -> bool:
-    if not is_dict(legacy) or not legacy:
+def _is_one_of(legacy: JsonObject, items: object) -> bool:
+    if not legacy:
         return False
     for item in dicts_of(items):
         _, body = _body_of(item)

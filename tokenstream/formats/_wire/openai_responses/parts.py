@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of, whole_number
 from tokenstream.formats._kit.identity import Identity
-from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.sessions import ITEM_FIELDS, SessionParts
+from tokenstream.formats._kit.values import mend_surrogates
 from tokenstream.formats._wire.openai_responses.calls import CallItem, is_for_application
 from tokenstream.formats._wire.openai_responses.item import (
     HostedItem,

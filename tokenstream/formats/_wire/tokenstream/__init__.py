@@ -23,9 +23,8 @@ from tokenstream.events import (
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.answer import READ_WHOLE
-from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import make_result_of_part
-from tokenstream.formats._kit.values import split_names
+from tokenstream.formats._kit.values import mend_surrogates, split_names
 from tokenstream.formats._resume.resuming import Replay
 from tokenstream.formats._wire.tokenstream.words import CONTROL, EVENTS, KNOWN_FIELDS, end_of, event_of
 from tokenstream.framing._frames import ServerSentEvent

@@ -32,7 +32,7 @@ from tokenstream.errors import (
     StreamError,
     StreamStalled,
 )
-from tokenstream.formats._kit.open import mend_surrogates
+from tokenstream.formats._kit.values import mend_surrogates
 from tokenstream.message import Citation, FinishReason, Message, Part, ToolCall, Usage
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.untrusted import dicts_of, fields_except, text_of, text_or_empty
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
-from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
-from tokenstream.formats._kit.values import CUT_SHORT, json_text, split_names
+from tokenstream.formats._kit.open import OpenCall, OpenPart
+from tokenstream.formats._kit.values import CUT_SHORT, json_text, mend_surrogates, split_names
 from tokenstream.formats._wire.ui_message.words import citation_of, media_of, signature_of
 from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
 
