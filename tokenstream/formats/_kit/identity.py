@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Protocol, TypeAlias, TypeVar
 
+from tokenstream._basics.untrusted import text_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from tokenstream._basics.loose import JsonObject
+    from tokenstream.formats._kit.open import OpenCall, OpenPart
 
 Name: TypeAlias = "str | tuple[str, str] | None"
 """An id of an item or of its call, with a type where other types may have equal ids; None without one."""
@@ -18,6 +23,19 @@ class IdentifiedItem(Protocol):
     """An output item, a block or a call, which begins, grows and ends."""
 
     type: str
+
+
+class OrderedItem(IdentifiedItem, Protocol):
+    """An item that may be found by its order and its content."""
+
+    ended: bool
+
+    @property
+    def call(self) -> OpenPart | None:
+        """The open call that the item is; None for any other."""
+
+    def likeness(self, whole: JsonObject) -> int:
+        """Return how like the item is to a whole one: see `likeness_of`; -1 for another item."""
 
 
 ItemT = TypeVar("ItemT", bound=IdentifiedItem)
@@ -124,3 +142,14 @@ class Identity(Generic[ItemT]):
 def likeness_of(arrived: str, whole: str) -> int:
     """Return `WHOLE` for a text that has arrived whole, 1 for its beginning, otherwise 0."""
     return WHOLE if whole == arrived else int(whole.startswith(arrived))
+
+
+def likeness_of_call(call: OpenCall, call_id: str | None, whole: JsonObject, arguments: str) -> int:
+    """Return how like the arguments so far are to whole ones: see `likeness_of`; -1 for another call.
+
+    Another id of the call, as a gateway may make up for each event, needs the very same arguments.
+    """
+    likeness = 0 if call.arguments.length > len(arguments) else likeness_of(call.arguments.join(), arguments)
+    is_other = call_id is not None and text_of(whole, "call_id") not in {None, call_id}
+    is_other = is_other and not (arguments and likeness == WHOLE)
+    return -1 if is_other or text_of(whole, "name") not in {None, call.name} else likeness

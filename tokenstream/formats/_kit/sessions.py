@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
+    from tokenstream.formats._kit.identity import OrderedItem
     from tokenstream.formats._kit.open import OpenChoice
     from tokenstream.message import FinishReason
 
+OrderedT = TypeVar("OrderedT", bound="OrderedItem")
 Readers: TypeAlias = "Mapping[str, Callable[[Any, JsonObject], object]]"
 """The readers of events, by the type of event."""
 
@@ -122,6 +124,21 @@ class SessionParts(Parts):
         # `head` would keep the id of the answer before, so the new head is set here.
         self._head = (mend_surrogates(id), mend_surrogates(model), "assistant")
         self.emit(MessageStart(*self._head, another=True, raw=self.raw))
+
+    def find_by_order(self, fitting: list[OrderedT], whole: JsonObject | None) -> OrderedT | None:
+        """Return the item that an event is about which names none: the one that is most like the `whole` one.
+
+        Of two that are alike, an open one counts, and then the first. If none is, or without a whole one, it
+        is the call whose turn it is, or the open last item.
+        """
+        ranked = [(0 if whole is None else item.likeness(whole), item) for item in fitting]
+        likest = max(ranked, key=lambda each: (each[0], not each[1].ended), default=None)
+        if likest is not None and likest[0] > likest[1].ended:
+            return likest[1]
+        last = next((item for likeness, item in reversed(ranked) if not (item.ended or likeness)), None)
+        in_turn = whole is None and last is not None and last.call is not None
+        call = self.find_call_in_turn(0) if in_turn else None
+        return next((item for item in fitting if call is not None and item.call is call), last)
 
     def _void_finish(self, state: OpenChoice) -> None:
         """Count content after the finish reason of an answer, which the reason has ended."""

@@ -23,6 +23,11 @@ OTHER_MESSAGES = split_names(
     "ToolMessageChunk FunctionMessageChunk ChatMessageChunk"
 )
 """Types of messages that no model has written."""
+MODES = split_names(
+    "checkpoints custom debug end error events feedback input interrupts lifecycle messages/metadata "
+    "metadata part state tasks tools updates usage values"
+)
+"""The modes of a graph's stream, and the methods and events of its server."""
 _PART = frozenset({"type", "ns", "data"})
 """The keys of an item that a graph streams with `version="v2"`."""
 _KEPT = ("type", "index")

@@ -54,6 +54,11 @@ MESSAGE_FIELDS = split_names(
     "reasoning reasoning_content refusal signature summary text thinking thought_signature url value"
 )
 """The known fields of messages; those of media and of servers' results are kept with them."""
+EVENT_FIELDS = MESSAGE_FIELDS | split_names(
+    "code content_block delta event finishReason finishState finish_state message metadata "
+    "normalizedFinishReason normalized_finish_reason reason responseMetadata run_id usage"
+)
+"""The known fields of a message's events."""
 
 MADE_UP_ID_PREFIXES = ("lc_", "run-")
 """Prefixes of ids that LangChain makes up if the provider sent none."""

@@ -18,6 +18,7 @@ from tokenstream.formats._kit.values import failure_text, split_names
 from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.formats._wire.langchain.graph_parts import (
     MODEL_MESSAGES,
+    MODES,
     OTHER_MESSAGES,
     GraphMessages,
     is_callback_event,
@@ -26,8 +27,8 @@ from tokenstream.formats._wire.langchain.graph_parts import (
 )
 from tokenstream.formats._wire.langchain.parts import (
     COUNTED,
+    EVENT_FIELDS,
     MADE_UP_ID_PREFIXES,
-    MESSAGE_FIELDS,
     MODEL_FIELDS,
     PROVIDER_FIELDS,
     finish_in,
@@ -54,16 +55,6 @@ RUN_ENDS = split_names("completed failed interrupted drained")
 _MESSAGE_EVENTS = frozenset(
     {START, "content-block-start", "content-block-delta", "content-block-finish", FINISH}
 )
-_NAMES = split_names(
-    "checkpoints custom debug end error events feedback input interrupts lifecycle messages/metadata "
-    "metadata part state tasks tools updates usage values"
-)
-"""The modes of a graph's stream, and the methods and events of its server."""
-_FIELDS = MESSAGE_FIELDS | split_names(
-    "code content_block delta event finishReason finishState finish_state message metadata "
-    "normalizedFinishReason normalized_finish_reason reason responseMetadata run_id usage"
-)
-"""The known fields of a message's events."""
 _FAILED = frozenset({"tool-error", "error"})
 
 
@@ -104,7 +95,7 @@ class LangChainProtocol(HostedSession):
     name = "langchain-protocol"
     counted = COUNTED
     closes_parts = True
-    documented = OTHER_MESSAGES | _MESSAGE_EVENTS | _NAMES
+    documented = OTHER_MESSAGES | _MESSAGE_EVENTS | MODES
     event_names = split_names("messages messages/partial messages/complete")
     fast = Fast(
         texts=[("delta", "text"), ("delta", "reasoning"), ("delta", "args")],
@@ -288,7 +279,7 @@ class LangChainProtocol(HostedSession):
             return
         # A message of a tool, or of a model that runs beside the one whose answer is open, is not the answer.
         elif reader is not None and self._begin(event, kind, message, source):
-            self.parts.tell_inside({**event, "delta": None, "content": None}, _FIELDS)
+            self.parts.tell_inside({**event, "delta": None, "content": None}, EVENT_FIELDS)
             reader(self, event)
             return
         self.parts.unknown(kind or text_of(event, "type") or "message", event)

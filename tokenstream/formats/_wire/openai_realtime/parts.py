@@ -43,7 +43,7 @@ class RealtimeOutputs(SessionParts):
 
     @property
     def has_open(self) -> bool:
-        return any(not item.done for item in self._identity.items)
+        return any(not item.ended for item in self._identity.items)
 
     # -- responses ---------------------------------------------------------
 
@@ -51,7 +51,7 @@ class RealtimeOutputs(SessionParts):
         """Close the open parts of a response, and forget its items; hand out open calls if it is complete."""
         items = [item for item in self._identity.items if item.response == response]
         for item in items:
-            if not item.done:
+            if not item.ended:
                 self._note_unclosed(item)
                 self._close_item(item, whole=complete)
         self._identity.drop(items)
@@ -84,28 +84,13 @@ class RealtimeOutputs(SessionParts):
         elif found is None:
             if index is None and not any(names):
                 self.note("part_index_missing")
-            is_named = index is None and any(names) and not any(map(self._identity.is_known, names))
+            whole = payload if item is None else item
             fitting = [each for each in self._identity.items if each.fits(response, item_type)]
-            found = self._find_by_order(fitting, payload if item is None else item, is_named=is_named)
+            if index is None and any(names) and not any(map(self._identity.is_known, names)):
+                # By an unknown id, an item is meant that has none yet, or one with just these arguments.
+                fitting = [each for each in fitting if not each.id or each.likeness(whole) == WHOLE]
+            found = self.find_by_order(fitting, whole if "arguments" in whole else None)
         return found
-
-    def _find_by_order(
-        self, fitting: list[RealtimeItem], whole: JsonObject, *, is_named: bool
-    ) -> RealtimeItem | None:
-        """Return the item that an event is about whose id and index are those of none, or of several.
-
-        It is the one whose arguments the event repeats, or whose turn it is, or the last one. If the event
-        `is_named` by an unknown id, it is one without an id, or one with just these arguments.
-        """
-        likeness = {each: each.likeness(whole) for each in fitting}
-        likely = [each for each in fitting if likeness[each] >= (WHOLE if is_named and each.id else 0)]
-        if "arguments" in whole:
-            return max(likely, key=likeness.__getitem__, default=None)
-        last = likely[-1] if likely else None
-        if last is None or last.call is None or "delta" not in whole:
-            return last
-        call = self.find_call_in_turn(0)
-        return next((each for each in likely if each.call is call), last)
 
     def start_item(self, payload: JsonObject, item: JsonObject) -> RealtimeItem:
         """Start an output item and return it; if it was started before, return it unchanged."""
@@ -116,7 +101,7 @@ class RealtimeOutputs(SessionParts):
             return known
         if index is None:
             index = identity.free_index(response)
-        elif (other := identity.find_at(index, scope=response)) is not None and not other.done:
+        elif (other := identity.find_at(index, scope=response)) is not None and not other.ended:
             self.note("part_index_reused")
         self.check_room(len(identity.items))
         started = RealtimeItem(id or "", response, item_type)
@@ -132,7 +117,7 @@ class RealtimeOutputs(SessionParts):
         if ended is None:
             self.note("part_unannounced")
             ended = self.start_item(payload, item)
-        if ended.done:
+        if ended.ended:
             self.note("part_end_unmatched")
             self.add_missing_arguments(ended, item)
             return
@@ -334,7 +319,7 @@ class RealtimeOutputs(SessionParts):
 
     def _close_item(self, item: RealtimeItem, *, whole: bool, content: JsonObject | None = None) -> None:
         """Close all parts of an item; hand out a call of the application's tools if the item is whole."""
-        item.done = True
+        item.ended = True
         if isinstance(item.call, OpenCall):
             self.end_at_mark(item.call, whole=whole)
         elif item.call is not None:

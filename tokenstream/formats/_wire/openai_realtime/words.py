@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, text_of
-from tokenstream.formats._kit.identity import WHOLE, likeness_of
+from tokenstream.formats._kit.identity import likeness_of_call
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.openai import RESPONSE_REASONS
 from tokenstream.formats._kit.sessions import find_session_kind
@@ -101,7 +101,7 @@ class RealtimeContent:
 class RealtimeItem:
     """The state of one output item of a response: a message, a tool call, or an item of another type."""
 
-    __slots__ = ("arguments_reported", "call", "contents", "done", "id", "other", "response", "type")
+    __slots__ = ("arguments_reported", "call", "contents", "ended", "id", "other", "response", "type")
 
     def __init__(self, id: str, response: str, type: str) -> None:  # noqa: A002 - the field's name
         self.id = id
@@ -116,20 +116,14 @@ class RealtimeItem:
         """The opaque part for this item, if its type is unknown."""
         self.arguments_reported = False
         """True once a piece of a call's arguments has arrived, or all of them."""
-        self.done = False
+        self.ended = False
 
     def fits(self, response: str, item_type: str) -> bool:
         """Return True if the item is open, and of a response and a type; "" is any type."""
-        return not self.done and self.response == response and item_type in ("", self.type)
+        return not self.ended and self.response == response and item_type in ("", self.type)
 
     def likeness(self, whole: JsonObject) -> int:
-        """Return how like the arguments so far are to whole ones: see `likeness_of`; -1 for another call."""
-        call, text = self.call, text_of(whole, "arguments") or ""
-        if not isinstance(call, OpenCall):
-            return 0
-        likeness = likeness_of(call.arguments.join(), text)
-        has_other_id = call.sent_id and text_of(whole, "call_id") not in {None, call.sent_id}
-        is_other = text_of(whole, "name") not in {None, call.name} or (
-            has_other_id and not (text and likeness == WHOLE)
-        )
-        return -1 if is_other else likeness
+        """Return how like a call is to a whole one: see `likeness_of_call`."""
+        call = self.call if isinstance(self.call, OpenCall) else None
+        arguments = text_of(whole, "arguments") or ""
+        return 0 if call is None else likeness_of_call(call, call.sent_id or None, whole, arguments)

@@ -10,7 +10,7 @@ from tokenstream._basics.json import says_no_arguments
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.identity import WHOLE, likeness_of
+from tokenstream.formats._kit.identity import likeness_of_call
 from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.openai_responses.item import ResponseItem
 from tokenstream.formats._wire.openai_responses.words import arguments_of, arguments_text, data_of
@@ -92,18 +92,17 @@ class CallItem(ResponseItem):
 
     @override
     def likeness(self, whole: JsonObject) -> int:
-        call_id, name = text_of(whole, "call_id"), text_of(whole, "name")
         text = arguments_text(arguments_of(whole, self.type))
-        has_other_id = None not in {self.call_id, call_id} and call_id != self.call_id
-        if self._call is None and not has_other_id:
-            is_other = self.ended and self.parts.choice(0).ended.differ_from(self._sent_id, text)
-            return 0 if is_other else 1 + self.ended
-        if self._call is None or name not in {None, self._call.name}:
+        if self._call is not None:
+            return likeness_of_call(self._call, self.call_id, whole, text)
+        if None not in {self.call_id, text_of(whole, "call_id")} and self.call_id != text_of(
+            whole, "call_id"
+        ):
             return -1
-        arrived = self._call.arguments
-        likeness = 0 if arrived.length > len(text) else likeness_of(arrived.join(), text)
-        return -1 if has_other_id and not (text and likeness == WHOLE) else likeness
+        is_other = self.ended and self.parts.choice(0).ended.differ_from(self._sent_id, text)
+        return 0 if is_other else 1 + self.ended
 
+    @override
     @property
     def call(self) -> OpenCall | None:
         """The open call; None before its name is known, and once it is closed."""

@@ -19,7 +19,7 @@ from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToo
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.open import OpenCall, OpenPart
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._wire.openai_responses.shell import ShellCommands
     from tokenstream.message import Part
@@ -67,6 +67,11 @@ class ResponseItem(ABC):
     def likeness(self, whole: JsonObject) -> int:
         """Return how like a whole item the content so far is: see `likeness_of`; -1 for another identity."""
         return int(not self.ended)
+
+    @property
+    def call(self) -> OpenCall | None:
+        """The call of the application's tools that the item is, as long as it is open."""
+        return None
 
     def add_input(self, field: str, text: str) -> bool:
         """Add a fragment to the tool's input (arguments, code or text); return False for any other field."""

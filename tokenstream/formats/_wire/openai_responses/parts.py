@@ -238,21 +238,10 @@ class ResponseItems(SessionParts):
         return None
 
     def _find_by_order(self, item_type: str, whole: JsonObject | None) -> ResponseItem | None:
-        """Return the open last item of a type, or the one that is most like what the event repeats."""
+        """Return the item of a type that an event is about which names none: see `find_by_order`."""
         recent = [item for item in self._identity.items[-_MOST_COMPARED:] if _may_be_about(item, item_type)]
         recent = [item for item in recent if item.type == item_type] or recent
-        # In this order, of two that are alike, an open one counts, and then the first.
-        ranked = [(0 if whole is None else item.likeness(whole), item) for item in recent]
-        likest = max(ranked, key=lambda each: (each[0], not each[1].ended), default=None)
-        if likest is not None and likest[0] > likest[1].ended:
-            return likest[1]
-        last = next((item for likeness, item in reversed(ranked) if not (item.ended or likeness)), None)
-        call = (
-            self.find_call_in_turn(0) if whole is None and isinstance(last, CallItem) and last.call else None
-        )
-        return next(
-            (item for item in recent if isinstance(item, CallItem) and call and item.call is call), last
-        )
+        return self.find_by_order(recent, whole)
 
     def find_or_start_item(
         self, payload: JsonObject, item_type: str, whole: JsonObject | None = None
