@@ -66,11 +66,9 @@ def test_what_is_trusted_is_read_once_in_a_thread(made: list[ssl.SSLContext]) ->
 def test_a_plain_request_reads_what_is_trusted_only_if_another_may_follow(
     made: list[ssl.SSLContext], monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], proxy: str
 ) -> None:
-    """A redirect, a proxy, or what asks for a token may lead to a server with TLS."""
     monkeypatch.setattr("urllib.request.getproxies", lambda: {"http": proxy} if proxy else {})
     with ThreadPoolExecutor(1) as threads:
         threads.submit(read_sync, "http://127.0.0.1:9/", options).result(PATIENCE)
-
     assert bool(made) == bool(options or proxy)
 
 

@@ -357,9 +357,12 @@ class AnswerEvents:
             self.tell_unread("usage_unread", name, is_form=is_told_by(number, usage))
 
     def _documents(self, name: str) -> bool:
-        """Return True if the format's documents have a field or an event of a name, or none lists them."""
+        """Return True if the format's documents have a field or an event of a name, or none lists them.
+
+        Behind a bar is the namespace of a subgraph.
+        """
         documented = getattr(self.format_class, "documented", None)
-        return documented is None or name in documented
+        return documented is None or name.partition("|")[0] in documented
 
     def tell_field(self, name: str, value: object) -> None:
         """Count once that a field under a name that no document has is not read."""

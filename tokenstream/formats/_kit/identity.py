@@ -150,6 +150,7 @@ def likeness_of_call(call: OpenCall, call_id: str | None, whole: JsonObject, arg
     Another id of the call, as a gateway may make up for each event, needs the very same arguments.
     """
     likeness = 0 if call.arguments.length > len(arguments) else likeness_of(call.arguments.join(), arguments)
-    is_other = call_id is not None and text_of(whole, "call_id") not in {None, call_id}
-    is_other = is_other and not (arguments and likeness == WHOLE)
-    return -1 if is_other or text_of(whole, "name") not in {None, call.name} else likeness
+    may_be = (
+        call_id is None or text_of(whole, "call_id") in {None, call_id} or (arguments and likeness == WHOLE)
+    )
+    return likeness if may_be and text_of(whole, "name") in {None, call.name} else -1

@@ -133,12 +133,11 @@ class SessionParts(Parts):
         """
         ranked = [(0 if whole is None else item.likeness(whole), item) for item in fitting]
         likest = max(ranked, key=lambda each: (each[0], not each[1].ended), default=None)
-        if likest is not None and likest[0] > likest[1].ended:
+        if likest and likest[0] > likest[1].ended:
             return likest[1]
         last = next((item for likeness, item in reversed(ranked) if not (item.ended or likeness)), None)
-        in_turn = whole is None and last is not None and last.call is not None
-        call = self.find_call_in_turn(0) if in_turn else None
-        return next((item for item in fitting if call is not None and item.call is call), last)
+        call = self.find_call_in_turn(0) if whole is None and last and last.call else None
+        return next((item for item in fitting if call and item.call is call), last)
 
     def _void_finish(self, state: OpenChoice) -> None:
         """Count content after the finish reason of an answer, which the reason has ended."""

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of, text_or_empty
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.formats._kit.values import json_text
-from tokenstream.formats._wire.langchain.graph_parts import is_callback_event, is_of_server, open_part
-from tokenstream.formats._wire.langchain.protocol import (
-    RUN_ENDS,
-    is_graph_event,
+from tokenstream.formats._wire.langchain.graph_parts import (
+    is_callback_event,
+    is_of_server,
     message_event_in,
-    mixed_error,
-    result_of_tool,
+    open_part,
     source_of,
 )
+from tokenstream.formats._wire.langchain.protocol import RUN_ENDS, is_graph_event, mixed_error, result_of_tool
 from tokenstream.formats._wire.langchain.protocol_blocks import FINISH, START, OpenMessage, OpenMessages
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._agents.values import interrupts_of

@@ -12,7 +12,7 @@ from tokenstream.formats._kit.identity import Identity
 from tokenstream.formats._kit.openai import PROVIDERS_REASONS, reason_of
 from tokenstream.formats._kit.repeated import text_of_arguments
 from tokenstream.formats._kit.values import failure_text
-from tokenstream.formats._wire.langchain.graph_parts import MODEL_MESSAGES, OTHER_MESSAGES
+from tokenstream.formats._wire.langchain.graph_parts import DOCUMENTED, MODEL_MESSAGES
 from tokenstream.formats._wire.langchain.parts import (
     COUNTED,
     MADE_UP_ID_PREFIXES,
@@ -123,7 +123,7 @@ class LangChain(Format):
 
     name = "langchain"
     counted = COUNTED
-    documented = OTHER_MESSAGES
+    documented = DOCUMENTED
     framing = "ndjson"
     finish_reasons = PROVIDERS_REASONS
     fast = Fast(
@@ -154,7 +154,7 @@ class LangChain(Format):
 
     def read(self, payload: JsonObject, event: str) -> None:
         kind = payload.get("type")
-        if kind in (*MODEL_MESSAGES, *_TOOL_MESSAGES):
+        if self.tolerates(payload, event):
             self.parts.tell_inside({**payload, "content": None}, MESSAGE_FIELDS)
         if kind in _TOOL_MESSAGES:
             self._read_tool_message(payload)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.recent_ids import RecentIds
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, is_tuple, text_or_empty
+from tokenstream._basics.untrusted import (
+    dict_of,
+    dicts_of,
+    is_dict,
+    is_list,
+    is_tuple,
+    text_of,
+    text_or_empty,
+)
 from tokenstream.formats._kit.values import json_text, split_names
 from tokenstream.formats._wire.langchain.parts import MADE_UP_ID_PREFIXES, reason_in
 
@@ -18,16 +26,17 @@ if TYPE_CHECKING:
 
 MODEL_MESSAGES = ("AIMessageChunk", "ai")
 """Types of a model's messages: a chunk, or a whole message if the model does not stream."""
-OTHER_MESSAGES = split_names(
+DOCUMENTED = split_names(
     "human system tool function chat remove message HumanMessageChunk SystemMessageChunk "
-    "ToolMessageChunk FunctionMessageChunk ChatMessageChunk"
-)
-"""Types of messages that no model has written."""
-MODES = split_names(
+    "ToolMessageChunk FunctionMessageChunk ChatMessageChunk "
     "checkpoints custom debug end error events feedback input interrupts lifecycle messages/metadata "
-    "metadata part state tasks tools updates usage values"
+    "metadata part state tasks tools updates usage values on_chain_end on_chain_start on_chain_stream "
+    "on_chat_model_end on_chat_model_start on_chat_model_stream on_custom_event on_llm_end on_llm_start "
+    "on_llm_stream on_parser_end on_parser_start on_parser_stream on_prompt_end on_prompt_start "
+    "on_retriever_end on_retriever_start on_tool_end on_tool_error on_tool_start"
 )
-"""The modes of a graph's stream, and the methods and events of its server."""
+"""The types of messages that no model has written, the modes of a graph's stream, and the methods and events
+of its server and of `astream_events`."""
 _PART = frozenset({"type", "ns", "data"})
 """The keys of an item that a graph streams with `version="v2"`."""
 _KEPT = ("type", "index")
@@ -78,6 +87,29 @@ def is_of_server(payload: JsonObject) -> bool:
 
 def field_of(message: Any, name: str) -> Any:  # noqa: ANN401 - as LangChain gives it
     return message.get(name) if is_dict(message) else getattr(message, name, None)
+
+
+def message_event_in(payload: JsonObject) -> tuple[object, JsonObject]:
+    """Return the event of a model in an event of a graph, and LangGraph's metadata, {} if there are none.
+
+    In Python, the data are a pair of both; the first may also be a whole message, of a model that was not
+    streamed. From a server, the data are the event alone.
+    """
+    data: object = dict_of(payload, "params").get("data")
+    pair = list(data) if is_tuple(data) else data
+    if not is_list(pair) or not pair:
+        return pair, {}
+    metadata = pair[-1]
+    return pair[0], metadata if is_dict(metadata) else {}
+
+
+def source_of(payload: JsonObject, metadata: JsonObject) -> str | None:
+    """Return what tells the events of a message from those of others that are open in the same namespace.
+
+    It is the model's run, or the node; None if neither is known.
+    """
+    node = text_of(dict_of(payload, "params"), "node")
+    return text_of(metadata, "run_id") or node or text_of(metadata, "langgraph_node")
 
 
 class GraphMessages:

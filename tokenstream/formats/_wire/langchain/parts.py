@@ -134,7 +134,7 @@ class LangChainBlocks:
         """Read a block; an unknown type becomes opaque, and calls are skipped, as the chunk repeats them."""
         kind = text_of(block, "type") or "block"
         reader = self._READERS.get(kind)
-        if kind in _READ_AS_CALL_CHUNKS or (reader is not None and kind not in _KEPT):
+        if kind in _READ_AS_CALL_CHUNKS or (reader and kind not in _KEPT):
             tell_unread_fields(self._parts, block)
         if reader is not None:
             reader(self, block)

@@ -8,22 +8,21 @@ from typing_extensions import override
 
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.recent_ids import RecentIds
-from tokenstream._basics.untrusted import dict_of, is_dict, is_list, is_tuple, text_of, text_or_empty
+from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of, text_or_empty
 from tokenstream.errors import PositionLost, ProtocolError, StreamTruncated
-from tokenstream.events import Unknown
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
 from tokenstream.formats._kit.values import failure_text, split_names
 from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.formats._wire.langchain.graph_parts import (
+    DOCUMENTED,
     MODEL_MESSAGES,
-    MODES,
-    OTHER_MESSAGES,
     GraphMessages,
-    is_callback_event,
     is_of_server,
+    message_event_in,
     open_part,
+    source_of,
 )
 from tokenstream.formats._wire.langchain.parts import (
     COUNTED,
@@ -95,7 +94,7 @@ class LangChainProtocol(HostedSession):
     name = "langchain-protocol"
     counted = COUNTED
     closes_parts = True
-    documented = OTHER_MESSAGES | _MESSAGE_EVENTS | MODES
+    documented = DOCUMENTED | _MESSAGE_EVENTS
     event_names = split_names("messages messages/partial messages/complete")
     fast = Fast(
         texts=[("delta", "text"), ("delta", "reasoning"), ("delta", "args")],
@@ -389,14 +388,7 @@ class LangChainProtocol(HostedSession):
         if mode == "error":
             self.error = provider_error(data if is_dict(data) else {"error": data}, mode)
         elif not found:
-            self._pass_on(event or mode or text_of(payload, "event", "type") or "part", payload)
-
-    def _pass_on(self, name: str, payload: JsonObject) -> None:
-        """Report an item without messages, whose mode may be before the namespace of a subgraph."""
-        if is_callback_event(payload) or name.partition("|")[0] in self.documented:
-            self.parts.emit(Unknown(name, payload, raw=self.parts.raw))
-        else:
-            self.parts.unknown(name, payload)
+            self.parts.unknown(event or mode or text_of(payload, "event", "type") or "part", payload)
 
     def _read_streamed(self, message: JsonObject, name: str) -> None:
         """Read a message, unless that of another model is open, or this one has ended."""
@@ -469,29 +461,6 @@ def _ending_of_run(payload: JsonObject) -> str | None:
     state = text_of(data, "event")
     # In Python, the namespace of a subgraph is in the data.
     return state if is_of_run and not data.get("namespace") and state in RUN_ENDS else None
-
-
-def message_event_in(payload: JsonObject) -> tuple[object, JsonObject]:
-    """Return the event of a model in an event of a graph, and LangGraph's metadata, {} if there are none.
-
-    In Python, the data are a pair of both; the first may also be a whole message, of a model that was not
-    streamed. From a server, the data are the event alone.
-    """
-    data: object = dict_of(payload, "params").get("data")
-    pair = list(data) if is_tuple(data) else data
-    if not is_list(pair) or not pair:
-        return pair, {}
-    metadata = pair[-1]
-    return pair[0], metadata if is_dict(metadata) else {}
-
-
-def source_of(payload: JsonObject, metadata: JsonObject) -> str | None:
-    """Return what tells the events of a message from those of others that are open in the same namespace.
-
-    It is the model's run, or the node; None if neither is known.
-    """
-    node = text_of(dict_of(payload, "params"), "node")
-    return text_of(metadata, "run_id") or node or text_of(metadata, "langgraph_node")
 
 
 def mixed_error() -> ProtocolError:

@@ -77,25 +77,18 @@ class Fragment:
 def find_repetition(fields: JsonObject, parts: Parts) -> bool:
     """Return whether a `function_call` repeats one of the `tool_calls` beside it, and note it."""
     legacy = dict_of(fields, "function_call")
-    is_again = _is_one_of(legacy, fields.get("tool_calls"))
-    if is_again:
-        # Quirk (llama-cpp-python, 2026-11): each fragment of a call in both fields;
-        # recording: chat-llama-cpp-python-forced-tool.
-        parts.note("call_twice")
-        parts.tell_fields(legacy, BODY_FIELDS)
-    return is_again
-
-
-def _is_one_of(legacy: JsonObject, items: object) -> bool:
-    if not legacy:
+    bodies = [_body_of(item)[1] for item in dicts_of(fields.get("tool_calls"))]
+    # Only the first fragment of a call has the name.
+    names = (None, "", legacy.get("name"))
+    if not legacy or not any(
+        body.get("name") in names and body.get("arguments") == legacy.get("arguments") for body in bodies
+    ):
         return False
-    for item in dicts_of(items):
-        _, body = _body_of(item)
-        # Only the first fragment of a call has the name.
-        same_name = body.get("name") == legacy.get("name") or body.get("name") in (None, "")
-        if same_name and body.get("arguments") == legacy.get("arguments"):
-            return True
-    return False
+    # Quirk (llama-cpp-python, 2026-11): each fragment of a call in both fields;
+    # recording: chat-llama-cpp-python-forced-tool.
+    parts.note("call_twice")
+    parts.tell_fields(legacy, BODY_FIELDS)
+    return True
 
 
 def _id_of(value: object) -> str | None:
