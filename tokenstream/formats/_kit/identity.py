@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Name: TypeAlias = "str | tuple[str, str] | None"
 """An id of an item or of its call, with a type where other types may have equal ids; None without one."""
 
+Index: TypeAlias = "int | str | tuple[str, int]"
+"""The place of an item, with its response where each of several has places of its own."""
 WHOLE = 2
 """How like a text that has arrived is to one that it equals."""
 
@@ -72,35 +74,32 @@ class Identity(Generic[ItemT]):
         """All items, in the order in which they began."""
         self._named: dict[str | tuple[str, str], ItemT | None] = {}
         """The items by their names; None for a name that several have."""
-        self._at: dict[tuple[str, int | str, str], ItemT] = {}
-        """The item that began last at an index of a scope (a response), of each type and of any ("")."""
-        self._highest: dict[str, int] = {}
-        """The highest index in each scope."""
-        self._shared: set[tuple[str, int | str]] = set()
+        self._at: dict[tuple[Index, str], ItemT] = {}
+        """The item that began last at an index, of each type and of any ("")."""
+        self._highest = -1
+        self._shared: set[Index] = set()
         """The indexes at which several items of one type have begun."""
 
-    def begin(self, item: ItemT, index: int | str | None, scope: str = "") -> None:
+    def begin(self, item: ItemT, index: Index | None) -> None:
         """Add an item that begins at an index, which may be that of others; None if it has none."""
         self.items.append(item)
         if index is not None:
-            self.place(item, index, scope)
+            self.place(item, index)
 
-    def place(self, item: ItemT, index: int | str, scope: str = "") -> None:
+    def place(self, item: ItemT, index: Index) -> None:
         """Have an item be the last at an index, with which it begins, or which an event gives it later."""
-        if self._at.get((scope, index, item.type), item) is not item:
-            self._shared.add((scope, index))
-        self._at[scope, index, ""] = self._at[scope, index, item.type] = item
+        if self._at.get((index, item.type), item) is not item:
+            self._shared.add(index)
+        self._at[index, ""] = self._at[index, item.type] = item
         if isinstance(index, int):
-            self._highest[scope] = max(self._highest.get(scope, -1), index)
+            self._highest = max(self._highest, index)
 
     def add_name(self, item: ItemT, name: Name, before: Name = None) -> None:
         """Give an item a name, in place of the one before, if any."""
         if before is not None and self._named.get(before) is item:
             del self._named[before]
-        if name is not None and self._named.get(name, item) is item:
-            self._named[name] = item
-        elif name is not None:
-            self._named[name] = None
+        if name is not None:
+            self._named[name] = item if self._named.get(name, item) is item else None
 
     def find_named(self, names: Iterable[Name]) -> ItemT | None:
         """Return the item with the first of the names that only one item has."""
@@ -110,17 +109,17 @@ class Identity(Generic[ItemT]):
         """Return True if one item has had the name, or several."""
         return name in self._named
 
-    def is_shared(self, index: int | str, scope: str = "") -> bool:
+    def is_shared(self, index: Index) -> bool:
         """Return True if several items of one type have begun at an index, so that it names none of them."""
-        return (scope, index) in self._shared
+        return index in self._shared
 
-    def find_at(self, index: int | str, item_type: str = "", scope: str = "") -> ItemT | None:
+    def find_at(self, index: Index, item_type: str = "") -> ItemT | None:
         """Return the last item of a type that began at an index, or else the last of any type."""
-        return self._at.get((scope, index, item_type)) or self._at.get((scope, index, ""))
+        return self._at.get((index, item_type)) or self._at.get((index, ""))
 
-    def free_index(self, scope: str = "") -> int:
+    def free_index(self) -> int:
         """Return an index for an item that was sent without one."""
-        return self._highest.get(scope, -1) + 1
+        return self._highest + 1
 
     def drop(self, items: Iterable[ItemT]) -> None:
         """Forget some of the items, because nothing more comes for them."""
@@ -128,15 +127,7 @@ class Identity(Generic[ItemT]):
         self.items = [item for item in self.items if id(item) not in gone]
         self._named = {name: item for name, item in self._named.items() if id(item) not in gone}
         self._at = {key: item for key, item in self._at.items() if id(item) not in gone}
-        self._shared &= {(scope, index) for scope, index, _ in self._at}
-
-    def clear(self) -> None:
-        """Forget all items."""
-        self.items = []
-        self._named.clear()
-        self._at.clear()
-        self._highest.clear()
-        self._shared.clear()
+        self._shared &= {index for index, _ in self._at}
 
 
 def likeness_of(arrived: str, whole: str) -> int:
@@ -149,8 +140,8 @@ def likeness_of_call(call: OpenCall, call_id: str | None, whole: JsonObject, arg
 
     Another id of the call, as a gateway may make up for each event, needs the very same arguments.
     """
+    if text_of(whole, "name") not in {None, call.name}:
+        return -1
     likeness = 0 if call.arguments.length > len(arguments) else likeness_of(call.arguments.join(), arguments)
-    may_be = (
-        call_id is None or text_of(whole, "call_id") in {None, call_id} or (arguments and likeness == WHOLE)
-    )
-    return likeness if may_be and text_of(whole, "name") in {None, call.name} else -1
+    is_same = not call_id or text_of(whole, "call_id") in {None, call_id} or (arguments and likeness == WHOLE)
+    return likeness if is_same else -1

@@ -28,7 +28,8 @@ MODEL_MESSAGES = ("AIMessageChunk", "ai")
 """Types of a model's messages: a chunk, or a whole message if the model does not stream."""
 DOCUMENTED = split_names(
     "human system tool function chat remove message HumanMessageChunk SystemMessageChunk "
-    "ToolMessageChunk FunctionMessageChunk ChatMessageChunk "
+    "ToolMessageChunk FunctionMessageChunk ChatMessageChunk message-start message-finish "
+    "content-block-start content-block-delta content-block-finish "
     "checkpoints custom debug end error events feedback input interrupts lifecycle messages/metadata "
     "metadata part state tasks tools updates usage values on_chain_end on_chain_start on_chain_stream "
     "on_chat_model_end on_chat_model_start on_chat_model_stream on_custom_event on_llm_end on_llm_start "

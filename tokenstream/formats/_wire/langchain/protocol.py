@@ -94,7 +94,7 @@ class LangChainProtocol(HostedSession):
     name = "langchain-protocol"
     counted = COUNTED
     closes_parts = True
-    documented = DOCUMENTED | _MESSAGE_EVENTS
+    documented = DOCUMENTED
     event_names = split_names("messages messages/partial messages/complete")
     fast = Fast(
         texts=[("delta", "text"), ("delta", "reasoning"), ("delta", "args")],
@@ -278,7 +278,7 @@ class LangChainProtocol(HostedSession):
             return
         # A message of a tool, or of a model that runs beside the one whose answer is open, is not the answer.
         elif reader is not None and self._begin(event, kind, message, source):
-            self.parts.tell_inside({**event, "delta": None, "content": None}, EVENT_FIELDS)
+            self.parts.tell_fields(event, EVENT_FIELDS)
             reader(self, event)
             return
         self.parts.unknown(kind or text_of(event, "type") or "message", event)

@@ -164,17 +164,16 @@ class ChatCalls:
             return self._last_call
         self.open_waiting()
         part = self._parts.find_call_in_turn(self._choice)
-        calls = self._identity.items
-        return next((call for call in calls if part and call.part is part), self._last_call)
+        known = self._identity.items if part else ()
+        return next((call for call in known if call.part is part), self._last_call)
 
     def _find_by_id(self, fragment: Fragment, id: str) -> ChatCall | None:
         # The call that the fragment would continue if the fragment had no id; the call may have another id.
         index = fragment.index
         likely_call = self._last_call if index is None else self._identity.find_at(index)
         # The same id with two indexes means two calls.
-        is_likely = likely_call is not None and likely_call.id == id
-        call = likely_call if is_likely else self._identity.find_named([id])
-        if call is not None:
+        call = likely_call if likely_call and likely_call.id == id else self._identity.find_named([id])
+        if call:
             return None if self._begins_another(call, fragment) else call
         if fragment.index is None:
             self._parts.note("call_index_missing")

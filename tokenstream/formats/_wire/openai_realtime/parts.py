@@ -34,7 +34,7 @@ class RealtimeOutputs(SessionParts):
     def _set_up(self) -> None:
         super()._set_up()
         self._identity = Identity[RealtimeItem]()
-        """Finds the items of the open responses; the scope of an index is its response."""
+        """Finds the items of the open responses."""
         self.audio_format: JsonObject = {}
         """The format of output audio, as the session or the response states it."""
 
@@ -59,11 +59,11 @@ class RealtimeOutputs(SessionParts):
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         super().finish(choice, reason, raw_reason)
         # Nothing more comes for the items.
-        self._identity.clear()
+        self._identity = Identity()
 
     def close_all(self, *, complete: bool) -> None:
         super().close_all(complete=complete)
-        self._identity.clear()
+        self._identity = Identity()
 
     # -- items -------------------------------------------------------------
 
@@ -79,14 +79,14 @@ class RealtimeOutputs(SessionParts):
             names += [text_of(item, "id"), text_of(item, "call_id")]
             item_type = text_of(item, "type") or ""
         found, (response, index) = self._identity.find_named(names), _place_of(payload)
-        if found is None and index is not None and not self._identity.is_shared(index, response):
-            found = self._identity.find_at(index, item_type, response)
+        if found is None and index is not None and not self._identity.is_shared(index):
+            found = self._identity.find_at(index, item_type)
         elif found is None:
-            if index is None and not any(names):
-                self.note("part_index_missing")
             whole = payload if item is None else item
             fitting = [each for each in self._identity.items if each.fits(response, item_type)]
-            if index is None and any(names) and not any(map(self._identity.is_known, names)):
+            if index is None and not any(names):
+                self.note("part_index_missing")
+            elif index is None and not any(map(self._identity.is_known, names)):
                 # By an unknown id, an item is meant that has none yet, or one with just these arguments.
                 fitting = [each for each in fitting if not each.id or each.likeness(whole) == WHOLE]
             found = self.find_by_order(fitting, whole if "arguments" in whole else None)
@@ -96,16 +96,15 @@ class RealtimeOutputs(SessionParts):
         """Start an output item and return it; if it was started before, return it unchanged."""
         identity, id, (response, index) = self._identity, text_of(item, "id"), _place_of(payload)
         item_type, known = text_of(item, "type") or "", identity.find_named([id])
-        if known is not None and item_type in ("", known.type) and known.likeness(item) >= 0:
+        if known and item_type in ("", known.type) and known.likeness(item) >= 0:
             self.note("content_twice")
             return known
-        if index is None:
-            index = identity.free_index(response)
-        elif (other := identity.find_at(index, scope=response)) is not None and not other.ended:
+        other = None if index is None else identity.find_at(index)
+        if other and not other.ended:
             self.note("part_index_reused")
         self.check_room(len(identity.items))
         started = RealtimeItem(id or "", response, item_type)
-        identity.begin(started, index, response)
+        identity.begin(started, index)
         identity.add_name(started, id)
         identity.add_name(started, text_of(item, "call_id"))
         self._OPENERS.get(started.type, RealtimeOutputs._open_other)(self, started, item)
@@ -358,10 +357,10 @@ class RealtimeOutputs(SessionParts):
     }
 
 
-def _place_of(payload: JsonObject) -> tuple[str, int | None]:
-    """Return the id of a payload's response, and the index of its item there; None for a missing one."""
-    index = index_of(payload.get("output_index"))
-    return text_of(payload, "response_id") or "", index if isinstance(index, int) else None
+def _place_of(payload: JsonObject) -> tuple[str, tuple[str, int] | None]:
+    """Return the id of a payload's response, and the place of its item there; None for a missing one."""
+    response, index = text_of(payload, "response_id") or "", index_of(payload.get("output_index"))
+    return response, (response, index) if isinstance(index, int) else None
 
 
 _CALL_FIELDS = (

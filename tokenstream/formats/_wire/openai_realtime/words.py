@@ -124,6 +124,6 @@ class RealtimeItem:
 
     def likeness(self, whole: JsonObject) -> int:
         """Return how like a call is to a whole one: see `likeness_of_call`."""
-        call = self.call if isinstance(self.call, OpenCall) else None
-        arguments = text_of(whole, "arguments") or ""
-        return 0 if call is None else likeness_of_call(call, call.sent_id or None, whole, arguments)
+        if not isinstance(self.call, OpenCall):
+            return 0
+        return likeness_of_call(self.call, self.call.sent_id, whole, text_of(whole, "arguments") or "")

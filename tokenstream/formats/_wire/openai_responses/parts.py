@@ -157,7 +157,7 @@ class ResponseItems(SessionParts):
         index, item_type = number_of(payload, "output_index"), text_of(item, "type") or ""
         if index is None:
             index, previous = self._identity.free_index(), self._find_by_id(item_type, item)
-            if previous is not None and (previous.ended or previous.likeness(item) < 0):
+            if previous and (previous.ended or previous.likeness(item) < 0):
                 # Of items that share an id and have no index, only one at a time is open.
                 previous = None
         elif (previous := self._identity.find_at(index)) is not None:
