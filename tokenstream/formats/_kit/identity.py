@@ -67,14 +67,14 @@ class Identity(Generic[ItemT]):
         (True, True, 1)
     """
 
-    __slots__ = ("_at", "_highest", "_named", "_shared", "items")
+    __slots__ = ("_highest", "_latest", "_named", "_shared", "items")
 
     def __init__(self) -> None:
         self.items: list[ItemT] = []
         """All items, in the order in which they began."""
         self._named: dict[str | tuple[str, str], ItemT | None] = {}
         """The items by their names; None for a name that several have."""
-        self._at: dict[tuple[Index, str], ItemT] = {}
+        self._latest: dict[tuple[Index, str], ItemT] = {}
         """The item that began last at an index, of each type and of any ("")."""
         self._highest = -1
         self._shared: set[Index] = set()
@@ -88,9 +88,9 @@ class Identity(Generic[ItemT]):
 
     def place(self, item: ItemT, index: Index) -> None:
         """Have an item be the last at an index, with which it begins, or which an event gives it later."""
-        if self._at.get((index, item.type), item) is not item:
+        if self._latest.get((index, item.type), item) is not item:
             self._shared.add(index)
-        self._at[index, ""] = self._at[index, item.type] = item
+        self._latest[index, ""] = self._latest[index, item.type] = item
         if isinstance(index, int):
             self._highest = max(self._highest, index)
 
@@ -115,7 +115,7 @@ class Identity(Generic[ItemT]):
 
     def find_at(self, index: Index, item_type: str = "") -> ItemT | None:
         """Return the last item of a type that began at an index, or else the last of any type."""
-        return self._at.get((index, item_type)) or self._at.get((index, ""))
+        return self._latest.get((index, item_type)) or self._latest.get((index, ""))
 
     def free_index(self) -> int:
         """Return an index for an item that was sent without one."""
@@ -126,8 +126,8 @@ class Identity(Generic[ItemT]):
         gone = {id(item) for item in items}
         self.items = [item for item in self.items if id(item) not in gone]
         self._named = {name: item for name, item in self._named.items() if id(item) not in gone}
-        self._at = {key: item for key, item in self._at.items() if id(item) not in gone}
-        self._shared &= {index for index, _ in self._at}
+        self._latest = {key: item for key, item in self._latest.items() if id(item) not in gone}
+        self._shared &= {index for index, _ in self._latest}
 
 
 def likeness_of(arrived: str, whole: str) -> int:
