@@ -13,8 +13,9 @@ from tests.support.chunkings import several
 from tests.support.tables import in_one_test
 from tests.support.wire import chat
 from tokenstream import Stream, Tags, testing
+from tokenstream._pipeline.machine import may_have_markup
 from tokenstream.events import ToolCallStart
-from tokenstream.stages._calls.dialects import DIALECTS
+from tokenstream.stages._calls.dialects import DANGLING, DIALECTS, THOUGHTS, UNMARKED, UNMARKED_CALLS
 
 LEAKS = {
     written: (dialect, write([Call("look", {"text": "x"})]))
@@ -199,3 +200,12 @@ def test_a_stream_that_is_stopped_keeps_the_opening() -> None:
 
         assert (BEFORE + "<tool_call>").startswith(stream.message.text)
         assert [part.kind for part in stream.message.parts if part.kind == "text"] in ([], ["text"])
+
+
+def test_each_markup_has_what_is_searched_for_first() -> None:
+    """A text without that is not searched for calls and reasoning, whose readers are then not loaded."""
+    rows = (*DIALECTS, *THOUGHTS.values(), UNMARKED, UNMARKED_CALLS)
+    marks = [*DANGLING, *(opening for row in rows for opening in row.openings)]
+    marks += [end for row in (*THOUGHTS.values(), UNMARKED) for end in (*row.ends, *row.closes)]
+
+    assert [] == [mark for mark in marks if may_have_markup(mark) is None]

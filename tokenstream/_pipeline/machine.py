@@ -203,14 +203,11 @@ class Machine:
         """Count a departure for each choice whose whole text has the markup of a call, or of reasoning."""
         parts = self.link.connection.format.parts
         reads_reasoning = parts.stage is not None and parts.stage.reads_reasoning
-        texts = [text for text in self.accumulator.texts() if may_have_markup(text)]
-        if not texts:
-            return
-        # Hardly any answer needs these.
-        from tokenstream.stages._calls.dialects import DANGLING, find_call_markup
-        from tokenstream.stages._text.tags import has_reasoning
+        for text in filter(may_have_markup, self.accumulator.texts()):
+            # Few answers need these.
+            from tokenstream.stages._calls.dialects import DANGLING, find_call_markup
+            from tokenstream.stages._text.tags import has_reasoning
 
-        for text in texts:
             dialect = find_call_markup(text, parts.offered)
             if dialect is not None:
                 self.link.connection.note("call_in_text", about=dialect)

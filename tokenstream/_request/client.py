@@ -53,9 +53,9 @@ def choose_tls_context(url: str, options: HTTPOptions) -> ssl.SSLContext:
     """
     from urllib.request import getproxies
 
-    may_ask_others = options.get("follow_redirects") or options.get("auth") or getproxies()
-    is_plain = url.startswith("http:") and not may_ask_others
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if is_plain else get_tls_context()
+    if url.startswith("http:") and not (options.keys() & {"follow_redirects", "auth"} or getproxies()):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return _cache.get()
 
 
 class _Cache(threading.local):

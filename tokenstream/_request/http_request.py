@@ -317,8 +317,7 @@ class HTTPRequest:
         waits = (self._deadlines.first_event, self._deadlines.idle_bytes)
         read = None if None in waits else max(wait for wait in waits if wait is not None)
         timeout = httpx.Timeout(find_connect_seconds(self._url), read=read)
-        verify = choose_tls_context(self._url, self._options)
-        return getattr(httpx, kind)(timeout=timeout, verify=verify)
+        return getattr(httpx, kind)(timeout=timeout, verify=choose_tls_context(self._url, self._options))
 
     def _raise_converted(self, error: Exception) -> Never:
         """Raise a client's exception as an error of ours that quotes neither headers nor the address."""
