@@ -207,5 +207,4 @@ def test_each_markup_has_what_is_searched_for_first() -> None:
     rows = (*DIALECTS, *THOUGHTS.values(), UNMARKED, UNMARKED_CALLS)
     marks = [*DANGLING, *(opening for row in rows for opening in row.openings)]
     marks += [end for row in (*THOUGHTS.values(), UNMARKED) for end in (*row.ends, *row.closes)]
-
     assert [] == [mark for mark in marks if may_have_markup(mark) is None]

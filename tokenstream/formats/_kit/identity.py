@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 Name: TypeAlias = "str | tuple[str, str] | None"
 """An id of an item or of its call, with a type where other types may have equal ids; None without one."""
 
+# The place of an item, with its response where each of several has places of its own.
 Index: TypeAlias = "int | str | tuple[str, int]"
-"""The place of an item, with its response where each of several has places of its own."""
+# How like a text that has arrived is to one that it equals.
 WHOLE = 2
-"""How like a text that has arrived is to one that it equals."""
 
 
 class IdentifiedItem(Protocol):
@@ -37,7 +37,8 @@ class OrderedItem(IdentifiedItem, Protocol):
         """The open call that the item is; None for any other."""
 
     def likeness(self, whole: JsonObject) -> int:
-        """Return how like the item is to a whole one: see `likeness_of`; -1 for another item."""
+        # How like the item is to a whole one: see `likeness_of`; -1 for another item.
+        ...
 
 
 ItemT = TypeVar("ItemT", bound=IdentifiedItem)

@@ -164,8 +164,7 @@ class ChatCalls:
             return self._last_call
         self.open_waiting()
         part = self._parts.find_call_in_turn(self._choice)
-        known = self._identity.items if part else ()
-        return next((call for call in known if call.part is part), self._last_call)
+        return next((call for call in self._identity.items if part and call.part is part), self._last_call)
 
     def _find_by_id(self, fragment: Fragment, id: str) -> ChatCall | None:
         # The call that the fragment would continue if the fragment had no id; the call may have another id.

@@ -58,12 +58,12 @@ class RealtimeOutputs(SessionParts):
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         super().finish(choice, reason, raw_reason)
-        # Nothing more comes for the items.
-        self._identity = Identity()
+        # Nothing more comes for them.
+        self._identity.drop(self._identity.items)
 
     def close_all(self, *, complete: bool) -> None:
         super().close_all(complete=complete)
-        self._identity = Identity()
+        self._identity.drop(self._identity.items)
 
     # -- items -------------------------------------------------------------
 

@@ -102,8 +102,8 @@ class CallItem(ResponseItem):
         is_other = self.ended and self.parts.choice(0).ended.differ_from(self._sent_id, text)
         return 0 if is_other else 1 + self.ended
 
-    @override
     @property
+    @override
     def call(self) -> OpenCall | None:
         """The open call; None before its name is known, and once it is closed."""
         return self._call

@@ -159,7 +159,7 @@ class UIParts(NamedParts):
         call = self._open.get((CALL, id_))
         if call is None:
             self.read_call_start(payload)
-        elif isinstance(call, OpenCall) and name not in {None, call.name}:
+        elif isinstance(call, OpenCall) and name and name != call.name:
             # The start of this call was taken for one of the open call that has its id.
             return self.open_call(0, id_, name, type=_type_of_call(payload))
         return self.remove_call(id_)
