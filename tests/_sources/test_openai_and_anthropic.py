@@ -22,6 +22,7 @@ from tests._sources.sdks import (
 from tests.support.either import at_once
 from tests.support.loopback import Loopback, chunked, refusing_url, sized
 from tests.support.packages import needed
+from tests.support.timing import PATIENCE
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
@@ -137,8 +138,9 @@ async def test_a_server_that_is_not_there_is_a_connect_error() -> None:
 
 async def test_a_server_that_does_not_answer_is_a_stall() -> None:
     """The limit is the SDK's own timeout."""
+    patience = openai.Timeout(PATIENCE, read=0.1)
     with Loopback([4.0]) as server:
-        async with _async_client(server.url, timeout=0.1) as client:
+        async with _async_client(server.url, timeout=patience) as client:
             with pytest.raises(StreamStalled) as caught:
                 await AsyncStream(client.chat.completions.create(**ASKED, stream=True)).final()
 
