@@ -39,12 +39,13 @@ _READ_AS_CALL_CHUNKS = split_names(
     "function_call input_json_delta invalid_tool_call tool_call tool_call_chunk tool_use"
 )
 """Types of blocks with a tool call that the message's `tool_call_chunks` contain, too."""
+# Types of blocks whose further fields stay with them.
 _KEPT = split_names("audio file image server_tool_result video")
-"""Types of blocks whose further fields stay with them."""
 _RESULT_FIELDS = ("type", "tool_call_id", "output", "index")
 _MEDIA_FIELDS = split_names("type id base64 url mime_type index")
 _CITATION_FIELDS = split_names("type url title cited_text start_index end_index")
 
+# The known fields of messages; those of media and of servers' results are kept with them.
 MESSAGE_FIELDS = split_names(
     # Of messages, their calls, and their blocks: standard ones, and those of Anthropic, OpenAI and Bedrock.
     "additional_kwargs artifact chunk_position content example id invalid_tool_calls lc_source name "
@@ -53,12 +54,11 @@ MESSAGE_FIELDS = split_names(
     "annotations base64 block_type data encrypted_content encrypted_index fields logprobs mime_type phase "
     "reasoning reasoning_content refusal signature summary text thinking thought_signature url value"
 )
-"""The known fields of messages; those of media and of servers' results are kept with them."""
+# The known fields of a message's events.
 EVENT_FIELDS = MESSAGE_FIELDS | split_names(
     "code content_block delta event finishReason finishState finish_state message metadata "
     "normalizedFinishReason normalized_finish_reason reason responseMetadata run_id usage"
 )
-"""The known fields of a message's events."""
 
 MADE_UP_ID_PREFIXES = ("lc_", "run-")
 """Prefixes of ids that LangChain makes up if the provider sent none."""
@@ -239,7 +239,7 @@ class LangChainBlocks:
 
 
 def tell_unread_fields(parts: Parts, block: JsonObject) -> None:
-    """Count the fields of a block that are not read; those of its citations and its wrapped block are."""
+    # The fields of its citations are read, and those of a block that it wraps.
     parts.tell_inside({**block, "annotations": None, "value": None}, MESSAGE_FIELDS)
 
 

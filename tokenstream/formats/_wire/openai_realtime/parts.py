@@ -99,7 +99,9 @@ class RealtimeOutputs(SessionParts):
         if known and item_type in ("", known.type) and known.likeness(item) >= 0:
             self.note("content_twice")
             return known
-        other = None if index is None else identity.find_at(index)
+        # Without a place, it is the next one.
+        index = index or (response, len(identity.items))
+        other = identity.find_at(index)
         if other and not other.ended:
             self.note("part_index_reused")
         self.check_room(len(identity.items))
