@@ -55,7 +55,7 @@ def choose_tls_context(url: str, options: HTTPOptions) -> ssl.SSLContext:
 
     if url.startswith("http:") and not (options.keys() & {"follow_redirects", "auth"} or getproxies()):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return _cache.get()
+    return get_tls_context()
 
 
 class _Cache(threading.local):

@@ -194,7 +194,7 @@ class Steps(RunNode):
         self.context_size: int | None = None
         """Number of tokens that the model's context can hold; None if the agent has not reported it."""
         self.departures = Departures()
-        """The types of agents' lines that are not read, as the departure "unread"; each is counted once."""
+        """The types of agents' lines, and kinds within them, that are not read, as the departure "unread"."""
         self.requests = Requests(self._log)
         self.observer: Observer | None = None
         """Learns of the end of the run, and of each step at its top level; None if nobody observes it."""

@@ -17,7 +17,7 @@ Name: TypeAlias = "str | tuple[str, str] | None"
 
 # The place of an item, with its response where each of several has places of its own.
 Index: TypeAlias = "int | str | tuple[str, int]"
-# How like a text that has arrived is to one that it equals.
+# The likeness of a text that has arrived to one that it equals.
 WHOLE = 2
 
 
@@ -37,7 +37,7 @@ class OrderedItem(IdentifiedItem, Protocol):
         """The open call that the item is; None for any other."""
 
     def likeness(self, whole: JsonObject) -> int:
-        # How like the item is to a whole one: see `likeness_of`; -1 for another item.
+        # The likeness of the item to a whole one: see `likeness_of`; -1 for another item.
         ...
 
 

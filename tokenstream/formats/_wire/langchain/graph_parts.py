@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 MODEL_MESSAGES = ("AIMessageChunk", "ai")
 """Types of a model's messages: a chunk, or a whole message if the model does not stream."""
-# The types of messages that no model has written, the modes of a graph's stream, and the methods and events
-# of its server and of `astream_events`.
 DOCUMENTED = split_names(
     "human system tool function chat remove message HumanMessageChunk SystemMessageChunk "
     "ToolMessageChunk FunctionMessageChunk ChatMessageChunk message-start message-finish "
@@ -38,6 +36,8 @@ DOCUMENTED = split_names(
     "on_llm_stream on_parser_end on_parser_start on_parser_stream on_prompt_end on_prompt_start "
     "on_retriever_end on_retriever_start on_tool_end on_tool_error on_tool_start"
 )
+"""The types of messages that no model has written, the modes of a graph's stream, and the methods and events
+of its server and of `astream_events`."""
 _PART = frozenset({"type", "ns", "data"})
 """The keys of an item that a graph streams with `version="v2"`."""
 _KEPT = ("type", "index")

@@ -45,7 +45,6 @@ _RESULT_FIELDS = ("type", "tool_call_id", "output", "index")
 _MEDIA_FIELDS = split_names("type id base64 url mime_type index")
 _CITATION_FIELDS = split_names("type url title cited_text start_index end_index")
 
-# The known fields of messages; those of media and of servers' results are kept with them.
 MESSAGE_FIELDS = split_names(
     # Of messages, their calls, and their blocks: standard ones, and those of Anthropic, OpenAI and Bedrock.
     "additional_kwargs artifact chunk_position content example id invalid_tool_calls lc_source name "
@@ -54,6 +53,7 @@ MESSAGE_FIELDS = split_names(
     "annotations base64 block_type data encrypted_content encrypted_index fields logprobs mime_type phase "
     "reasoning reasoning_content refusal signature summary text thinking thought_signature url value"
 )
+"""The known fields of messages; those of media and of servers' results are kept with them."""
 # The known fields of a message's events.
 EVENT_FIELDS = MESSAGE_FIELDS | split_names(
     "code content_block delta event finishReason finishState finish_state message metadata "
@@ -239,7 +239,7 @@ class LangChainBlocks:
 
 
 def tell_unread_fields(parts: Parts, block: JsonObject) -> None:
-    # The fields of its citations are read, and those of a block that it wraps.
+    """Count the fields of a block that are not read; those of its citations and its wrapped block are."""
     parts.tell_inside({**block, "annotations": None, "value": None}, MESSAGE_FIELDS)
 
 

@@ -261,7 +261,7 @@ class ChatCalls:
         self._parts.close_current(self._parts.choice(self._choice))
         self._end_last_call()
         call = self._last_call = ChatCall(fragment)
-        self._identity.begin(call, fragment.index)
+        self._identity.begin(call, None)
         self._unnamed_calls.append(call)
         # The name of an earlier call may come after the finish reason: its arguments are those of this one.
         earlier = next((each for each in self._given_up if each.is_continued_by(fragment)), None)

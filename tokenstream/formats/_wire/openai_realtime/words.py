@@ -123,7 +123,7 @@ class RealtimeItem:
         return not self.ended and self.response == response and item_type in ("", self.type)
 
     def likeness(self, whole: JsonObject) -> int:
-        # See `likeness_of_call`.
+        """Return the likeness of a call to a whole one: see `likeness_of_call`."""
         if not isinstance(self.call, OpenCall):
             return 0
         return likeness_of_call(self.call, self.call.sent_id, whole, text_of(whole, "arguments") or "")

@@ -95,9 +95,7 @@ class CallItem(ResponseItem):
         text = arguments_text(arguments_of(whole, self.type))
         if self._call is not None:
             return likeness_of_call(self._call, self.call_id, whole, text)
-        if None not in {self.call_id, text_of(whole, "call_id")} and self.call_id != text_of(
-            whole, "call_id"
-        ):
+        if self.call_id is not None and text_of(whole, "call_id") not in {None, self.call_id}:
             return -1
         is_other = self.ended and self.parts.choice(0).ended.differ_from(self._sent_id, text)
         return 0 if is_other else 1 + self.ended
