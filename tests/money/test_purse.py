@@ -378,7 +378,7 @@ def test_a_request_of_a_killed_process_has_spent_its_input_once_its_lease_is_ove
     with Redis(unix_socket_path=server.path) as client:
         client.flushall()
     place = {"file": tmp_path / "purse"} if kind == "file" else {"redis": f"unix://{server.path}"}
-    purse = Purse(most=2 * TAKEN - 60, lease=0.5, **place)
+    purse = Purse(most=2 * TAKEN - 60, lease=3, **place)
     number = os.fork()
     if not number:
 
@@ -540,9 +540,9 @@ def ask_at_once(world: str, purse: Purse, provider: Provider, count: int) -> lis
 
 async def wait_for_room(world: str, purse: Purse, provider: Provider, end: str) -> tuple[Any, Any]:
     """Ask without room until an end comes; return the error, and the stream."""
-    deadlines = Deadlines(total=0.03 if end == "total" else 20, first_event=0.01)
+    deadlines = Deadlines(total=0.03 if end == "total" else 20, first_event=0.3)
     route = Route(CHAT, json=PAYLOAD, price=price, client=provider.client(is_async=world != "sync"))
-    retry = Retry(most=purse, within=0.03 if end == "within" else 20)
+    retry = Retry(most=purse, within=0.7 if end == "within" else 20)
     stream, caught = connect_in(world)(route, retry=retry, deadlines=deadlines), list[Exception]()
 
     async def read() -> None:

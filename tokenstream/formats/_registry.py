@@ -83,6 +83,12 @@ def load_for(address: str) -> None:
             return
 
 
+def load_late() -> None:
+    """Import the modules that formats load with the first call, reasoning or whole text of a process."""
+    for name in ("_kit.repeated", "_kit.whole_text", "_wire.openai_chat.calls", "_wire.openai_chat.reasoning"):
+        import_module(f"tokenstream.formats.{name}")
+
+
 def detect(payload: JsonObject, event: str) -> tuple[str | None, bool]:
     """Return the name of a payload's format, None if uncertain, and True if a later payload may decide."""
     wait = False

@@ -57,6 +57,7 @@ for _api in all_apis():
         encoders.load(_api.name)
         if _api.reader is not None:
             registry.load(_api.name)
+registry.load_late()
 for _model in (Message, Checkpoint):
     _model.model_rebuild()
 # A first request by `connect`, and one that is repeated.

@@ -98,6 +98,7 @@ def prepare(lazy: LazySource, format: FormatChoice) -> None:
     if is_dict(payload) and not TOOL_FIELDS.isdisjoint(payload):
         # The first call that a process makes loads pydantic's validators; a text needs none.
         ToolCall(id="", name="")
+        registry.load_late()
 
 
 def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
