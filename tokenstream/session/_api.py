@@ -34,8 +34,6 @@ class Owners:
     answer. The oldest ids are forgotten.
     """
 
-    __slots__ = ("_owners",)
-
     def __init__(self) -> None:
         self._owners: dict[str, AskedExchange] = {}
 

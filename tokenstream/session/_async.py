@@ -352,8 +352,6 @@ class AsyncLine(Line):
 class AsyncMessages:
     """Asynchronous iterator over the messages of one answer."""
 
-    __slots__ = ("_asked", "_exchange", "_line")
-
     def __init__(self, line: AsyncLine, asked: AskedQuestion, exchange: AskedExchange) -> None:
         self._line = line
         self._asked = asked

@@ -25,8 +25,6 @@ class Bell(Protocol):
 class FairLock:
     """A turn that one run of steps has at a time; the others wait, in the order in which they came."""
 
-    __slots__ = ("_make_bell", "_waiters", "is_taken")
-
     def __init__(self, make_bell: Callable[[], Bell]) -> None:
         self._make_bell = make_bell
         self._waiters: deque[_Waiter] = deque()
@@ -71,8 +69,6 @@ class FairLock:
 class _Waiter:
     """A run that waits for a turn."""
 
-    __slots__ = ("bell", "has_turn")
-
     def __init__(self, bell: Bell) -> None:
         self.bell = bell
         self.has_turn = False
@@ -85,8 +81,6 @@ def earliest(times: Iterable[float | None]) -> float | None:
 
 class RenewedConnection:
     """A connection that is replaced when it is gone; one run of steps at a time reads it."""
-
-    __slots__ = ("_clock", "_reading", "is_half_written", "is_open", "number")
 
     def __init__(self, clock: Callable[[], float], make_bell: Callable[[], Bell]) -> None:
         self._clock = clock
@@ -161,30 +155,6 @@ class AskedExchange:
         asked: The question and its answer.
         turns: Turns that follow the question, with which the model continues a broken answer.
     """
-
-    __slots__ = (
-        "_held_until",
-        "again",
-        "answer_id",
-        "audio",
-        "begun",
-        "bell",
-        "cancel_sent",
-        "completed",
-        "dropped",
-        "ended",
-        "error",
-        "held",
-        "is_cut",
-        "is_post",
-        "messages",
-        "repeats",
-        "round",
-        "steers",
-        "turns",
-        "waiting",
-        "written",
-    )
 
     def __init__(self, asked: Round, turns: list[dict[str, object]]) -> None:
         self.round = asked

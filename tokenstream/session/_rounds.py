@@ -52,8 +52,6 @@ class HasRounds(Protocol):
 class Question:
     """The application's words in one round: a text, items of the API's requests, or the results of tools."""
 
-    __slots__ = ("items", "results", "text")
-
     def __init__(self, content: object) -> None:
         self.text: str | None = content if isinstance(content, str) else None
         self.results: ToolResults | None = content if isinstance(content, ToolResults) else None
@@ -127,17 +125,6 @@ class Round:
         lane: The name of the lane; "" for the only one.
         asked: The call that has asked it, and may ask on with the results of tools; None if nothing does.
     """
-
-    __slots__ = (
-        "_answer",
-        "_asked",
-        "_find_answer",
-        "_message",
-        "lane",
-        "question",
-        "steers",
-        "text_calls_before",
-    )
 
     def __init__(self, question: Question, lane: str = "", asked: HasRounds | None = None) -> None:
         self.question = question

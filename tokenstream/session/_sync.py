@@ -328,8 +328,6 @@ def _close_connection(current: _CurrentConnection | None) -> None:
 class Messages:
     """Iterator over the messages of one answer."""
 
-    __slots__ = ("_asked", "_exchange", "_line", "_seconds")
-
     def __init__(self, line: SyncLine, asked: AskedQuestion, exchange: AskedExchange) -> None:
         self._line = line
         self._asked = asked

@@ -330,8 +330,6 @@ def are_bare_lines(source: object) -> bool:
 class Follower:
     """Builds the run from the events of a framework, which another loop reads."""
 
-    __slots__ = ("_agent", "_has_ended", "_reader", "_run", "item_count")
-
     def __init__(self, run: Steps, reader: RunOfAFramework | None) -> None:
         self._run = run
         self._reader = reader

@@ -165,8 +165,6 @@ class _StepAnswerCursor:
         another: True if the same step has had an earlier answer.
     """
 
-    __slots__ = ("_answer", "_cursor", "_is_start_unmarked", "_version", "is_over", "number")
-
     def __init__(self, answer: StepAnswer, *, another: bool) -> None:
         self._answer = answer
         self._is_start_unmarked = another
@@ -200,8 +198,6 @@ class _StepAnswerCursor:
 
 class _StepTextCursor:
     """The cursor of a `RunEvents` in the output of a step, or in the progress of a tool."""
-
-    __slots__ = ("_at", "_output", "is_over")
 
     number: ClassVar[int] = -1
     """The number of an answer; an output belongs to none, and its events have nothing to renumber."""

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 class FreeIds:
     """Gives each id once: one that is in use gets a suffix, and "call_1" becomes "call_1-2"."""
 
-    __slots__ = ("_last_numbers", "used")
-
     def __init__(self) -> None:
         self.used: set[str] = set()
         self._last_numbers: dict[str, int] = {}
@@ -65,8 +63,6 @@ class Names:
     A part gets its number when it is first seen. A call keeps its id, unless another answer
     has used the same id. Numbers and ids never change later: all readers get the same ones.
     """
-
-    __slots__ = ("_free_ids", "_ids", "_parts")
 
     def __init__(self) -> None:
         self._parts: dict[tuple[int, int, int], int] = {}
@@ -146,8 +142,6 @@ class StepAnswer:
         accumulator: Collects the answer from its events; by default a new accumulator.
     """
 
-    __slots__ = ("accumulator", "is_closed", "named_calls", "number", "stream", "version")
-
     def __init__(self, number: int, stream: Any = None, accumulator: Accumulator | None = None) -> None:  # noqa: ANN401 - of either kind
         self.number = number
         self.stream = stream
@@ -181,8 +175,6 @@ class StepAnswer:
 class StepOutput:
     """The output of a running step, such as a command's lines; it grows as an answer does."""
 
-    __slots__ = ("is_closed", "step", "text")
-
     def __init__(self, step: str) -> None:
         self.step = step
         self.text = TextLog()
@@ -207,8 +199,6 @@ class StepProgress:
         call: The id that the tool's call has in the run.
         name: The tool's name.
     """
-
-    __slots__ = ("_outputs", "call", "count", "is_closed", "name", "step")
 
     def __init__(self, step: str, call: str, name: str) -> None:
         self.step = step
@@ -242,23 +232,6 @@ class Log:
     Args:
         most_steps: The most steps that the run may have.
     """
-
-    __slots__ = (
-        "_answers_by_call",
-        "_answers_seen",
-        "_changed",
-        "_most_steps",
-        "_open_answers",
-        "_sleepers",
-        "_steps",
-        "_wakers",
-        "answers",
-        "entries",
-        "has_ended",
-        "lock",
-        "names",
-        "version",
-    )
 
     def __init__(self, most_steps: int) -> None:
         self._most_steps = most_steps

@@ -46,8 +46,6 @@ class ModelAnswer:
         earlier: An earlier answer of the same server, whose payloads look alike; None for none.
     """
 
-    __slots__ = ("__weakref__", "_calls", "_read_like_last", "format", "has_begun", "step")
-
     def __init__(
         self, step: Step, format: str | Format, calls: list[ToolCall], earlier: ModelAnswer | None = None
     ) -> None:
@@ -141,8 +139,6 @@ class TextAnswer:
         model: The name of the model; None if it is not known.
     """
 
-    __slots__ = ("_kind", "_part", "_texts", "has_text", "step")
-
     def __init__(self, step: Step, model: str | None) -> None:
         self.step = step
         self._part = -1
@@ -206,8 +202,6 @@ class ClaudeAnswer:
         id: The id of its message; None if it has none.
         earlier: The reader of an earlier answer; None for the first.
     """
-
-    __slots__ = ("block", "blocks", "calls", "counts", "has_called", "has_results", "id", "reader")
 
     def __init__(self, step: Step, id: str | None, earlier: ModelAnswer | None) -> None:
         self.id = id

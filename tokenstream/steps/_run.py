@@ -111,8 +111,6 @@ class Ledger:
         {'input_tokens': 90}
     """
 
-    __slots__ = ("_totals",)
-
     def __init__(self) -> None:
         self._totals: dict[str, dict[str, int | float]] = {}
         """The totals of each session, by their names."""

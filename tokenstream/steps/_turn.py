@@ -257,8 +257,6 @@ class AgentSteer(Steer):
 class Steering:
     """Input for an agent at work, until the agent has reported what becomes of it."""
 
-    __slots__ = ("_early", "_lock", "_waiting", "ask", "write")
-
     def __init__(self) -> None:
         self.ask: Callable[[str, JsonObject], int] | None = None
         """Sends a request of JSON-RPC, and returns its id; None if the agent is only read."""

@@ -165,8 +165,6 @@ class ADK(AgentReader):
 class _Author:
     """An agent of an invocation."""
 
-    __slots__ = ("_answer", "_sent", "calls", "step")
-
     def __init__(self, step: Step) -> None:
         self.step = step
         self.calls: list[ToolCall] = []

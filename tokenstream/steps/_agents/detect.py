@@ -200,8 +200,6 @@ class AgentRun:
         MisuseError: There is no agent of this name.
     """
 
-    __slots__ = ("_early", "_known", "_prepare", "_run", "_unread", "reader")
-
     def __init__(
         self, run: Steps, agent: str | None = None, prepare: Callable[[AgentReader], object] | None = None
     ) -> None:

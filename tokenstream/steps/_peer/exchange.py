@@ -37,8 +37,6 @@ _KINDS: dict[int, ErrorKind] = {
 class PeerCall:
     """A request that `Peer.begin` has sent; it is answered while the peer's messages are read."""
 
-    __slots__ = ("done", "error", "id", "is_awaited", "method", "number", "result")
-
     def __init__(self, method: str, id: int, *, is_awaited: bool) -> None:
         self.is_awaited = is_awaited
         """False if it is no error that the peer never answers."""
