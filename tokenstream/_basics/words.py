@@ -146,7 +146,6 @@ def _locate(value: object, error: _PydanticError, above: int) -> tuple[str, str,
 
 
 def _describe_problem(error: _PydanticError) -> str:
-    """Return a pydantic error in words for the model."""
     words = _WORDS.get(error.get("type", ""))
     if words is not None:
         context: Mapping[str, Any] = error.get("ctx") or {}

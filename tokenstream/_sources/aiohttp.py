@@ -78,8 +78,6 @@ def _transport_of(response: AiohttpResponse) -> EventTransport | None:
 class _AiohttpBody:
     """Iterates over the bytes of a body as they arrive."""
 
-    __slots__ = ("_content", "_error", "_pieces")
-
     def __init__(self, response: AiohttpResponse) -> None:
         self._content = response.content
         self._pieces = self._content.iter_any()

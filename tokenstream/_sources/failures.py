@@ -125,7 +125,6 @@ def reading_error(
 
 
 def _convert_unknown(error: Exception, names: set[str], mask: SecretMask) -> StreamError:
-    """Return the error for an exception that none of the other functions converts."""
     if names & _UNREADABLE:
         return _unreadable_error(error)
     if isinstance(error, RuntimeError) and str_of(error).startswith(_ENDED_LOOP):
@@ -371,6 +370,5 @@ def _body_in_exception(error: Exception) -> bytes:
 
 
 def _status_of(response: object) -> int:
-    """Return the HTTP status of a response or an exception; 0 if it has none."""
     status = getattr(response, "status_code", None) or getattr(response, "status", None)
     return status if isinstance(status, int) else 0

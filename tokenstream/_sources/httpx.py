@@ -112,8 +112,6 @@ class _LimitedRead:
             stream are kept, because that stream has this object even after the response is over.
     """
 
-    __slots__ = ("_limit", "_response", "_stream")
-
     def __init__(self, response: FromHTTPX, stream: object, limit: SupportsReadLimit) -> None:
         self._response = ref(response)
         self._stream = ref(stream)
@@ -132,7 +130,6 @@ class _LimitedRead:
 
 
 def _limit_own(response: object, stream: Any, limit: SupportsReadLimit) -> None:  # noqa: ANN401 - of httpx and httpcore
-    """Limit the reads of a response that has its connection for itself."""
     # A network stream that is not httpcore's own may refuse attributes or weak references.
     with suppress(AttributeError, TypeError):
         stream.read = _LimitedRead(response, stream, limit)
@@ -160,7 +157,6 @@ class _SharedTimeouts(dict[str, Any]):
 
 
 def _limit_shared(response: object, stream: object, limit: SupportsReadLimit) -> None:
-    """Limit the reads of a response that shares its connection with others."""
     request = getattr(response, "_request", None)
     if request is not None:
         timeouts: dict[str, Any] = request.extensions.get("timeout") or {}

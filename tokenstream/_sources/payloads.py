@@ -244,8 +244,6 @@ def _bytes_of_part(item: JsonObject) -> Any:  # noqa: ANN401 - the item, if it i
 class Converter:
     """Converts the items of an iterator to chunks and payloads."""
 
-    __slots__ = ("_items",)
-
     def __init__(self, items: object) -> None:
         self._items = items
 

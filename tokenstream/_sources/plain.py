@@ -135,8 +135,6 @@ class _AsyncCloser:
     A closure instead of this class would take three times the memory.
     """
 
-    __slots__ = ("_items", "_source")
-
     def __init__(self, items: object, source: object) -> None:
         self._items = items
         self._source = source
@@ -168,8 +166,6 @@ async def close_object(source: object) -> None:
 
 class _AvailableItems:
     """Iterates asynchronously over items that are all available, so that it never waits."""
-
-    __slots__ = ("_items",)
 
     def __init__(self, items: Iterator[Any]) -> None:
         self._items = items

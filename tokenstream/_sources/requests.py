@@ -46,8 +46,6 @@ class SocketLimit:
             the file's method `readinto` by one of its own, and so keeps only a weak reference to the file.
     """
 
-    __slots__ = ("_file", "_limit", "_own", "socket")
-
     def __init__(self, file: object, socket: Any) -> None:  # noqa: ANN401 - of http.client
         self._file = ref(file)
         self.socket = socket

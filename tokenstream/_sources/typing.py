@@ -60,8 +60,6 @@ class _HasAiohttpContent(Protocol):
 
 
 class _LiveSession(Protocol):
-    """A google-genai session."""
-
     def receive(self) -> AsyncIterator[Any]: ...
     async def send_client_content(self) -> None: ...
 

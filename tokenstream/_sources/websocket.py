@@ -241,8 +241,6 @@ def is_clean(error: Exception) -> bool:
 class _SocketMessages:
     """Iterates over the messages of a connection until it is closed."""
 
-    __slots__ = ("_recv", "_wait")
-
     def __init__(self, recv: Callable[..., Any]) -> None:
         self._recv = self._wait = recv
 
@@ -265,8 +263,6 @@ class _SocketMessages:
 
 class _AsyncSocketMessages:
     """Iterates over the messages of a connection until it is closed; a cancelled read loses no message."""
-
-    __slots__ = ("_recv",)
 
     def __init__(self, recv: Callable[[], Awaitable[Any]]) -> None:
         self._recv = recv

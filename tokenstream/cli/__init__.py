@@ -109,7 +109,6 @@ def _discard_output() -> None:
 
 
 def _build_parser(program: str) -> argparse.ArgumentParser:
-    """Return the parser of the program's arguments, with all commands."""
     parser = argparse.ArgumentParser(
         prog=program, description="Read the streamed answers of language models."
     )

@@ -286,7 +286,6 @@ class FolderAnswers:
         return replace(reply, headers={**_ALLOW_ANY_ORIGIN, **reply.headers})
 
     def _choose_reply(self, request: Request) -> tuple[Reply, str]:
-        """Return the reply to a request, and a description of the reply for the log."""
         if request.method == "OPTIONS":
             return _answer_preflight(request), "allowed"
         if request.method not in _METHODS:

@@ -299,8 +299,6 @@ class _OneMessage:
         max_size: The maximum size of a message to read this way, in bytes.
     """
 
-    __slots__ = ("_headers", "_max_size", "_size", "_start", "_verified", "bytes_read", "name", "read_rest")
-
     def __init__(self, name: str, headers: bytes, max_size: int) -> None:
         self.name = name
         self.read_rest: Callable[[bytes], Any] = len

@@ -26,8 +26,6 @@ class WholeMessages(Framing):
         ([b'{}'], [], 'LimitExceeded')
     """
 
-    __slots__ = ("_most", "error")
-
     has_messages = True
 
     def __init__(self, limits: Limits) -> None:
@@ -62,8 +60,6 @@ class Bypass(Framing):
         >>> payloads.frames({"a": 1}), payloads.frames({"a": [1]}), type(payloads.error).__name__
         ([{'a': 1}], [], 'LimitExceeded')
     """
-
-    __slots__ = ("_before", "_depth", "_most", "error")
 
     has_payloads = True
 
@@ -112,8 +108,6 @@ class TextBody(Framing):
         >>> body.feed(b"caf\xc3"), body.feed(b"\xa9"), body.end()
         (['caf'], ['é'], [])
     """
-
-    __slots__ = ("_begun", "_ignoring", "_replacing", "replaced")
 
     stop: str | None = None
     """Always None: a framing never asks to close the source."""

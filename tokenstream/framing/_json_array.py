@@ -64,17 +64,6 @@ class ElementReader(Protocol[MadeT_co]):
 class JSONArrayParser(LineFraming[bytes]):
     """Read the elements of one JSON array, wherever the chunks were cut."""
 
-    __slots__ = (
-        "_depth",
-        "_escaped",
-        "_in_string",
-        "_last_match",
-        "_match_next",
-        "_match_whole",
-        "_offset",
-        "_step",
-    )
-
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits=limits)
         self._match_whole = _compile(b"%b").match

@@ -156,7 +156,6 @@ class LineFraming(ErrorKeeper, ABC, Generic[FrameT]):
         self._line = bytearray()
 
     def _is_idle(self) -> bool:
-        """Return True if no bytes are held."""
         return not self._line
 
     def _read_slice(self, text: bytes, frames: list[Any]) -> None:

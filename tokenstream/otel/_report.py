@@ -137,7 +137,6 @@ def run_quietly(function: Callable[[], None]) -> None:
 
 
 def _create_spans(report: OperationReport, receivers: Receivers) -> Context:
-    """Create the spans of an operation and its attempts; return a context with the operation's span."""
     from opentelemetry import trace
 
     tracer = receivers.tracer

@@ -100,7 +100,6 @@ class RunObserver:
             waiting.extend((below, context) for below in reversed(step.steps))
 
     def _record(self, data: _SpanData, error: dict[str, str], seconds: float, context: Context) -> None:
-        """Record the metrics of a span."""
         instruments, attributes = instruments_of(self._receivers.meters), data.attributes
 
         def those(*names: str) -> Attributes:

@@ -279,8 +279,6 @@ class PathMatcher:
         [0, 1, 2]
     """
 
-    __slots__ = ("_length", "_open", "_open_on_path", "_scalar", "pattern")
-
     def __init__(self, pattern: Pattern) -> None:
         self.pattern = pattern
         self._length = len(pattern)

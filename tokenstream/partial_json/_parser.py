@@ -70,7 +70,6 @@ def _make_reader(
     *,
     may_be_array: bool = True,
 ) -> StrictReader | LenientReader | ChoosingReader:
-    """Return the reader that the options call for: strict, lenient, or one that chooses a document."""
     closed = check_lenient(lenient) == "closed"
     # The lenient readers are imported only when needed.
     if choice in {"last", "matching"}:

@@ -80,8 +80,6 @@ class Repair(NamedTuple):
 class RepairLog:
     """The repairs made in one document so far."""
 
-    __slots__ = ("has_raw_backslash", "made")
-
     def __init__(self) -> None:
         self.made: list[Repair] = []
         self.has_raw_backslash = False

@@ -167,7 +167,6 @@ class AsyncSession(SessionBase):
     # -- answers -------------------------------------------------------------
 
     async def _open_answer(self, asked: AskedQuestion, attempt: Attempt | None) -> AsyncSource | LazySource:
-        """Send a question, and return the source of its answer."""
         if not self._is_falling_back:
             try:
                 exchange = await self._line.run(asked.begin(attempt))
@@ -238,7 +237,6 @@ class AsyncLine(Line):
             steps.close()
 
     async def _take(self, step: IOStep) -> object:
-        """Take one step, and return its result."""
         match step:
             case ReceiveText(seconds):
                 recv: Any = self._open_socket().recv
@@ -269,7 +267,6 @@ class AsyncLine(Line):
         return self._socket
 
     async def _connect(self) -> OpenedConnection:
-        """Open a connection, and return the facts about it."""
         self.check_open()
         opened: Any = self._opens()
         socket = socket_of(opened)

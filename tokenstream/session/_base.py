@@ -164,7 +164,6 @@ class SessionBase:
     # -- asking --------------------------------------------------------------
 
     def _make_asked(self, content: object, router: object, lane: object) -> AskedQuestion:
-        """Check the arguments of `ask`, and return the question."""
         lane = self._check_lane(lane)
         if router is not None and not isinstance(router, Router):
             raise MisuseError(f"router= is a Router, and not {type(router).__name__}")

@@ -178,7 +178,6 @@ class Session(SessionBase):
     # -- answers -------------------------------------------------------------
 
     def _open_answer(self, asked: AskedQuestion, attempt: Attempt | None) -> SyncSource | LazySource:
-        """Send a question, and return the source of its answer."""
         if not self._is_falling_back:
             try:
                 exchange = self._line.run(asked.begin(attempt))
@@ -251,7 +250,6 @@ class SyncLine(Line):
                 steps.close()
 
     def _take(self, step: IOStep, current: _CurrentConnection | None) -> object:
-        """Take one step, and return its result."""
         match step:
             case ReceiveText(seconds):
                 recv: Any = _find_open(current).recv
@@ -277,7 +275,6 @@ class SyncLine(Line):
         return None
 
     def _connect(self) -> OpenedConnection:
-        """Open a connection, and return the facts about it."""
         self.check_open()
         given: Any = self._opens()
         socket, stack = _find_websocket(given), ExitStack()

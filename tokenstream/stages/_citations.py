@@ -106,8 +106,6 @@ class MarkerSearch:
         markers: The markers.
     """
 
-    __slots__ = ("firsts", "in_more", "in_whole")
-
     def __init__(self, markers: tuple[Marker, ...]) -> None:
         closings = [marker.closing for marker in markers if marker.closing]
         openings = [marker.opening for marker in markers]
@@ -137,7 +135,6 @@ def _pattern_of(marker: Marker, *, ended: bool) -> str:
 
 
 def _beginnings(text: str) -> str:
-    """Return a pattern of all beginnings of a text that is not whole."""
     return "|".join([re.escape(text[:size]) for size in range(len(text) - 1, 0, -1)]) or r"(?!)"
 
 
@@ -182,8 +179,6 @@ class MarkerScanner:
         markers: The markers to look for.
         sources: The known sources, for markers that number them from 1; it may grow.
     """
-
-    __slots__ = ("_code", "_held", "_line", "_markers", "_open", "_search", "_sources", "_width", "removed")
 
     def __init__(self, markers: tuple[Marker, ...], sources: Sequence[Citation]) -> None:
         self._markers = {marker.name: marker for marker in markers}

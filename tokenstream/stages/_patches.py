@@ -32,8 +32,6 @@ def make_pointer_segment(key: str | int) -> str:
 class PatchOperations:
     """Compute the operations that turn one snapshot into a later one."""
 
-    __slots__ = ("_append", "_by_alias", "_innermost", "_out", "_text_log", "_text_path")
-
     def __init__(self, *, by_alias: ByAlias, append: bool) -> None:
         self._by_alias = by_alias
         self._append = append

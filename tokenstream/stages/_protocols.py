@@ -102,8 +102,6 @@ class StageSource(Generic[StageT]):
     The first one gets the stage that was made in advance, to check the arguments where the view is made.
     """
 
-    __slots__ = ("_make", "_unused")
-
     def __init__(self, make: Callable[[], StageT]) -> None:
         self._make = make
         self._unused = [make()]

@@ -102,7 +102,6 @@ class RunEvents:
             self._log.cancel_wake(wake)
 
     def _next(self) -> Event | None:
-        """Return the next event that has arrived, or None if there is none."""
         with self._lock:
             if not self._waiting:
                 self._collect_events()

@@ -211,7 +211,6 @@ def _judge_refusal(probe: ProbedAnswer, error: StatusError, hops: Sequence[Hop])
 
 
 def _judge_cut(probe: ProbedAnswer, hops: Sequence[Hop]) -> Finding:
-    """Return the finding for an answer that was cut off, or is empty."""
     if not probe.arrivals:
         if probe.ended == "end":
             return Finding(

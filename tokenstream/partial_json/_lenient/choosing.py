@@ -37,21 +37,6 @@ class ChoosingReader:
     state = None
     """Always None: only a strict reader has states in which `PartialJSONParser.feed` takes a shortcut."""
 
-    __slots__ = (
-        "_accepts",
-        "_chosen_at",
-        "_chosen_fence",
-        "_chosen_fits",
-        "_document",
-        "_pieces",
-        "_reader",
-        "_repairs_made",
-        "_scanner",
-        "_starts",
-        "_text_length",
-        "_value",
-    )
-
     def __init__(
         self,
         document: Document,

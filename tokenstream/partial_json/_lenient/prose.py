@@ -86,18 +86,6 @@ class Prose:
         fence: The character of the code fence that is open; "" if none is.
     """
 
-    __slots__ = (
-        "_base",
-        "_end_tag",
-        "_follows_word",
-        "_introduces_json",
-        "_may_be_array",
-        "_prose_start",
-        "_text_ended",
-        "fence",
-        "found_at",
-    )
-
     def __init__(self, *, may_be_array: bool, fence: str) -> None:
         self.fence = fence
         """The character of the open code fence; "" if none is open."""

@@ -99,8 +99,6 @@ class FieldWriter:
         serializer: The serializer of objects of the class, field by field.
     """
 
-    __slots__ = ("_cls", "_serializer", "names")
-
     def __init__(self, cls: type, names: frozenset[str], serializer: object) -> None:
         self._cls = cls
         self.names = names

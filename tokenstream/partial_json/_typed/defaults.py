@@ -22,8 +22,6 @@ class DefaultsFiller:
         slot: The slot of the whole document.
     """
 
-    __slots__ = ("_first_defaults", "_slot")
-
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
         self._first_defaults: FieldValues | None = None

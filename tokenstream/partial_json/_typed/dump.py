@@ -32,8 +32,6 @@ NO_TYPE_NAMES = TypeNames("", field_names=None)
 class DumpCache:
     """Cache of the finished values of one object or array, as JSON and as plain data."""
 
-    __slots__ = ("data", "joined", "texts")
-
     def __init__(self) -> None:
         self.texts: dict[int | str, str | None] = {}
         """Maps the position of each value to its JSON; None if the value is left out.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 class DocumentText:
     """The text and the options of a document, shared by all its snapshots."""
 
-    __slots__ = ("choice", "lenient", "log", "may_be_array", "repairs", "start", "words", "write", "written")
-
     def __init__(
         self,
         log: TextLog,

@@ -56,25 +56,6 @@ class ValueTree:
         words: Makes an object that cuts text into words.
     """
 
-    __slots__ = (
-        "_document",
-        "_filler",
-        "_parser",
-        "_reread_length",
-        "_scalar_in_whole",
-        "_scalar_name",
-        "_scalar_slot",
-        "_scalar_start",
-        "_show_unit",
-        "_slot",
-        "_text",
-        "_top",
-        "_words",
-        "faults",
-        "outcome",
-        "root",
-    )
-
     def __init__(
         self,
         parser: OutputParser,

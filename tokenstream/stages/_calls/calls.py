@@ -279,7 +279,6 @@ class ThoughtScanner(CallScanner):
     and no call is looked for.
     """
 
-    __slots__ = ("_arguments", "_is_broken", "_kept", "_limit", "_size", "calls")
     is_reasoning = True
 
     def __init__(self, dialects: tuple[Dialect, ...], tools: OfferedTools, limit: int) -> None:

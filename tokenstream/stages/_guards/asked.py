@@ -25,21 +25,6 @@ class AnswerRule:
         every: The number of pieces of content between further calls; None to call it only once.
     """
 
-    __slots__ = (
-        "_due_at",
-        "_every",
-        "_first",
-        "_has_new_content",
-        "_pieces",
-        "answer_number",
-        "ask",
-        "ask_async",
-        "has_returned",
-        "pending",
-        "stop",
-        "was_called",
-    )
-
     def __init__(self, ask: Callable[[Any], Any], first: int, every: int | None) -> None:
         self.ask = ask
         self._first = first

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 class _TextRule:
     """Applies a rule for texts to each choice of an answer, or to each part if they are texts `apart`."""
 
-    __slots__ = ("_apart", "_kinds", "_stage", "_texts", "stop")
-
     def __init__(self, stage: Match | Repetition, kinds: tuple[type, ...], *, apart: bool) -> None:
         self._stage = stage
         self._kinds = kinds
@@ -102,8 +100,6 @@ class _Guard:
             if the event is then held back, changed or left out.
     """
 
-    __slots__ = ("_first", "_pieces", "counts", "hold", "rule")
-
     def __init__(self, rule: Any, first: int, *, hold: bool, counts: bool) -> None:  # noqa: ANN401 - an AnyRule
         self.rule: AnyRule = rule
         self.hold, self.counts = hold, counts
@@ -142,8 +138,6 @@ class _Guard:
 class _Choices:
     """The choices of an answer that have begun but not finished."""
 
-    __slots__ = ("_open", "all_finished")
-
     def __init__(self) -> None:
         self._open: set[int] = set()
         self.all_finished = False
@@ -165,8 +159,6 @@ class Guards:
     soon as it arrives. So does a rule that counts what the answer costs, which holds nothing back. The other
     rules receive an event when it is released to the application.
     """
-
-    __slots__ = ("_arrived", "_guards", "_held_answer", "_message", "_released", "_unreleased", "can_count")
 
     def __init__(self, message: Callable[[], Message]) -> None:
         self._guards: list[_Guard] = []

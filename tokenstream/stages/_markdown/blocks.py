@@ -24,19 +24,6 @@ _MAX_SHORT = 64
 class _OpenBlock:
     """The block that is still open, with its lines."""
 
-    __slots__ = (
-        "chars",
-        "completion",
-        "id",
-        "info",
-        "last_state",
-        "last_text",
-        "lines",
-        "retry_at",
-        "start",
-        "was_returned",
-    )
-
     def __init__(self, number: int, start: int, math: Math | None) -> None:
         self.id = number
         self.start = start

@@ -56,18 +56,6 @@ class DefinitionReader:
     | "text" | no more definitions can follow |
     """
 
-    __slots__ = (
-        "_label",
-        "_lines",
-        "_title_from",
-        "_title_mark",
-        "_title_on_own_line",
-        "finished",
-        "in_doubt",
-        "state",
-        "text_from",
-    )
-
     def __init__(self) -> None:
         self.state = "fresh"
         self.finished: list[Definition] = []
@@ -235,7 +223,6 @@ def _find_label_end(pattern: re.Pattern[str], line: str, position: int) -> int:
 
 
 def _find_target_end(line: str, position: int) -> int:
-    """Return the end of a link target; -1 if there is none."""
     if line[position] == "<":
         match = _ANGLED.match(line, position)
         return match.end() if match else -1

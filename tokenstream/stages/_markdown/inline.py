@@ -92,24 +92,6 @@ class InlineCompleter:
         'See **the [manual](https://example.com)** and'
     """
 
-    __slots__ = (
-        "_brackets",
-        "_breaks",
-        "_code_end",
-        "_code_searched",
-        "_in_dest",
-        "_item",
-        "_math",
-        "_new_pieces",
-        "_one_line",
-        "_openers",
-        "_references",
-        "_scanned_to",
-        "_search",
-        "_text",
-        "_ticks",
-    )
-
     def __init__(
         self,
         *,

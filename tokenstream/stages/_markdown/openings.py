@@ -73,8 +73,6 @@ class MatchedLine(NamedTuple):
 class Containers:
     """The open containers (quotes and list items), as a stack: the innermost one is the last."""
 
-    __slots__ = ("_frozen", "items", "open_list_marker", "outermost_quote")
-
     def __init__(self) -> None:
         self.items: list[Container] = []
         self._frozen: tuple[Container, ...] | None = ()

@@ -32,8 +32,6 @@ MOST_TAG = 300
 class _JoinedLines:
     """The first lines of a block as one text; more of the same lines are added to it."""
 
-    __slots__ = ("_count", "_lines", "_text")
-
     def __init__(self) -> None:
         self._lines: list[str] | None = None
         self._count = 0
@@ -51,8 +49,6 @@ class _JoinedLines:
 
 class _ParagraphLines:
     """The whole lines of a paragraph, without its link definitions and without an unfinished last line."""
-
-    __slots__ = ("_ends", "_lines", "begin", "content", "full", "prefixes")
 
     def __init__(self, lines: list[str], begin: int) -> None:
         self._lines = lines
@@ -115,18 +111,6 @@ class Completion:
     Args:
         math: The syntax of formulas that the renderer knows.
     """
-
-    __slots__ = (
-        "_completer",
-        "_line",
-        "_line_pieces",
-        "_math",
-        "_options",
-        "_paragraph",
-        "_piece_count",
-        "before",
-        "lines",
-    )
 
     def __init__(self, math: Math | None = None) -> None:
         self._math: Math | None = math

@@ -43,8 +43,6 @@ class Matcher:
         max_length: The most characters that may be held back; None if the pattern itself bounds its matches.
     """
 
-    __slots__ = ("_literal", "_partial_only", "compiled", "context", "limit", "sure_at_end")
-
     def __init__(self, stage: str, pattern: object, max_length: int | None) -> None:
         compiled = self.compiled = _compile(stage, pattern)
         self.limit = None if max_length is None else check_whole("max_length", max_length)

@@ -61,28 +61,6 @@ class Meter:
     when a response is wrapped, not with its request.
     """
 
-    __slots__ = (
-        "_counted",
-        "_first_byte",
-        "_first_content",
-        "_first_text",
-        "_first_tool_call",
-        "_spent",
-        "_wrapped",
-        "away",
-        "bytes",
-        "check_at",
-        "ended_at",
-        "first_event_at",
-        "framed_chunks",
-        "framed_content_chunks",
-        "framed_deltas",
-        "on_gaps",
-        "stamps",
-        "started_at",
-        "waiting",
-    )
-
     def __init__(self, started_at: float) -> None:
         # Counts, apart from those of the chunks on the fast path (see `glanced`).
         self.bytes = 0

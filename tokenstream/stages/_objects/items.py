@@ -71,8 +71,6 @@ class _Excerpt:
     element in that piece, and `store_piece` after them, before the next piece. Other text is not kept.
     """
 
-    __slots__ = ("_base", "_earlier_text", "_start", "_text")
-
     def __init__(self) -> None:
         self._base = 0
         """Offset of the current piece in the document."""

@@ -169,7 +169,6 @@ class Redact(SearchStage):
             end = longer.end()
 
     def _find_match_beyond(self, end: int, text: str, position: int, cuts: range) -> AnyMatch | None:
-        """Return a match at `position` that ends beyond `end`; None if there is none."""
         for cut in self._matcher.choose_cuts(cuts):
             match = self._matcher.match_at(text, position, cut)
             if match is not None and match.end() > end:

@@ -48,8 +48,6 @@ class TextSearch:
         ignores_case: True to find texts that begin with a mark in upper case, too; all are in lower case.
     """
 
-    __slots__ = ("_beginnings", "_ignores_case", "_longest", "firsts", "pattern", "starts")
-
     def __init__(self, texts: Iterable[str], *, ignores_case: bool = False) -> None:
         ordered = sorted(texts, key=len, reverse=True)
         flags = re.ASCII | re.IGNORECASE if ignores_case else 0

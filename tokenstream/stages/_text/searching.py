@@ -240,7 +240,6 @@ class Until(SearchStage):
         return start < open_at or (start == open_at and self._matcher.sure_at_end and not self._include)
 
     def _accept(self, text: str, match: AnyMatch, out: list[str], *, is_cut: bool) -> int:
-        """End the text with the marker."""
         if self._include:
             out.append(match.group())
         self._rests = True

@@ -47,25 +47,6 @@ class MarkdownSpeech:
     The structure of the blocks says what each line is; the content of a block is read by an `InlineSpeech`.
     """
 
-    __slots__ = (
-        "_blanks",
-        "_containers",
-        "_definitions",
-        "_has_text",
-        "_held_from",
-        "_holds_cr",
-        "_inline",
-        "_is_code",
-        "_is_decided",
-        "_leaf",
-        "_line",
-        "_line_size",
-        "_mode",
-        "_retry_at",
-        "_row",
-        "_structure",
-    )
-
     def __init__(self) -> None:
         self._structure = BlockStructure(tables=True)
         self._inline = InlineSpeech()

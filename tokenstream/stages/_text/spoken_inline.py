@@ -38,8 +38,6 @@ class InlineSpeech:
     is to append it to `out`.
     """
 
-    __slots__ = ("_in_comment", "_last_char", "_open_code", "_undecided")
-
     def __init__(self) -> None:
         self._undecided = ""
         """Text that has arrived and is not decided yet."""

@@ -127,8 +127,6 @@ def _choose_tags(tags: Any) -> tuple[tuple[str, ...], bool]:  # noqa: ANN401 - a
 
 
 class _Markup(NamedTuple):
-    """The markup of reasoning that is looked for."""
-
     rows: dict[str, Dialect]
     """The row of each mark."""
     openings: tuple[str, ...]
@@ -176,8 +174,6 @@ class FirstText:
         limit: The most characters that are held back.
         starts_inside: True if the text may begin inside a tag; one of gpt-oss without marks always may.
     """
-
-    __slots__ = ("_ends", "_held", "_limit", "_names", "_recent", "_rows", "_size", "over", "row")
 
     def __init__(self, names: tuple[str, ...], limit: int, *, starts_inside: bool) -> None:
         self._limit = limit

@@ -271,8 +271,6 @@ class CallPartials:
         lenient: True to read almost-JSON.
     """
 
-    __slots__ = ("_choose_schema", "_first_key", "_free_text_frame", "_lenient", "_partials", "_undecided")
-
     def __init__(self, tool: Tool | None, *, is_free_text: bool = False, lenient: Lenient = False) -> None:
         self._lenient: Lenient = False if is_free_text else lenient
         self._choose_schema: Callable[[str], Schema[Any] | None] | None = None
@@ -355,8 +353,6 @@ class _FirstKey:
 
     Almost-JSON may begin with prose or a code fence, or have other quotes, so it is read by a parser.
     """
-
-    __slots__ = ("_parser",)
 
     def __init__(self, lenient: Lenient) -> None:
         self._parser = PartialJSONParser(lenient=lenient)

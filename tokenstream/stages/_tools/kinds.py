@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 class _AnyTool:
     """Describes the calls of a tool, for the keys under which stores remember them."""
 
-    __slots__ = ()
-
     def describe(self, text: str) -> str | None:
         """Return a text that is the same for equal arguments; None if there is none."""
         raise NotImplementedError
@@ -46,8 +44,6 @@ class TypeTool(_AnyTool):
         type: The type, or a `TypeAdapter`.
         documented_by: The function whose docstring describes the tool; None for the type's own docstring.
     """
-
-    __slots__ = ("documented_by", "name", "schema", "type")
 
     def __init__(self, name: str, type: Any, documented_by: object = None) -> None:  # noqa: A002, ANN401 - any type
         self.name = name
@@ -96,8 +92,6 @@ class FunctionTool(_AnyTool):
     Raises:
         MisuseError: The function's parameters cannot be determined.
     """
-
-    __slots__ = ("function", "name", "signature")
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         # Imported on first use: tools that are declared by types need no signature.

@@ -72,19 +72,6 @@ class CallRun:
         MisuseError: The call's key means nothing in a store that other processes use.
     """
 
-    __slots__ = (
-        "_call",
-        "_compare",
-        "_has_begun",
-        "_is_stuck",
-        "_store",
-        "_tokens",
-        "_warn",
-        "id",
-        "key",
-        "state",
-    )
-
     def __init__(
         self,
         call: CheckedCall,

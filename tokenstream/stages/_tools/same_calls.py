@@ -150,8 +150,6 @@ class SameCalls:
         describe: Describes the validated arguments of the calls; None if there are no tools.
     """
 
-    __slots__ = ("_calls", "_checked", "_describe", "_entries", "_store")
-
     def __init__(self, store: AnyCallStore, describe: Describe | None) -> None:
         self._store = store
         self._describe = describe

@@ -59,8 +59,6 @@ class Signature:
         MisuseError: The parameters cannot be determined, or have types that JSON cannot represent.
     """
 
-    __slots__ = ("_function", "_only", "_schema", "_signature", "first_parameter", "parameters", "types")
-
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         try:
@@ -174,8 +172,6 @@ class _OnlyParameter:
         fields: The keys of the type's object in JSON.
     """
 
-    __slots__ = ("_fields", "name", "schema")
-
     def __init__(self, name: str, type: Any, fields: set[str]) -> None:  # noqa: A002, ANN401 - any type
         self.name = name
         self.schema = Schema[Any].of(type)
@@ -227,8 +223,6 @@ class _Others:
 
     Its `type` is the type of the values of these keys.
     """
-
-    __slots__ = ("type",)
 
     def __init__(self, type: Any) -> None:  # noqa: A002, ANN401 - any type
         self.type = type
@@ -295,7 +289,6 @@ def _with_default(type_: object, default: object) -> object:
 
 
 def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> JsonObject:  # noqa: ANN401 - any callable
-    """Return the types of the parameters; Any for a parameter without a type."""
     declared = {
         name: Any if parameter.annotation is EMPTY else parameter.annotation
         for name, parameter in parameters.items()

@@ -192,7 +192,6 @@ class AgentReader(ABC):
         return turn
 
     def _end_turn(self, error: StreamError | None) -> None:
-        """End the turn in progress with its tools."""
         turn, self._turn = self._turn, None
         self._forget_turn()
         self._tools.clear()
@@ -279,7 +278,6 @@ class AgentReader(ABC):
         step.wait_for(self._request_id(str(id)), message, send=None if send is None else partial(send, id))
 
     def _request_id(self, id: str) -> str:
-        """Return the id that a request of the agent has in the run."""
         if id not in self._request_ids:
             self._request_ids[id] = self._run.requests.find_free_id(id)
         return self._request_ids[id]
@@ -339,7 +337,6 @@ class TextAgentReader(AgentReader):
 
     @property
     def _speaker(self) -> Step:
-        """The step of the agent that answers."""
         return self._turn_step
 
     def fail(self, message: str | None, code: str | None) -> None:

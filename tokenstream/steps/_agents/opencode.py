@@ -227,8 +227,6 @@ def _of_one_project(line: JsonObject) -> JsonObject:
 
 
 class _OpenCodeSession(OpenCodeAnswers, ConversationReader):
-    """Reads the events of one session."""
-
     name = OpenCodeServer.name
 
     def __init__(self, run: Steps, id: str, owner: OpenCodeServer) -> None:

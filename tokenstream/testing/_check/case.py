@@ -238,7 +238,6 @@ def _list_paths(value: object, path: Path = ()) -> list[Path]:
 
 
 def _set_field(payload: JsonObject, path: Path, value: object) -> JsonObject:
-    """Return a copy of a payload in which the value at `path` is replaced."""
     changed = deepcopy(payload)
     container: Any = changed
     for key in path[:-1]:

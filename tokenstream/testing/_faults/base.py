@@ -27,8 +27,6 @@ These are the defaults of keyword-only arguments, and all defaults that are None
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _AppliedFault:
-    """One fault of a combination, with its arguments."""
-
     kind: str
     """The name of the function of `testing.faults` that made the fault, such as "cut"."""
     details: tuple[tuple[str, Any], ...]

@@ -187,7 +187,6 @@ class Playback:
 
     @property
     def _head(self) -> ResponseHead | None:
-        """The head of the response; None for a recording that has only a body."""
         recording = self._played
         if recording.status == 200 and not recording.headers:
             return None
