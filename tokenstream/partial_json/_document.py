@@ -104,7 +104,6 @@ class Document:
 
         # The result so far.
         self.root: Any = None
-        """The value of the document, as far as it is visible."""
         self.has_value = False
         """True once any part of the value is visible."""
         self.complete = False

@@ -203,7 +203,6 @@ class AsyncLine(Line):
     def __init__(self, opens: Callable[[], Any]) -> None:
         super().__init__(opens)
         self._socket: OpenWebSocket | None = None
-        """The current connection; None if there is none."""
         self._leave: Callable[[], Awaitable[Any]] | None = None
         """Leaves the context manager of the current connection; None if it has none."""
         self._tasks: TaskGroup | None = None

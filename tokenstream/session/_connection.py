@@ -160,7 +160,6 @@ class AskedExchange:
         self.round = asked
         self.turns = turns
         self.messages: deque[bytes] = deque()
-        """The messages that have arrived and were not read."""
         self.waiting = 0
         """The bytes of these messages."""
         self.written = False
@@ -185,7 +184,6 @@ class AskedExchange:
         self.error: Exception | None = None
         """The exception with which the connection broke; raised once the messages were read."""
         self.answer_id: str | None = None
-        """The id of the answer, from the latest event that names it."""
         self.audio: dict[str, float] = {}
         """The milliseconds of audio that were received, by the id of their item; 0 before any has come."""
         self.steers: list[SentSteer] = []

@@ -67,7 +67,6 @@ class SessionConversation:
         self._exchanges: list[AskedExchange] = []
         """The exchanges of the current connection that have not ended."""
         self._rounds: dict[str, list[Round]] = {}
-        """The rounds that were asked, by lane."""
         self.latest: dict[str, AskedExchange] = {}
         """The last exchange of each lane."""
         self._kept: list[bytes] = []

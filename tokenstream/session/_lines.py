@@ -24,9 +24,7 @@ class Open(NamedTuple):
 
 class OpenedConnection(NamedTuple):
     path: str | None
-    """The path of its URL; None if it is not known."""
     is_set_up: bool
-    """True if an SDK has set the session up."""
 
 
 class SendText(NamedTuple):

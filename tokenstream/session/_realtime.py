@@ -60,7 +60,6 @@ class RealtimeAPI(SessionAPI):
     def __init__(self, model: str | None, tools: list[Payload] | None, settings: Any) -> None:  # noqa: ANN401 - a mapping
         super().__init__(model, tools, settings)
         self._session: Payload = {}
-        """The session, as the server has described it."""
         self._last_known: Round | None = None
         """The last round of which the server has the question; None on a new connection."""
         self._heard = RecentIds(REMEMBERED_ITEMS)

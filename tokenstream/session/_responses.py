@@ -125,7 +125,6 @@ class _Parent(NamedTuple):
     round: Round
     """The round of the response, which is the last one that the server knows."""
     connection: int
-    """The number of the connection on which it came."""
 
 
 class ResponsesAPI(SessionAPI):

@@ -220,7 +220,6 @@ class SyncLine(Line):
     def __init__(self, opens: Callable[[], Any]) -> None:
         super().__init__(opens)
         self._current: _CurrentConnection | None = None
-        """The current connection; None if there is none."""
         self._lock = threading.RLock()
         """Held while steps run, but not while one is taken: they all change the same conversation."""
 

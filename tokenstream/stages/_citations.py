@@ -121,7 +121,6 @@ class MarkerSearch:
         self.in_whole = re.compile("|".join([*ends, *wholes])).search
         """Searches a text that has ended."""
         self.firsts = frozenset(text[0] for text in (*openings, *closings))
-        """Characters of which a text with a marker has one."""
 
 
 def _pattern_of(marker: Marker, *, ended: bool) -> str:
@@ -153,7 +152,6 @@ class CitedWords(NamedTuple):
     width: int
     """The number of characters of the words that the marker encloses; 0 if it encloses none."""
     known: Citation | None
-    """The source, if it is known."""
 
     def make_citation(self, end: int, part: int) -> Citation:
         """Return the citation of words that end at the character `end` of a part."""
@@ -189,11 +187,9 @@ class MarkerScanner:
         self._held = ""
         """The end of the text so far that may become a marker."""
         self._open: CitedWords | None = None
-        """The marker that encloses the text; None if there is none."""
         self._width = 0
         """The number of characters that it encloses so far."""
         self.removed = False
-        """True once a marker was removed from the text."""
 
     @property
     def firsts(self) -> frozenset[str]:

@@ -36,13 +36,11 @@ class PatchOperations:
         self._by_alias = by_alias
         self._append = append
         self._out: list[Operation] = []
-        """Operations of the current patch, in order."""
         self._innermost: tuple[FieldLog | ValueLog, str, TypeNames] | None = None
         """The log of the innermost open object or array, its path, and the names of its type."""
         self._text_log: TextLog | None = None
         """The pieces of the open string, once it has grown between two snapshots."""
         self._text_path = ""
-        """The path of that string."""
 
     def patch(self, before: Partial[Any] | None, after: Partial[Any]) -> list[Operation]:
         """Return the operations that turn a snapshot into a later one; empty if nothing has changed."""
@@ -246,7 +244,6 @@ class Patches(SoundStage):
     def __init__(self, *, append: bool = False, by_alias: ByAlias = None) -> None:
         self._changes = PatchOperations(by_alias=by_alias, append=append)
         self._last_draft: Partial[Any] | None = None
-        """The draft that the last patch produces."""
 
     def feed(self, item: Partial[Any], /, *, now: float = 0.0) -> list[list[Operation]]:
         """Return the patch that turns the previous draft into this one, or no patch if nothing has changed.

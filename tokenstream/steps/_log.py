@@ -179,7 +179,6 @@ class StepOutput:
         self.step = step
         self.text = TextLog()
         self.is_closed = False
-        """True once the step has ended."""
 
     def read_from(self, at: int) -> tuple[int, list[StepDelta]]:
         """Return the number of characters so far, and what followed the first `at` ones as one event."""
@@ -208,7 +207,6 @@ class StepProgress:
         self.count = 0
         """Number of values so far, also of those that are not kept."""
         self.is_closed = False
-        """True once the step has ended."""
 
     def append(self, output: object) -> None:
         self._outputs.append(output)

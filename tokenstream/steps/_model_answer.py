@@ -143,11 +143,9 @@ class TextAnswer:
         self.step = step
         self._part = -1
         self._kind: str | None = None
-        """The kind of the part that is open; None if none is."""
         self._texts: list[str] = []
         """The texts of the open part, which are joined once."""
         self.has_text = False
-        """True once the answer has text, and not only reasoning."""
         step.feed(MessageStart(model=model, another=step.has_answer))
 
     def add(self, kind: str, text: str, *, is_whole: bool) -> None:

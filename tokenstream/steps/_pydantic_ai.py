@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     """An object of pydantic-ai, which this library does not import."""
 
 _PARTS = frozenset({"text", "thinking", "tool-call"})
-"""The kinds of parts that are read."""
 _REASONS = {"length": "max_tokens", "content_filter": "refusal"}
 """Anthropic's words for the reasons of pydantic-ai that the parts of an answer do not tell."""
 _DELTAS = {

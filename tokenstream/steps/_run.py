@@ -113,7 +113,6 @@ class Ledger:
 
     def __init__(self) -> None:
         self._totals: dict[str, dict[str, int | float]] = {}
-        """The totals of each session, by their names."""
 
     def knows(self, session: str) -> bool:
         return session in self._totals

@@ -140,7 +140,6 @@ class MarkdownPrinter:
         self._code_theme = code_theme
         self._hyperlinks = hyperlinks
         self._open_block: MarkdownBlock | None = None
-        """The open block; None between blocks."""
         self._needs_space = False
         """True if an empty line must precede the next block."""
         self._rows: list[str] = []

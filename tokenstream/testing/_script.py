@@ -52,11 +52,9 @@ class Script:
     _choice: int = 0
     """The choice to which the next steps belong."""
     _finished: frozenset[int] = frozenset()
-    """Choices that have finished."""
     _failed: bool = False
     """True once the script has a provider's error, after which no output can follow."""
     _ids: frozenset[tuple[int, str | None]] = frozenset()
-    """Ids of the calls so far, each with its choice."""
 
     # -- output of the model -------------------------------------------------
 

@@ -96,7 +96,6 @@ class SendRaw(NamedTuple):
 
     payload: Any
     event: str = ""
-    """The name of the SSE event; "" for none."""
 
 
 class SendError(NamedTuple):
@@ -137,7 +136,6 @@ class _ScriptedChoice:
     kind: str = ""
     """Kind of the open part; "" if none is open."""
     calls: bool = False
-    """True if the choice has a tool call."""
 
     def begin(self, kind: str) -> int:
         self.kind = kind

@@ -36,7 +36,6 @@ class RecordedAnswer:
     """A recording, with the request that it answers and the pace at which it is sent."""
 
     recording: str
-    """The name of the file."""
     path: str
     payload: JsonObject
     """Body of the request, in the provider's format."""
@@ -83,7 +82,6 @@ class DemoPart:
     show: Callable[[Screen], AbstractContextManager[Callable[[Any], None]]] = events_display
     """Returns a context manager; its value is the function `show` that the code calls."""
     ending: Ending = "complete"
-    """The ending of the message that is expected."""
 
 
 def _ask(model: str, text: str, **more: Json) -> JsonObject:
@@ -258,7 +256,6 @@ class _DemoPlayer:
         self._screen = screen
         self._url = url
         self.streams: list[tuple[Stream, Ending]] = []
-        """The streams that were opened, each with the ending that is expected."""
 
         def version(package: str) -> str:
             screen.print_caption(f'version(package="{package}") runs in this process')
@@ -271,7 +268,6 @@ class _DemoPlayer:
             "Retry": Retry,
             "version": version,
         }
-        """The names that the code uses."""
 
     def play(self, part: DemoPart) -> None:
         """Show the code of a part, run it, and print its output as it arrives."""

@@ -53,7 +53,6 @@ class TimedChunk:
     size: int
     """Number of bytes, as they were transferred."""
     events: int
-    """Number of events that the chunk completed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,6 @@ class _AnswerRecorder:
         self._pieces: list[tuple[float, bytes]] = []
         """The chunks, each with the time of its arrival."""
         self._failure: Exception | None = None
-        """The exception with which the answer broke off; None if there was none."""
         self._ended: InputEnd = "stopped"
         """The way in which the answer ended; "stopped" if its end was not awaited, as after Ctrl-C."""
         self._ended_at = 0.0

@@ -146,7 +146,6 @@ class PushdownAutomaton:
 
         # The key, string, number or comment that is being read.
         self.key_pieces: list[str] = []
-        """Pieces of a key, or of a string that may be a key."""
         self.key_at = 0
         self.token_at = 0
         """Offset of the string, key or comment that is being read."""

@@ -58,9 +58,7 @@ class ChoosingReader:
         """The text that may be needed again, each piece with its offset."""
         self._text_length = 0
         self._starts: list[int] = []
-        """Offsets of the documents."""
         self._chosen_at = 0
-        """Offset of the document chosen so far."""
         self._chosen_fence = ""
         """The character of the code fence around that document; "" if there is none."""
         self._chosen_fits = False

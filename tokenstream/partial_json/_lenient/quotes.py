@@ -123,11 +123,9 @@ class QuoteJudge:
         self._in_quotation = in_quotation
         """True if a quotation inside the string is open."""
         self._on_line = on_line
-        """True if the string is alone on its line so far."""
         self._before = before
         """The last characters of the string."""
         self._start = 0
-        """Position after the quote to judge."""
 
     def decide(self, text: str, after: int) -> QuoteVerdict:
         """Return the verdict on a quote in the string; `after` is the position after the quote."""

@@ -102,7 +102,6 @@ class LenientReader(PushdownAutomaton):
         self.fits: bool | None = None
         """True if the finished document fits the type; None before that is needed."""
         self.may_be_array = may_be_array
-        """False if no array fits the type."""
 
         # The text.
         self.prose = Prose(may_be_array=may_be_array, fence=fence)

@@ -125,7 +125,6 @@ class _FieldsStructure(AssembledStructure):
         self._extra_validator = None if extra == "ignore" else self._make_validator_with([])
         """Validates an object that has only an unknown key; None if the type ignores unknown keys."""
         self.hides_unknown_keys = extra != "allow"
-        """True if keys that belong to no field are not shown."""
         self._late = {
             name: number
             for number, (name, field) in enumerate(self._fields)
@@ -135,7 +134,6 @@ class _FieldsStructure(AssembledStructure):
         self._checked_defaults = frozenset(
             name for name, field in self._fields if _is_default_checked(field["schema"], config)
         )
-        """Fields with defaults that pydantic validates."""
 
         # Made when first needed.
         self._slots: dict[str, Slot] = {}

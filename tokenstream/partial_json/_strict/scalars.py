@@ -78,7 +78,6 @@ class ScalarReader:
         self.incomplete = ""
         """The beginning of an escape or number whose rest has not arrived."""
         self.cut_key = ""
-        """The current key as far as it has arrived."""
         self.progress = START
         """The state of the current number, as in `numbers`, or the number of letters of a literal so far."""
 

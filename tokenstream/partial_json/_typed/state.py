@@ -40,9 +40,7 @@ class DocumentText:
         """Returns the JSON of the finished object."""
         self.lenient: Lenient = lenient
         self.choice: DocumentChoice | None = choice
-        """The document to read if there are several."""
         self.may_be_array = may_be_array
-        """False if no array fits the type."""
         self.start = 0
         """Start of the document if it was chosen among several; otherwise 0."""
         self.words = words

@@ -57,7 +57,6 @@ class CallScanner:
     """
 
     is_reasoning: ClassVar[bool] = False
-    """True if the text itself is reasoning."""
     dialects: tuple[Dialect, ...]
     tools: OfferedTools | None
     """The tools of the request; None, or none of them, if they are not known."""
@@ -66,7 +65,6 @@ class CallScanner:
     tells: bool = False
     """True to read calls of any name, but in quotations those of `tools` alone."""
     rows: dict[str, list[Dialect]] = field(init=False)
-    """The dialects that an opening may be of."""
     marks: TextSearch = field(init=False)
     """Searches for the openings that count not only at the start of a text."""
     held: str = ""
@@ -85,9 +83,7 @@ class CallScanner:
     line: str = ""
     """The first characters of the line, and the last ones."""
     was_blank: bool = True
-    """True if the line before is blank, or there is none."""
     found: bool = False
-    """True once a call has begun."""
 
     def __post_init__(self) -> None:
         (self.rows, self.marks), self.at_start = openings_of(self.dialects), bool(self.dialects)
@@ -287,9 +283,7 @@ class ThoughtScanner(CallScanner):
         self._kept: list[str] = []
         """The text of the calls that are held back."""
         self.calls: list[CallPiece] = []
-        """Everything that has happened to them."""
         self._arguments = TextLog()
-        """The arguments of the last call."""
         self._is_broken = False
         """True if more is missing of a call than the end of its markup."""
 

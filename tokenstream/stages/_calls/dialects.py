@@ -260,7 +260,6 @@ _THOUGHTS = (
     ),
 )
 THOUGHTS = {row.name: row for row in _THOUGHTS}
-"""The markups of reasoning, by their names."""
 # A server that leaves out special tokens leaves these words of gpt-oss; "assistant" was in the prompt.
 _HEADS_LEFT = ("assistantfinal", "assistantcommentary", "assistantcommentary to=")
 UNMARKED = Dialect(

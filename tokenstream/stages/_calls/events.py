@@ -93,10 +93,8 @@ class ToolTags(SoundStage):
     def __init__(self, *dialects: str, tools: Iterable[str | dict[str, Any]] = ()) -> None:
         self._scanner = CallScanner(choose_dialects(dialects or True), offered_of(tools))
         self._call: TextCall | None = None
-        """The call that is open; None if there is none."""
         self._calls_seen = self._next_part = 0
         self._in_text = False
-        """True if the last part is a text."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[Event]:
         """Return the events of the next piece of the text, as far as it is decided.

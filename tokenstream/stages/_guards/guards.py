@@ -163,7 +163,6 @@ class Guards:
     def __init__(self, message: Callable[[], Message]) -> None:
         self._guards: list[_Guard] = []
         self.can_count = False
-        """True if any of the rules counts what arrives."""
         self._message = message
         """Returns the answer without the held-back events."""
         self._held_answer = Accumulator()
@@ -171,7 +170,6 @@ class Guards:
         self._unreleased: deque[Event] = deque()
         """The events that were held back and are not yet released."""
         self._released = _Choices()
-        """The choices of the events that were released."""
         self._arrived = _Choices()
         """The choices of the events that have arrived, for the rules that count them."""
 

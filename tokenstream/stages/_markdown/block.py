@@ -38,7 +38,6 @@ class BlockShape(NamedTuple):
     info: str
     """The words after the opening fence; "" without a fence."""
     start: int
-    """Offset of the block in the text."""
     last_text: list[Any]
     """The state of a snapshot and its text, from the last time that a text was built; empty at first."""
     completion: Completion
@@ -54,7 +53,6 @@ class BlockShape(NamedTuple):
     leaf: str
     """The kind of the open leaf; "" if there is none, `CLOSED` for a closed block."""
     leaf_first_line: int = 0
-    """Index of the leaf's first line in the block."""
     offsets: Sequence[int] = ()
     """The offset of the content in each line of a paragraph."""
     text_from: int = 0
@@ -62,7 +60,6 @@ class BlockShape(NamedTuple):
     may_define: bool = False
     """True if an unfinished definition may follow the definitions at the paragraph's beginning."""
     closing_fence: str = ""
-    """The fence that closes the leaf; "" if the leaf is not in a fence."""
     containers: tuple[Container, ...] = ()
     """The containers (quotes and list items) around the leaf."""
     may_begin_table: bool = False

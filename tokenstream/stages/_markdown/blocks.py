@@ -27,9 +27,7 @@ class _OpenBlock:
     def __init__(self, number: int, start: int, math: Math | None) -> None:
         self.id = number
         self.start = start
-        """Offset of the block in the text."""
         self.lines: list[str] = []
-        """Whole lines with their endings."""
         self.chars = 0
         """Number of characters in `lines`."""
         self.info = ""
@@ -39,7 +37,6 @@ class _OpenBlock:
         self.retry_at = 0
         """The length, in characters, at which to check again whether the block has visible text."""
         self.last_state: BlockState | None = None
-        """The state of the snapshot that was returned last."""
         self.last_text: list[Any] = []
         """The state of a snapshot and its text, from the last time that a text was built; empty at first."""
         self.completion = Completion(math)

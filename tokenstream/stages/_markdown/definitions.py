@@ -30,7 +30,6 @@ class Definition(NamedTuple):
 
     label: str
     text: str
-    """The whole definition."""
 
 
 def normalize_label(raw_label: str) -> str:
@@ -65,7 +64,6 @@ class DefinitionReader:
         self.in_doubt = False
         """True if parsers disagree about the last line."""
         self._lines: list[str] = []
-        """Lines of the open definition."""
         self._label = ""
         self._title_mark = ""
         self._title_from = 0

@@ -113,7 +113,6 @@ class InlineCompleter:
         self._ticks = 0
         """Length of the run of backticks at `_scanned_to`, if the run has opened code; otherwise 0."""
         self._code_end = 0
-        """The end of the code that can be shown."""
         self._code_searched = 0
         """The position up to which the text was searched for the run that closes the code."""
         self._in_dest = False

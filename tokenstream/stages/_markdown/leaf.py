@@ -37,7 +37,6 @@ class PossibleRow(NamedTuple):
     content_starts: list[int]
     """The start of the row if the table begins at `level`, one level deeper, and so on."""
     text: str = ""
-    """The whole line."""
 
     @property
     def deepest_level(self) -> int:

@@ -215,7 +215,6 @@ class _OpeningLine:
         self.math = math
         """The opening mark of displayed formulas; "" if they are not recognised."""
         self.complete = complete
-        """True if the text is the whole line."""
         self.same_level = same_level
         """True if a paragraph is open directly in the containers that the line continues."""
         self.would_interrupt = would_interrupt

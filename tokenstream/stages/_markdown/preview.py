@@ -54,7 +54,6 @@ class _ParagraphLines:
         self._lines = lines
         self.begin = begin
         self.content = ""
-        """The content of the lines, each line with a newline."""
         self.full = ""
         """The same, with the part of each line before its content, such as quote marks."""
         self.prefixes: list[str] = []
@@ -117,16 +116,13 @@ class Completion:
         self._completer: InlineCompleter | None = None
         """Completed the content of the last preview, and can read on from there; None before that."""
         self._options: tuple[bool, ...] = ()
-        """The options with which `_completer` was made."""
         self._line_pieces: list[str] | None = None
-        """The pieces of the line that was joined last."""
         self._piece_count = 0
         self._line = ""
         """The first `_piece_count` of the line's pieces, joined."""
         self._paragraph = _ParagraphLines([], 0)
         """The whole lines of the paragraph that was read last."""
         self.lines = _JoinedLines()
-        """The whole lines of the block."""
         self.before = _JoinedLines()
         """The lines before the paragraph or formula."""
 

@@ -109,7 +109,6 @@ class Meter:
         """Start the clock: at the request, or at the moment when a response was wrapped."""
         self.started_at = started_at
         self.ended_at: float | None = None
-        """The clock at the end; None before it."""
         self._wrapped = wrapped
 
     @property

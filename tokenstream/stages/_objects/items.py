@@ -138,7 +138,6 @@ class Items(Search[T | OutputInvalid]):
         self._schema = Schema[T].of(type)
         self._excerpt = _Excerpt()
         self._element_offset = 0
-        """The offset at which the open element begins."""
 
     def feed(self, text: str, *, now: float = 0.0) -> list[T | OutputInvalid]:
         # The excerpt collects the text of the open element, which may go on in the next piece.

@@ -37,9 +37,7 @@ class _WholeDocument(NamedTuple):
     """A document that arrived in one piece, and was validated at once."""
 
     outcome: Any
-    """The validated value."""
     view: Any
-    """The value to show."""
 
 
 def _has_elements(slot: Slot) -> bool:

@@ -61,9 +61,7 @@ class TextSearch:
 
         self.pattern = compile_texts(_alternatives)
         self.firsts = frozenset(text[0] for text in ordered)
-        """The first characters of the texts."""
         self._beginnings = frozenset(text[:end] for text in ordered for end in range(1, len(text)))
-        """All beginnings of the texts, without the whole texts."""
         self.starts = compile_texts(_heads).search
         """Finds where one of the texts may begin, by its first characters: `begins_in` needs no call then."""
         self._longest = max(map(len, ordered), default=0)
@@ -174,9 +172,7 @@ class CodeMarks:
     opened_by: str = ""
     """The character that opened the code, a backtick or a tilde; "" outside of code."""
     length: int = 0
-    """Number of marks that opened the code."""
     is_fence: bool = False
-    """True if the marks that opened the code are a fence."""
     may_close: bool = False
     """True if the fence closes at the end of this line, unless more than white space follows."""
     on_opening_line: bool = False
@@ -186,7 +182,6 @@ class CodeMarks:
     pending_mark: str = ""
     """The character of the marks at the end of the text so far."""
     pending_at_line_start: bool = False
-    """True if the marks at the end are at the start of a line."""
 
     def feed(self, text: str) -> None:
         """Read the next piece of the text; `is_code` then answers for the character after it."""

@@ -56,7 +56,6 @@ class MarkdownSpeech:
         self._holds_cr = False
         """True if a CR is held back, because an LF may follow."""
         self._line: list[str] = []
-        """The line that is arriving, in pieces."""
         self._line_size = 0
         self._is_decided = False
         """True once the structure has decided what the line is."""

@@ -54,7 +54,6 @@ class ScanTargets(NamedTuple):
     """Everything that is looked for in texts."""
 
     tags: tuple[str, ...] = ()
-    """Names of the tags of reasoning."""
     starts_inside: bool = False
     dialects: tuple[Dialect, ...] = ()
     is_auto: bool = False
@@ -128,7 +127,6 @@ def _choose_tags(tags: Any) -> tuple[tuple[str, ...], bool]:  # noqa: ANN401 - a
 
 class _Markup(NamedTuple):
     rows: dict[str, Dialect]
-    """The row of each mark."""
     openings: tuple[str, ...]
     tags: tuple[str, ...]
     """Openings that count after white space as well."""
@@ -188,7 +186,6 @@ class FirstText:
         self.row: Dialect | None = None
         """The row of the reasoning with which the text begins; None if it begins with none."""
         self.over = not (starts_inside or HARMONY in names)
-        """True once the text goes on as it is."""
 
     def feed(self, text: str) -> str:
         """Return the text that is decided, with what it lacks of an opening."""

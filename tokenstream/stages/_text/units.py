@@ -254,7 +254,6 @@ class _UnitStage(TextStage):
     def __init__(self, longest: int) -> None:
         self._longest = check_whole("longest", longest)
         self._held = ""
-        """The last unit so far."""
 
     def end(self, *, now: float = 0.0) -> list[str]:
         """Return the last unit.

@@ -158,7 +158,6 @@ class SameCalls:
         self._checked = 0
         """The number of calls at the start of `_calls` that are the same as in the first answer."""
         self._entries: list[str] = []
-        """The entries of `_calls`, as far as they were needed."""
 
     def check(self, calls: ChoiceCalls, count: int) -> Generator[CallStep, Any, None]:
         """Compare the first calls of an answer; store those that no answer under its id had before."""

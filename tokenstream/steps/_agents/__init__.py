@@ -333,7 +333,6 @@ class TextAgentReader(AgentReader):
         self._answer: TextAnswer | None = None
         """The answer in progress; None between a tool and the next text."""
         self._model: str | None = None
-        """The name of the model; None if the agent has not reported it."""
 
     @property
     def _speaker(self) -> Step:

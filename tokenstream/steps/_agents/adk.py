@@ -36,12 +36,10 @@ class ADK(AgentReader):
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         self._authors: dict[str, _Author] = {}
-        """The agents of the invocation by their names."""
         self._invocation: str | None = None
         self._is_final = False
         """True if nothing has to follow the last event."""
         self._error: StreamError | None = None
-        """The error of the last answer; None if it has none."""
 
     @classmethod
     def recognises(cls, line: JsonObject) -> bool:

@@ -53,11 +53,9 @@ class AGUIRun(AgentReader):
         self._answers: dict[str, ModelAnswer] = {}
         """The answers in progress, by the ids of the subagents' runs; "" for that of the agent itself."""
         self._subagents: dict[str, Step] = {}
-        """The steps of the subagents in progress, by the ids of their runs."""
         self._ended_subagents: set[str] = set()
         """The ids of the runs of the subagents that have ended in the turn in progress."""
         self._named: dict[str, Step] = {}
-        """The steps in progress that the agent has named."""
         self._speakers: dict[str, str] = {}
         """The ids of the subagents' runs, by the ids of their messages and calls."""
         self._last_chunk = ("", "")

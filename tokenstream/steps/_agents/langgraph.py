@@ -55,7 +55,6 @@ class LangGraphRun(AgentReader):
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         self._steps: dict[Namespace, Step] = {}
-        """The steps of the subgraphs that have not ended."""
         self._called_by: dict[Namespace, str] = {}
         """The ids of the tool calls that have begun these subgraphs, by their namespaces."""
         self._messages: dict[Namespace, OpenMessages] = {}

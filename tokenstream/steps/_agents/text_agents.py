@@ -212,7 +212,6 @@ class Pi(TextAgentReader):
         self._lengths: dict[int, int] = {}
         """The number of characters of each block of the answer in progress, by its place."""
         self._error: StreamError | None = None
-        """The error of the last answer; None if it has none."""
         self._was_aborted = False
 
     @classmethod

@@ -70,7 +70,6 @@ class _YAMLEvent(Protocol):
     """An event of PyYAML; each class has only some of these attributes."""
 
     anchor: Any
-    """A text, or None."""
     start_mark: object
     value: str
 

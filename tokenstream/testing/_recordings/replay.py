@@ -205,7 +205,6 @@ class _Schedule:
     bounded = True
     """True if `limit_read` is the only way to end a wait."""
     end_exception: type[Exception] = StopIteration
-    """Class of the exception that ends the iteration."""
 
     def __init__(self, recording: Recording, clock: ReplayClock) -> None:
         self._arrivals = recording.arrivals

@@ -72,7 +72,6 @@ _PATTERNS_WITHOUT_BEGINNING: dict[str, str] = {
         r"=(?=[^\s&\"'\\]{0,199}[0-9])[^\s&\"'\\]{16,}"
     ),
 }
-"""Patterns of secrets without a fixed beginning."""
 
 
 _GLUED = {

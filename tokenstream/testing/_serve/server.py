@@ -172,7 +172,6 @@ class Listener(socketserver.TCPServer):
         self.stopping = threading.Event()
         """Set when the server stops, to end the waits of its threads."""
         self._open_connections: dict[socket.socket, threading.Thread] = {}
-        """The open connections, each with its thread."""
         self._lock = threading.Lock()
         super().__init__(address, _ServedConnection)
 

@@ -36,7 +36,6 @@ class RealtimeSession(ServedSession):
     def __init__(self, *args: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(*args)
         self._items: dict[str, JsonObject] = {}
-        """The items of the conversation, by id."""
         self._audio_sizes: dict[str, int] = {}
         """The bytes of audio that were sent for an item, by the item's id."""
         audio_format = {"type": "audio/pcm", "rate": 24000}
@@ -233,7 +232,6 @@ class GeminiLiveSession(ServedSession):
         self._resumption: JsonObject | None = None
         """The client's wish to get handles; None without it."""
         self._turns: list[JsonObject] = []
-        """The conversation so far."""
         self._consumed = 0
         """Number of the client's messages after the setup."""
         self._open_calls: list[str] = []

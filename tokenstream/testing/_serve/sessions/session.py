@@ -122,7 +122,6 @@ class PlayedAnswer:
     response: JsonObject = field(default_factory=dict[str, Any])
     """The answer as its last message describes it."""
     output: list[JsonObject] = field(default_factory=list[JsonObject])
-    """The items of the answer that are complete."""
 
 
 class Break(NamedTuple):
