@@ -54,8 +54,6 @@ class AnswerCalls:
             another stream gets calls that have their keys already.
     """
 
-    __slots__ = ("_choices", "_find_journal_id", "_first_id", "_fixed", "_were_keys_read", "given")
-
     def __init__(self, find_journal_id: Callable[[], str | None] | None) -> None:
         self._find_journal_id = find_journal_id
         self.given: AnswerIdentity | None = None
@@ -205,8 +203,6 @@ class CallPlace:
 
 class ChoiceCalls:
     """Computes the keys of the tool calls in one choice, each when it is first read."""
-
-    __slots__ = ("_calls", "_choice", "_identity", "_keys")
 
     def __init__(self, identity: AnswerIdentity, choice: int) -> None:
         self._identity = identity

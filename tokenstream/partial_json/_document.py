@@ -56,25 +56,6 @@ class Document:
         decimals: True to read numbers with a fraction or an exponent as Decimals.
     """
 
-    __slots__ = (
-        "allow",
-        "atom_shown",
-        "complete",
-        "container",
-        "decimals",
-        "error",
-        "frame",
-        "frames",
-        "has_value",
-        "key",
-        "max_depth",
-        "more_pending",
-        "pending",
-        "root",
-        "shows_strings",
-        "string",
-    )
-
     def __init__(self, allow: int = STR | ARR | OBJ, max_depth: int = 512, *, decimals: bool = False) -> None:
         # The options.
         self.allow = allow

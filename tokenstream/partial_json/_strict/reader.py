@@ -50,8 +50,6 @@ class StrictReader(ScalarReader):
         document: Receives the values.
     """
 
-    __slots__ = ()
-
     repairs = ()
     """Always empty: strict reading makes no repairs."""
     repair_count = 0

@@ -62,8 +62,6 @@ class ScalarReader:
         document: Receives the values.
     """
 
-    __slots__ = ("base", "cut_key", "document", "incomplete", "literal", "number_at", "progress", "state")
-
     number_at: int
     literal: tuple[str, Any, int]
     """The current literal: its text, value and `Allow` bit."""

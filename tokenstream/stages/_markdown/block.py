@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from tokenstream.stages._markdown.definitions import find_labels
 from tokenstream.stages._markdown.preview import Completion, build_preview, count_common_prefix
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tokenstream.stages._markdown.openings import Container
+
+ValueT = TypeVar("ValueT")
 
 CLOSED = "closed"
 _WITHOUT_LINKS = frozenset({"code", "definitions", "fence", "math", "rule"})
@@ -97,7 +99,7 @@ class MarkdownBlock:
     __slots__ = ("_before", "_state", "_values")
 
     def __init__(
-        self, state: BlockState, previous: BlockState | None, values: dict[str, Any] | None = None
+        self, state: BlockState, previous: BlockState | None, values: dict[Any, Any] | None = None
     ) -> None:
         self._state = state
         self._before = previous
@@ -120,7 +122,14 @@ class MarkdownBlock:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the computed properties instead of the state, which is large and shared."""
         # All other properties are computed from these parts of the state, so they are computed now.
-        values = {name: self._value(name) for name in _READERS}
+        readers: tuple[Callable[[MarkdownBlock], Any], ...] = (
+            MarkdownBlock._read_source,
+            MarkdownBlock._read_text,
+            MarkdownBlock._read_stable,
+            MarkdownBlock._read_definitions,
+            MarkdownBlock._read_unresolved,
+        )
+        values = {read: self._value(read) for read in readers}
         shape = self._state[0]
         small_shape = shape._replace(
             last_text=[],
@@ -171,20 +180,17 @@ class MarkdownBlock:
     @property
     def source(self) -> str:
         """The original text of the block so far."""
-        value: str = self._value("source")
-        return value
+        return self._value(MarkdownBlock._read_source)
 
     @property
     def text(self) -> str:
         """The text to render: `source` if the block is closed, else a preview without half-open syntax."""
-        value: str = self._value("text")
-        return value
+        return self._value(MarkdownBlock._read_text)
 
     @property
     def stable(self) -> int:
         """Number of leading characters of `text` that are the same in the previous snapshot; 0 at first."""
-        value: int = self._value("stable")
-        return value
+        return self._value(MarkdownBlock._read_stable)
 
     @property
     def settled(self) -> int:
@@ -194,38 +200,71 @@ class MarkdownBlock:
     @property
     def definitions(self) -> str:
         """Link definitions of earlier blocks that this block uses, to render before its text; "" if none."""
-        value: str = self._value("definitions")
-        return value
+        return self._value(MarkdownBlock._read_definitions)
 
     @property
     def unresolved(self) -> tuple[str, ...]:
         """Labels in brackets without a definition so far; most of them are plain text."""
-        value: tuple[str, ...] = self._value("unresolved")
-        return value
+        return self._value(MarkdownBlock._read_unresolved)
 
-    def _value(self, name: str) -> Any:  # noqa: ANN401 - each property knows its type
-        """Return the value of the property `name`, which is computed at the first access."""
+    def _value(self, read: Callable[[MarkdownBlock], ValueT]) -> ValueT:
+        """Return what a method reads, which is read at the first access."""
         values = self._values
         if values is None:
             values = self._values = {}
-        if name not in values:
-            values[name] = _READERS[name](self, self._state, self._before)
-        return values[name]
+        if read not in values:
+            values[read] = read(self)
+        value: ValueT = values[read]
+        return value
 
+    def _read_source(self) -> str:
+        """Return the Markdown of the whole lines, and the unfinished line as of the snapshot."""
+        shape, pieces, size = self._state
+        return shape.completion.lines.join(shape.lines, shape.size) + "".join(pieces[:size])
 
-def _read_source(_block: MarkdownBlock, state: BlockState, _before: BlockState | None) -> str:
-    """Return the Markdown of a block: its whole lines, and the unfinished line as of the snapshot."""
-    shape, pieces, size = state
-    return shape.completion.lines.join(shape.lines, shape.size) + "".join(pieces[:size])
+    def _read_text(self) -> str:
+        state = self._state
+        text = self.source if self.closed else _build_preview_of(state)
+        # All snapshots of the block share this list: `_read_stable` compares the next text with this one.
+        state[0].last_text[:] = [state, text]
+        return text
 
+    def _read_stable(self) -> int:
+        previous = self._before
+        if previous is None:
+            return 0
+        # The state whose text was computed last, and that text; empty before.
+        last_text = previous[0].last_text
+        is_stored = bool(last_text) and last_text[0] is previous
+        return count_common_prefix(last_text[1] if is_stored else _build_preview_of(previous), self.text)
 
-def _read_text(block: MarkdownBlock, state: BlockState, _before: BlockState | None) -> str:
-    """Return the text to render: the source of a closed block, the preview of an open one."""
-    shape = state[0]
-    text = block.source if shape.closed else _build_preview_of(state)
-    # All snapshots of the block share this list: `_read_stable` compares the next text with this one.
-    shape.last_text[:] = [state, text]
-    return text
+    def _read_definitions(self) -> str:
+        """Return the definitions, in earlier blocks, of the labels in the text, one on each line."""
+        shape = self._state[0]
+        if not shape.definition_count or shape.kind in _WITHOUT_LINKS:
+            return ""
+        definitions = [shape.registry.get(label) for label in find_labels(self.text)]
+        # The registry is shared: it may have got more definitions since this snapshot.
+        return "\n".join(
+            definition.text
+            for definition in definitions
+            if definition is not None
+            and definition.number < shape.definition_count
+            and definition.block != shape.id
+        )
+
+    def _read_unresolved(self) -> tuple[str, ...]:
+        """Return the labels in the text that had no definition at the time of the snapshot."""
+        shape = self._state[0]
+        if shape.kind in _WITHOUT_LINKS:
+            return ()
+        # The registry is shared: a definition with a number from the count on is newer than this snapshot.
+        return tuple(
+            label
+            for label in find_labels(self.text)
+            if (definition := shape.registry.get(label)) is None
+            or definition.number >= shape.definition_count
+        )
 
 
 def _build_preview_of(state: BlockState) -> str:
@@ -234,55 +273,7 @@ def _build_preview_of(state: BlockState) -> str:
     return build_preview(shape, shape.completion.join_line(pieces, size))
 
 
-def _read_stable(block: MarkdownBlock, _state: BlockState, previous: BlockState | None) -> int:
-    """Return the number of characters at the start of the text that are the same in the previous snapshot."""
-    if previous is None:
-        return 0
-    # The state whose text was computed last, and that text; empty before.
-    last_text = previous[0].last_text
-    is_stored = bool(last_text) and last_text[0] is previous
-    return count_common_prefix(last_text[1] if is_stored else _build_preview_of(previous), block.text)
-
-
-def _read_definitions(block: MarkdownBlock, state: BlockState, _before: BlockState | None) -> str:
-    """Return the definitions, in earlier blocks, of the labels in a block's text, one on each line."""
-    shape = state[0]
-    if not shape.definition_count or shape.kind in _WITHOUT_LINKS:
-        return ""
-    definitions = [shape.registry.get(label) for label in find_labels(block.text)]
-    # The registry is shared: it may have got more definitions since this snapshot.
-    return "\n".join(
-        definition.text
-        for definition in definitions
-        if definition is not None
-        and definition.number < shape.definition_count
-        and definition.block != shape.id
-    )
-
-
-def _read_unresolved(block: MarkdownBlock, state: BlockState, _before: BlockState | None) -> tuple[str, ...]:
-    """Return the labels in a block's text that had no definition at the time of the snapshot."""
-    shape = state[0]
-    if shape.kind in _WITHOUT_LINKS:
-        return ()
-    # The registry is shared: a definition with a number from the count on is newer than this snapshot.
-    return tuple(
-        label
-        for label in find_labels(block.text)
-        if (definition := shape.registry.get(label)) is None or definition.number >= shape.definition_count
-    )
-
-
-_READERS: dict[str, Callable[[MarkdownBlock, BlockState, BlockState | None], Any]] = {
-    "source": _read_source,
-    "text": _read_text,
-    "stable": _read_stable,
-    "definitions": _read_definitions,
-    "unresolved": _read_unresolved,
-}
-
-
-def _restore_block(shape: BlockShape, values: dict[str, Any]) -> MarkdownBlock:
+def _restore_block(shape: BlockShape, values: dict[Any, Any]) -> MarkdownBlock:
     """Return a block that was pickled; its properties have all been computed, and are in `values`."""
     # Without pieces of the unfinished line: only computing the properties would need them.
     return MarkdownBlock((shape, [], 0), previous=None, values=values)

@@ -191,19 +191,6 @@ class _OpeningLine:
     in which the line has to be read on. The arguments are those of `read_opening`.
     """
 
-    __slots__ = (
-        "complete",
-        "container_at",
-        "containers",
-        "content_at",
-        "content_starts",
-        "math",
-        "rule_ends",
-        "same_level",
-        "text",
-        "would_interrupt",
-    )
-
     def __init__(
         self, line_match: MatchedLine, math: str, *, complete: bool, same_level: bool, would_interrupt: bool
     ) -> None:

@@ -30,8 +30,6 @@ class Field(Search[str | OutputInvalid]):
     continues after it. The document is not kept, so its errors have no `text`.
     """
 
-    __slots__ = ()
-
     # The kinds of values that the path may lead to, and their name in error messages.
     _wanted: ClassVar = ("string",)
     _wanted_name: ClassVar = "a string"
@@ -53,8 +51,6 @@ class MarkedField(Field):
 
     `LOOP_END` comes where another value begins after the only string.
     """
-
-    __slots__ = ()
 
     _marks_end = True
 
@@ -118,8 +114,6 @@ class Items(Search[T | OutputInvalid]):
     are returned, so a list may be endless, except with *lenient* and without *document*:
     a second document is compared with the first. Errors of the document have no `text`.
     """
-
-    __slots__ = ("_element_offset", "_excerpt", "_schema")
 
     # The kinds of values that the path may lead to, and their name in error messages.
     _wanted: ClassVar = ("array", "object")
@@ -188,7 +182,5 @@ class Items(Search[T | OutputInvalid]):
 
 class MarkedItems(Items[T]):
     """The elements of an array in a document, with `LOOP_END` where another value begins after the array."""
-
-    __slots__ = ()
 
     _marks_end = True

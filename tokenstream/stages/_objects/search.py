@@ -51,8 +51,6 @@ def make_no_document_error(text: str) -> OutputInvalid:
 class DocumentStage(ErrorKeeper):
     """Base class of the stages that read a document, with their members `error`, `stop` and `check`."""
 
-    __slots__ = ("error", "stop")
-
     def __init__(self) -> None:
         self.error: Exception | None = None
         """The failure, once there is one; after it, nothing more is returned.
@@ -66,20 +64,6 @@ class DocumentStage(ErrorKeeper):
 
 class Search(DocumentStage, Generic[OutT]):
     """Finds the values at a path in a document; subclasses turn them into results."""
-
-    __slots__ = (
-        "_fail_fast",
-        "_has_ended",
-        "_keeps_values",
-        "_kind",
-        "_last_position",
-        "_last_start",
-        "_length",
-        "_lenient",
-        "_matcher",
-        "_nearest",
-        "_parser",
-    )
 
     _wanted: ClassVar[tuple[str, ...]]
     """The kinds of values that the path may lead to; any other value except null is an error."""
