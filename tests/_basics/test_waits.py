@@ -22,18 +22,15 @@ _DATE = "Fri, 20 Nov 2026 08:00:00 GMT"
     "value, seconds",
     [
         ("1s", 1.0),
-        ("6m0s", 360.0),
         ("120ms", 0.12),
         ("2m59.56s", 179.56),
         ("1h2m3s4ms", 3_723.004),
         ("1d2h", 86_400.0),
         ("0s", None),
         ("999999h", 86_400.0),
-        ("1000000h", 86_400.0),
         ("9" * 30 + "s", 86_400.0),
         ("", None),
         ("s", None),
-        ("ms", None),
         ("-1s", None),
         ("1 s", None),
         ("1s1m", None),
@@ -41,7 +38,6 @@ _DATE = "Fri, 20 Nov 2026 08:00:00 GMT"
         ("1.s", None),
         ("12µs", None),
         ("٣s", None),
-        ("infs", None),
     ],
 )
 def test_a_duration_is_read_as_go_writes_it(value: str, seconds: float | None) -> None:

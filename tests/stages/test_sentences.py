@@ -20,51 +20,39 @@ Dr. Smith met Mrs. Jones. |They talked.
 The U.S. economy grew. |Prices fell.
 It was made in the U.S.A. by hand.
 Bring fruit, e.g. Apples or pears. |Then go.
-That is, i.e. This one. |Yes.
 Cats vs. Dogs is an old question. |Really.
-It starts at 9 a.m. sharp. |Be there.
 Apples, pears, etc. |Then we left.
 Apples, pears, etc. are fruit. |Yes.
-Apple Inc. Makes phones. |Next.
 Ph.D. Students work hard. |Next.
 No. 5 is alive. |Yes.
 No. |I do not.
 See Fig. 3 and p. 12 there. |Next.
-On Jan. 5 we met. |Next.
 Das ist z. B. Obst, d. h. Äpfel u. a. Sorten. |Ja.
 C'est un fruit, p. ex. Une pomme. |Oui.
 It takes max. 5 minutes, i.e. (hardly) long. |Yes.
 <speed ratio="1.05"/>Hello, thanks for waiting. |Next.
-Perfect, it is 12345. |Let me check.
-Hr. Meier und Fr. Kunz kommen. |Gut.
 J. K. Rowling wrote it. |Good.
 It is by J.R.R. Tolkien himself. |Good.
 So do I. |Then we left.
 Isaac I. Asimov wrote it. |Good.
 I met Al. |He left.
 Pi is 3.14 or so. |Next.
-It costs 1,000.50 in all. |Next.
 I was born on Jan 1, 1980. |Another sentence.
 The code is 12345. |Let me check that.
 It needs Python 3.12. |Next.
 See https://a.b/c?d=E.F for more. |Next.
-See example.com. |Then go.
 Write to me@x.org. |Then wait.
 Use .NET here. |Or not.
 Open file.tar.gz now! |Done.
 Really?Yes.
 He said "Stop." |Then he left.
 He said 'Stop there.' before leaving. |Next.
-“Really?” she asked. |Next.
 “Really?”, she asked. |Next.
-"One." |"Two."
 « Oui. » dit-il. |« Non. »
-(It was late.) |We left.
 He left [it was late.] |Next.
 Is it (really?) true? |Yes.
 Explore these (say “done.”) |Next.
 It is so.[1] |Next one.[2][3] |Last.
-It is so [1]. |Next.
 Wait... what? |Yes.
 Wait… |What?
 Wait. . . what? |Ok.
@@ -73,7 +61,6 @@ It works! |it really does.
 It is so. it really is.
 你好。|我很好！|你呢？|好。
 他说：“你好。”|我走了。
-「好。」|彼は言った。
 Hello!|你好。|World.
 价格是3.50元。|好。
 आप कैसे हैं? |मैं ठीक हूँ। |धन्यवाद।
@@ -84,7 +71,6 @@ Do this:\\n|a) Open it.\\n|b) Close it.\\n\\n|Done.
 # Title\\n\\n|Text here. |More.
 One line\\r\\n|another line
 **Bold.** |Next one.
-`Done.` |Next one.
 Is it? - Yes: it is.
 \\n\\n Hello.  \\n\\n|World.
 """
