@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from importlib import metadata
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -109,7 +108,7 @@ def test_each_part_begins_with_the_line_that_it_runs(shown: str) -> None:
 def test_the_code_that_is_shown_is_what_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    part = replace(demo.PARTS[0], code=("sum(len(text) for text in stream.text)",))
+    part = demo.PARTS[0]._replace(code=("sum(len(text) for text in stream.text)",))
     monkeypatch.setattr(demo, "PARTS", (part,))
 
     assert 0 == main(["demo", "--fast"])

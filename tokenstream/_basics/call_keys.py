@@ -101,7 +101,6 @@ class AnswerCalls:
         return identity
 
     def _has_read_keys(self) -> bool:
-        """Return True if the application has read the key of any call of this answer."""
         return self._were_keys_read or any(calls.has_keys for calls in self._choices.values())
 
     def identify(self, identity: AnswerIdentity | None) -> None:

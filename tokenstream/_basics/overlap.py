@@ -373,7 +373,6 @@ def _length_repeated_at_end(words: str) -> int:
 
 
 def _common_length(one: str, other: str) -> int:
-    """Return the length of the common prefix of two texts."""
     length = min(len(one), len(other))
     if one[:length] == other[:length]:
         return length

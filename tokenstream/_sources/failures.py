@@ -210,7 +210,6 @@ def find_refusal(error: Exception, server: str) -> StreamError | None:
 def _convert_opening(
     error: Exception, names: set[str], server: str, read_deadlines: Deadlines | None, mask: SecretMask
 ) -> StreamError | MisuseError:
-    """Return the error for an exception from opening a source that no other function has converted."""
     if "TooManyRedirects" in names:
         return ConnectError(f"{server} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):

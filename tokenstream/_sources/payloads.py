@@ -315,7 +315,6 @@ def is_run_event(event: object) -> bool:
 
 
 def _convert_chunk(chunk: Any) -> JsonObject:  # noqa: ANN401 - of LangChain
-    """Return the payload for a chunk of a LangChain message."""
     fields = {name: getattr(chunk, name, None) for name in _LANGCHAIN_FIELDS}
     payload = {
         name: value if isinstance(value, str) else _to_json_types(value)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import fields
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel
 
@@ -55,8 +55,7 @@ _INDENT = " " * 4
 _LABEL = 15
 
 
-@dataclass(frozen=True, slots=True)
-class StreamReport:
+class StreamReport(NamedTuple):
     """The result of reading a stream to its end."""
 
     stream: Stream

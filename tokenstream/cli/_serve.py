@@ -127,7 +127,6 @@ class Folder:
             yield from self._walk(path, (*parents, name))
 
     def _list_folder(self, folder: Path) -> tuple[dict[str, Path], dict[str, Path]]:
-        """Return the recordings and the sub-folders of a folder, by name."""
         files: dict[str, Path] = {}
         folders: dict[str, Path] = {}
         for path in sorted(folder.iterdir()):

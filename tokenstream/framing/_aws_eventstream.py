@@ -377,7 +377,6 @@ def read_headers(data: bytes) -> dict[str, Any]:
 
 
 def _read_value(kind: int, data: bytes, position: int) -> tuple[Any, int]:
-    """Return a header's value, and the position after it."""
     if kind in _CONSTANTS:
         return _CONSTANTS[kind], position
     if kind in _INTEGERS:

@@ -152,7 +152,6 @@ class JSONBody(ErrorKeeper, Framing):
             self._is_single = True
 
     def _refuse_if_too_large(self, size: int) -> bool:
-        """Set the error and return True if a document is too large."""
         if size <= self._limits.event:
             return False
         self._error = LimitExceeded(limit="event", value=self._limits.event)

@@ -152,7 +152,6 @@ class LineFraming(ErrorKeeper, ABC, Generic[FrameT]):
         return (self._bom_start or b"") + self._line[: self._limits.tail]
 
     def _drop_held(self) -> None:
-        """Drop the held bytes, after an error."""
         self._line = bytearray()
 
     def _is_idle(self) -> bool:

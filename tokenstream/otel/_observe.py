@@ -295,7 +295,6 @@ class OperationObserver:
         times_ns: tuple[int, int],
         first_chunk_seconds: float | None,
     ) -> SpanReport:
-        """Return the data of the operation's span."""
         started_ns, ended_ns = times_ns
         messages: list[Message] = [] if machine is None else machine.accumulator.messages
         answer = messages[0] if messages else Message()

@@ -68,8 +68,6 @@ class Place:
 
 
 class _PlacedEvent:
-    """Base of the events, with their location in the document."""
-
     __slots__ = ("member", "place")
     __match_args__: ClassVar[tuple[str, ...]] = ("path",)
 

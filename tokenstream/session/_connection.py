@@ -67,8 +67,6 @@ class FairLock:
 
 
 class _Waiter:
-    """A run that waits for a turn."""
-
     def __init__(self, bell: Bell) -> None:
         self.bell = bell
         self.has_turn = False

@@ -322,7 +322,6 @@ class ResponsesAPI(SessionAPI):
             exchange.round.steers.append(steer)
 
     def _place_error(self, payload: Payload, exchange: AskedExchange | None) -> Addressee:
-        """Return the place of an error, which ends the answer of its lane."""
         error = dict_of(payload, "error") or payload
         code = text_or_empty(error, "code")
         if code == _CONNECTION_LIMIT:

@@ -154,7 +154,6 @@ class LangChainRun(RunOfAFramework):
         self._end_step(id, result, ToolFailed(str(content)) if failed else None)
 
     def _fail_tool_step(self, id: str, event: JsonObject, data: JsonObject) -> None:
-        """End the step of a tool with the exception that the tool has raised."""
         error = data.get("error")
         if type(error).__name__ == "GraphInterrupt":
             # The tool has stopped to ask, and stays open: the update with its question follows.

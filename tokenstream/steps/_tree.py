@@ -98,7 +98,6 @@ def tokens_of(usage: Usage) -> str:
 
 
 def _draw_lines(steps: tuple[Step, ...]) -> Iterator[str]:
-    """Yield the lines of a drawing, one for each step at every depth."""
     # Not recursive: runs may nest deeper than Python's recursion limit.
     waiting = [*_draw_branches(steps, indent="")]
     while waiting:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib import metadata
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._request.connect import connect
 from tokenstream.cli._demo.screen import Recipe, events_display, form_display, markdown_display, open_screen
@@ -31,8 +31,7 @@ OPENING = "stream = connect(url, json=payload)"
 """The line that opens the stream of a part."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordedAnswer:
+class RecordedAnswer(NamedTuple):
     """A recording, with the request that it answers and the pace at which it is sent."""
 
     recording: str
@@ -66,8 +65,7 @@ def _read(recording: str) -> bytes:
     return files("tokenstream.cli").joinpath("recordings", recording).read_bytes()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoPart:
+class DemoPart(NamedTuple):
     """A part of the demo: lines of code, and remarks on them."""
 
     title: str
@@ -173,8 +171,7 @@ PARTS = (
         title="The answer is cut, and goes on",
         captions=("This cut is in a sentence. Retry() asks the model to continue it.",),
         code=(_LOOP,),
-        answer=replace(
-            _CUT,
+        answer=_CUT._replace(
             path="/retry/v1/chat/completions",
             first=1.2,
             ends_inside=b'{"content":" because"}',

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -131,7 +130,7 @@ def _send_probes(options: argparse.Namespace, request: RequestParts) -> Iterator
         if _seems_held_back(answer) and not options.once:
             # One answer may have been quick: the path is blamed only for what happens twice.
             again = send()
-            answer = replace(answer, confirmed=True) if _seems_held_back(again) else again
+            answer = answer._replace(confirmed=True) if _seems_held_back(again) else again
         yield answer
         if answer.ended == "stopped" or judge([answer]).verdict == "does not stream":
             return

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tokenstream.cli._advice import ASK_FOR_A_STREAM, advise_on_error, describe_error, is_unknown_format
 from tokenstream.cli._doctor.hops import Hop, Limit, LimitOn, find_hops, find_limits, round_time
@@ -76,20 +75,18 @@ _PARSERS = {
 """The parser of vLLM for each dialect, as of November 2026."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """An observation, with advice about it."""
 
     name: str
     what: str
     do: tuple[str, ...] = ()
     """Pieces of advice; any one of them may solve the problem."""
-    grave: bool = field(default=False, kw_only=True)
+    grave: bool = False
     """True if the observed problem prevents the answer from streaming to its end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
+class Diagnosis(NamedTuple):
     """The verdict on a path (the way from a server to this machine, through proxies), with the findings."""
 
     verdict: Verdict

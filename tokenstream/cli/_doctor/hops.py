@@ -5,9 +5,8 @@ Each entry contains only facts that the hop's documentation states or its respon
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,8 +19,7 @@ _TOLERANCE_SHARE = 0.03
 """Tolerance for matching a cut to a limit: the larger of these seconds and this share of the limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """A default time limit after which a hop (a proxy or a platform) cuts off an answer."""
 
     seconds: float
@@ -39,8 +37,7 @@ def round_time(seconds: float) -> int | None:
     return next((time for time in _TIMES if abs(seconds - time) <= _TOLERANCE), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
+class Hop(NamedTuple):
     """A proxy or a platform on the path of an answer."""
 
     name: str

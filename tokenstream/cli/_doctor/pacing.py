@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tokenstream.stages._metrics.metrics import GapHistogram, detect_buffering, proves_nothing
 
@@ -44,8 +43,7 @@ A fast server fills buffers, too.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class TimedChunk:
+class TimedChunk(NamedTuple):
     """The time and size of one chunk of an answer's body, and the number of events in it."""
 
     at: float
@@ -55,8 +53,7 @@ class TimedChunk:
     events: int
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """Chunks that arrived within a few milliseconds, and count as one arrival."""
 
     at: float
@@ -69,8 +66,7 @@ class Moment:
     """Number of events that the chunks completed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventPace:
+class EventPace(NamedTuple):
     """The pace of an answer's events; all times are in seconds since the request."""
 
     verdict: PacingVerdict

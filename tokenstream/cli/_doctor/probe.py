@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, cast
 
 from tokenstream._request.client import CONNECT_SECONDS, find_proxy
 from tokenstream._request.http_request import HTTPRequest
@@ -39,8 +38,7 @@ _MAX_BYTES = 64 * 1024 * 1024
 """Largest number of bytes of a body that are read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbedAnswer:
+class ProbedAnswer(NamedTuple):
     """An answer with the times of its chunks."""
 
     coding: str
@@ -54,7 +52,7 @@ class ProbedAnswer:
     """The HTTP version, such as "HTTP/1.1"."""
     head_at: float | None = None
     """Seconds until the head arrived; None if no head arrived."""
-    arrivals: Sequence[TimedChunk] = field(default_factory=list[TimedChunk])
+    arrivals: Sequence[TimedChunk] = ()
     ended_at: float = 0.0
     """Seconds until the body ended, broke off, or was no longer read."""
     ended: InputEnd = "end"
@@ -112,7 +110,7 @@ def probe(
         # On Ctrl-C, judge the bytes that have arrived.
         with suppress(KeyboardInterrupt):
             recorder.watch(request.make_lazy().open)
-    return replace(recorder.build_answer(coding, format), proxied=find_proxy(url) is not None)
+    return recorder.build_answer(coding, format)._replace(proxied=find_proxy(url) is not None)
 
 
 def _make_client(timeout: float, recorder: _AnswerRecorder) -> Client:
@@ -131,8 +129,6 @@ def _make_client(timeout: float, recorder: _AnswerRecorder) -> Client:
 
 
 class _AnswerRecorder:
-    """Records the chunks of one answer with their times."""
-
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._started_at = 0.0

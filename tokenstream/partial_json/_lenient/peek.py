@@ -128,7 +128,6 @@ class QuoteKind(NamedTuple):
 
 
 def _make_quote_kind(quotes: str, repair: RepairName | None) -> QuoteKind:
-    """Return the kind of strings that begin and end with one of `quotes`."""
     return QuoteKind(re.compile(rf"[^{quotes}\\\x00-\x1f]*").match, quotes, repair)
 
 

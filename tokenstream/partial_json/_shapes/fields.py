@@ -419,5 +419,4 @@ def _list_entry_texts(entries: Entries) -> list[tuple[KeyOrIndex, str]]:
 
 
 def _write_object(fields: list[tuple[KeyOrIndex, str]]) -> str:
-    """Return the JSON of an object, from keys and the JSON of their values."""
     return f"{{{','.join([f'{json.dumps(key)}:{text}' for key, text in fields])}}}"

@@ -414,7 +414,6 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return make_repr(self)
 
     def _make_repr(self, deepest: int) -> str:
-        """Return the repr, with at most `deepest` levels of nesting."""
         if self._members is None:
             # A value without fields, such as an array or a text; MISSING if nothing has arrived.
             parts = [] if self._whole is MISSING else [make_repr(resolve(self._whole), deepest - 1)]

@@ -328,5 +328,4 @@ class Guards:
             budget.tick(now)
 
     def _budgets(self) -> list[Budget]:
-        """Return the rules that depend on time."""
         return [guard.rule for guard in self._guards if isinstance(guard.rule, Budget)]

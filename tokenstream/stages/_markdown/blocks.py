@@ -201,7 +201,6 @@ class MarkdownBlocks(SoundStage):
         return out + self._snapshot_open_block()
 
     def _take_line_piece(self, piece: str, out: list[MarkdownBlock]) -> None:
-        """Take a piece of a line, and assign the line to a block if enough of the line has arrived."""
         if self._decided is not None:
             self._decided.append(piece)
             self._decided_size += len(piece)
@@ -295,7 +294,6 @@ class MarkdownBlocks(SoundStage):
             leaf.start = block.chars
 
     def _store_fence_info(self, line: str) -> None:
-        """Store the words after the fence, if a line is an opening fence."""
         leaf, block = self._structure.leaf, self._block
         if (
             leaf is None
@@ -341,7 +339,6 @@ class MarkdownBlocks(SoundStage):
         out.append(MarkdownBlock((shape, [], 0), block.last_state))
 
     def _snapshot_open_block(self) -> list[MarkdownBlock]:
-        """Return a snapshot of the open block if it has changed and has visible text."""
         block = self._block
         if block is None or not self._has_changed:
             return []

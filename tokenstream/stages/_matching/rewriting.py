@@ -173,7 +173,6 @@ class _Rewriter:
         return escape
 
     def _find_set_end(self, position: int) -> int:
-        """Return the position after the character set that begins at `position`."""
         source, depth = self._source, 1
         position += 2 if source.startswith("[^", position) else 1
         if source.startswith("]", position):

@@ -109,7 +109,6 @@ class MarkdownSpeech:
     # -- lines -------------------------------------------------------------
 
     def _take_piece(self, piece: str, out: list[str]) -> None:
-        """Take a piece of a line, and speak what is certain of it."""
         if not piece:
             return
         self._line.append(piece)

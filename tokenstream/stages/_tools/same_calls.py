@@ -248,5 +248,4 @@ def _make_entry(text: str) -> str:
 
 
 def _load_stored_calls(entries: list[str]) -> list[str]:
-    """Return the calls that entries stand for, without the end of the list."""
     return [json.loads(entry) for entry in entries if entry != _END]

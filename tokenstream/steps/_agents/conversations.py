@@ -49,7 +49,6 @@ class Conversations(AgentReader, Generic[ConversationT]):
         return next((each for each in own if each.has_open_turn), None)
 
     def _conversation_of(self, id: str, reader: type[ConversationT]) -> ConversationT:
-        """Return the reader of a conversation, which is made for its first message."""
         conversation = self._conversations.get(id)
         if conversation is None:
             conversation = self._conversations[id] = reader(self._run, id, self)

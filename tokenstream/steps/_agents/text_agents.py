@@ -250,7 +250,6 @@ class Pi(TextAgentReader):
     # -- within ------------------------------------------------------------
 
     def _end_run(self) -> None:
-        """End the turn as its last answer has ended."""
         self._open_turn()
         error, self._error = self._error, None
         if self._was_aborted:

@@ -284,7 +284,6 @@ class PeerExchange:
             self._size += message.size
 
     def _encode(self, method: str, params: Any, message: JsonObject) -> bytes:  # noqa: ANN401 - JSON
-        """Return the bytes of a message of the program with its parameters, and note the message."""
         if params is not None:
             message["params"] = params
         data = encode_json_rpc(message)

@@ -311,7 +311,6 @@ class _Trials(Generic[ResultT]):
         return value
 
     def _new_run(self, replay_arguments: str, **arguments: Unpack[PlaybackOptions]) -> _HandlerCall:
-        """Return a new run, for a call of the handler that the caller is about to make."""
         return _HandlerCall(self._allow, replay_arguments, Playback(self._recording, **arguments))
 
 

@@ -408,7 +408,6 @@ def _delimiter_of(framing: FramingName | None) -> bytes:
 def _write_error_event(
     recording: Recording, kind: ErrorKind, message: str | None, code: str | None, *, first: bool
 ) -> bytes:
-    """Return the bytes of an error event in the recording's format and framing."""
     format = _detect_format(recording)
     framing = framing_of(recording)
     error_bytes = b"".join(create(format).failure(kind, message, code=code))

@@ -90,8 +90,6 @@ def fault_matrix(recording: Playable) -> Sequence[Recording]:
 
 
 class _Cuts(Sequence[Recording]):
-    """A sequence of the copies that `every_cut` makes of a recording."""
-
     def __init__(self, whole: Recording, offsets: Sequence[int], how: CutKind) -> None:
         self.whole = whole
         self.how: CutKind = how

@@ -25,7 +25,6 @@ def compile_replacements(replace: Replacements | None) -> list[tuple[re.Pattern[
 
 
 def _compile_pattern(pattern: TextPattern) -> re.Pattern[bytes]:
-    """Return a regular expression for bytes, with the flags of a compiled pattern."""
     source, flags = pattern, 0
     if isinstance(pattern, re.Pattern):
         # Every pattern of text has this flag, and patterns of bytes must not have it.

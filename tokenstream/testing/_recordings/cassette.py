@@ -222,7 +222,6 @@ def _parse_json(data: bytes, path: Path) -> object:
 
 
 def _build_recording(interaction: object, path: Path, number: int) -> Recording:
-    """Return the answer of one interaction (a request and its response) as a recording."""
     name = f"{path.stem}-{number}"
     response: object = interaction.get("response") if is_dict(interaction) else None
     if not is_dict(interaction) or not is_dict(response):

@@ -159,7 +159,6 @@ def _choose_in_turn(choosers: Sequence[_Chooser]) -> _Chooser:
 
 
 def _refuse_path(path: str, played_paths: Iterable[str]) -> Recording:
-    """Return the answer 404 to a request at a path at which nothing is played."""
     reply = refusal(404, f"nothing is played at {path}, only at {', '.join(played_paths)}")
     body = [data for _, data in reply.chunks]
     return Recording.of(body, status=reply.status, headers={"content-type": reply.content_type})
