@@ -155,19 +155,6 @@ def test_a_passage_with_other_numbers_is_the_same_where_that_is_asked_for(size: 
     assert folding.fresh().feed("Step 17") == ["Step 17"]
 
 
-def test_it_is_found_at_the_same_place_however_the_text_is_cut() -> None:
-    text = "Well: " + LOOPS["a sentence"] * 9 + "And so on, to the end."
-    found: list[str | None] = []
-    for size in (1, 3, 16, 50, len(text)):
-        repetition = Repetition(times=8)
-        for piece in pieces_of(text, size):
-            repetition.feed(piece)
-        found.append(repetition.stop)
-
-    assert found[0] is not None
-    assert 1 == len(set(found))
-
-
 @in_one_test(
     "text",
     [
