@@ -68,7 +68,6 @@ SCALARS = frozenset(
 """Schemas of values that are neither objects nor arrays."""
 
 ANY: CoreSchema = {"type": "any"}
-_OBJECTS = frozenset({"model-fields", "dataclass-args", "typed-dict"})
 # A path has no step into these: a set has no keys, and its elements no order.
 _LEAF_KINDS = SCALARS | {"set", "frozenset"}
 
@@ -303,7 +302,7 @@ def find_schemas_within(
     The list is empty if no value can be there. The result is None if any value can be there.
     """
     kind = schema["type"]
-    if kind in _OBJECTS:
+    if kind in _FIELDS:
         return _step_to_field(schema, config, key, attribute=attribute)
     # Lists and dicts contain items only.
     if kind in _LEAF_KINDS or (attribute and kind in {"list", "tuple", "dict"}):
