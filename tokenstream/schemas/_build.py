@@ -17,8 +17,8 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json._typed.schema import refuse_struct
 from tokenstream.schemas._rules import SchemaRefused, definition_name
-from tokenstream.stages._tools.kinds import FunctionTool, ToolTable, gather
-from tokenstream.stages._tools.signature import EMPTY, Signature, adapter_of, is_unpacked
+from tokenstream.stages._tools.kinds import ToolTable, gather
+from tokenstream.stages._tools.signature import EMPTY, FunctionTool, adapter_of, is_unpacked
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
@@ -113,7 +113,7 @@ class _UntitledSchemas(GenerateJsonSchema):
 def describe(tool: Tool) -> SchemaDescription:
     if isinstance(tool, FunctionTool):
         docstring = docstring_of(tool.function)
-        described = _describe_function(tool.signature)
+        described = _describe_function(tool)
     else:
         # The function that takes a value of the type describes the tool, if there is one.
         docstring = docstring_of(tool.documented_by) if tool.documented_by is not None else ""
@@ -143,23 +143,21 @@ def describe_type(type_: Any) -> SchemaDescription:  # noqa: ANN401 - any type
     return SchemaDescription(first_paragraph(docstring), _add_definitions(schema, definitions))
 
 
-def _describe_function(signature: Signature) -> SchemaDescription:
+def _describe_function(tool: FunctionTool) -> SchemaDescription:
     """Return the schema of a function's arguments.
 
     The description beside the schema is empty, unless the function takes a single object: then it is that of
     the object's type. A parameter whose type has no schema is left out if it has a default.
     """
-    if signature.only is not None:
+    if tool.only is not None:
         # The only parameter is an object: the model writes that object, without the parameter's name.
-        return describe_type(signature.only)
-    parameters, types = dict(signature.parameters), signature.types
+        return describe_type(tool.only)
+    parameters, types = dict(tool.parameters), tool.types
     try:
         schema = adapter_of(parameters, types).json_schema(schema_generator=_UntitledSchemas)
     except PydanticUserError:
         # Try again without the parameters whose types have no schema.
-        parameters = {
-            name: each for name, each in parameters.items() if not _is_left_out(signature, name, each)
-        }
+        parameters = {name: each for name, each in parameters.items() if not _is_left_out(tool, name, each)}
         schema = adapter_of(parameters, types).json_schema(schema_generator=_UntitledSchemas)
     schema.pop("title", None)
     properties = schema.setdefault("properties", {})
@@ -171,14 +169,14 @@ def _describe_function(signature: Signature) -> SchemaDescription:
     return SchemaDescription("", _add_definitions(schema, schema.pop("$defs", {})))
 
 
-def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) -> bool:
+def _is_left_out(tool: FunctionTool, name: str, parameter: inspect.Parameter) -> bool:
     """Return True if a parameter must keep its default because its type has no JSON schema."""
-    if is_unpacked(signature.types[name]):
-        field_name = _find_unsupported_field(get_args(signature.types[name])[0])
+    if is_unpacked(tool.types[name]):
+        field_name = _find_unsupported_field(get_args(tool.types[name])[0])
         if field_name:
             raise SchemaRefused(field_name, _NO_JSON)
         return False
-    if _has_schema(signature.types[name]):
+    if _has_schema(tool.types[name]):
         return False
     if parameter.default is EMPTY and parameter.kind not in _OPTIONAL:
         raise SchemaRefused(name, _NO_JSON)

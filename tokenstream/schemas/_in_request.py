@@ -21,7 +21,7 @@ from tokenstream.schemas._rules import (
     Rules,
     SchemaRefused,
 )
-from tokenstream.stages._tools.kinds import FunctionTool, ToolTable, gather
+from tokenstream.stages._tools.kinds import ToolTable, TypeTool, gather
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ class Tools(ToolTable):
         """
         functions: dict[str, Callable[..., Any]] = {}
         for tool in self.checks():
-            if not isinstance(tool, FunctionTool):
+            if isinstance(tool, TypeTool):
                 raise MisuseError(
                     f"the tool {tool.name!r} was given as a type, which has nothing to run: register the "
                     f'function that takes one with @router.tool("{tool.name}", …), or pass that in its place'

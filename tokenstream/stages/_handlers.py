@@ -13,7 +13,7 @@ from tokenstream.errors import CallUncertain, MisuseError
 from tokenstream.events import Event, ToolCallDone, ToolProgress, ToolResult
 from tokenstream.message import Message, ToolCall
 from tokenstream.stages._tools.generators import ResultOf, ToolFailed
-from tokenstream.stages._tools.kinds import FunctionTool, TypeTool, is_async
+from tokenstream.stages._tools.kinds import TypeTool, is_async
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class HandlerEntry:
             return self.ready_made
         if self.checked_by is self.function:
             # The function's own signature declares the arguments.
+            from tokenstream.stages._tools.signature import FunctionTool
+
             return FunctionTool(str(self.tool), self.function)
         # `checked_by` is a type that validates the arguments; the function takes its value.
         return TypeTool(str(self.tool), self.checked_by, self.function)

@@ -17,7 +17,7 @@ from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json._repairs import Lenient, Repair, check_lenient
 from tokenstream.stages._text import SoundStage
 from tokenstream.stages._tools.call import CallDraft, CallPartials, CheckedCall, make_async_error
-from tokenstream.stages._tools.kinds import FunctionTool, gather
+from tokenstream.stages._tools.kinds import TypeTool, gather
 
 if TYPE_CHECKING:
     from tokenstream.message import ToolCall
@@ -157,7 +157,7 @@ class ValidatedCalls(SoundStage):
             MisuseError: A tool is an `async def`.
         """
         for tool in self._tools.values():
-            if isinstance(tool, FunctionTool) and tool.is_async:
+            if not isinstance(tool, TypeTool) and tool.is_async:
                 raise make_async_error(tool.name)
         self._may_await = False
 

@@ -16,12 +16,12 @@ from tokenstream.stages._tools.generators import makes_async_generator
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream.stages._tools.signature import FunctionTool
 
     Tool: TypeAlias = "TypeTool | FunctionTool"
 
 
-class _AnyTool:
+class AnyTool:
     """Describes the calls of a tool, for the keys under which stores remember them."""
 
     def describe(self, text: str) -> str | None:
@@ -36,7 +36,7 @@ class _AnyTool:
             return None
 
 
-class TypeTool(_AnyTool):
+class TypeTool(AnyTool):
     """A tool that is declared by the type of its arguments.
 
     Args:
@@ -80,62 +80,6 @@ class TypeTool(_AnyTool):
 
     def __reduce__(self) -> tuple[type[TypeTool], tuple[str, Any, object]]:
         return TypeTool, (self.name, self.type, self.documented_by)
-
-
-class FunctionTool(_AnyTool):
-    """A tool that is a function.
-
-    Args:
-        name: The name by which the model calls the function.
-        function: The function, or another callable.
-
-    Raises:
-        MisuseError: The function's parameters cannot be determined.
-    """
-
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        # Imported on first use: tools that are declared by types need no signature.
-        from tokenstream.stages._tools.signature import Signature
-
-        self.name = name
-        self.function = function
-        self.signature = Signature(function)
-
-    @property
-    def schema(self) -> Schema[Any]:
-        """The schema of the JSON that models usually write: an object with a key for each parameter.
-
-        If the only parameter is a model or another object, models usually write the JSON of that object,
-        without the parameter's name; then this is the object's schema.
-        """
-        return self.signature.schema
-
-    def schema_of(self, start: str) -> Schema[Any] | None:
-        return self.signature.schema_of(start)
-
-    def read(self, text: str) -> JsonObject:
-        return self.signature.read(text)
-
-    def describe(self, text: str) -> str | None:
-        return self.signature.describe(text)
-
-    def show(self, arguments: JsonObject) -> str | None:
-        return self.signature.show(arguments)
-
-    def as_json(self, text: str) -> str:
-        """Convert arguments that are free text to JSON in which the text is the function's first argument."""
-        return json.dumps({self.signature.first_parameter: text})
-
-    def run(self, arguments: JsonObject) -> object:
-        """Call the function, and return what it returns, which may be an awaitable or a generator."""
-        return self.signature.call(arguments)
-
-    @property
-    def is_async(self) -> bool:
-        return is_async(self.function)
-
-    def __reduce__(self) -> tuple[type[FunctionTool], tuple[str, Callable[..., Any]]]:
-        return FunctionTool, (self.name, self.function)
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -183,8 +127,9 @@ def gather(tools: Iterable[object], named: Mapping[str, object]) -> dict[str, To
 
 def make_tool(tool: Any, name: str | None = None) -> Tool:  # noqa: ANN401 - whatever is given
     """Return the tool for a type, a `TypeAdapter` or a function."""
-    if name is None and isinstance(tool, TypeTool | FunctionTool):
-        return tool
+    if name is None and issubclass(type(tool), AnyTool):
+        given: Tool = tool
+        return given
     if _is_type(tool):
         return TypeTool(name or _name_tool(tool), tool)
     if any(isinstance(tool, kind) for kind in (list, tuple, set, frozenset)):
@@ -194,6 +139,9 @@ def make_tool(tool: Any, name: str | None = None) -> Tool:  # noqa: ANN401 - wha
         )
     if not callable(tool):
         raise MisuseError(f"{type(tool).__qualname__} is no tool; give a type, a TypeAdapter or a function")
+    # Imported on first use: tools that are declared by types need no signature.
+    from tokenstream.stages._tools.signature import FunctionTool
+
     return FunctionTool(name or _name_tool(tool), tool)
 
 
@@ -205,6 +153,8 @@ def make_local_tool(function: Any, name: str) -> FunctionTool | None:  # noqa: A
     """
     if "<locals>" in getattr(function, "__qualname__", ""):
         # A name that cannot be resolved yet is tried again when the router is run, and is an error then.
+        from tokenstream.stages._tools.signature import FunctionTool
+
         with suppress(MisuseError):
             return FunctionTool(name, function)
     return None

@@ -30,6 +30,7 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, ProtocolError
 from tokenstream.partial_json._typed.schema import Schema
+from tokenstream.stages._tools.kinds import AnyTool, is_async
 
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema
@@ -44,8 +45,8 @@ _MAX_START = 64
 _VAR_ARGS, _VAR_KWARGS = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 
 
-class Signature:
-    """The parameters of a function: validates arguments for the function, and calls it with them.
+class FunctionTool(AnyTool):
+    """A tool that is a function: validates arguments for its parameters, and calls it with them.
 
     The language model writes one JSON object with a key for each parameter, of whatever kind;
     the arguments for `*values` are a list under that name, the arguments for `**others`
@@ -53,14 +54,16 @@ class Signature:
     TypedDict, the object may also be the value of that parameter itself.
 
     Args:
+        name: The name by which the model calls the function.
         function: The function, or another callable.
 
     Raises:
         MisuseError: The parameters cannot be determined, or have types that JSON cannot represent.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self.name = name
+        self.function = function
         try:
             self._signature = inspect.signature(function)
             self.parameters: Mapping[str, inspect.Parameter] = self._signature.parameters
@@ -71,12 +74,11 @@ class Signature:
             # Models mostly write the object for an only parameter without the parameter's name.
             self._only = _OnlyParameter.find(self.parameters, self.types)
         except (TypeError, ValueError, NameError, PydanticUserError) as error:
-            name = getattr(function, "__qualname__", type(function).__qualname__)
+            called = getattr(function, "__qualname__", type(function).__qualname__)
             raise MisuseError(
-                f"the parameters of {name} cannot be read from its signature: {error}; "
+                f"the parameters of {called} cannot be read from its signature: {error}; "
                 "give a type for its arguments instead"
             ) from error
-        self.first_parameter = next(iter(self.parameters), "input")
 
     @property
     def schema(self) -> Schema[Any]:
@@ -150,8 +152,22 @@ class Signature:
         # `{}` leaves out a parameter that has a default, which then applies.
         return None if not is_required and _EMPTY_OBJECT.fullmatch(text) else only
 
-    def call(self, arguments: Mapping[str, Any]) -> object:
-        """Call the function with arguments that `read` has returned, by position where that is needed."""
+    def as_json(self, text: str) -> str:
+        """Convert arguments that are free text to JSON in which the text is the function's first argument."""
+        return json.dumps({next(iter(self.parameters), "input"): text})
+
+    @property
+    def is_async(self) -> bool:
+        return is_async(self.function)
+
+    def __reduce__(self) -> tuple[type[FunctionTool], tuple[str, Callable[..., Any]]]:
+        return FunctionTool, (self.name, self.function)
+
+    def run(self, arguments: Mapping[str, Any]) -> object:
+        """Call the function with arguments that `read` has returned, by position where that is needed.
+
+        The result is what the function returns, which may be an awaitable or a generator.
+        """
         remaining = dict(arguments)
         bound = inspect.BoundArguments(self._signature, {})
         for name, parameter in self.parameters.items():
@@ -160,7 +176,7 @@ class Signature:
                 bound.arguments[name] = tuple(value) if parameter.kind is _VAR_ARGS else value
         bound.apply_defaults()
         # The remaining arguments belong to `**others`.
-        return self._function(*bound.args, **{**bound.kwargs, **remaining})
+        return self.function(*bound.args, **{**bound.kwargs, **remaining})
 
 
 class _OnlyParameter:
