@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +15,7 @@ from tests.support.reading import Reading, read
 from tests.support.recordings import Recorded, folder_of, of_native_routes, ours, series_of, shared
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
+from tokenstream.events import PartStart
 
 if TYPE_CHECKING:
     from tokenstream.message import Message
@@ -22,6 +25,12 @@ _SHARED = [recorded for recorded in shared() if recorded.format != "custom"]
 _OURS = [*ours(), *of_native_routes()]
 _SMALL = frozenset({"sevens", "bytes"})
 """The chunkings that take most of the time."""
+_ids = attrgetter("name")
+_BEGIN_AGAIN = {
+    *("anthropic opaque", "bedrock-converse server_tool_result", "gemini-live media", "ui-message opaque"),
+    *("openai-responses server_tool_call", "openai-responses server_tool_result"),
+}
+"""The kinds of parts whose start comes again, by format; text, reasoning and refusals begin once."""
 
 
 def _compared_arguments(text: str | None) -> Any:
@@ -30,14 +39,6 @@ def _compared_arguments(text: str | None) -> Any:
         return json.loads(text or "{}")
     except ValueError:
         return text
-
-
-def _is_whole(text: str | None) -> bool:
-    try:
-        json.loads(text or "{}")
-    except ValueError:
-        return False
-    return True
 
 
 def _calls_of(message: Message, expected: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -69,7 +70,7 @@ def _compare_choice(
     assert wanted == _calls_of(message, calls)
     assert [call for call in message.tool_calls if call.complete] == reading.calls(message.choice)
     if expected["ending"] == "complete":
-        whole = [call["name"] for call in calls if _is_whole(call["arguments_text"])]
+        whole = [name for _, name, arguments in wanted if not isinstance(arguments, str)]
         assert sorted(whole) == sorted(call.name for call in reading.calls(message.choice))
 
 
@@ -85,6 +86,9 @@ def _compare(recorded: Recorded, reading: Reading) -> None:
     if reading.error is not None:
         assert reading.error.partial == main
     assert reading.closed
+    starts = [event for event in reading.events if isinstance(event, PartStart)]
+    begun = Counter((event.choice, event.part, event.content.kind) for event in starts)
+    assert {f"{recorded.format} {kind}" for (*_, kind), count in begun.items() if count > 1} <= _BEGIN_AGAIN
     for choice in expected["choices"]:
         _compare_choice(reading, messages[choice["index"]], choice, expected)
     if expected["output_tokens"] is not None:
@@ -98,10 +102,6 @@ def _compare(recorded: Recorded, reading: Reading) -> None:
         assert expected["response_id"] == main.id
     if expected["model"] and "model" not in expected["not_compared"]:
         assert expected["model"] == main.model
-
-
-def _ids(recorded: Recorded) -> str:
-    return recorded.name
 
 
 @needs_recordings

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.relay.openai_answers import FORMATS, media_of, message_of
 from tests.relay.sent import payloads_of, relayed
-from tokenstream import testing
+from tests.support.wire import sses
+from tokenstream import Stream, relay, testing
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -250,3 +253,28 @@ def test_reasoning_of_a_response_stays_what_it_was() -> None:
     assert [("", "gAAA"), ("Hm", None)] == [
         (part.text, part.redacted) for part in read if isinstance(part, ReasoningPart)
     ]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("has_deltas", [False, True])
+def test_a_text_is_relayed_once_with_what_only_its_end_has(late: bool, has_deltas: bool) -> None:
+    item = {"type": "reasoning", "id": "rs_1", "summary": []}
+    whole = {**item, "status": "completed", "content": [{"type": "reasoning_text", "text": "Hm"}]}
+    place = {"output_index": 0, "content_index": 0, "item_id": "rs_1"}
+    body = sses(
+        {"type": "response.created", "response": {"id": "resp_1", "object": "response"}},
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        *[{"type": "response.reasoning_text.delta", "delta": "Hm", **place}] * has_deltas,
+        {"type": "response.output_item.done", "output_index": 0, "item": whole},
+        {"type": "response.completed", "response": {"status": "completed", "output": [whole]}},
+    )
+    hub = Stream(body).broadcast()
+    reader = hub.reader()
+    if late:
+        hub.reader().final()
+    sent = b"".join(relay.encode(reader, raw=True))
+
+    assert Stream(sent).final().parts == Stream(body).final().parts
+    assert [event.text for event in Stream(sent) if isinstance(event, ReasoningDelta)] == ["Hm"]
+    again = b"".join(relay.encode(Stream(sent), "openai-responses", raw=True))
+    assert again.count(b'"type":"response.reasoning_text.delta"') == 1

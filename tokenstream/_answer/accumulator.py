@@ -18,8 +18,8 @@ from tokenstream._answer.usage import GrowingUsage, estimate
 from tokenstream._basics.call_keys import AnswerCalls, find_call_place, note_same, set_place
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._basics.untrusted import is_list
-from tokenstream._values.event_base import is_repeat
-from tokenstream._values.parts import make_value
+from tokenstream._values.event_base import is_amended, is_repeat
+from tokenstream._values.parts import make_value, with_words_of
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError
 from tokenstream.events import (
     CitationAdded,
@@ -544,21 +544,19 @@ class Accumulator(ErrorKeeper):
         """Finish a part, with the event's content or that of the deltas; return False: it adds no content."""
         choice = self._choice(event.choice)
         choice.end_words(event.part)
-        if event.content is None:
-            part = choice.get_or_begin_part(event.part, TextPart)
-            event.content = part.build(complete=True)
-            event.is_repeat = True  # deltas had all of the content
-            part.finish(event.content)
-            if isinstance(event.content, ServerToolResult):
-                self._ended_result = event.content
-            return False
-        if isinstance(event.content, ToolCall):
-            choice.log.calls.append(event.content)  # it has ended badly
-            self.calls.add(event.choice, event.content)
-        elif not event.content.complete:
-            event.content = event.content.model_copy(update={"complete": True})
+        part = choice.get_or_begin_part(event.part, lambda: event.content or TextPart())
         content = event.content
-        self._get_or_begin_part(event, lambda: content).finish(content)
+        if content is None:
+            content, event.is_repeat = part.build(complete=True), True  # deltas had all of it
+        elif isinstance(content, ToolCall):
+            choice.log.calls.append(content)  # it has ended badly
+            self.calls.add(event.choice, content)
+        elif is_amended(event):
+            content = with_words_of(content, part.build(complete=True))
+        elif not content.complete:
+            content = content.model_copy(update={"complete": True})
+        event.content = content
+        part.finish(content)
         if isinstance(content, ServerToolResult):
             self._ended_result = content
         return False  # the part's start and deltas were the content

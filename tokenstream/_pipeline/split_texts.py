@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.text_calls import CallsInText, PartNumbers
 from tokenstream._pipeline.text_scanner import TaggedText
+from tokenstream._values.event_base import is_amended
+from tokenstream._values.parts import with_words_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,
@@ -351,23 +353,23 @@ class SplitTexts:
         if text.inside is None:
             # The text ends with a call, whose end is an event of its own.
             return
-        content = event.content
+        content, amends = event.content, is_amended(event)
         if isinstance(content, ReasoningPart) and text.called_at is not None:
             # The message has the reasoning without its calls.
             changes = {"text": content.text[: text.called_at], "signature": None}
             content = content.model_copy(update=changes)
         elif isinstance(content, TextPart) and text.tagged:
-            # The end repeats the text with its tags; only its other fields are kept.
-            without_text = content.model_copy(update={"text": "", "complete": False})
-            if not text.inside and without_text != text.start:
-                # Another start replaces the other fields of a text that has begun; reasoning has none.
-                out.append(_make_event(event, text.receiver, PartStart, without_text))
-            content = None
+            # The end repeats the text with its tags; only its other fields are kept. Reasoning has none.
+            fields = with_words_of(content, None)
+            amends = not text.inside and fields != text.start
+            content = fields if amends else None
         if text.receiver == event.part and content is event.content:
             # Neither the index nor the content has changed.
             out.append(event)
         else:
-            out.append(_make_event(event, text.receiver, PartDone, content))
+            done = _make_event(event, text.receiver, PartDone, content)
+            done.is_amended = amends
+            out.append(done)
         text.turn_to(-1)
 
     def _waits(self, event: AnyEvent, out: list[Event]) -> bool:

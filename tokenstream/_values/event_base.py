@@ -153,10 +153,21 @@ def is_repeat(event: AnyEvent) -> bool:
 class SummingPartEvent(PartEvent):
     """An event whose content may only repeat that of earlier events of its part: a `PartDone`."""
 
-    __slots__ = ("is_repeat",)
+    __slots__ = ("is_amended", "is_repeat")
 
     is_repeat: bool
     """True if earlier events already contained all of it, so that a relay need not repeat it."""
+    is_amended: bool
+    """True if earlier events contained its words, which it need not have, but not all of its other fields."""
+
+
+MARKS = ("is_amended", "is_repeat")
+"""The attributes of an event that say what earlier events have brought of it; each is set only if True."""
+
+
+def is_amended(event: AnyEvent) -> bool:
+    """Return True if an event has new fields of a part whose words earlier events have brought."""
+    return getattr(event, "is_amended", False)
 
 
 class Arguments(TextLog):

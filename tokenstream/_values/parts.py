@@ -17,11 +17,12 @@ from tokenstream.limits import DEFAULT_LIMITS
 
 ArgumentsT_co = TypeVar("ArgumentsT_co", covariant=True, default=Any)
 ResultT_co = TypeVar("ResultT_co", covariant=True, default=Any)
+_PartT = TypeVar("_PartT", bound=BaseModel)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Iterator, Mapping
 
-    from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.loose import AnyEvent, Json, JsonObject
     from tokenstream.partial_json._repairs import Repair
 
     YieldT = TypeVar("YieldT")
@@ -203,6 +204,21 @@ OUR_FIELDS = frozenset({MADE_UP_ID, READ_FROM})
 made up; the field of reasoning, unless it is `reasoning_content`."""
 OWN_ENDS = frozenset({"stop", "tool_calls"})
 """Finish reasons of an answer that the model itself has ended."""
+
+
+def with_words_of(part: _PartT, source: object) -> _PartT:
+    """Return a part with the words of another state of it, or without any, and as complete as that is."""
+    words = {"complete": getattr(source, "complete", False)}
+    if isinstance(part, WORDED):
+        words["text"] = getattr(source, "text", "")
+    if isinstance(part, ReasoningPart):
+        words["signature"] = getattr(source, "signature", None) or part.signature
+    return part.model_copy(update=words)
+
+
+def amendment_of(event: AnyEvent) -> Any:  # noqa: ANN401 - a part, or None
+    """Return a part without its words that the end of the part brings; None if earlier events have it."""
+    return with_words_of(event.content, None) if getattr(event, "is_amended", False) else None
 
 
 @explain_names(OF_CALL)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.kept_errors import ErrorKeeper
+from tokenstream._values.event_base import is_amended
 from tokenstream.errors import MisuseError
 from tokenstream.events import (
     CitationAdded,
@@ -180,7 +181,8 @@ class Shaping(ErrorKeeper):
             content = content.model_copy(update={"text": "".join(text.sent)})
         done = PartDone(content, choice=event.choice, part=event.part)
         # The deltas have contained the whole text already.
-        done.is_repeat = True
+        done.is_amended = is_amended(event)
+        done.is_repeat = not done.is_amended
         return [*events, _set_step(done, event.step)]
 
     def _end_texts(self, texts: list[_ShapedText], now: float) -> list[Event]:

@@ -23,6 +23,9 @@ from tests.formats.openai_responses.payloads import (
     said,
     summary,
 )
+from tests.support.wire import sses
+from tokenstream import Stream
+from tokenstream.errors import StreamTruncated
 from tokenstream.events import MessageStart
 from tokenstream.message import Citation, ReasoningPart, RefusalPart
 
@@ -222,6 +225,21 @@ def test_a_status_alone_is_reported_at_the_end_of_reasoning() -> None:
     came = said(added(reasoning()), done(reasoning(status="incomplete")))
 
     assert came.parts == (ReasoningPart(complete=True, provider_data={"id": "rs_1", "status": "incomplete"}),)
+
+
+@pytest.mark.parametrize(
+    "start, kind, index",
+    [
+        ({}, "reasoning_summary_text", "summary_index"),
+        ({"content": [], "status": "in_progress"}, "reasoning_text", "content_index"),
+    ],
+)
+def test_reasoning_that_breaks_off_says_if_it_is_a_summary(start: Payload, kind: str, index: str) -> None:
+    piece = {**event(f"{kind}.delta", delta="Hm"), index: 0}
+    with pytest.raises(StreamTruncated) as cut:
+        Stream(sses(created(), added(reasoning(**start)), piece)).final()
+
+    assert cut.value.partial.parts == (ReasoningPart(text="Hm", provider_data={"id": "rs_1", index: 0}),)
 
 
 def test_reasoning_in_full_is_distinguished_from_a_summary() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject, RuleNote
     from tokenstream.events import Finish, ToolCallDone
     from tokenstream.formats._kit.repeated import LateArguments, RepeatedArguments
+    from tokenstream.message import Part
 
 OPENING = frozenset("{[")
 """The first characters of a fragment that may repeat the arguments so far."""
@@ -29,6 +30,7 @@ class OpenPart:
     """The state of a part that can still grow."""
 
     __slots__ = (
+        "amended",
         "choice",
         "closed",
         "held",
@@ -46,6 +48,8 @@ class OpenPart:
         self.choice = choice
         self.index = index
         self.closed = False
+        self.amended: Part | None = None
+        """The part with the latest of its fields, which its end reports; None if its start has them."""
         self.is_written = False
         """True once anything was added to the part, or is to be added by a whole text."""
         self.held = ""

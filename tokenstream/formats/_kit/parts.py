@@ -134,13 +134,23 @@ class Parts(AnswerEvents):
         state.void_finish()
 
     def report_start_again(self, part: OpenPart, content: Part) -> None:
-        """Report the start of a part again, with more data; the part keeps its text."""
-        start = self.starts.get((part.choice, part.index))
-        if start is not None and isinstance(content, WORDED):
-            if start.text:
-                content = content.model_copy(update={"text": start.text})
-            self.starts[part.choice, part.index] = content
-        self._add(PartStart, part.choice, part.index).content = content
+        """Report the start of a part again, with more data; words begin once, and keep what has arrived."""
+        if isinstance(content, WORDED):
+            self.amend(part, content)
+        else:
+            self._add(PartStart, part.choice, part.index).content = content
+
+    def amend(self, part: OpenPart, content: Part) -> None:
+        """Note more data of a part, which its end reports; it keeps its words."""
+        part.amended = content
+        if part.closed:
+            self._report_end(part)
+
+    def _report_end(self, part: OpenPart, content: Part | None = None) -> None:
+        event = self._add(PartDone, part.choice, part.index)
+        event.content = content
+        if content is None and part.amended is not None:
+            event.content, event.is_amended = part.amended, True
 
     def whole(
         self, choice: int, content: ServerToolCall | ServerToolResult | MediaPart | OpaquePart | ReasoningPart
@@ -349,7 +359,7 @@ class Parts(AnswerEvents):
         state.opened.pop(part.index, None)
         if state.current_part is part:
             state.current_part = None
-        self._add(PartDone, part.choice, part.index).content = content
+        self._report_end(part, content)
         if part.kind == "server_tool_result":
             self._out.append(make_result_of_part(part.choice, self.raw))
 

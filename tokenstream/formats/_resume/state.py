@@ -19,7 +19,7 @@ from tokenstream import events as _events
 from tokenstream import message as _message
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_encodable
-from tokenstream._values.event_base import is_repeat
+from tokenstream._values.event_base import MARKS
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.open import NO_PART, CallsInTurn, EndedCalls, OpenCall, OpenChoice, OpenPart
 from tokenstream.formats._kit.repeated import LateArguments, RepeatedArguments, Wholeness
@@ -87,9 +87,9 @@ class StateWriter:
             written = [self.write(getattr(value, each.name)) for each in fields(value) if each.name != "raw"]
             # The step of a run is not a field of the event's class.
             step = {} if value.step is None else {"step": value.step}
-            # Nor is the mark that a result repeats the part before it.
-            repeat = {"repeat": True} if kind is _events.ToolResult and is_repeat(value) else {}
-            return {"event": [kind.__name__, *written], **step, **repeat}
+            # Nor are the marks that say what earlier events had of it.
+            marks = {name: True for name in MARKS if getattr(value, name, False)}
+            return {"event": [kind.__name__, *written], **step, **marks}
         if kind is ToolCall and self._layout:
             # The id suffices, because the message has the call. Events that are saved alone have no layout.
             return {"call": value.id}
@@ -164,8 +164,8 @@ class StateReader:
                 # The step of a run is not a field of the event's class.
                 if "step" in saved:
                     event.step = saved["step"]
-                if "repeat" in saved:
-                    event.is_repeat = True
+                for name in saved.keys() & MARKS:
+                    setattr(event, name, True)
                 return event
             case {"call": call_id}:
                 # If no message has the call, one with only the id takes its place.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from tokenstream._basics.json import to_json_bytes
 from tokenstream._values.error_kinds import ERROR_KINDS
 from tokenstream._values.event_base import is_repeat
+from tokenstream._values.parts import amendment_of
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -134,6 +135,11 @@ class Encoder(SoundStage, Vocabulary):
             return []
         if self._is_replaced or self.leaves_out(event):
             return []
+        begun: list[bytes] = []
+        amendment = amendment_of(event)
+        if amendment is not None:
+            # The formats have the fields of a part in its start, of which the last counts.
+            begun = self.feed(PartStart(amendment, choice=event.choice, part=event.part or 0))
         # Anything but a single piece may change the layout of the next pieces: forget all templates.
         key = event.__class__, event.choice, event.part
         writers, self._writers = self._writers, {}
@@ -145,7 +151,7 @@ class Encoder(SoundStage, Vocabulary):
         if chunks and self._replayable is not None:
             # The head of the answer is not content.
             self._replayable = [*self._replayable, event] if isinstance(event, MessageStart) else None
-        return chunks
+        return [*begun, *chunks]
 
     def encode_later_piece(self, event: Event) -> bytes | None:
         """Return the chunk of a later piece of a part, which a template makes without a payload.

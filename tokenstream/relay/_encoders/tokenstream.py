@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from tokenstream._basics.json import decode, to_json_bytes
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._values.event_base import is_repeat
-from tokenstream._values.parts import COUNTS
+from tokenstream._values.parts import COUNTS, amendment_of
 from tokenstream.errors import ErrorKind, ProtocolError, ProviderError, StreamError
 from tokenstream.events import (
     Event,
@@ -138,6 +138,9 @@ def write_fields(event: Event, *, raw: bool = False) -> JsonObject | None:
             return None
         event = prepare_result(event, raw=raw)
     payload: JsonObject = {"type": name}
+    amendment = amendment_of(event)
+    if amendment is not None:
+        payload["amended"] = True
     # A value that the reader knows from earlier events is left out. The abandoned message of a step's
     # restart is kept, because a reader of a run cannot rebuild it.
     may_be_known = cls is PartDone or (cls is Restarted and event.step is None)
@@ -147,7 +150,7 @@ def write_fields(event: Event, *, raw: bool = False) -> JsonObject | None:
         is_private = key in hidden and not raw
         if is_private or (is_known and key in _REBUILT_KEYS):
             continue
-        value = getattr(event, field)
+        value = getattr(event, field) if amendment is None or field != "content" else amendment
         if value is not default and value != default:
             convert = _GIVEN.get((cls, field))
             payload[key] = _write_field_json(value, raw=raw) if convert is None else convert(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._answer.log import DELTAS
+from tokenstream._values.parts import WORDED, with_words_of
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -117,7 +118,7 @@ class PartCursor:
         """Return the start of an ended part: the delivered start, or else one made from the final part."""
         if self._start is not None:
             return self._start
-        if isinstance(final, TextPart | ReasoningPart | RefusalPart):
+        if isinstance(final, WORDED):
             # The text is delivered in pieces, after an empty start.
             return self._part.start
         return final.model_copy(update={"complete": False})
@@ -129,10 +130,12 @@ class PartCursor:
         if isinstance(final, ToolCall) and final.complete:
             return ToolCallDone(final, choice=choice, part=index)
         done = PartDone(final, choice=choice, part=index)
-        if isinstance(final, TextPart | ReasoningPart | RefusalPart):
+        if isinstance(final, WORDED):
             part = self._part
             # If the reader can build the same part from the earlier events, it need not be sent again.
-            done.is_repeat = self._start is part.start and part.build(complete=True) == final
+            built = part.build(complete=True)
+            done.is_repeat = self._start is part.start and built == final
+            done.is_amended = not done.is_repeat and with_words_of(final, built) == final
         return done
 
     def _read_words(self, start: Part, content: TextPart | ReasoningPart | RefusalPart) -> Iterator[Event]:

@@ -15,7 +15,6 @@ from typing_extensions import override
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, fields_except, text_of, text_or_empty
 from tokenstream.errors import ProtocolError
-from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import CALL, NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.values import split_names
@@ -211,9 +210,6 @@ class RunParts(NamedParts):
         elif payload.get("subtype") == "message" and entity_id in self._reasoning_by_id:
             part = self._reasoning_by_id[entity_id]
             self.report_start_again(part, ReasoningPart(redacted=value, provider_data=self.data_of(part)))
-            if part.closed:
-                # The repeated start opened the part again.
-                self.emit(PartDone(choice=part.choice, part=part.index, raw=self.raw))
         else:
             # The value belongs to a closed call, or to a message of another run.
             self.items("encrypted_values", [fields_except(payload, *COMMON_FIELDS) or {}])

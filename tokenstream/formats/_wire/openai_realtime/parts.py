@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, inde
 from tokenstream.formats._kit.identity import WHOLE, Identity
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.sessions import SessionParts
-from tokenstream.formats._kit.values import base64_bytes, failure_text
+from tokenstream.formats._kit.values import base64_bytes, failure_text, split_names
 from tokenstream.formats._wire.openai_realtime.words import RealtimeContent, RealtimeItem, output_format
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult, TextPart
 
@@ -52,7 +52,9 @@ class RealtimeOutputs(SessionParts):
         items = [item for item in self._identity.items if item.response == response]
         for item in items:
             if not item.ended:
-                self._note_unclosed(item)
+                has_open_content = any(not content.part.closed for content in item.contents.values())
+                if item.call is not None or item.other is not None or has_open_content:
+                    self.note("part_unclosed")
                 self._close_item(item, whole=complete)
         self._identity.drop(items)
 
@@ -109,7 +111,9 @@ class RealtimeOutputs(SessionParts):
         identity.begin(started, index)
         identity.add_name(started, id)
         identity.add_name(started, text_of(item, "call_id"))
-        self._OPENERS.get(started.type, RealtimeOutputs._open_other)(self, started, item)
+        # The content parts of a message, which have start events, become the parts.
+        if item_type != "message":
+            self._OPENERS.get(item_type, RealtimeOutputs._open_other)(self, started, item)
         return started
 
     def end_item(self, payload: JsonObject, item: JsonObject) -> None:
@@ -294,9 +298,6 @@ class RealtimeOutputs(SessionParts):
 
     # -- opening and closing -------------------------------------------------
 
-    def _open_message(self, item: RealtimeItem, start: JsonObject) -> None:
-        """Do nothing for a message item: its content parts, which have start events, become the parts."""
-
     def _open_call(self, item: RealtimeItem, start: JsonObject) -> None:
         name = text_of(start, "name")
         if not name:
@@ -329,7 +330,7 @@ class RealtimeOutputs(SessionParts):
             self._add_server_result(item, content or {})
         elif item.other is not None:
             if content is not None:
-                self.report_start_again(item.other, OpaquePart(type=item.type, data=content))
+                self.amend(item.other, OpaquePart(type=item.type, data=content))
             self.close(item.other)
         elif item.type == "function_call":
             # The name of the call never arrived.
@@ -346,14 +347,7 @@ class RealtimeOutputs(SessionParts):
             error = failure_text(content[name]) if name == "error" else None
             self.whole(0, ServerToolResult(id=item.id, name=item.type, content=content[name], error=error))
 
-    def _note_unclosed(self, item: RealtimeItem) -> None:
-        """Count a departure from the documentation if an item that has not ended has open parts."""
-        has_open_content = any(not content.part.closed for content in item.contents.values())
-        if item.call is not None or item.other is not None or has_open_content:
-            self.note("part_unclosed")
-
     _OPENERS: ClassVar[dict[str, Callable[[RealtimeOutputs, RealtimeItem, JsonObject], None]]] = {
-        "message": _open_message,
         "function_call": _open_call,
         "mcp_call": _open_server_call,
     }
@@ -365,8 +359,8 @@ def _place_of(payload: JsonObject) -> tuple[str, tuple[str, int] | None]:
     return response, (response, index) if isinstance(index, int) else None
 
 
-_CALL_FIELDS = (
-    *("id", "type", "object", "status", "role", "name", "call_id", "arguments"),
-    # The next fields belong to the event, and not to the call.
-    *("event_id", "item_id", "response_id", "output_index", "previous_item_id"),
+# Those from "event_id" on belong to the event, and not to the call.
+_CALL_FIELDS = split_names(
+    "id type object status role name call_id arguments event_id item_id response_id output_index "
+    "previous_item_id"
 )

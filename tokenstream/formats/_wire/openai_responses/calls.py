@@ -25,7 +25,7 @@ _CALL_TYPES = {"function_call": "function", "custom_tool_call": "custom"}
 _APPLICATION_TYPES = split_names("apply_patch_call computer_call local_shell_call mcp_approval_request")
 """Types of items that call a tool which OpenAI describes and the application runs, or ask for approval."""
 _INPUT_FIELDS = frozenset({"arguments", "input"})
-_CALL_FIELDS = ("call_id", "name", "arguments", "input", "parsed_arguments")
+_CALL_FIELDS = split_names("call_id name arguments input parsed_arguments")
 """Fields of a call that are read elsewhere; the SDK's stream helper adds the last one."""
 _CUT_OFF_STATUSES = frozenset({"incomplete", "failed"})
 

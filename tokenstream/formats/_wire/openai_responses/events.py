@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats._kit.values import fragment_text, split_names
 from tokenstream.formats._wire.openai_responses.calls import CallItem
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.formats._wire.openai_responses.item import ResponseItem
     from tokenstream.formats._wire.openai_responses.texts import TextKey
 
 _ItemEventReader: TypeAlias = "Callable[[ResponseItems, dict[str, Any], str], bool]"
@@ -55,6 +54,9 @@ _TEXT_TARGETS = {
     "response.reasoning_summary": _SUMMARY,
 }
 """Maps names of events, without "delta" or "done", to the text that they are about."""
+# The second name is vLLM's.
+_PARTS = ("response.content_part", "response.reasoning_part", "response.reasoning_summary_part")
+"""Names of events about content parts, without "added" or "done"."""
 _INPUTS = {
     "response.function_call_arguments": ("function_call", "arguments"),
     "response.custom_tool_call_input": ("custom_tool_call", "input"),
@@ -65,19 +67,19 @@ _INPUTS = {
 SHELL_COMMAND = "response.shell_call_command"
 """The beginning of the names of events about shell commands."""
 _PROGRESS = {
-    "code_interpreter_call": ("in_progress", "interpreting", "completed"),
-    "compaction": ("compacting",),
-    "file_search_call": ("in_progress", "searching", "completed"),
-    "image_generation_call": ("in_progress", "generating", "completed"),
-    "mcp_call": ("in_progress", "completed", "failed"),
-    "mcp_list_tools": ("in_progress", "completed", "failed"),
-    "web_search_call": ("in_progress", "searching", "completed"),
+    "code_interpreter_call": "in_progress interpreting completed",
+    "compaction": "compacting",
+    "file_search_call": "in_progress searching completed",
+    "image_generation_call": "in_progress generating completed",
+    "mcp_call": "in_progress completed failed",
+    "mcp_list_tools": "in_progress completed failed",
+    "web_search_call": "in_progress searching completed",
 }
 """Maps types of items to the words with which the provider reports progress."""
 _PROGRESS_EVENTS = {
     f"response.{item_type}.{status}": (item_type, status)
     for item_type, statuses in _PROGRESS.items()
-    for status in statuses
+    for status in statuses.split()
 }
 """Maps names of events about progress to the type of the item and the word in the name."""
 
@@ -163,7 +165,7 @@ def _add_text(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     key = _find_text_key(items, payload, target.index_field, item)
     section = item.add_text(key, {"type": target.content_type}, text)
     if section is not None:
-        item.report_logprobs(section, payload.get("logprobs"))
+        section.report_logprobs(items, payload.get("logprobs"))
     # On the fast path, `follow` counts the characters of later deltas of this text.
     items.last_section = section
     return section is not None
@@ -180,36 +182,25 @@ def _read_text_end(items: ResponseItems, payload: JsonObject, kind: str) -> bool
     return item.read_whole_text(_find_text_key(items, payload, target.index_field, item, content), content)
 
 
-def _begin_part(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
-    index_field, content, item = _find_content(items, payload, kind)
-    if not content or not isinstance(item, TextItem):
-        return False
-    item.start_text(_find_text_key(items, payload, index_field, item, {}), content)
-    return True
-
-
-def _end_part(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
-    index_field, content, item = _find_content(items, payload, kind)
-    if not isinstance(item, TextItem):
-        return False
-    return item.read_whole_text(_find_text_key(items, payload, index_field, item, content), content)
-
-
-def _find_content(
-    items: ResponseItems, payload: JsonObject, kind: str
-) -> tuple[str, JsonObject, ResponseItem]:
-    """Return the field with the index of a content part, the part as the event describes it, and its item.
-
-    An item is a message or a reasoning; each of its content parts is a text, or some other content.
-    """
+def _read_part(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
+    """Start or end a content part, a text or some other content of a message or a reasoning item."""
     content = items.mend_surrogates_in(dict_of(payload, "part"))
-    whole = {"content": [content]} if kind.endswith(".done") else None
+    ends = kind.endswith(".done")
+    whole = {"content": [content]} if ends else None
     if "summary" in kind:
-        return "summary_index", content, items.find_or_start_item(payload, "reasoning", whole)
-    # If the event names no item that can have texts, its content shows the type of the item.
-    item_type = "reasoning" if text_of(content, "type") == "reasoning_text" else "message"
-    item = items.find_item(payload, None) or items.find_or_start_item(payload, item_type, whole)
-    return "content_index", content, item
+        index_field, item = "summary_index", items.find_or_start_item(payload, "reasoning", whole)
+    else:
+        # If the event names no item that can have texts, its content shows the type of the item.
+        item_type = "reasoning" if text_of(content, "type") == "reasoning_text" else "message"
+        index_field = "content_index"
+        item = items.find_item(payload, None) or items.find_or_start_item(payload, item_type, whole)
+    if not isinstance(item, TextItem) or not (content or ends):
+        return False
+    key = _find_text_key(items, payload, index_field, item, content if ends else {})
+    if ends:
+        return item.read_whole_text(key, content)
+    item.start_text(key, content)
+    return True
 
 
 def _add_annotation(items: ResponseItems, payload: JsonObject, _kind: str) -> bool:
@@ -271,13 +262,7 @@ def _read_research(items: ResponseItems, payload: JsonObject, kind: str) -> bool
 READERS: dict[str, _ItemEventReader] = {
     "response.output_item.added": _read_item,
     "response.output_item.done": _read_item,
-    "response.content_part.added": _begin_part,
-    "response.content_part.done": _end_part,
-    "response.reasoning_summary_part.added": _begin_part,
-    # The name that vLLM uses.
-    "response.reasoning_part.added": _begin_part,
-    "response.reasoning_part.done": _end_part,
-    "response.reasoning_summary_part.done": _end_part,
+    **dict.fromkeys([f"{name}.{word}" for name in _PARTS for word in ("added", "done")], _read_part),
     "response.output_text.annotation.added": _add_annotation,
     # The name in older documentation.
     "response.output_text_annotation.added": _add_annotation,
@@ -363,11 +348,8 @@ class Endpoint:
             # The whole text begins with the pieces, so only its rest is added. This is not so with speakers,
             # whose pieces may arrive in another order than they have in the whole text.
             items.tell(section.part, text, section.length)
-        logprobs = payload.get("logprobs")
-        repeats_logprobs = whole and section.has_logprobs
-        if is_list(logprobs) and logprobs and not repeats_logprobs:
-            section.has_logprobs = True
-            items.items("logprobs", logprobs)
+        if not (whole and section.has_logprobs):
+            section.report_logprobs(items, payload.get("logprobs"))
 
     def _read_image(self, items: ResponseItems, payload: JsonObject, *, whole: bool) -> None:
         """Report a preview of an image, which replaces the one before it, or the final image."""

@@ -110,7 +110,9 @@ class SinglePartItem(ResponseItem):
         if self._part is NO_PART:
             self._part = self.parts.open(0, self.make_part(item))
         elif item != self._data:
-            self.parts.report_start_again(self._part, self.make_part(item))
+            changed = self.make_part(item)
+            report = self.parts.amend if isinstance(changed, OpaquePart) else self.parts.report_start_again
+            report(self._part, changed)
         self._data = item
         if complete:
             self.add_missing_content(self._part, item)
@@ -284,7 +286,7 @@ class ImageItem(SinglePartItem):
         image = media_of(result)
         if image is None:
             self.parts.note("media_invalid")
-            self.parts.report_start_again(part, OpaquePart(type=self.type, data=item))
+            self.parts.amend(part, OpaquePart(type=self.type, data=item))
             return
         # A start without data drops the last preview; otherwise, the image would be added to the preview.
         self.parts.report_start_again(part, self.make_part(item))

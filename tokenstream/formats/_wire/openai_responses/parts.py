@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of, whole_number
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, int_of, text_of, whole_number
 from tokenstream.formats._kit.identity import Identity
 from tokenstream.formats._kit.sessions import ITEM_FIELDS, SessionParts
 from tokenstream.formats._kit.values import mend_surrogates
@@ -226,15 +226,14 @@ class ResponseItems(SessionParts):
             self.place = item.place
         return item
 
-    def _find_by_id(self, item_type: str | None, *named: JsonObject) -> ResponseItem | None:
+    def _find_by_id(self, item_type: str | None, names: JsonObject) -> ResponseItem | None:
         """Return the only item with an id, or of those of the type the only one with the id of its call."""
         is_about_texts = item_type is None or item_type in _TEXT_TYPES
-        for names in named:
-            item_id, call_id = text_of(names, "id"), text_of(names, "call_id")
-            for name in (item_id, (item_type or "", call_id or item_id or "")):
-                item = self._identity.find_named([name])
-                if item is not None and isinstance(item, TextItem) is is_about_texts:
-                    return item
+        item_id, call_id = text_of(names, "id"), text_of(names, "call_id")
+        for name in (item_id, (item_type or "", call_id or item_id or "")):
+            item = self._identity.find_named([name])
+            if item is not None and isinstance(item, TextItem) is is_about_texts:
+                return item
         return None
 
     def _find_by_order(self, item_type: str, whole: JsonObject | None) -> ResponseItem | None:
@@ -251,11 +250,8 @@ class ResponseItems(SessionParts):
         if item is not None:
             return item
         payload = self.mend_surrogates_in(payload)
-        data: JsonObject = {"type": item_type}
-        if (item_id := text_of(payload, "item_id")) is not None:
-            data["id"] = item_id
-        if agent := dict_of(payload, "agent"):
-            data["agent"] = agent
+        known = {"type": item_type, "id": text_of(payload, "item_id"), "agent": dict_of(payload, "agent")}
+        data = {name: value for name, value in known.items() if value}
         started = self._create_for(payload, data)
         started.read_item(data, complete=False)
         return started
@@ -385,9 +381,8 @@ def number_of(payload: JsonObject, name: str) -> int | None:
 
 def sequence_number_of(payload: JsonObject) -> int | None:
     """Return the number of an event in its response; None if it has none, or an impossible one."""
-    number = payload.get("sequence_number")
-    in_range = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < _MAX_SEQUENCE_NUMBER
-    return number if in_range else None
+    number = int_of(payload, "sequence_number")
+    return number if number is not None and 0 <= number < _MAX_SEQUENCE_NUMBER else None
 
 
 def _may_be_about(item: ResponseItem, item_type: str | None) -> bool:

@@ -16,7 +16,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, says_nothing, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._wire.openai_responses.calls import CallItem
-from tokenstream.formats._wire.openai_responses.item import HostedItem, ResultItem
+from tokenstream.formats._wire.openai_responses.item import HostedItem, ResponseItem, ResultItem
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
@@ -155,21 +155,24 @@ class ShellCommands:
             raise LimitExceeded(limit="parts", value=self._max_commands)
 
 
-class ShellCallItem(CallItem):
-    """A shell call that the application runs; its arguments (`action`) grow as the commands arrive."""
+class _ShellItem(ResponseItem):
+    """A shell call, whose input is the JSON of an object with all commands, and grows as they arrive."""
 
     __slots__ = ()
 
     @override
     def write_command(self, number: int | None, text: str, *, whole: bool) -> bool:
-        call = self.call
-        if call is None:
+        if self.ended and self.call is None:
             self.parts.note("call_after_done")
             return True
-        # The call's arguments are the JSON of an object with all commands; `write` returns its next piece.
         self.commands = self.commands or ShellCommands(self.parts.limits)
-        self.parts.add_arguments(call, self.commands.write(number, text, whole=whole))
-        return True
+        return self.add_input("arguments", self.commands.write(number, text, whole=whole))
+
+
+class ShellCallItem(_ShellItem, CallItem):
+    """A shell call that the application runs."""
+
+    __slots__ = ()
 
     @override
     def read_arguments(self, call: OpenCall, arguments: object) -> None:
@@ -178,20 +181,10 @@ class ShellCallItem(CallItem):
         super().read_arguments(call, arguments)
 
 
-class HostedShellItem(HostedItem):
-    """A shell call that the provider runs in a container; its `action` grows as the commands arrive."""
+class HostedShellItem(_ShellItem, HostedItem):
+    """A shell call that the provider runs in a container."""
 
     __slots__ = ()
-
-    @override
-    def write_command(self, number: int | None, text: str, *, whole: bool) -> bool:
-        if self.ended:
-            self.parts.note("call_after_done")
-            return True
-        # The call's input is the JSON of an object with all commands; `write` returns its next piece.
-        self.commands = self.commands or ShellCommands(self.parts.limits)
-        self.add_input("code", self.commands.write(number, text, whole=whole))
-        return True
 
     @override
     def add_missing_content(self, part: OpenPart, item: JsonObject) -> None:

@@ -15,6 +15,7 @@ from typing_extensions import override
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_list, text_of
 from tokenstream.formats._kit.identity import likeness_of
 from tokenstream.formats._kit.open import NO_PART
+from tokenstream.formats._kit.parts import BLANK_REASONING
 from tokenstream.formats._kit.sessions import ITEM_FIELDS
 from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.openai_responses.item import ResponseItem
@@ -24,6 +25,7 @@ from tokenstream.message import OpaquePart, ReasoningPart, RefusalPart, ServerTo
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.parts import Parts
 
 _KINDS = {
     "output_text": "text",
@@ -62,6 +64,11 @@ class Section:
         self.cited: dict[int, JsonObject] = {}
         """The annotations reported so far, by their indexes among those of the text."""
         self.has_logprobs = False
+
+    def report_logprobs(self, parts: Parts, logprobs: object) -> None:
+        if is_list(logprobs) and logprobs:
+            self.has_logprobs = True
+            parts.items("logprobs", logprobs)
 
 
 TextKey: TypeAlias = tuple[str, int]
@@ -167,7 +174,7 @@ class TextItem(ResponseItem):
         if section.part.kind != "opaque":
             self._report_missing(section, content)
         elif not section.part.closed:
-            self.parts.report_start_again(section.part, _opaque_part(content))
+            self.parts.amend(section.part, _opaque_part(content))
             self.parts.close(section.part)
         return True
 
@@ -216,7 +223,7 @@ class TextItem(ResponseItem):
                 if index not in section.cited and len(section.cited) < len(annotations):
                     self.cite(section, annotation, index)
         if not section.has_logprobs:
-            self.report_logprobs(section, content.get("logprobs"))
+            section.report_logprobs(self.parts, content.get("logprobs"))
 
     def tell(self, section: Section, text: str) -> None:
         """Compare a whole text with its deltas, which may lack the end of the text."""
@@ -236,18 +243,13 @@ class TextItem(ResponseItem):
         section.cited[index] = annotation
         self.parts.cite(0, citation_of(annotation, section.part.index))
 
-    def report_logprobs(self, section: Section, logprobs: object) -> None:
-        if is_list(logprobs) and logprobs:
-            section.has_logprobs = True
-            self.parts.items("logprobs", logprobs)
-
     def close(self, *, complete: bool) -> None:
         self.ended = True
         for section in self.sections.values():
             self.parts.close(section.part)
 
     def set_fields(self, fields: JsonObject) -> None:
-        """Set the data of the item; if they have changed, report the start of every open part again."""
+        """Set the data of the item; if they have changed, the end of every open part reports them."""
         if fields == self.fields:
             return
         self.fields = fields
@@ -255,7 +257,7 @@ class TextItem(ResponseItem):
             # An opaque part contains no data of the item.
             if not section.part.closed and section.part.kind in _PART_TYPES:
                 start = _part_without_text(section.part.kind, {**fields, **section.fields})
-                self.parts.report_start_again(section.part, start)
+                self.parts.amend(section.part, start)
 
 
 _PART_TYPES: dict[str, type[TextPart | RefusalPart | ReasoningPart]] = {
@@ -293,14 +295,16 @@ class ReasoningItem(TextItem):
     Its first part is opened together with the item, before any text, because the item may have no text.
     """
 
-    __slots__ = ("_first_part", "_first_text")
+    __slots__ = ("_first_fields", "_first_part", "_reported")
 
     def _set_up(self) -> None:
         super()._set_up()
         self._first_part = NO_PART
         """The part that is opened with the item; NO_PART before that."""
-        self._first_text: Section | None = None
-        """The text of the first part; None before any text has arrived."""
+        self._first_fields: JsonObject | None = None
+        """The fields of the first part's text; None before any text has arrived."""
+        self._reported = BLANK_REASONING
+        """The first part with the latest data of it, without its text."""
 
     def kind_of(self, content: JsonObject) -> str:
         """Return "reasoning" for content with text; "opaque" for any other, whose part has only its data."""
@@ -312,46 +316,47 @@ class ReasoningItem(TextItem):
         index_field, index = key
         fields: JsonObject = {index_field: index, **(fields_except(content, *_READ_FIELDS) or {})}
         start = ReasoningPart(provider_data={**self.fields, **fields})
-        if self._first_text is not None:
+        if self._first_fields is not None:
             return Section(self.parts.open(0, start), fields)
         if self._first_part.closed:
             # The item ended without a text, but now there is one.
             self._first_part = self.parts.open(0, start)
         else:
-            self.parts.report_start_again(self._first_part, start)
-        self._first_text = Section(self._first_part, fields)
-        return self._first_text
+            self._amend_first_part(start)
+        self._first_fields = fields
+        return Section(self._first_part, fields)
 
     def read_item(self, item: JsonObject, *, complete: bool) -> None:
         fields = data_of(item, "summary", "content", "encrypted_content") or {}
-        has_changed = fields != self.fields
         if self._first_part is NO_PART:
-            self._first_part = self.parts.open(0, ReasoningPart(provider_data=fields or None))
-            # The new part already has these data.
-            has_changed = False
+            self._reported = ReasoningPart(provider_data={**fields, _first_field(item): 0})
+            self._first_part = self.parts.open(0, self._reported)
         self.set_fields(fields)
         self.read_texts("summary_index", item.get("summary"), complete=complete)
         self.read_texts("content_index", item.get("content"), complete=complete)
         if complete:
             # Encrypted content is read only at the end: in the item's start, it may be incomplete.
-            encrypted = text_of(item, "encrypted_content")
-            # If the first part has a text, `set_fields` has already reported changed data.
-            if encrypted or (has_changed and self._first_text is None):
-                self._complete_first_part(encrypted)
+            data = {**fields, **(self._first_fields or {})} or None
+            redacted = text_of(item, "encrypted_content")
+            self._amend_first_part(ReasoningPart(redacted=redacted, provider_data=data))
             self.close(complete=True)
 
-    def _complete_first_part(self, encrypted: str | None) -> None:
-        """Report an open first part's start again, with the encrypted reasoning and the latest data."""
-        if self._first_part.closed:
-            # The part has been delivered as it is.
-            return
-        text_fields = {} if self._first_text is None else self._first_text.fields
-        start = ReasoningPart(redacted=encrypted, provider_data={**self.fields, **text_fields} or None)
-        self.parts.report_start_again(self._first_part, start)
+    def _amend_first_part(self, content: ReasoningPart) -> None:
+        """Report other data of the first part than its start has, unless it has been delivered as it is."""
+        if content != self._reported and not self._first_part.closed:
+            self._reported = content
+            self.parts.amend(self._first_part, content)
 
     def close(self, *, complete: bool) -> None:
         self.parts.close(self._first_part)
         super().close(complete=complete)
+
+
+def _first_field(item: JsonObject) -> str:
+    """Return the field with the index of the first text to come of a reasoning item; most have a summary."""
+    # Servers of models that show all of their reasoning begin such an item with its content and status.
+    is_whole = bool(item.get("content")) or {"content", "status"} <= item.keys()
+    return "content_index" if is_whole and not item.get("summary") else "summary_index"
 
 
 def _part_without_text(kind: str, fields: JsonObject) -> TextPart | RefusalPart | ReasoningPart:

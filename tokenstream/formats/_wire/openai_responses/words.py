@@ -52,22 +52,22 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
 )
 """Maps error codes to True if a retry may help; the codes whose words already show that are left out."""
 
-_ARGUMENT_FIELDS: dict[str, tuple[str, ...]] = {
-    "apply_patch_call": ("operation",),
-    "code_interpreter_call": ("code",),
-    "computer_call": ("action", "actions"),
-    "custom_tool_call": ("input",),
-    "file_search_call": ("queries",),
-    "local_shell_call": ("action",),
-    "program": ("code",),
-    "shell_call": ("action",),
-    "web_search_call": ("action",),
+_ARGUMENT_FIELDS: dict[str, str] = {
+    "apply_patch_call": "operation",
+    "code_interpreter_call": "code",
+    "computer_call": "action actions",
+    "custom_tool_call": "input",
+    "file_search_call": "queries",
+    "local_shell_call": "action",
+    "program": "code",
+    "shell_call": "action",
+    "web_search_call": "action",
 }
 """Maps types of items to the possible fields with the tool's arguments, if these are not `arguments`."""
-_RESULT_FIELDS: dict[str, tuple[str, ...]] = {
-    "code_interpreter_call": ("outputs",),
-    "file_search_call": ("results",),
-    "mcp_call": ("output", "error"),
+_RESULT_FIELDS: dict[str, str] = {
+    "code_interpreter_call": "outputs",
+    "file_search_call": "results",
+    "mcp_call": "output error",
 }
 """Maps types of items to the possible fields with the tool's result, if the call's item contains it."""
 
@@ -147,13 +147,13 @@ def arguments_of(item: JsonObject, item_type: str) -> object:
 
     Arguments that are a list become an object with the name of the list's field.
     """
-    name, value = _first_nonempty(item, _ARGUMENT_FIELDS.get(item_type, ("arguments",)))
+    name, value = _first_nonempty(item, _ARGUMENT_FIELDS.get(item_type, "arguments"))
     return {name: value} if is_list(value) else value
 
 
 def result_of(item: JsonObject, item_type: str) -> object:
     """Return the result in the item of a call, if a call of this type contains its result; else None."""
-    return _first_nonempty(item, _RESULT_FIELDS.get(item_type, ()))[1]
+    return _first_nonempty(item, _RESULT_FIELDS.get(item_type, ""))[1]
 
 
 def failure_in(item: JsonObject) -> str | None:
@@ -164,8 +164,8 @@ def failure_in(item: JsonObject) -> str | None:
     return status if status in ("failed", "incomplete") else None
 
 
-def _first_nonempty(item: JsonObject, names: tuple[str, ...]) -> tuple[str, object]:
-    for name in names:
+def _first_nonempty(item: JsonObject, names: str) -> tuple[str, object]:
+    for name in names.split():
         value = item.get(name)
         if not says_nothing(value):
             return name, value

@@ -229,6 +229,8 @@ def event_of(payload: JsonObject) -> Event | None:
         if not isinstance(step, str):
             raise ProtocolError("the id of a step must be text")
         event.step = step
+    if isinstance(event, _events.PartDone) and payload.get("amended") is True:
+        event.is_amended = True
     return event
 
 
@@ -410,7 +412,7 @@ EVENTS: dict[str, _EventType] = {
     re.sub(r"\B([A-Z])", r"_\1", cls.__name__).lower(): _event_type(cls) for cls in get_args(_events.Event)
 }
 """Maps types of events to their class and fields: `text_delta` to `TextDelta`."""
-KNOWN_FIELDS = frozenset(["type", "at", "answer", "step", "raw"]).union(
+KNOWN_FIELDS = frozenset(["type", "at", "amended", "answer", "step", "raw"]).union(
     *[each.required | each.optional for each in EVENTS.values()],
     *[cls.model_fields for cls in (*_PARTS.values(), Citation, Message, Usage)],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, ClassVar
 
+from tokenstream._basics.untrusted import dict_of, is_dict, text_or_empty
 from tokenstream._values.event_base import is_repeat
 from tokenstream.events import (
     CitationAdded,
@@ -103,7 +104,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """Return the payloads for a piece of a reasoning summary, or of the reasoning itself.
 
-        The reasoning itself is recognised by OpenAI's field `content_index` in the start of the part.
+        The reasoning itself is recognised by OpenAI's field `content_index` in the start of the part, or in
+        what OpenAI has sent.
         """
         text = self.drop_signature(event)
         if not text:
@@ -111,8 +113,12 @@ class OpenAIResponsesEncoder(ItemEncoder):
         start = self.starts.get(event.part)
         data = start.provider_data if isinstance(start, ReasoningPart) else None
         # Only the reasoning itself has this field; a summary has "summary_index".
-        kind = "reasoning_text" if data is not None and "content_index" in data else "reasoning"
-        return self.write_text(event.part, kind, text)
+        is_itself = data is not None and "content_index" in data
+        raw = event.raw if data is not None and self.find_item(event.part) is None else None
+        if is_dict(raw) and text_or_empty(raw, "type").startswith("response."):
+            # The part may have begun before any text, of which only the event says what it is.
+            is_itself = is_itself or "content_index" in raw or bool(dict_of(raw, "item").get("content"))
+        return self.write_text(event.part, "reasoning_text" if is_itself else "reasoning", text)
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return an annotation of the cited text; if the citation names no text, of the last text.
