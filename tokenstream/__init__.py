@@ -123,6 +123,7 @@ if TYPE_CHECKING:
     from tokenstream.steps import aattach as aattach
     from tokenstream.steps import attach as attach
     from tokenstream.stream import AsyncStream as AsyncStream
+    from tokenstream.stream import Job as Job
     from tokenstream.stream import Stream as Stream
     from tokenstream.stream import merge as merge
     from tokenstream.stream import tap as tap
@@ -196,7 +197,7 @@ _NAMES = {
     "session": ("AsyncSession", "Session"),
     "stages": ("Tags",),
     "steps": ("AsyncPeer", "Peer", "Steps", "aattach", "attach"),
-    "stream": ("AsyncStream", "Stream", "merge", "tap"),
+    "stream": ("AsyncStream", "Job", "Stream", "merge", "tap"),
     "call_store": (),
     "departures": (),
     "formats": (),

@@ -373,7 +373,7 @@ class Message(Value):
 class Checkpoint(Value):
     """The state of an unfinished answer: its messages so far, and the position at which to resume it.
 
-    `Stream.from_checkpoint` continues from a checkpoint, even in another process.
+    A `Job` has it, with which another process goes on.
 
     Example:
         >>> kept = Checkpoint(messages=(Message(parts=(TextPart(text="Hel"),)),), position=7)
@@ -397,7 +397,8 @@ class Checkpoint(Value):
     """The position after which to resume: OpenAI's `sequence_number` or Google's `event_id`; None if
     the answer cannot be resumed."""
     state: dict[str, Any] | None = None
-    """The format's own state for `from_checkpoint`; None if the answer cannot be resumed."""
+    """The format's own state, with which it is resumed, or the provider's error that ended it; None for
+    neither."""
     identity: AnswerIdentity | None = None
     """The beginning of the keys of the answer's tool calls: a source, and an id."""
 

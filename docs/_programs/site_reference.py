@@ -88,7 +88,7 @@ _MEMBERS = (
     *("text", "answer", "message", "messages", "final", "result", "partials", "items", "field"),
     *("validated_calls", "tool_calls", "tool_partials", "run", "reasoning", "deltas", "payloads", "choice"),
     *("print", "stop", "stop_reason", "close", "aclose", "closed", "guard", "metrics", "attempts", "cost"),
-    *("pauses", "response", "responses", "wait_open", "broadcast", "tee", "checkpoint", "from_checkpoint"),
+    *("pauses", "response", "responses", "wait_open", "broadcast", "tee", "checkpoint"),
     *("departures", "format", "origin", "index"),
 )
 """Members of a stream in the order in which people need them."""

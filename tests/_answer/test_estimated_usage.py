@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tokenstream import Checkpoint, Stream, Usage, testing
+from tokenstream import Checkpoint, Job, Stream, Usage, testing
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, UsageUpdate
@@ -137,7 +137,7 @@ def test_an_estimate_is_never_taken_for_a_report() -> None:
 
     assert caught.value.partial == stream.message
     kept = Checkpoint.model_validate_json(caught.value.checkpoint.model_dump_json())
-    there = read(Stream.from_checkpoint(kept, answer.chunks("openai-responses")))
+    there = read(Stream(answer.chunks("openai-responses"), job=Job("job", checkpoint=kept)))
     usage = stream.message.usage
 
     assert "estimated" == usage.basis

@@ -23,7 +23,7 @@ from tests.support.resuming import (
     stored,
 )
 from tests.support.sampling import sampled
-from tokenstream import AsyncStream, Checkpoint, Limits, Retry, Stream, errors, resilient, testing
+from tokenstream import AsyncStream, Checkpoint, Job, Limits, Retry, Stream, errors, resilient, testing
 from tokenstream.events import Resumed, ToolCallDone
 from tokenstream.framing import SSEParser
 
@@ -45,7 +45,7 @@ def _rest(
     answer: Answer, checkpoint: Checkpoint, chunks: list[bytes], *, limits: Limits | None = None
 ) -> Came:
     assert answer.format == checkpoint.format
-    return read(Stream.from_checkpoint(stored(checkpoint), chunks, limits=limits))
+    return read(Stream(chunks, job=Job("job", checkpoint=stored(checkpoint)), limits=limits))
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ def test_an_event_that_a_checkpoint_keeps_knows_its_step() -> None:
     with Stream([f"{frame}\n\n".encode() for frame in frames], format="tokenstream") as stream:
         before = [*islice(stream, 2)]
         checkpoint = stored(stream.checkpoint())
-    rest = read(Stream.from_checkpoint(checkpoint, [])).events
+    rest = read(Stream([], job=Job("job", checkpoint=checkpoint))).events
 
     assert ["1"] * 3 == [event.step for event in (*before, *rest)]
 
@@ -117,7 +117,7 @@ async def test_an_asynchronous_stream_goes_on_just_so() -> None:
 
     for _, checkpoint in [*standing(INTERACTION)][1::5]:
         came = _rest(INTERACTION, checkpoint, INTERACTION.chunks)
-        stream = AsyncStream.from_checkpoint(checkpoint, body())
+        stream = AsyncStream(body(), job=Job("job", checkpoint=checkpoint))
 
         assert (came.events, came.message) == ([event async for event in stream], stream.message)
 
@@ -133,7 +133,7 @@ def test_an_answer_that_was_asked_for_again_has_no_more_tokens_than_were_counted
     again = Retry(mode="restart", wait=0, attempts=2)
     with pytest.raises(errors.StreamTruncated) as caught:
         resilient(lambda _: next(left), again, format=RESPONSE.format).final()
-    whole = Stream.from_checkpoint(stored(caught.value.checkpoint), chunks[6:]).final()
+    whole = Stream(chunks[6:], job=Job("job", checkpoint=stored(caught.value.checkpoint))).final()
 
     assert (5, "partial") == (whole.usage.output_tokens, whole.usage.basis)
 
@@ -150,7 +150,7 @@ def test_views_give_what_there_is_first_and_no_call_twice() -> None:
                 handed_out.append(event.call)
                 checkpoint = stored(stream.checkpoint())
                 break
-    with Stream.from_checkpoint(checkpoint, chunks) as rest:
+    with Stream(chunks, job=Job("job", checkpoint=checkpoint)) as rest:
         assert ["Let me see."] == list(rest.text)
         handed_out.extend(rest.tool_calls)
 
@@ -167,7 +167,7 @@ def test_bounds_count_what_had_come() -> None:
         cut.final()
     assert cut.message.text == "Hello"
     with pytest.raises(errors.LimitExceeded):
-        Stream.from_checkpoint(cut.checkpoint(), chunks, limits=Limits(text=6)).final()
+        Stream(chunks, job=Job("job", checkpoint=cut.checkpoint()), limits=Limits(text=6)).final()
 
 
 def test_a_checkpoint_is_small() -> None:
@@ -196,7 +196,7 @@ def _cut(answer: Answer, place: int) -> Checkpoint:
 
 def test_a_gap_is_reported_and_nothing_is_read_after_it() -> None:
     """Numbers follow one another, so what was left out cannot hide."""
-    came = Stream.from_checkpoint(_cut(RESPONSE, 9), RESPONSE.chunks[10:])
+    came = Stream(RESPONSE.chunks[10:], job=Job("job", checkpoint=_cut(RESPONSE, 9)))
     with pytest.raises(errors.ProtocolError, match="goes on at event 10, but event 9 is the next one"):
         came.final()
     assert _cut(RESPONSE, 9).message.text == came.message.text
@@ -213,7 +213,7 @@ def test_what_overlaps_is_read_once(place: int) -> None:
 @pytest.mark.parametrize("answer", SCRIPTED, ids=_id)
 def test_another_answer_is_never_joined_to_the_first(answer: Answer) -> None:
     chunks = [chunk.replace(b'"resp_', b'"other_').replace(b'"i1"', b'"i2"') for chunk in answer.chunks]
-    came = Stream.from_checkpoint(_cut(answer, 9), chunks)
+    came = Stream(chunks, job=Job("job", checkpoint=_cut(answer, 9)))
     with pytest.raises(errors.ProtocolError, match="another answer"):
         came.final()
     assert _cut(answer, 9).message.text == came.message.text
@@ -222,7 +222,7 @@ def test_another_answer_is_never_joined_to_the_first(answer: Answer) -> None:
 def test_an_answer_that_never_comes_to_the_position_is_another_one() -> None:
     checkpoint = _cut(INTERACTION, 9).model_copy(update={"position": "e8"})
     others = [chunk.replace(b'"e8"', b'"e99"') for chunk in INTERACTION.chunks]
-    came = Stream.from_checkpoint(checkpoint, others)
+    came = Stream(others, job=Job("job", checkpoint=checkpoint))
     with pytest.raises(errors.PositionLost, match="'e99' where event 'e8' should follow"):
         came.final()
     assert checkpoint.message.text == came.message.text
@@ -246,14 +246,16 @@ def test_a_replay_is_recognized_wherever_it_begins(recording: Answer, begins: st
         ]
         again = chunks[first : count + 1] if then == "twice" else []
         stored = Checkpoint.model_validate_json(_cut(recording, count).model_dump_json())
-        found = Stream.from_checkpoint(stored, [*chunks[first : count + 1], *again, *chunks[count + 1 :]])
+        found = Stream(
+            [*chunks[first : count + 1], *again, *chunks[count + 1 :]], job=Job("job", checkpoint=stored)
+        )
         assert expected.message.parts == found.final().parts, count
 
 
 def test_an_error_of_the_server_is_raised() -> None:
     chunks = testing.script().error("The position is gone.").chunks("openai-responses")[-1:]
     with pytest.raises(errors.ProviderError, match="The position is gone"):
-        Stream.from_checkpoint(_cut(RESPONSE, 9), chunks).final()
+        Stream(chunks, job=Job("job", checkpoint=_cut(RESPONSE, 9))).final()
 
 
 # -- what cannot be gone on with ---------------------------------------------------
@@ -262,8 +264,8 @@ def test_an_error_of_the_server_is_raised() -> None:
 def test_a_format_without_a_resume_says_what_to_do_instead() -> None:
     with Stream(testing.script().text("Hel", "lo").finish().chunks("openai-chat")[:2]) as stream:
         next(iter(stream))
-    with pytest.raises(errors.MisuseError, match=r"openai-chat cannot be resumed: .*; ask .* anew"):
-        Stream.from_checkpoint(stream.checkpoint(), [])
+    with pytest.raises(errors.MisuseError, match=r"openai-chat cannot be resumed: .*; connect\(url, job=…\)"):
+        Stream([], job=Job("job", checkpoint=stream.checkpoint()))
 
 
 _GOOD = _cut(RESPONSE, 9)
@@ -284,23 +286,27 @@ _EDITED = {"format": {**(_GOOD.state or {})["format"], "fields": []}}
 )
 def test_a_checkpoint_that_cannot_be_read_says_why(told: dict[str, Any], why: str) -> None:
     with pytest.raises(errors.MisuseError, match=why):
-        Stream.from_checkpoint(_GOOD.model_copy(update=told), [])
+        Stream([], job=Job("job", checkpoint=_GOOD.model_copy(update=told)))
 
 
 def test_what_is_no_checkpoint_is_refused() -> None:
     """JSON is read with the class first."""
     text: Any = _GOOD.model_dump_json()
     with pytest.raises(errors.MisuseError, match=r"Checkpoint\.model_validate_json"):
-        Stream.from_checkpoint(text, [])
+        Stream([], job=Job("job", checkpoint=text))
 
 
-def test_a_failed_answer_has_no_state() -> None:
-    """The server's word is its last one."""
+def test_a_failed_answer_has_no_position() -> None:
+    """The server's word is its last one, also in the next process."""
     stream = Stream(RESPONSE.chunks[:9] + testing.script().error("No").chunks("openai-responses")[-1:])
     with pytest.raises(errors.ProviderError) as caught:
         stream.final()
+    kept = stored(caught.value.checkpoint)
+    final = Retry(on=lambda error: not isinstance(error, errors.ProviderError))
 
-    assert (None, None) == (caught.value.checkpoint.position, caught.value.checkpoint.state)
+    assert kept.position is None
+    with pytest.raises(errors.ProviderError, match="No"):
+        resilient(lambda _attempt: RESPONSE.chunks, final, job=Job("job", checkpoint=kept)).final()
 
 
 # -- again and again, and in one process ---------------------------------------------
@@ -315,7 +321,7 @@ def test_an_answer_may_be_cut_after_each_of_its_events(answer: Answer) -> None:
     checkpoint = first.checkpoint()
     first.close()
     while len(events) < len(whole.events):
-        with Stream.from_checkpoint(stored(checkpoint), answer.chunks) as stream:
+        with Stream(answer.chunks, job=Job("job", checkpoint=stored(checkpoint))) as stream:
             events.append(next(stream))
             checkpoint = stream.checkpoint()
         assert len(events) == checkpoint.events_seen
@@ -390,7 +396,7 @@ def test_the_event_id_of_a_checkpoint_is_that_of_what_was_received(size: int) ->
         checkpoint = stored(stream.checkpoint())
 
         assert (checkpoint.last_event_id, checkpoint.position) == (piece.strip(), int(piece))
-        rest = Stream.from_checkpoint(checkpoint, frames[int(checkpoint.last_event_id or 0) :])
+        rest = Stream(frames[int(checkpoint.last_event_id or 0) :], job=Job("job", checkpoint=checkpoint))
         assert rest.final().text == "3 4 5 6 7 8 "
 
 

@@ -293,7 +293,7 @@ def test_the_id_of_the_caller_is_that_of_the_origin(world: str) -> None:
         asked = {**ASKED, "model": "acme-a1b2c3d4e5f6a7b8c9d0"}
         make_client: Any = httpx.Client if world == "sync" else httpx.AsyncClient
         async with inside(make_client(transport=httpx.MockTransport(answered))) as client:
-            stream = connect_in(world)(url, json=asked, client=client, answer_id="order 7")
+            stream = connect_in(world)(url, json=asked, client=client, job="order 7")
             with pytest.raises(StreamError) as caught:
                 async with inside(stream):
                     await got(stream.final())

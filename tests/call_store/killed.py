@@ -48,7 +48,7 @@ def main(path: str, effects: Path, place: str) -> None:
             store.die_at("after the effect")
             return f"booked {room}"
 
-        for call in Stream(BODY, answer_id="turn 7").validated_calls(book, once=store):
+        for call in Stream(BODY, job="turn 7").validated_calls(book, once=store):
             words = call.error_for_model[:14] if call.error else call.run()
             sys.stdout.write(f"{words}\n")
 

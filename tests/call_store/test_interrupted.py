@@ -120,7 +120,7 @@ def check(store: Any, step: str, allowed: set[str] | None = None) -> None:
     def pay(cents: int) -> str:
         return f"paid {cents}"
 
-    [call] = Stream(BODY, answer_id="job 1").validated_calls(pay, once=store)
+    [call] = Stream(BODY, job="job 1").validated_calls(pay, once=store)
     assert call.state is not None
     # A store with four methods has no word for "unknown": an end without a result says the same.
     is_uncertain = call.state == CallState("done", None)
@@ -131,14 +131,14 @@ def check(store: Any, step: str, allowed: set[str] | None = None) -> None:
 
 
 def run_view(store: Any, pay: Callable[..., Any]) -> list[Any]:
-    with Stream(BODY, answer_id="job 1") as stream:
+    with Stream(BODY, job="job 1") as stream:
         return [call.run() for call in stream.validated_calls(pay=pay, once=store)]
 
 
 def run_router(store: Any, pay: Callable[..., Any]) -> list[Any]:
     router = Router(once=store)
     router.tool("pay")(pay)
-    return list(Stream(BODY, answer_id="job 1").run(router).values())
+    return list(Stream(BODY, job="job 1").run(router).values())
 
 
 STEPS = [(step, when) for step in ("look", "begin", "finish") for when in ("before", "after")]
@@ -228,7 +228,7 @@ async def test_an_asynchronous_store_keeps_what_has_ended() -> None:
 
 
 def key_of_call() -> str:
-    [call] = Stream(BODY, answer_id="job 1").tool_calls
+    [call] = Stream(BODY, job="job 1").tool_calls
     return call.key
 
 
@@ -243,7 +243,7 @@ def test_a_store_that_is_gone_as_well_keeps_no_interruption_back(error: type[Bas
     def pay(cents: int) -> NoReturn:  # noqa: ARG001 - the model writes it
         raise error
 
-    [call] = Stream(BODY, answer_id="job 1").validated_calls(pay, once=Gone())
+    [call] = Stream(BODY, job="job 1").validated_calls(pay, once=Gone())
     with pytest.raises(error):
         call.run()
     with pytest.raises(CallUncertain):
@@ -274,7 +274,7 @@ class Payment(BaseModel):
 def test_an_application_that_is_interrupted_says_so_with_fail(error: type[BaseException]) -> None:
     """The call of a type may have been done, so it did not simply fail."""
     store = MemoryCallStore(retry_failed=True)
-    [call] = Stream(BODY, answer_id="job 1").validated_calls(pay=Payment, once=store)
+    [call] = Stream(BODY, job="job 1").validated_calls(pay=Payment, once=store)
     call.fail(error())
 
     assert "unknown" == store.look(call.key).status
@@ -291,13 +291,13 @@ def test_an_application_that_is_interrupted_with_a_call_in_hand_leaves_it_unknow
 ) -> None:
     with opened(kind, server, tmp_path) as store:
         store.forget(key_of_call())
-        with pytest.raises(error), Stream(BODY, answer_id="job 1") as stream:
+        with pytest.raises(error), Stream(BODY, job="job 1") as stream:
             for _ in stream.validated_calls(pay=Payment, once=store):
                 raise error
         check(store, "tool")
 
         store.forget(key_of_call())
-        with pytest.raises(error), Stream(BODY, answer_id="job 1") as stream:
+        with pytest.raises(error), Stream(BODY, job="job 1") as stream:
             for call in stream.validated_calls(pay=Payment, once=store):
                 call.finish("paid once")
                 raise error
@@ -307,7 +307,7 @@ def test_an_application_that_is_interrupted_with_a_call_in_hand_leaves_it_unknow
 @pytest.mark.parametrize("error", [StreamError("broken"), ValueError()])
 def test_a_call_in_hand_stays_with_an_application_that_goes_on(error: Exception) -> None:
     store, calls = MemoryCallStore(), list[Any]()
-    with suppress(StreamError, ValueError), Stream(BODY, answer_id="job 1") as stream:
+    with suppress(StreamError, ValueError), Stream(BODY, job="job 1") as stream:
         calls += [*stream.validated_calls(pay=Payment, once=store)]
         raise error
     assert "running" == store.look(key_of_call()).status
@@ -325,7 +325,7 @@ async def test_a_cancelled_task_with_a_call_in_hand_leaves_it_unknown(
     with opened(kind, server, tmp_path) as store:
         later: Any = Striking(store, "", "", None)
         with anyio.CancelScope() as scope:
-            async with AsyncStream(BODY, answer_id="job 1") as stream:
+            async with AsyncStream(BODY, job="job 1") as stream:
                 async for _ in stream.validated_calls(pay=Payment, once=later):
                     scope.cancel()
                     await anyio.sleep_forever()
@@ -366,7 +366,7 @@ async def cancel_at(store: Any) -> None:
         return "paid once"
 
     async def read() -> None:
-        async with AsyncStream(BODY, answer_id="job 1") as stream:
+        async with AsyncStream(BODY, job="job 1") as stream:
             async for call in stream.validated_calls(pay, once=store):
                 await call.run()
 

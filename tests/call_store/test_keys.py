@@ -17,7 +17,7 @@ from tests.call_store.places import calling
 from tests.formats.openai_responses import payloads as responses
 from tests.support.asgi import Client
 from tests.support.wire import sse
-from tokenstream import AsyncStream, Retry, Stream, ToolCall, connect, relay, resilient
+from tokenstream import AsyncStream, Job, Retry, Stream, ToolCall, connect, relay, resilient
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import ToolCallDone
 from tokenstream.message import Checkpoint
@@ -51,7 +51,7 @@ def test_another_name_answer_or_id_of_the_caller_gives_another_key() -> None:
     body = chat(("go", "{}"))
     others = [keys(chat(("stop", "{}"))), keys(chat(("go", "{}"), id="chatcmpl-other-answer"))]
 
-    assert 4 == len({tuple(each) for each in (*others, keys(body), keys(body, answer_id="turn 7"))})
+    assert 4 == len({tuple(each) for each in (*others, keys(body), keys(body, job="turn 7"))})
 
 
 def test_without_an_id_each_reading_has_keys_of_its_own_unless_the_caller_names_the_answer() -> None:
@@ -59,13 +59,13 @@ def test_without_an_id_each_reading_has_keys_of_its_own_unless_the_caller_names_
     body = chat(("go", "{}"), id=None)
 
     assert keys(body) != keys(body)
-    assert keys(body, answer_id="turn 7") == keys(body, answer_id="turn 7")
+    assert keys(body, job="turn 7") == keys(body, job="turn 7")
 
 
-@pytest.mark.parametrize("answer_id", ["", 7, b"x"])
-def test_an_answer_id_is_a_text(answer_id: Any) -> None:
-    with pytest.raises(MisuseError, match="answer_id= takes an id of yours"):
-        Stream([b""], answer_id=answer_id)
+@pytest.mark.parametrize("job", ["", 7, b"x"])
+def test_the_id_of_a_job_is_a_text(job: Any) -> None:
+    with pytest.raises(MisuseError, match="job= takes an id of yours"):
+        Stream([b""], job=job)
 
 
 def test_events_message_views_copies_and_checked_calls_have_the_same_key() -> None:
@@ -88,15 +88,15 @@ def test_events_message_views_copies_and_checked_calls_have_the_same_key() -> No
 def test_the_callers_id_may_be_given_wherever_a_stream_is_opened(how: str) -> None:
     answer = script().tool_call("go", {}).finish("tool_calls")
     body = answer.chunks("openai-chat")
-    expected = keys(body, answer_id="turn 7")
+    expected = keys(body, job="turn 7")
 
     with serve(answer, format="openai-chat") as server:
         url = server.url
         opened: dict[str, Callable[[], Stream]] = {
-            "stream": lambda: Stream(body, answer_id="turn 7"),
-            "resilient": lambda: resilient(lambda: body, answer_id="turn 7"),
-            "connect": lambda: connect(url, json={}, answer_id="turn 7"),
-            "connect_retry": lambda: connect(url, json={}, retry=Retry(), answer_id="turn 7"),
+            "stream": lambda: Stream(body, job="turn 7"),
+            "resilient": lambda: resilient(lambda: body, job="turn 7"),
+            "connect": lambda: connect(url, json={}, job="turn 7"),
+            "connect_retry": lambda: connect(url, json={}, retry=Retry(), job="turn 7"),
         }
         with opened[how]() as stream:
             assert expected == [call.key for call in stream.tool_calls]
@@ -118,7 +118,7 @@ def test_a_restarted_answer_has_the_keys_of_the_first_attempt() -> None:
 def test_a_checkpoint_at_any_place_keeps_the_keys(named: bool) -> None:
     payloads = responses.answer(*responses.remove(0), *responses.remove(1, id="fc_2", call_id="call_2"))
     events = [sse(each, event=each["type"]) for each in payloads]
-    options: dict[str, Any] = {"answer_id": "turn 7"} if named else {}
+    options: dict[str, Any] = {"job": "turn 7"} if named else {}
     whole = Stream(events, **options)
     whole.final()
     expected = [call.key for call in whole.message.tool_calls]
@@ -128,7 +128,7 @@ def test_a_checkpoint_at_any_place_keeps_the_keys(named: bool) -> None:
         with pytest.raises(StreamError):
             begun.final()
         stored = Checkpoint.model_validate_json(begun.checkpoint().model_dump_json())
-        rest = Stream.from_checkpoint(stored, events[count:])
+        rest = Stream(events[count:], job=Job("turn 7", checkpoint=stored))
         rest.final()
         assert expected == [call.key for call in rest.message.tool_calls]
 
@@ -150,7 +150,7 @@ def test_a_checkpoint_of_an_answer_without_an_id_keeps_its_chance() -> None:
 
     assert kept.identity is not None
     assert "random" == kept.identity.kind
-    with Stream.from_checkpoint(kept, []) as rest:
+    with Stream([], job=Job("job", checkpoint=kept)) as rest:
         assert [call.key] == [each.key for each in rest.message.tool_calls]
         rest.close()
 
@@ -167,7 +167,7 @@ async def test_followers_of_a_journal_have_the_keys_of_its_producer(protocol: An
         .chunks("openai-chat")
     )
     async with MemoryJournal() as journal:
-        source = AsyncStream(body, answer_id="of the caller")
+        source = AsyncStream(body, job="of the caller")
         id = await journal.start(source)
         client = Client(method="GET")
         await client.call(relay.follow(journal, id, protocol=protocol))

@@ -36,7 +36,7 @@ from tokenstream.testing import script
 
 __all__ = ["server"]
 
-NAMED: dict[str, Any] = {"answer_id": "turn 7"}
+NAMED: dict[str, Any] = {"job": "turn 7"}
 
 
 class Booking(BaseModel):
@@ -53,25 +53,25 @@ async def read_async(store: Any, rooms: Rooms) -> list[Any]:
         await anyio.lowlevel.checkpoint()
         return rooms.book(room)
 
-    stream = AsyncStream(BODY, answer_id="turn 7")
+    stream = AsyncStream(BODY, job="turn 7")
     return [await call.run() async for call in stream.validated_calls(book, once=store)]
 
 
 async def read_async_plain_tool(store: Any, rooms: Rooms) -> list[Any]:
-    stream = AsyncStream(BODY, answer_id="turn 7")
+    stream = AsyncStream(BODY, job="turn 7")
     return [await call.run() async for call in stream.validated_calls(rooms.book, once=store)]
 
 
 def route(store: Any, rooms: Rooms) -> list[Any]:
     router = Router(once=store)
     router.tool(rooms.book)
-    return list(Stream(BODY, answer_id="turn 7").run(router).values())
+    return list(Stream(BODY, job="turn 7").run(router).values())
 
 
 async def route_async(store: Any, rooms: Rooms) -> list[Any]:
     router = Router(once=store, concurrency=1)
     router.tool("book")(rooms.book)
-    return list((await AsyncStream(BODY, answer_id="turn 7").run(router)).values())
+    return list((await AsyncStream(BODY, job="turn 7").run(router)).values())
 
 
 def finished(found: Any) -> list[Any]:
@@ -111,7 +111,7 @@ def test_an_answer_that_is_cut_and_restarted_runs_each_call_once(cut: int) -> No
 
     with pytest.raises(StreamError):
         read(store, rooms, BODY[:cut])
-    stream = resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0), answer_id="turn 7")
+    stream = resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0), job="turn 7")
     assert RESULTS == [call.run() for call in stream.validated_calls(rooms.book, once=store)]
     assert list(CALLS) == rooms.booked
 
@@ -261,7 +261,7 @@ def test_the_application_ends_the_calls_of_types_itself() -> None:
 @pytest.mark.anyio
 async def test_the_application_ends_the_calls_of_types_in_an_asynchronous_stream() -> None:
     store, rooms = MemoryCallStore(), Rooms()
-    async for call in AsyncStream(BODY, answer_id="turn 7").validated_calls(book=Booking, once=store):
+    async for call in AsyncStream(BODY, job="turn 7").validated_calls(book=Booking, once=store):
         await call.finish(rooms.book(call.arguments.room))
 
     assert RESULTS == await read_async(store, Rooms())
@@ -311,14 +311,14 @@ def test_a_shared_store_needs_an_answer_with_an_identity(
         with Stream(body(), format="openai-chat") as stream:
             view = stream.validated_calls(rooms.book, once=store)
             for _ in range(2):
-                with pytest.raises(MisuseError, match="pass answer_id= to the stream"):
+                with pytest.raises(MisuseError, match="pass job= to the stream"):
                     next(view)
-        assert ["room 12, number 1"] == read(store, rooms, body(id="resp_68a0b2f9c1d2"), answer_id=None)
+        assert ["room 12, number 1"] == read(store, rooms, body(id="resp_68a0b2f9c1d2"), job=None)
         assert "" == caplog.text
         with caplog.at_level(logging.WARNING, "tokenstream"):
-            assert ["room 12, number 2"] == read(store, rooms, body(id="chatcmpl-543"), answer_id=None)
+            assert ["room 12, number 2"] == read(store, rooms, body(id="chatcmpl-543"), job=None)
         assert "the id of the answer is short" in caplog.text
-        assert ["room 12, number 3"] == read(MemoryCallStore(), rooms, body(), answer_id=None)
+        assert ["room 12, number 3"] == read(MemoryCallStore(), rooms, body(), job=None)
 
 
 def test_a_store_that_cannot_begin_loses_no_call() -> None:
@@ -396,7 +396,7 @@ async def test_a_cancelled_read_loses_no_call_and_begins_none_twice() -> None:
             return self.store.forget(key)
 
     rooms = Rooms()
-    async with AsyncStream(BODY, answer_id="turn 7") as stream:
+    async with AsyncStream(BODY, job="turn 7") as stream:
         view = stream.validated_calls(rooms.book, once=Slow())
         with anyio.move_on_after(0.05):
             await anext(view)

@@ -84,7 +84,7 @@ def keys_in_store(tool: Any, *arguments: Any) -> list[str]:
             found.append(key)
             return super().look(key)
 
-    with Stream(body(tool.__name__, *arguments), answer_id="job 7") as stream:
+    with Stream(body(tool.__name__, *arguments), job="job 7") as stream:
         list(stream.validated_calls(tool, once=Noting()))
     return found
 
@@ -150,7 +150,7 @@ def test_the_key_is_that_of_the_json_unless_a_default_is_written(
     tool: Any, arguments: dict[str, Any]
 ) -> None:
     """A program that does not know the tools finds a call in the store, too."""
-    [call] = Stream(body(tool.__name__, arguments), answer_id="job 7").tool_calls
+    [call] = Stream(body(tool.__name__, arguments), job="job 7").tool_calls
 
     assert [call.key] == keys_in_store(tool, arguments)
 
@@ -159,5 +159,5 @@ def test_an_unknown_default_is_no_reason_to_fail() -> None:
     """A tool whose arguments cannot be described runs as before."""
     store = MemoryCallStore()
     for _ in range(2):
-        with Stream(body("note", {"what": "x"}), answer_id="job 7") as stream:
+        with Stream(body("note", {"what": "x"}), job="job 7") as stream:
             assert ["x"] == [call.run() for call in stream.validated_calls(note, once=store)]

@@ -66,7 +66,7 @@ def cut(body: list[bytes]) -> list[bytes]:
 
 
 def keys(name: str, text: str, *tools: Any) -> list[str]:
-    stream = Stream(chunks(name, text), answer_id="job 7")
+    stream = Stream(chunks(name, text), job="job 7")
     calls = stream.validated_calls(*tools) if tools else stream.tool_calls
     return [call.key for call in calls]
 
@@ -90,7 +90,7 @@ def are_one_in_a_store(name: str, one: str, other: str, tool: Any) -> bool:
     """Run two answers under one id, and tell if the second one is given the result of the first."""
     store, states = MemoryCallStore(), list[str]()
     for text in (one, other):
-        with Stream(chunks(name, text), answer_id="job 7") as stream:
+        with Stream(chunks(name, text), job="job 7") as stream:
             for call in stream.validated_calls(tool, once=store):
                 assert call.state is not None
                 states.append(call.state.status)
@@ -102,9 +102,9 @@ def are_one_in_a_list(name: str, one: str, other: str, tool: Any) -> bool:
     """Tell if the second answer under an id is taken for one with the same calls."""
     router = Router(once=MemoryCallStore(same_calls=True))
     router.tool(tool)
-    Stream(chunks(name, one), answer_id="job 7").run(router)
+    Stream(chunks(name, one), job="job 7").run(router)
     try:
-        Stream(chunks(name, other), answer_id="job 7").run(router)
+        Stream(chunks(name, other), job="job 7").run(router)
     except CallsDiffer:
         return False
     return True
@@ -199,7 +199,7 @@ def test_any_arguments_have_a_key(text: str) -> None:
 def test_the_key_of_a_checked_call_is_that_in_the_store_and_stays_in_its_copies() -> None:
     """In the message, the same call has the key of its JSON, which has a default written out."""
     store = MemoryCallStore()
-    with Stream(chunks("pay", '{"usd":5.0,"to":"ann","memo":""}'), answer_id="job 7") as stream:
+    with Stream(chunks("pay", '{"usd":5.0,"to":"ann","memo":""}'), job="job 7") as stream:
         [call] = stream.validated_calls(pay, once=store)
         call.run()
         [written] = stream.message.tool_calls
@@ -218,7 +218,7 @@ def test_equal_calls_of_one_answer_are_numbered_whatever_their_wording(amounts: 
     """A model that books two equal rooms gets two, also in another wording."""
     body = calling(*(("pay", f'{{"to":"a","usd":{usd}}}') for usd in amounts))
     for tools in ((), (pay,)):
-        stream = Stream(body, answer_id="job 7")
+        stream = Stream(body, job="job 7")
         found = [call.key for call in (stream.validated_calls(*tools) if tools else stream.tool_calls)]
         assert 2 == len(set(found))
         assert keys("pay", '{"to":"a","usd":5}', *tools) == found[:1]

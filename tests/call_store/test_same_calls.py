@@ -64,14 +64,14 @@ class WatchedBank(Bank):
 
 
 def read(store: Any, bank: Bank, chunks: list[bytes]) -> list[Any]:
-    with Stream(chunks, answer_id="job 7, turn 1") as stream:
+    with Stream(chunks, job="job 7, turn 1") as stream:
         calls = stream.validated_calls(bank.transfer, once=store)
         return [call.run() for call in calls if call.error is None]
 
 
 def read_type(store: Any, bank: Bank, chunks: list[bytes]) -> list[Any]:
     found: list[Any] = []
-    with Stream(chunks, answer_id="job 7, turn 1") as stream:
+    with Stream(chunks, job="job 7, turn 1") as stream:
         for call in stream.validated_calls(transfer=Transfer, once=store):
             if call.error is None and call.state == CallState("new"):
                 call.finish(bank.transfer(**call.arguments.model_dump()))
@@ -82,13 +82,13 @@ def read_type(store: Any, bank: Bank, chunks: list[bytes]) -> list[Any]:
 def route(store: Any, bank: Bank, chunks: list[bytes]) -> list[Any]:
     router = Router(once=store)
     router.tool(bank.transfer)
-    results = Stream(chunks, answer_id="job 7, turn 1").run(router)
+    results = Stream(chunks, job="job 7, turn 1").run(router)
     return [value for id, value in results.items() if id not in results.errors]
 
 
 def read_async(store: Any, bank: Bank, chunks: list[bytes]) -> list[Any]:
     async def main() -> list[Any]:
-        async with AsyncStream(chunks, answer_id="job 7, turn 1") as stream:
+        async with AsyncStream(chunks, job="job 7, turn 1") as stream:
             calls = stream.validated_calls(bank.transfer, once=store)
             return [await call.run() async for call in calls if call.error is None]
 
@@ -99,7 +99,7 @@ def route_async(store: Any, bank: Bank, chunks: list[bytes]) -> list[Any]:
     async def main() -> list[Any]:
         router = Router(once=store)
         router.tool(bank.transfer)
-        results = await AsyncStream(chunks, answer_id="job 7, turn 1").run(router)
+        results = await AsyncStream(chunks, job="job 7, turn 1").run(router)
         return [value for id, value in results.items() if id not in results.errors]
 
     return asyncio.run(main())
@@ -200,9 +200,9 @@ def test_each_call_is_described_once(reader: Callable[..., list[Any]]) -> None:
 def test_other_answers_and_choices_have_lists_of_their_own() -> None:
     store, bank = MemoryCallStore(same_calls=True), Bank()
     read(store, bank, body(ANN))
-    with Stream(body(BEN), answer_id="job 7, turn 2") as stream:
+    with Stream(body(BEN), job="job 7, turn 2") as stream:
         [call.run() for call in stream.validated_calls(bank.transfer, once=store)]
-    with Stream([*body(ANN)[:-1], *body(EVE, choice=1)], answer_id="job 7, turn 1") as stream:
+    with Stream([*body(ANN)[:-1], *body(EVE, choice=1)], job="job 7, turn 1") as stream:
         [call.run() for call in stream.choice(1).validated_calls(bank.transfer, once=store)]
 
     assert ["ann", "ben", "eve"] == sorted(bank.sent)
@@ -238,7 +238,7 @@ def test_two_processes_with_one_redis_compare_their_answers(server: RedisServer)
         async def beside(chunks: list[bytes]) -> list[Any]:
             async with AsyncRedis(unix_socket_path=server.path) as async_client:
                 store = AsyncRedisCallStore(async_client, same_calls=True)
-                async with AsyncStream(chunks, answer_id="job 7, turn 1") as stream:
+                async with AsyncStream(chunks, job="job 7, turn 1") as stream:
                     calls = stream.validated_calls(bank.transfer, once=store)
                     return [await call.run() async for call in calls]
 

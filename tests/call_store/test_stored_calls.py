@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.either import Each, got, inside, run_in, stream_in
-from tokenstream import Router, Tools, testing
+from tokenstream import Job, Router, Tools, testing
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.message import Checkpoint
 
@@ -59,7 +59,7 @@ def stop_at(number: int, *, runs: bool, store: MemoryCallStore) -> tuple[Checkpo
 def go_on(point: Checkpoint, world: str) -> Any:
     assert isinstance(point.position, int)
     made: Any = stream_in(world)
-    return made.from_checkpoint(point, EVENTS[point.position + 1 :])
+    return made(EVENTS[point.position + 1 :], job=Job("job", checkpoint=point))
 
 
 @pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])

@@ -177,7 +177,7 @@ async def test_an_uncertain_call_tells_a_person_what_it_asks_for(kind: str, serv
     body, begun = script.finish().chunks("openai-chat"), datetime.now(UTC)
     async with opened(kind, server) as store:
         store.max_result = 200
-        async with AsyncStream(body, answer_id="job 7, turn 1") as stream:
+        async with AsyncStream(body, job="job 7, turn 1") as stream:
             calls = [call async for call in stream.validated_calls(pay, login, once=store)]
         for call in calls:
             with pytest.raises(KeyboardInterrupt):
@@ -203,7 +203,7 @@ def test_a_store_that_takes_no_text_about_its_calls_lists_their_keys() -> None:
 
     store = Older()
     body = testing.script().tool_call("pay", {"to": "ann", "usd": 5}).finish().chunks("openai-chat")
-    [call] = Stream(body, answer_id="job 7").validated_calls(pay, once=store)
+    [call] = Stream(body, job="job 7").validated_calls(pay, once=store)
     with pytest.raises(KeyboardInterrupt):
         call.run()
 

@@ -26,6 +26,7 @@ from tests.support.wire import sse
 from tokenstream import (
     AsyncStream,
     Deadlines,
+    Job,
     Retry,
     Route,
     Router,
@@ -385,7 +386,7 @@ def run_shared() -> object:
 def run_differing() -> object:
     router = Router(Tools(find), once=MemoryCallStore(same_calls=True))
     other = testing.script().tool_call("find", {"n": 2}, id="call_1").finish("tool_calls")
-    return [Stream(each.chunks("anthropic"), answer_id="job 7").run(router) for each in (CALLED, other)]
+    return [Stream(each.chunks("anthropic"), job="job 7").run(router) for each in (CALLED, other)]
 
 
 def in_session(program: Callable[[Session], object]) -> object:
@@ -635,7 +636,7 @@ MISTAKES: dict[str, dict[str, Program]] = {
             faults.reorder(events=(2, 2))
         ),
         "exit_code= is asynchronous, but": lambda: [*Steps().follow([], agent="codex", exit_code=find_later)],
-        "expected a Checkpoint, not": lambda: Stream.from_checkpoint({}, CHUNKS),
+        "expected a Checkpoint, not": lambda: Stream(CHUNKS, job=Job("job", checkpoint={})),
         "headers=… is one name:": lambda: testing.record(hello(), "answer.rec", headers="x-model"),
         "how=… is invalid: pass": lambda: testing.every_cut(HELLO, how="break"),
         "it holds … answers,": lambda: in_folder(load_cassette),

@@ -137,14 +137,14 @@ _AsyncStream: Any = AsyncStream
 _connect: Any = connect
 _aconnect: Any = aconnect
 _TAKEN: dict[Any, str] = {
-    Stream: "source format limits deadlines started_at reorder tags tools answer_id",
-    AsyncStream: "source format limits deadlines started_at reorder tags tools answer_id",
+    Stream: "source format limits deadlines started_at reorder tags tools job",
+    AsyncStream: "source format limits deadlines started_at reorder tags tools job",
     Decoder: "format content_type limits tags tools",
     tap: "source format limits started_at tools tags",
-    connect: "url method client format retry limits deadlines tags answer_id request",
-    aconnect: "url method client format retry limits deadlines tags answer_id request",
-    resilient: "open retry format limits deadlines tags answer_id",
-    aresilient: "open retry format limits deadlines tags answer_id",
+    connect: "url method client format retry limits deadlines tags job request",
+    aconnect: "url method client format retry limits deadlines tags job request",
+    resilient: "open retry format limits deadlines tags job",
+    aresilient: "open retry format limits deadlines tags job",
     Session: "open model tools format settings retry fallback limits deadlines tags",
     AsyncSession: "open model tools format settings retry fallback limits deadlines tags",
 }

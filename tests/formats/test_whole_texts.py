@@ -25,7 +25,7 @@ from tests.formats.openai_responses.payloads import (
 )
 from tests.support.chunkings import bytewise
 from tests.support.wire import sse, sses
-from tokenstream import Decoder, Retry, Stream, Tags, resilient, testing
+from tokenstream import Decoder, Job, Retry, Stream, Tags, resilient, testing
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Event, PartDone, TextDelta
 from tokenstream.formats._kit.whole_text import WholeText, settle
@@ -173,7 +173,7 @@ def test_a_checkpoint_between_the_missing_end_and_the_rest_loses_nothing() -> No
                 next(stream)
             checkpoint = stream.checkpoint()
         rest = chunks[int(checkpoint.position or 0) + 1 :]
-        with Stream.from_checkpoint(checkpoint, rest) as restored:
+        with Stream(rest, job=Job("job", checkpoint=checkpoint)) as restored:
             assert "Hello" == restored.final().text
 
 

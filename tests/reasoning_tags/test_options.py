@@ -15,6 +15,7 @@ from tokenstream import (
     AsyncSession,
     AsyncStream,
     Decoder,
+    Job,
     Retry,
     Route,
     Seam,
@@ -157,4 +158,4 @@ def test_a_checkpoint_has_no_state_to_go_on_from() -> None:
 
     assert "a" == checkpoint.message.reasoning
     with pytest.raises(MisuseError, match="no state to continue from"):
-        Stream.from_checkpoint(checkpoint, [])
+        Stream([], job=Job("job", checkpoint=checkpoint))

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from tests.support.packages import needed
 from tests.support.responses import streamed
 from tests.support.wire import sse
-from tokenstream import Retry, Stream, connect, resilient
+from tokenstream import Job, Retry, Stream, connect, resilient
 from tokenstream.errors import StreamError
 from tokenstream.events import MessageStart
 from tokenstream.recovery import Attempt
@@ -196,7 +196,7 @@ def test_a_checkpoint_of_any_interaction_goes_on_in_another_process(number: int)
             continue
 
         assert f"v1_{number + 1}" == last
-        message = Stream.from_checkpoint(stored, LEGS[number][cut:]).final()
+        message = Stream(LEGS[number][cut:], job=Job("job", checkpoint=stored)).final()
         assert "".join(WORDS[: number + 1]) == message.text
         assert [*range(len(message.parts))] == [*range(number + 1)]
 

@@ -14,7 +14,7 @@ from tests.relay.tokenstream.support import frame, line, written
 from tests.support.either import connect_in, read_all
 from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk
 from tests.support.sampling import sampled
-from tokenstream import Checkpoint, Message, Retry, Stream, relay, testing
+from tokenstream import Checkpoint, Job, Message, Retry, Stream, relay, testing
 from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import Event, Resumed, TextDelta
 
@@ -140,10 +140,10 @@ def test_a_relay_that_begins_again_further_back_is_read_up_to_the_position() -> 
 
 _GOES_ON = """
 import sys
-from tokenstream import Checkpoint, Stream
+from tokenstream import Checkpoint, Job, Stream
 
 kept = Checkpoint.model_validate_json(sys.argv[1])
-print(Stream.from_checkpoint(kept, [sys.stdin.buffer.read()]).final().model_dump_json())
+print(Stream([sys.stdin.buffer.read()], job=Job("job", checkpoint=kept)).final().model_dump_json())
 """
 
 
@@ -155,7 +155,7 @@ def test_an_answer_goes_on_in_another_process() -> None:
             Stream(frames[:place]).final()
         kept = Checkpoint.model_validate_json(cut.value.checkpoint.model_dump_json())
         assert kept.position == place
-        stream = Stream.from_checkpoint(kept, frames[place:])
+        stream = Stream(frames[place:], job=Job("job", checkpoint=kept))
         assert Stream(frames).final() == stream.final()
         command = [sys.executable, "-c", _GOES_ON, kept.model_dump_json()]
         there = subprocess.run(command, input=b"".join(frames[place:]), stdout=subprocess.PIPE, check=True)

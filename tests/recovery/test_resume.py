@@ -11,7 +11,7 @@ from tests.recovery.attempts import in_each_world, play
 from tests.support.either import connect_in, read_whole
 from tests.support.loopback import FIN, LAST_CHUNK, Loopback, Script, chunked_head, http_chunk, sized
 from tests.support.sampling import sampled
-from tokenstream import Checkpoint, Retry, Stream, connect, resilient, testing
+from tokenstream import Checkpoint, Job, Retry, Stream, connect, resilient, testing
 from tokenstream.errors import PositionLost, ProviderError, StreamTruncated
 from tokenstream.events import MessageStart, Restarted, Resumed
 
@@ -201,7 +201,7 @@ def test_a_checkpoint_of_a_broken_resume_goes_on_in_another_stream() -> None:
         stream.final()
     stored = Checkpoint.model_validate_json(caught.value.checkpoint.model_dump_json())
 
-    assert Stream.from_checkpoint(stored, whole[8:]).final().text == "Let me look. Done."
+    assert Stream(whole[8:], job=Job("job", checkpoint=stored)).final().text == "Let me look. Done."
 
 
 @pytest.mark.parametrize(("background", "mode"), [(True, "resume"), (False, None)])

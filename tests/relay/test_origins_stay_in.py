@@ -82,11 +82,11 @@ def test_a_model_is_told_no_origin_of_another_model() -> None:
     """A tool may ask a model itself; what it raises is kept in the store, for the model."""
     script = testing.script().tool_call("failing", {"question": "why"}, id="call_1").finish("tool_calls")
     store = MemoryCallStore()
-    with script.stream("anthropic", answer_id="answer") as stream:
+    with script.stream("anthropic", job="answer") as stream:
         (call,) = stream.validated_calls(failing, once=store)
         with pytest.raises(StreamError, match="secret-host"):
             call.run()
-    with script.stream("anthropic", answer_id="answer") as stream:
+    with script.stream("anthropic", job="answer") as stream:
         (again,) = stream.validated_calls(failing, once=store)
         words = str(again.state)
 

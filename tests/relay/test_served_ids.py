@@ -129,7 +129,7 @@ async def test_the_line_names_the_id_of_the_source_if_that_is_another(
 ) -> None:
     """Where both give one, the relay's is what the reader and the log get."""
     client, options = Client(), dict(_WAYS[way])
-    async with MemoryJournal(drain=0) as journal, asked("cut", answer_id="order 7") as ask:
+    async with MemoryJournal(drain=0) as journal, asked("cut", job="order 7") as ask:
         options |= {"journal": journal} if options.get("journal") else {}
         await client.call(relay.respond(_SOURCES[source](ask), **options))
     id = client.headers["x-answer-id"]
@@ -228,7 +228,7 @@ async def test_the_header_alone_does_not_make_calls_of_two_answers_differ() -> N
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
         for _ in range(2):
             url = "https://relay.example/v1/chat/completions"
-            async with aconnect(url, json={}, client=http, answer_id="order 7") as stream:
+            async with aconnect(url, json={}, client=http, job="order 7") as stream:
                 keys.add((await stream.final()).tool_calls[0].key)
                 assert stream.response is not None
                 ids.add(stream.response.headers["x-answer-id"])

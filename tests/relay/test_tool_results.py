@@ -19,7 +19,7 @@ from tests.relay.provider_tools import read_through, results_in
 from tests.support.effort import examples, trials
 from tests.support.encoders import PROTOCOLS, create
 from tests.support.logged import words_of
-from tokenstream import Checkpoint, Stream, relay
+from tokenstream import Checkpoint, Job, Stream, relay
 from tokenstream._values.event_base import AnswerEvent
 from tokenstream.events import (
     Event,
@@ -118,7 +118,7 @@ def test_a_checkpoint_loses_no_result_and_doubles_none(events: list[Event]) -> N
         with Stream(body) as stream:
             before = [next(iter(stream)) for _ in range(taken)]
             checkpoint = Checkpoint.model_validate_json(stream.checkpoint().model_dump_json())
-        after = list(Stream.from_checkpoint(checkpoint, body))
+        after = list(Stream(body, job=Job("job", checkpoint=checkpoint)))
         assert results_in(events) == results_in([*before, *after])
 
 

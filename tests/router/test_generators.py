@@ -550,13 +550,13 @@ def test_a_store_keeps_only_the_result() -> None:
         router, told = router_for(weather, once=store)
 
         async def main(router: Router = router) -> ToolResults:
-            async with AsyncStream(asking("Oslo"), format="openai-chat", answer_id="answer 1") as stream:
+            async with AsyncStream(asking("Oslo"), format="openai-chat", job="answer 1") as stream:
                 return await stream.run(router)
 
         for shown in (SHOWN, []):
             told.clear()
             if backend is None:
-                results = Stream(asking("Oslo"), format="openai-chat", answer_id="answer 1").run(router)
+                results = Stream(asking("Oslo"), format="openai-chat", job="answer 1").run(router)
             else:
                 results = anyio.run(main, backend=backend)
 
@@ -568,13 +568,13 @@ def test_a_call_that_was_stopped_is_uncertain_to_a_store() -> None:
     store, tool = MemoryCallStore(), Endless()
     router = Router(once=store)
     router.tool("weather")(tool.look)
-    stream = Stream(iter(asking("Oslo", "Rome")), format="openai-chat", answer_id="answer 1")
+    stream = Stream(iter(asking("Oslo", "Rome")), format="openai-chat", job="answer 1")
     router.on(ToolProgress)(lambda _: stream.stop())
     stream.run(router)
 
     assert len(store.uncertain()) == 1
     assert tool.closed == 1
-    again = Stream(asking("Oslo"), format="openai-chat", answer_id="answer 1").run(router)
+    again = Stream(asking("Oslo"), format="openai-chat", job="answer 1").run(router)
     assert {"call_0"} == again.errors
     assert tool.begun == 1
 

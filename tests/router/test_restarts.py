@@ -52,12 +52,12 @@ class Bank:
         return f"sent {usd:g} to {to}{memo}"
 
     def run(self, bodies: list[list[bytes]], format: Any) -> ToolResults:
-        with resilient(self.opener(bodies), RETRY, format=format, answer_id="job 7") as stream:
+        with resilient(self.opener(bodies), RETRY, format=format, job="job 7") as stream:
             return stream.run(self.router)
 
     def run_async(self, bodies: list[list[bytes]], format: Any) -> ToolResults:
         async def run() -> ToolResults:
-            async with aresilient(self.opener(bodies), RETRY, format=format, answer_id="job 7") as stream:
+            async with aresilient(self.opener(bodies), RETRY, format=format, job="job 7") as stream:
                 return await stream.run(self.router)
 
         return asyncio.run(run())
@@ -65,7 +65,7 @@ class Bank:
     def loop(self, bodies: list[list[bytes]], format: Any) -> ToolResults:
         """Run the calls one by one; after an error, take the results so far, as a router does."""
         results = dict[str, Any]()
-        with resilient(self.opener(bodies), RETRY, format=format, answer_id="job 7") as stream:
+        with resilient(self.opener(bodies), RETRY, format=format, job="job 7") as stream:
             try:
                 for call in stream.validated_calls(self.transfer, once=self.store):
                     results[call.id] = call.run()
@@ -144,7 +144,7 @@ def test_an_answer_that_differs_ends_with_the_results_of_all_tools_that_have_run
 def test_results_and_errors_are_taken_and_given_under_either_id() -> None:
     first = next(body for body, _ in cuts("openai-chat") if b"first_1" in body[-1])
     bodies = [first, answer("openai-chat", ANN, BEN, name="second")]
-    with resilient(Bank.opener(bodies), RETRY, answer_id="job 7") as stream:
+    with resilient(Bank.opener(bodies), RETRY, job="job 7") as stream:
         assert ["first_0", "second_1"] == [call.id for call in stream.tool_calls]
         message = stream.message
 
@@ -170,14 +170,14 @@ def test_a_run_that_is_stopped_in_the_new_answer_keeps_the_results(reader: type)
         streams[0].stop()
 
     async def run() -> ToolResults:
-        async with aresilient(Bank.opener(bodies), RETRY, answer_id="job 7") as stream:
+        async with aresilient(Bank.opener(bodies), RETRY, job="job 7") as stream:
             streams.append(stream)
             return await stream.run(bank.router)
 
     if reader is AsyncStream:
         results = asyncio.run(run())
     else:
-        with resilient(Bank.opener(bodies), RETRY, answer_id="job 7") as stream:
+        with resilient(Bank.opener(bodies), RETRY, job="job 7") as stream:
             streams.append(stream)
             results = stream.run(bank.router)
 
@@ -203,14 +203,14 @@ def test_a_tool_that_runs_while_the_answer_turns_out_to_be_another_one_ends(why:
         # Another process has read the first answer, and died before it has run a call.
         first = answer("openai-chat", ANN, BEN, name="first")
         names = Tools(transfer=lambda to, usd: f"{to} {usd}")
-        assert 2 == len([*Stream(first, answer_id="job 7").validated_calls(names, once=store)])
+        assert 2 == len([*Stream(first, job="job 7").validated_calls(names, once=store)])
         bodies = [other]
     else:
         first = next(body for body, _ in cuts("openai-chat") if b"first_1" in body[-1])
         bodies = [first, answer("openai-chat", EVE, name="second")]
 
     async def run() -> ToolResults:
-        async with aresilient(Bank.opener(bodies), RETRY, answer_id="job 7") as stream:
+        async with aresilient(Bank.opener(bodies), RETRY, job="job 7") as stream:
             return await stream.run(router)
 
     with pytest.raises(CallsDiffer if why == "list" else StreamError) as caught:

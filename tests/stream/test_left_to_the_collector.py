@@ -17,7 +17,7 @@ from tests.support.either import Each, at_once, got, inside
 from tests.support.tables import in_one_test
 from tests.support.uncollected import areading, left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call
-from tokenstream import AsyncStream, Decoder, Retry, Routes, Stream, aconnect, merge, relay, tap
+from tokenstream import AsyncStream, Decoder, Job, Retry, Routes, Stream, aconnect, merge, relay, tap
 from tokenstream.errors import MisuseError, StreamError, TokenStreamError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats import custom
@@ -358,11 +358,11 @@ async def test_a_stream_that_cannot_be_resumed_leaves_nothing() -> None:
 
     def run() -> None:
         with pytest.raises(MisuseError, match="cannot be resumed"):
-            Stream.from_checkpoint(checkpoint, reading(ITEMS))
+            Stream(reading(ITEMS), job=Job("job", checkpoint=checkpoint))
 
     async def run_async() -> None:
         with pytest.raises(MisuseError, match="cannot be resumed"):
-            AsyncStream.from_checkpoint(checkpoint, areading(ITEMS))
+            AsyncStream(areading(ITEMS), job=Job("job", checkpoint=checkpoint))
 
     assert left_by(run) == {}
     assert await left_by_async(run_async) == {}

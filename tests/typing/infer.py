@@ -9,6 +9,7 @@ from tokenstream import (
     AsyncStream,
     Checkpoint,
     Decoder,
+    Job,
     Limits,
     Message,
     Stream,
@@ -77,7 +78,7 @@ def streams(body: Iterable[bytes]) -> None:
     assert_type(stream.final(), Message)
     assert_type(stream.print(), Message)
     assert_type(stream.checkpoint(), Checkpoint)
-    assert_type(Stream.from_checkpoint(stream.checkpoint(), body, limits=Limits()), Stream)
+    assert_type(Stream(body, job=Job("job", checkpoint=stream.checkpoint()), limits=Limits()), Stream)
     for response in stream.responses:
         assert_type(response, Stream)
     with Stream(body, format="text", limits=Limits()) as opened:
@@ -97,7 +98,7 @@ async def asynchronous_streams(body: AsyncIterator[bytes]) -> None:
         assert_type(call, ToolCall)
     assert_type(await stream.final(), Message)
     assert_type(stream.checkpoint(), Checkpoint)
-    assert_type(AsyncStream.from_checkpoint(stream.checkpoint(), body), AsyncStream)
+    assert_type(AsyncStream(body, job=Job("job", checkpoint=stream.checkpoint())), AsyncStream)
     async for response in stream.responses:
         assert_type(response, AsyncStream)
         assert_type(await response.final(), Message)

@@ -253,6 +253,8 @@ class Accumulator(ErrorKeeper):
         """Restore all choices from a checkpoint; `shared` names the fields that belong to all of them."""
         self.tool_calls_delivered = [*checkpoint.tool_calls_delivered]
         self.calls.identify(checkpoint.identity)
+        if checkpoint.format is not None:
+            self.name_format(checkpoint.format)
         for message in checkpoint.messages:
             self.restore(message, shared)
 

@@ -16,8 +16,6 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from tokenstream.errors import MisuseError
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,7 +26,7 @@ Describe: TypeAlias = "Callable[[str, str], str | None]"
 CallContent: TypeAlias = tuple[str, str, str]
 """The content of a call: the tool's name, "json" or "text", and the arguments."""
 IdentityKind: TypeAlias = Literal["journal", "given", "message", "random"]
-"""The source of an answer's identity: a relay's journal, the caller's `answer_id=`, the first id that
+"""The source of an answer's identity: a relay's journal, the caller's `job=`, the first id that
 the provider gave the message, or chance."""
 
 
@@ -255,15 +253,6 @@ def set_place(call: ToolCall, place: CallPlace | None) -> None:
     # Not a field: calls of two answers are equal if their contents are.
     attributes: Any = vars(call)
     attributes["_place"] = place
-
-
-def identity_of_caller(answer_id: object) -> AnswerIdentity:
-    """Check the caller's own id for an answer (`answer_id`), and return it as the answer's identity."""
-    if not isinstance(answer_id, str) or not answer_id:
-        raise MisuseError(
-            f"answer_id= takes an id of yours for this answer, such as a uuid, not {answer_id!r}"
-        )
-    return AnswerIdentity("given", answer_id)
 
 
 def _hash(content: list[Any]) -> str:

@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream._answer.accumulator import Accumulator
-from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled, StreamTruncated, store_progress
+from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream.errors import (
+    MisuseError,
+    ProviderError,
+    StreamInterrupted,
+    StreamStalled,
+    StreamTruncated,
+    store_progress,
+)
 from tokenstream.formats import _registry as registry
 from tokenstream.framing._frames import ServerSentEvent
 from tokenstream.message import Checkpoint, Usage
@@ -146,6 +153,10 @@ class Progress:
             if checkpoint.messages:
                 messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
                 checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
+        if isinstance(error, ProviderError):
+            # No server replays a failed answer, but the next process has to know if it may be asked again.
+            told = {name: getattr(error, name) for name in ("message", "code", "type", "retryable")}
+            checkpoint = checkpoint.model_copy(update={"state": {"error": told}})
         store_progress(
             error,
             partial,
@@ -182,16 +193,20 @@ def with_pause(checkpoint: Checkpoint, finish: Finish) -> Checkpoint:
 
 
 def restore_answer(
-    checkpoint: Checkpoint, accumulator: Accumulator, *, limits: Limits
-) -> tuple[Format, list[Event], EventLog | None]:
+    checkpoint: Checkpoint, accumulator: Accumulator, *, limits: Limits, may_continue: bool
+) -> tuple[Format | None, list[Event], EventLog | None]:
     """Restore an answer from a checkpoint: its messages into the accumulator, its position into a format.
 
-    The result is that format; the events that were decoded before the checkpoint, but are still to be
-    returned; and the log, which recognises events that the server repeats, or None if the format does.
+    The result is that format, or None for an answer that is over or that another request `may_continue`; the
+    events that were decoded before the checkpoint, but are still to be returned; and the log, which
+    recognises events that the server repeats, or None if the format does.
     """
     from tokenstream.formats._resume.event_log import EventLog
     from tokenstream.formats._resume.state import read_events
 
+    if not _has_state(checkpoint) and (may_continue or is_over(checkpoint)):
+        accumulator.restore_answer(checkpoint, ())
+        return None, [], None
     name, state = _check_resumable(checkpoint)
     format = registry.create(name, limits=limits)
     try:
@@ -223,8 +238,33 @@ def restore_answer(
     return format, read_events(state["events"]) if unreturned else [], log
 
 
-def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
-    """Check that an answer can be continued from a checkpoint; return its format's name and stored state."""
+def is_over(checkpoint: Checkpoint) -> bool:
+    """Return True if the provider has ended the answer, so that nothing is left to ask for."""
+    return bool(checkpoint.messages) and all(
+        each.ending == "complete" or each.finish_reason not in (None, "pause") for each in checkpoint.messages
+    )
+
+
+def _has_state(checkpoint: Checkpoint) -> bool:
+    """Return True if a checkpoint has the state of a format that reads on where a server replays."""
+    return checkpoint.state is not None and is_dict(checkpoint.state.get("format"))
+
+
+def find_cause(checkpoint: Checkpoint) -> StreamError:
+    """Return the error with which the kept attempt broke off: the provider's, or the end of its process."""
+    told = None if checkpoint.state is None else checkpoint.state.get("error")
+    if not is_dict(told):
+        return StreamInterrupted("the process that read this answer has ended")
+    return ProviderError(
+        text_of(told, "message") or "the provider had reported an error",
+        code=text_of(told, "code"),
+        type=text_of(told, "type"),
+        retryable=told.get("retryable") is True,
+    )
+
+
+def check_checkpoint(checkpoint: Checkpoint) -> None:
+    """Refuse what is no checkpoint, or one of another version."""
     if not isinstance(cast("object", checkpoint), Checkpoint):
         kind = type(checkpoint).__qualname__
         raise MisuseError(
@@ -235,15 +275,19 @@ def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
             f"the checkpoint has version {checkpoint.version}, but only version {_VERSION} can be read: "
             "ask for the answer anew; the partial answer is in its .messages"
         )
+
+
+def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
+    """Check that a server can replay an answer; return its format's name and stored state."""
     name, state = checkpoint.format, checkpoint.state
     if name is None:
         raise MisuseError("the checkpoint was made before anything had arrived; ask for the answer anew")
     if not registry.load(name).resumes:
         raise MisuseError(
-            f"{name} cannot be resumed: its servers cannot continue an answer, as those of {_RESUMABLE} can; "
-            "ask for the answer anew; the partial answer is in checkpoint.message"
+            f"{name} cannot be resumed: its servers cannot replay an answer, as those of {_RESUMABLE} can; "
+            "connect(url, job=…) and resilient(open, job=…) ask for the rest"
         )
-    if state is None or not is_dict(state.get("format")):
+    if state is None or not _has_state(checkpoint):
         raise MisuseError(
             "the checkpoint has no state to continue from: the answer had failed, or had arrived in a form "
             "that cannot be stored; ask for the answer anew"

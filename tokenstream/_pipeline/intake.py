@@ -153,10 +153,17 @@ class Intake:
         self.error = None
         self.arrivals.forget_loss()
 
-    def restore(self, unreturned: Sequence[Event], events_seen: int) -> None:
-        """Begin in the middle of an answer, with events never returned: `read` returns them first."""
+    def restore(self, unreturned: Sequence[Event], events_seen: int, *, breaks: bool) -> None:
+        """Begin in the middle of an answer, with events never returned: `read` returns them first.
+
+        If the connection `breaks` before anything is read, they are left for the next one.
+        """
         self.returned_count = events_seen
-        self.current_events = unreturned, events_seen
+        if breaks:
+            self.drop_unread()
+            self.leave(unreturned)
+        else:
+            self.current_events = unreturned, events_seen
 
     # -- the way of an event -------------------------------------------------
 
@@ -392,6 +399,10 @@ class Intake:
         self.fail(error)
         # Also if the input has ended: after its end, no other attempt would replace this one.
         self.state = "ending"
+
+    def leave_shortcut(self) -> None:
+        """Return an event that is left before the next chunk is read."""
+        self.shortcut = None
 
     def cut(self, now: float) -> None:
         """Drop frames that were not decoded, and events that were not returned."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream._pipeline.asked import AskedFacts
-from tokenstream._pipeline.checkpoints import TRUNCATIONS, Progress, restore_answer
+from tokenstream._pipeline.checkpoints import TRUNCATIONS, Progress, is_over, restore_answer
 from tokenstream._pipeline.delivery_log import DeliveryLog
 from tokenstream._pipeline.intake import Intake
 from tokenstream._pipeline.link import Link
@@ -126,14 +126,19 @@ class Machine:
         way.begin(intake, accumulator)
         link.begin()
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Restore an answer from a checkpoint, before there is any input."""
-        format, unreturned, log = restore_answer(checkpoint, self.accumulator, limits=self.limits)
+    def restore(self, checkpoint: Checkpoint, *, may_continue: bool = False) -> None:
+        """Restore an answer from a checkpoint, before there is any input; end one that was over."""
+        format, unreturned, log = restore_answer(
+            checkpoint, self.accumulator, limits=self.limits, may_continue=may_continue
+        )
         if log is not None:
             self.intake.arrivals.remember(log)
-        self.link.expect_format(checkpoint.format, self.link.make_stage)
-        self.link.read_with(format)
-        self.intake.restore(unreturned, checkpoint.events_seen)
+        if format is not None:
+            self.link.expect_format(checkpoint.format, self.link.make_stage)
+            self.link.read_with(format)
+        self.intake.restore(unreturned, checkpoint.events_seen, breaks=may_continue)
+        if is_over(checkpoint):
+            self.intake.end_input(self.meter.started_at)
 
     def find_answer_id(self) -> str | None:
         """Return the answer's id at a journal, which also gives an address, positions or an event with it."""

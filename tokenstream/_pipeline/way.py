@@ -169,9 +169,9 @@ class Way:
         from tokenstream._pipeline.joining import Hold, ends_at_once
 
         self.guarding = Guarding(self, guards, stops, asked)
-        if self.intake.link.kept_format is not None:
-            # The answer was restored, so what arrives and is held back is only the rest of it.
-            guards.take_restored(self.accumulator.messages)
+        if restored := self.accumulator.messages:
+            # What arrives and is held back is only the rest of the answer.
+            guards.take_restored(restored)
         if guards.is_holding and not self.holds_back:
             # This hold itself ends with any event; the guards extend it until they have decided.
             self.make_joining().hold_back(Hold(ends_at_once))
@@ -183,6 +183,7 @@ class Way:
             self.stopped_event = event
         else:
             self.again = event
+            self.intake.leave_shortcut()
         self.settle()
 
     def _pull_again(self) -> Event | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery import Retry, Route
     from tokenstream.stages._text.tags import Tags
-    from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.stream import AsyncStream, Job, Stream
     from tokenstream.stream._options import Options
 
 FunctionT = TypeVar("FunctionT", bound="Callable[..., Any]")
@@ -54,7 +54,7 @@ def connect(
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
     tags: Tags | None = None,
-    answer_id: str | None = None,
+    job: Job | str | None = None,
     **request: Unpack[RequestOptions],
 ) -> Stream:
     """Ask for a streamed answer and read it in a `for` loop.
@@ -73,8 +73,8 @@ def connect(
         limits: How large the answer and its parts may get; None for the defaults of `Limits`.
         deadlines: How long the server may be silent, in seconds; None for the defaults of `Deadlines`.
         tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
-        answer_id: Your own id for this answer, from which the keys of its tool calls are made; None for
-            the provider's id. See `ToolCall.key`.
+        job: Your own id for this answer, from which the keys of its tool calls are made; or a `Job`, with the
+            answer as an earlier process has left it. None for the provider's id. See `ToolCall.key`.
         **request: Arguments of `httpx.Client.stream`: json, headers, params, auth …
 
     Raises:
@@ -94,9 +94,9 @@ def connect(
     from tokenstream._pipeline.factories import make_stage_factory
     from tokenstream._request.http_request import RequestTuple
     from tokenstream.stream import Stream
-    from tokenstream.stream._options import Options
+    from tokenstream.stream._options import Options, to_job
 
-    options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
+    options = Options(format, limits, deadlines, job=to_job(job), make_stage=make_stage_factory(tags))
     asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
     stream: Stream = _ask(connect, Stream, url, asked, options, retry=retry)
     return stream
@@ -113,7 +113,7 @@ def aconnect(
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
     tags: Tags | None = None,
-    answer_id: str | None = None,
+    job: Job | str | None = None,
     **request: Unpack[RequestOptions],
 ) -> AsyncStream:
     """Ask for a streamed answer and read it in an `async for` loop.
@@ -135,8 +135,8 @@ def aconnect(
         limits: How large the answer and its parts may get; None for the defaults of `Limits`.
         deadlines: How long the server may be silent, in seconds; None for the defaults of `Deadlines`.
         tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
-        answer_id: Your own id for this answer, from which the keys of its tool calls are made; None for
-            the provider's id. See `ToolCall.key`.
+        job: Your own id for this answer, from which the keys of its tool calls are made; or a `Job`, with the
+            answer as an earlier process has left it. None for the provider's id. See `ToolCall.key`.
         **request: Arguments of `httpx.AsyncClient.stream`: json, headers, params, auth …
 
     Raises:
@@ -154,9 +154,9 @@ def aconnect(
     from tokenstream._pipeline.factories import make_stage_factory
     from tokenstream._request.http_request import RequestTuple
     from tokenstream.stream import AsyncStream
-    from tokenstream.stream._options import Options
+    from tokenstream.stream._options import Options, to_job
 
-    options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
+    options = Options(format, limits, deadlines, job=to_job(job), make_stage=make_stage_factory(tags))
     asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
     stream: AsyncStream = _ask(aconnect, AsyncStream, url, asked, options, retry=retry)
     return stream
@@ -189,7 +189,8 @@ def _ask(
         if given:
             raise MisuseError(f"a Route has its own request: give {given[0]}= to Route(…) instead")
         asked, options = asked_of(route, asked.deadlines), options._replace(format=route.format)
-    if retry is not None or route is not None:
+    is_begun = options.job is not None and options.job.checkpoint is not None
+    if retry is not None or route is not None or is_begun:
         from tokenstream._request.again import request_again
 
         return request_again(kind, retry, asked, options, route)
@@ -197,10 +198,12 @@ def _ask(
     if function is aconnect:
         from tokenstream.stream._async_driver import AsyncDriver
 
-        return kind(AsyncDriver(request.make_async_lazy(), options))
+        make: Any = AsyncDriver if options.job is None else options.job.find_driver(AsyncDriver)
+        return kind(make(request.make_async_lazy(), options))
     from tokenstream.stream._sync_driver import SyncDriver
 
-    return kind(SyncDriver(request.make_lazy(), options))
+    make = SyncDriver if options.job is None else options.job.find_driver(SyncDriver)
+    return kind(make(request.make_lazy(), options))
 
 
 def _refuse_socket(url: object, session: str, module: str) -> None:

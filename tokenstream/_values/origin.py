@@ -49,7 +49,7 @@ class Origin:
     request_id: str | None = None
     """The provider's id of the request, to be quoted to its support; None if the provider sent none."""
     answer_id: str | None = None
-    """Our id of the answer: the one that a relay's readers get, or else your `answer_id=`, or a random one;
+    """Our id of the answer: the one that a relay's readers get, or else that of your `job=`, or a random one;
     None if the answer is not a stream of this library."""
     source_id: str | None = None
     """The id that the answer has where the relay gets it from; None if that is the same, or there is none."""

@@ -54,7 +54,7 @@ class MemoryCallStore(UncopyableObject):
         >>> body = testing.script().tool_call("book", {"room": 1}).finish().chunks("anthropic")
         >>> store = MemoryCallStore()
         >>> for attempt in range(2):
-        ...     for call in Stream(body, answer_id="order 7").validated_calls(book, once=store):
+        ...     for call in Stream(body, job="order 7").validated_calls(book, once=store):
         ...         print(call.state.status, call.run())
         new booked 1
         done booked 1

@@ -90,6 +90,9 @@ class CurrentAttempt:
 
     def end(self, error: StreamError | None, now: float) -> None:
         """Note how this attempt has ended, and let its route remember that."""
+        if not self.request.attempt.number:
+            # That of an earlier process counts nowhere in this one.
+            return
         if self.race is not None:
             self.race.settle()
         self.request.end(error, now, has_answer=self.answer.hold.released)

@@ -164,6 +164,13 @@ class RunningRequest:
     def next_number(self) -> int:
         return self.counted + self.uncounted + 1
 
+    def inherit(self, route: str | None) -> None:
+        """Stand for the attempt of an earlier process, with the number 0, at a route if that is there."""
+        names = self.itinerary.names
+        self.counted = 0
+        self.go_to(names.index(route) if route in names else 0, None)
+        self.attempt = replace(self.attempt, number=0, route=self.route)
+
     def begin(self, plan: AttemptPlan, attempt: Attempt, now: float) -> float | None:
         """Make a planned attempt; return when it begins, or None if it does not count."""
         self.attempt, self.kind = attempt, plan.kind

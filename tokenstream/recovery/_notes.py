@@ -44,7 +44,7 @@ def log_next(
     tell(
         level,
         "%s%s in %.1f s%s: %s",
-        plan.kind if is_fetch else f"{name} {last.number} of {max(last.number, last.most - 1)}",
+        plan.kind if is_fetch else f"{name} {max(last.number, 1)} of {max(last.number, last.most - 1, 1)}",
         to,
         attempt.wait,
         ", as the server asks" if plan.server_asks else "",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 from tokenstream._basics.kept_errors import forget_frames
 from tokenstream._pipeline.asked import AttemptFacts
-from tokenstream._pipeline.checkpoints import has_partial
+from tokenstream._pipeline.checkpoints import find_cause, has_partial
+from tokenstream._pipeline.delivery_log import find_extent
 from tokenstream._pipeline.joining import Hold, ends_at_once
 from tokenstream._pipeline.resumption import Continue, Restart, Resume
 from tokenstream.errors import AnswerRejected, MisuseError, PositionLost, StreamError
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.seam import SeamJoiner
     from tokenstream._sources.kinds import LazySource
     from tokenstream.events import Event
+    from tokenstream.message import Checkpoint
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._retry import Retry
     from tokenstream.stream._pauses import Leg
@@ -124,11 +126,16 @@ class Recovery:
         """The stretches of the answer between its pauses; empty if it was never paused."""
         return self._pauses.legs
 
-    def make_first_source(self, clock: Clock) -> LazySource:
-        """Return the source of the first attempt; with hedging, that of the winner of the first two."""
-        self._current.begin_route(0, clock())
+    def make_first_source(self, clock: Clock, kept: Checkpoint | None) -> LazySource:
+        """Return the source of the first attempt; with hedging, that of the winner of the first two.
+
+        What another process has kept is an attempt that has broken off, if it has anything of an answer.
+        """
         if self.spending is not None:
             self.spending.find_wait = partial(self._wait_for_room, clock)
+        if kept is not None and (kept.position is not None or find_extent(kept.messages) != "nothing"):
+            return self._take_up(kept)
+        self._current.begin_route(0, clock())
         attempt = self._request.attempt
         source = self._openers[0].lazy(attempt)
         if self._itinerary.hedge_after is None:
@@ -137,6 +144,27 @@ class Recovery:
         self._request.begin_race()
         run = partial(run_race, self._current, self._deadlines, source.open, attempt, clock)
         return replace(source, open=run, enters=True)
+
+    def _take_up(self, kept: Checkpoint) -> LazySource:
+        """Return the source of an attempt that has broken off: that of the process which has kept it.
+
+        All that follows is decided as after any break, and what was kept counts as delivered.
+        """
+        self._machine.restore(kept, may_continue=True)
+        self._request.inherit(kept.message.route)
+        self._answer.has_content = self._answer.hold.released = True
+        self._joining.end()
+        self._machine.way.settle()
+        self._machine.delivered.note_look()
+        opener, cause = self._request.opener, find_cause(kept)
+
+        def fail() -> Never:
+            raise cause
+
+        async def fail_later() -> Never:
+            fail()
+
+        return replace(opener.lazy(self._request.attempt), open=fail_later if opener.is_async else fail)
 
     def _wait_for_room(self, clock: Clock, seconds: float) -> float:
         """Return the seconds to wait for room in a purse, which are no silence; 0 if they are over."""

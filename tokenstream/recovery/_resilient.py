@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import explain_options
@@ -16,7 +17,7 @@ from tokenstream.recovery._retry import Retry, to_routes
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._guarding import guard
-from tokenstream.stream._options import Options, current_clock
+from tokenstream.stream._options import Options, current_clock, to_job
 from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     from tokenstream.recovery._retry import Opens
     from tokenstream.recovery._route import Route
     from tokenstream.stages._text.tags import Tags
+    from tokenstream.stream._job import Job
 
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
 
 
-@explain_options()
+@explain_options(answer_id="it is called job=")
 def resilient(
     open: Opens | Route,  # noqa: A002 - what it does
     retry: Retry | None = None,
@@ -39,7 +41,7 @@ def resilient(
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
     tags: Tags | None = None,
-    answer_id: str | None = None,
+    job: Job | str | None = None,
 ) -> Stream:
     r"""Read one answer, with as many attempts as necessary.
 
@@ -56,8 +58,8 @@ def resilient(
         deadlines: Bounds on silence, in seconds; `total` is over all attempts. None for the defaults of
             `Deadlines`.
         tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
-        answer_id: Your own id for this answer, from which the keys of its tool calls are made; None for
-            the provider's id. See `ToolCall.key`.
+        job: Your own id for this answer, from which the keys of its tool calls are made; or a `Job`, with the
+            answer as an earlier process has left it. None for the provider's id. See `ToolCall.key`.
 
     Raises:
         MisuseError: The options cannot work, such as resuming with an `open` without arguments.
@@ -71,11 +73,11 @@ def resilient(
         (['Hel', 'lo'], 2)
     """
     retry = check_retry(retry, is_async=False)
-    options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
+    options = Options(format, limits, deadlines, job=to_job(job), make_stage=make_stage_factory(tags))
     return make_stream(Stream, make_opener(SyncOpener, open, options), retry, options)
 
 
-@explain_options()
+@explain_options(answer_id="it is called job=")
 def aresilient(
     open: Opens | Route,  # noqa: A002 - what it does
     retry: Retry | None = None,
@@ -84,7 +86,7 @@ def aresilient(
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
     tags: Tags | None = None,
-    answer_id: str | None = None,
+    job: Job | str | None = None,
 ) -> AsyncStream:
     """Read one answer in an `async for` loop, with as many attempts as necessary.
 
@@ -102,7 +104,7 @@ def aresilient(
         ...         return (await stream.final()).text
     """
     retry = check_retry(retry, is_async=True)
-    options = Options(format, limits, deadlines, answer_id=answer_id, make_stage=make_stage_factory(tags))
+    options = Options(format, limits, deadlines, job=to_job(job), make_stage=make_stage_factory(tags))
     return make_stream(AsyncStream, make_opener(AsyncOpener, open, options), retry, options)
 
 
@@ -122,17 +124,26 @@ def make_stream(kind: type[StreamT], opener: SourceOpener, retry: Retry, options
     now, hedge_after = current_clock()(), routes.hedge_after
     itinerary = Itinerary([opener, *others], retry, hedge_after, now, options.make_stage)
     first = itinerary.openers[0]
-    driver: Any = (AsyncDriver if is_async else SyncDriver)(
+    job = options.job
+    kept = None if job is None or job.is_over else job.checkpoint
+    make: Any = AsyncDriver if is_async else SyncDriver
+    driver: Any = (make if job is None else job.find_driver(make))(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
         LazySource(do_nothing),
         # Another route is asked first while the caller's first one is down.
-        options._replace(format=first.format, make_stage=itinerary.stage_of(first)),
+        options._replace(
+            format=first.format,
+            make_stage=itinerary.stage_of(first),
+            job=job if job is None or kept is None else replace(job, checkpoint=None),
+        ),
     )
+    if job is not None and job.is_over:
+        return kind(driver)
     recovery = Recovery(retry, itinerary, Resumption(driver.machine), driver.silence)
     driver.recovery = recovery
     if recovery.spending is not None:
         guard(driver, recovery.spending.bound, first_tokens=1, every=None, hold=False, counts=True)
-    driver.pump.replace(recovery.make_first_source(driver.clock))
+    driver.pump.replace(recovery.make_first_source(driver.clock, kept))
     return kind(driver)
 
 

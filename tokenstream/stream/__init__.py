@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tokenstream._values.origin import Origin as Origin
     from tokenstream.stream._async import AsyncStream as AsyncStream
     from tokenstream.stream._fan_out.merge import merge as merge
+    from tokenstream.stream._job import Job as Job
     from tokenstream.stream._sync import Stream as Stream
     from tokenstream.stream._tap.tap import tap as tap
     from tokenstream.stream._views.shaped_view import AsyncPartialsView as AsyncPartialsView
@@ -27,6 +28,7 @@ _HOMES = {
     "AsyncStream": "_async",
     **dict.fromkeys(("AsyncTextView", "TextView"), "_views.text_view"),
     **dict.fromkeys(("AsyncView", "View"), "_views.view"),
+    "Job": "_job",
     "Origin": "._values.origin",
     "Stream": "_sync",
     "merge": "_fan_out.merge",

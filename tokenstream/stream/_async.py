@@ -9,7 +9,7 @@ from tokenstream._sources.kinds import AsyncSource, LazySource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._opening import First, check_first
-from tokenstream.stream._options import Options, Policy, make_options
+from tokenstream.stream._options import Policy, make_options, to_job
 from tokenstream.stream._refusals import concurrent_read_error, shared_stream_error
 from tokenstream.stream._views.choices import AsyncStreamOfEvents
 
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from tokenstream._sources.typing import AsyncReadable
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
-    from tokenstream.message import Checkpoint, Message
+    from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
     from tokenstream.stages._text.tags import Tags
     from tokenstream.stream._fan_out.broadcast_async import AsyncBroadcast, AsyncBroadcastReader
     from tokenstream.stream._guarding import GuardAnswer, GuardRule
+    from tokenstream.stream._job import Job
     from tokenstream.stream._session.responses import AsyncResponses
     from tokenstream.stream._views.payloads import AsyncPayloadView
 
@@ -60,6 +61,7 @@ class AsyncStream(AsyncStreamOfEvents):
     __slots__ = ("__weakref__", "_responses", "_shared")
 
     @explain_options(
+        answer_id="it is called job=",
         headers="it reads a response that is there; aconnect(url, headers=…) sends the request",
         json="it reads a response that is there; aconnect(url, json=…) sends the request",
         retry="it reads one response; aconnect(url, retry=…) and aresilient(open, retry) ask for another",
@@ -77,44 +79,22 @@ class AsyncStream(AsyncStreamOfEvents):
         reorder: Reorder | None = None,
         tags: Tags | None = None,
         tools: ToolsOption = None,
-        answer_id: str | None = None,
+        job: Job | str | None = None,
     ) -> None:
         driver: Any = source
-        # This library itself passes a driver that it has made, for example in `from_checkpoint`.
+        # This library itself passes a driver that it has made, for example in `connect`.
         if not isinstance(driver, AsyncDriver):
             options = make_options(
-                (format, limits, deadlines, started_at, None, reorder, None, answer_id), tags, tools
+                (format, limits, deadlines, started_at, None, reorder, to_job(job)), tags, tools
             )
-            driver = AsyncDriver(_source_of(source), options)
+            make = AsyncDriver if options.job is None else options.job.find_driver(AsyncDriver)
+            driver = make(_source_of(source), options)
         # The stream itself reads the first choice of the answer.
         super().__init__(driver, 0)
         self._responses: AsyncResponses[AsyncStream] | None = None
         """The result of `responses`; None before its first use."""
         self._shared: AsyncBroadcast | None = None
         """The hub that `broadcast` returned; None while the stream is not shared."""
-
-    @classmethod
-    @explain_options()
-    def from_checkpoint(
-        cls,
-        checkpoint: Checkpoint,
-        source: AsyncReadable,
-        *,
-        limits: Limits | None = None,
-        deadlines: Deadlines | None = None,
-        started_at: float | None = None,
-    ) -> Self:
-        """Continue an answer that another stream began, perhaps in another process.
-
-        The message starts with the content of the checkpoint, and the loop with the first event
-        after the checkpoint. Events that the server repeats are dropped.
-
-        The arguments and errors are those of `Stream.from_checkpoint`.
-        """
-        # No format is given: the checkpoint names it.
-        options = Options(None, limits, deadlines, started_at, checkpoint=checkpoint)
-        driver: Any = AsyncDriver(_source_of(source), options)
-        return cls(driver)
 
     # -- reading -----------------------------------------------------------
 

@@ -125,13 +125,14 @@ class Driver(UncopyableObject):
             timer=time.perf_counter,
         )
         try:
-            options.restore(self.machine)
             check_option("deadlines", options.deadlines, Deadlines)
             self.silence = Silence(options.deadlines or DEFAULT_DEADLINES, self.machine)
             if options.reorder is not None:
                 reorder = claim_reorder(options.reorder, self.machine.departures)
                 self.machine.intake.arrivals.take(reorder)
             self.machine.meter.begin(options.find_start(self.clock()), wrapped=options.started_at is None)
+            if options.job is not None:
+                options.job.begin(self.machine)
         except BaseException:
             # Nobody else can take it apart, so that it would wait for the garbage collector.
             self.machine.dispose()

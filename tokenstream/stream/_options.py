@@ -6,20 +6,18 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from tokenstream._basics.call_keys import identity_of_caller
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from tokenstream._basics.request_facts import OfferedTools
-    from tokenstream._pipeline.machine import Machine
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines, Limits
-    from tokenstream.message import Checkpoint
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
     from tokenstream.stages._text.tags import Tags
+    from tokenstream.stream._job import Job
     from tokenstream.stream._protocols import Clock
 
 Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
@@ -54,21 +52,12 @@ class Options(NamedTuple):
     clock: Clock | None = None
     """Returns the time in seconds; None for `current_clock`."""
     reorder: Reorder | None = None
-    checkpoint: Checkpoint | None = None
-    answer_id: str | None = None
-    """The caller's own id of the answer, for the keys of its tool calls; None if the caller gave none."""
+    job: Job | None = None
+    """The job that the answer belongs to; None if the caller has named none."""
     make_stage: StageFactory | None = None
     """Makes, for each format, the stages that its events pass through before delivery."""
     offered: OfferedTools | None = None
     """The tools that the caller names; None to take them from the request, if it is known."""
-
-    def restore(self, machine: Machine) -> None:
-        """Give a new machine the answer's identity, and the answer so far if there is a checkpoint."""
-        if self.answer_id is not None:
-            machine.accumulator.calls.identify(identity_of_caller(self.answer_id))
-            machine.asked.note_given_id(self.answer_id)
-        if self.checkpoint is not None:
-            machine.restore(self.checkpoint)
 
     def find_start(self, now: float) -> float:
         """Return the time from which the metrics count: that of the request, or `now` if it is unknown."""
@@ -79,6 +68,16 @@ class Options(NamedTuple):
                 "started_at is in the future: pass what time.monotonic() returned before the request"
             )
         return self.started_at
+
+
+def to_job(job: Job | str | None) -> Job | None:
+    """Return the job that an option names, perhaps by its id alone."""
+    if job is None:
+        return None
+    # Most answers belong to no job.
+    from tokenstream.stream._job import Job
+
+    return job.read() if isinstance(job, Job) else Job(job)
 
 
 def make_options(given: tuple[object, ...], tags: Tags | None, tools: ToolsOption) -> Options:

@@ -8,7 +8,7 @@ from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._sources.kinds import LazySource, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._opening import First, check_first
-from tokenstream.stream._options import Options, Policy, make_options
+from tokenstream.stream._options import Policy, make_options, to_job
 from tokenstream.stream._refusals import shared_stream_error
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choices import StreamOfEvents
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from tokenstream._sources.typing import SyncReadable
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
-    from tokenstream.message import Checkpoint, Message
+    from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
     from tokenstream.stages._text.tags import Tags
     from tokenstream.stream._fan_out.broadcast import Broadcast, BroadcastReader
     from tokenstream.stream._guarding import GuardRule
+    from tokenstream.stream._job import Job
     from tokenstream.stream._session.responses import Responses
     from tokenstream.stream._views.payloads import PayloadView
 
@@ -53,8 +54,8 @@ class Stream(StreamOfEvents):
         tags: Which tags in the model's text mark reasoning, calls and citations; None to leave it as it is.
         tools: The tools that the request offers: `Tools`, the request's list, or a list of functions, types
             and names; None if they are unknown. They help where a server sends a tool's name in pieces.
-        answer_id: Your own id for this answer, from which the keys of its tool calls are made; None for
-            the provider's id. See `ToolCall.key`.
+        job: Your own id for this answer, from which the keys of its tool calls are made; or a `Job`, with the
+            answer as an earlier process has left it. None for the provider's id. See `ToolCall.key`.
 
     Raises:
         StreamError: The answer failed: raised in the loop, after all events that arrived before;
@@ -70,6 +71,7 @@ class Stream(StreamOfEvents):
     __slots__ = ("__weakref__", "_responses", "_shared")
 
     @explain_options(
+        answer_id="it is called job=",
         headers="it reads a response that is there; connect(url, headers=…) sends the request",
         json="it reads a response that is there; connect(url, json=…) sends the request",
         retry="it reads one response; connect(url, retry=…) and resilient(open, retry) ask for another",
@@ -87,54 +89,22 @@ class Stream(StreamOfEvents):
         reorder: Reorder | None = None,
         tags: Tags | None = None,
         tools: ToolsOption = None,
-        answer_id: str | None = None,
+        job: Job | str | None = None,
     ) -> None:
         driver: Any = source
-        # This library itself passes a driver that it has made, for example in `from_checkpoint`.
+        # This library itself passes a driver that it has made, for example in `connect`.
         if not isinstance(driver, SyncDriver):
             options = make_options(
-                (format, limits, deadlines, started_at, None, reorder, None, answer_id), tags, tools
+                (format, limits, deadlines, started_at, None, reorder, to_job(job)), tags, tools
             )
-            driver = SyncDriver(_source_of(source), options)
+            make = SyncDriver if options.job is None else options.job.find_driver(SyncDriver)
+            driver = make(_source_of(source), options)
         # The stream's own views are those of choice 0.
         super().__init__(driver, 0)
         self._responses: Responses[Stream] | None = None
         """The result of `responses`; None before its first use."""
         self._shared: Broadcast | None = None
         """The hub that `broadcast` returned; None while the stream is not shared."""
-
-    @classmethod
-    @explain_options()
-    def from_checkpoint(
-        cls,
-        checkpoint: Checkpoint,
-        source: SyncReadable,
-        *,
-        limits: Limits | None = None,
-        deadlines: Deadlines | None = None,
-        started_at: float | None = None,
-    ) -> Self:
-        """Continue an answer that another stream began, perhaps in another process.
-
-        The message starts with the content of the checkpoint, and the loop with the first event
-        after the checkpoint. Views first deliver the content of the checkpoint, except for tool
-        calls that were already delivered. Events that the server repeats are dropped.
-
-        Args:
-            checkpoint: The answer so far, from `checkpoint()` or from the `checkpoint` of an error.
-            source: The server's answer from `checkpoint.position` on, or the whole answer once more.
-            limits: How large the answer may get, with what the checkpoint has; None for the defaults of
-                `Limits`.
-            deadlines: How long the server may be silent, in seconds; None for the defaults of `Deadlines`.
-            started_at: When the request was sent, by `time.monotonic`; None for now.
-
-        Raises:
-            MisuseError: The format cannot resume, or another version wrote the checkpoint.
-        """
-        # The checkpoint names the format.
-        options = Options(None, limits, deadlines, started_at, checkpoint=checkpoint)
-        driver: Any = SyncDriver(_source_of(source), options)
-        return cls(driver)
 
     # -- reading -----------------------------------------------------------
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.relay.tokenstream.support import Read, frame, line, record, written
 from tests.support import registry
-from tokenstream import Checkpoint, Limits, Retry, Stream, resilient
+from tokenstream import Checkpoint, Job, Limits, Retry, Stream, resilient
 from tokenstream import events as told
 from tokenstream.errors import PositionLost, StreamError
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta
@@ -119,7 +119,7 @@ def test_the_tokens_of_each_request_are_counted_wherever_a_client_goes_on() -> N
         body = written([*begun, *between, *rest], ids=True)
         for read in range(1, len(body)):
             kept = _checkpoint(body[:read])
-            usage = Stream.from_checkpoint(kept, body[read:]).final().usage
+            usage = Stream(body[read:], job=Job("job", checkpoint=kept)).final().usage
 
             assert (18, 12, "partial") == (usage.input_tokens, usage.output_tokens, usage.basis)
 

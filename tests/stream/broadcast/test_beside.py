@@ -11,7 +11,7 @@ import pytest
 from tests.stream.bodies import ANSWER, Source
 from tests.support.raised import misuse
 from tests.support.timing import PATIENCE
-from tokenstream import AsyncStream, Retry, Stream, resilient, testing
+from tokenstream import AsyncStream, Job, Retry, Stream, resilient, testing
 from tokenstream.errors import MisuseError, OutputInvalid
 from tokenstream.events import Restarted, Stopped
 
@@ -82,8 +82,8 @@ def test_a_checkpoint_is_gone_on_with_by_all_readers() -> None:
     with Stream(body) as begun:
         next(begun.text)
         checkpoint = begun.checkpoint()
-    plain = [Stream.from_checkpoint(checkpoint, body) for _ in range(2)]
-    one, two = Stream.from_checkpoint(checkpoint, body).tee(2)
+    plain = [Stream(body, job=Job("job", checkpoint=checkpoint)) for _ in range(2)]
+    one, two = Stream(body, job=Job("job", checkpoint=checkpoint)).tee(2)
 
     assert list(plain[0].text) == list(one.text)
     assert list(plain[1]) == list(two)

@@ -107,10 +107,10 @@ class CallRun:
         if kind == "random":
             raise MisuseError(
                 "the answer has no id, so the keys of its calls mean nothing in another process: pass "
-                "answer_id= to the stream, an id of yours for this answer, or once=MemoryCallStore()"
+                "job= to the stream, an id of yours for this answer, or once=MemoryCallStore()"
             )
         if kind == "message" and len(id) < _SHORT_ID:
-            self._warn("the id of the answer is short; if the server uses ids again, pass answer_id=")
+            self._warn("the id of the answer is short; if the server uses ids again, pass job=")
 
     def look(self) -> Generator[CallStep, Any, None]:
         """Ask the store for what it knows about the call; the call does not begin."""

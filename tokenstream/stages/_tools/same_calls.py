@@ -201,7 +201,7 @@ class SameCalls:
         )
         raise CallsDiffer(
             f"the answers under this id call {names}, and call {number + 1} is another one: it is not run; "
-            "compare .first and .second, and use the first answer, or give the new one another answer_id",
+            "compare .first and .second, and use the first answer, or give the new one another job",
             number=number,
             first=both[0],
             second=both[1],

@@ -40,7 +40,7 @@ class UncertainCall(NamedTuple):
     None if pydantic cannot write them, or if they are longer than the store's `max_result`.
     """
     answer_id: str = ""
-    """The id of the answer: your `answer_id=`, or the one that the answer has otherwise."""
+    """The id of the answer: your `job=`, or the one that the answer has otherwise."""
     number: int = 0
     """The number of the call among the calls of the answer, counted from 0."""
     since: datetime | None = None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
     from tokenstream.stages._text.tags import Tags
-    from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.stream import AsyncStream, Job, Stream
     from tokenstream.testing._recordings.process import AsyncReplayedProcess, ReplayedProcess
     from tokenstream.testing._recordings.replay import Chunking, Pace
     from tokenstream.testing.faults import Fault
@@ -306,8 +306,8 @@ class Recording:
 class ReadingOptions(TypedDict, total=False):
     """The options of `Stream` and `AsyncStream`, except for the format."""
 
-    answer_id: str | None
     deadlines: Deadlines | None
+    job: Job | str | None
     limits: Limits | None
     reorder: Reorder | None
     started_at: float | None

@@ -1,0 +1,233 @@
+"""An answer that belongs to a job, over processes that are killed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from tests.support.either import Each, inside, run_in, stream_in
+from tokenstream import Checkpoint, Job, MisuseError, Retry, Stream, StreamError, connect, testing
+from tokenstream.call_store import MemoryCallStore
+from tokenstream.events import ToolCallDone
+from tokenstream.testing import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from tokenstream.testing import Request
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+TEXT = "The tide takes the sand away by night, and brings it back in the morning, grain by grain."
+_PIECES = [TEXT[at : at + 11] for at in range(0, len(TEXT), 11)]
+_PATHS = {
+    "openai-chat": "/v1/chat/completions",
+    "anthropic": "/v1/messages",
+    "openai-responses": "/v1/responses",
+}
+_OLD = b'{"error":{"message":"This response can no longer be streamed","type":"invalid_request_error"}}'
+
+
+async def as_async(chunks: list[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+class Told(NamedTuple):
+    """What the last process has got: the text, the ending or the error, its requests, and its calls."""
+
+    text: str
+    end: str
+    methods: list[str]
+    ran: list[int]
+
+
+class Provider:
+    """Writes one answer, in the background if the format can, and another that goes on with what it is sent.
+
+    Args:
+        faults: What happens to the requests after the first: "cut", "old" or a status.
+    """
+
+    def __init__(self, format: Any, *faults: Any, call: bool = False) -> None:
+        self.format, self.call = format, call
+        self.methods, self._faults = list[str](), [None, *faults]
+        self.whole = self._say(_PIECES)
+
+    def _say(self, pieces: list[str]) -> list[bytes]:
+        said = testing.script().text(*pieces)
+        said = said.tool_call("pay", {"usd": 100}).finish() if self.call else said.finish()
+        chunks = said.chunks(self.format)
+        return [each.replace(b'"background":false', b'"background":true') for each in chunks]
+
+    def answer(self, request: Request) -> Recording:
+        self.methods.append(request.method)
+        fault = self._faults.pop(0) if self._faults else None
+        if fault == "old" or isinstance(fault, int):
+            status = 400 if fault == "old" else fault
+            return Recording.of([_OLD], status=status, headers={"content-type": "application/json"})
+        at = re.search(r"starting_after=(\d+)", request.path)
+        if request.method == "GET" and at is None:
+            whole = self.whole[-1].split(b'"response":', 1)[1].rsplit(b"}", 1)[0]
+            return Recording.of([whole], headers={"content-type": "application/json"})
+        events = self.whole if at is None else self.whole[int(at[1]) + 1 :]
+        if at is None and (known := re.search(r'"(The tide[^"]*)"', str(request.json).replace("'", '"'))):
+            events = self._say([known[1][-40:], TEXT[len(known[1]) :]])
+        return Recording.of(
+            events[:3] if fault == "cut" else events, headers={"content-type": "text/event-stream"}
+        )
+
+    @property
+    def body(self) -> dict[str, Any]:
+        turns = [{"role": "user", "content": "And the sand?"}]
+        if self.format == "openai-responses":
+            return {"model": "m", "input": turns, "stream": True, "background": True, "store": True}
+        return {"model": "m", "messages": turns, "max_tokens": 900, "stream": True}
+
+
+def die_after(stream: Any, file: Path, count: int) -> bool:
+    """Read in a process that is killed after so many events that it keeps; False if it ends before."""
+    child = os.fork()
+    if child == 0:
+        try:
+            with stream:
+                for number, _ in enumerate(stream, 1):
+                    file.write_text(stream.checkpoint().model_dump_json(), encoding="utf-8")
+                    if number == count:
+                        os.kill(os.getpid(), signal.SIGKILL)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+def over_deaths(provider: Provider, deaths: Sequence[int], file: Path, **options: Any) -> Told | None:
+    """Read an answer in processes that die after so many events; None if one of them does not."""
+    ran = list[int]()
+
+    def pay(usd: int) -> str:
+        ran.append(usd)
+        return "paid"
+
+    file.unlink(missing_ok=True)
+    with testing.serve(provider.answer) as server:
+
+        def ask() -> Stream:
+            kept = Checkpoint.model_validate_json(file.read_bytes()) if file.exists() else None
+            job, retry = Job("the tide", checkpoint=kept), Retry(wait=0, **options)
+            return connect(server.url + _PATHS[provider.format], json=provider.body, job=job, retry=retry)
+
+        for death in deaths:
+            if not die_after(ask(), file, death):
+                return None
+        before = len(provider.methods)
+        try:
+            with ask() as stream:
+                calls = list(stream.validated_calls(pay, once=MemoryCallStore())) if provider.call else []
+                for call in calls:
+                    call.run()
+                message = stream.final()
+        except StreamError as error:
+            return Told(error.partial.text, type(error).__name__, provider.methods[before:], ran)
+    return Told(message.text, message.ending, provider.methods[before:], ran)
+
+
+_EACH = [
+    pytest.param([3], id="few"),
+    pytest.param([1, 2, 4, 5, 6, 7, 8, 9, 10], marks=pytest.mark.slow, id="all"),
+]
+
+
+@pytest.mark.parametrize("deaths", _EACH)
+@pytest.mark.parametrize("dies_again", [False, True])
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic"])
+def test_another_process_has_the_answer_continued(
+    format: str, deaths: list[int], dies_again: bool, tmp_path: Path
+) -> None:
+    """A text that is too short is an error by default, as in one process."""
+    for death in deaths:
+        places = [death, 2] if dies_again else [death]
+        told = over_deaths(Provider(format), places, tmp_path / "kept", mode="continue")
+        assert told in (None, Told(TEXT, "complete", ["POST"], []), Told(TEXT, "complete", [], []))
+
+
+@pytest.mark.parametrize("deaths", _EACH)
+@pytest.mark.parametrize("faults", [(), ("cut",), (503,), ("old",)])
+@pytest.mark.parametrize("call", [False, True])
+def test_what_the_provider_replays_is_never_asked_for_again(
+    call: bool, faults: tuple[Any, ...], deaths: list[int], tmp_path: Path
+) -> None:
+    """Each request of the next process is a GET, also for the finished answer; a call is run once."""
+    for death in deaths:
+        told = over_deaths(Provider("openai-responses", *faults, call=call), [death], tmp_path / "kept")
+        assert told is not None
+        assert (TEXT, "complete", [100] * call) == (told.text, told.end, told.ran)
+        assert {"GET"} >= {*told.methods}
+        twice = over_deaths(Provider("openai-responses", *faults, call=call), [death, 1], tmp_path / "kept")
+        assert twice is not None
+        assert (TEXT, "complete", [100] * call) == (twice.text, twice.end, twice.ran)
+        assert {"GET"} >= {*twice.methods}
+
+
+def test_a_finished_answer_asks_nothing(tmp_path: Path) -> None:
+    """A file keeps it, for as many processes as there are; those before have left an answer that is begun."""
+    provider, file = Provider("openai-chat"), tmp_path / "kept.json"
+    with testing.serve(provider.answer) as server:
+        for _ in range(3):
+            job = Job("the tide", keep=file)
+            with connect(server.url + _PATHS["openai-chat"], json=provider.body, job=job) as stream:
+                assert [TEXT] == ["".join(stream.text)]
+                assert "complete" == stream.message.ending
+    assert ["POST"] == provider.methods
+    assert [file] == [*tmp_path.iterdir()]
+    with pytest.raises(MisuseError, match="belongs to the job 'the tide', and not to 'the ebb'"):
+        connect("http://localhost:9/", json={}, job=Job("the ebb", keep=file))
+    file.write_text("{", encoding="utf-8")
+    with pytest.raises(MisuseError, match="has no checkpoint"):
+        connect("http://localhost:9/", json={}, job=Job("the tide", keep=file))
+
+
+@pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_function_keeps_what_is_there_before_a_call(
+    fails: bool, world: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An answer that cannot be kept goes on, and one warning tells why."""
+    kept = list[Checkpoint]()
+
+    def keep(checkpoint: Checkpoint) -> None:
+        kept.append(checkpoint)
+        if fails:
+            raise OSError(28, "No space left on device")
+
+    async def keep_later(checkpoint: Checkpoint) -> None:
+        keep(checkpoint)
+
+    async def read() -> None:
+        script = testing.script().text("Paying.").tool_call("pay", {"usd": 1}).finish()
+        kinds: list[Any] = [keep] if world == "sync" else [keep, keep_later]
+        for function in kinds:
+            kept.clear()
+            source = script.chunks("anthropic") if world == "sync" else as_async(script.chunks("anthropic"))
+            async with inside(stream_in(world)(source, job=Job("j", keep=function))) as stream:
+                async for event in Each(stream):
+                    if isinstance(event, ToolCallDone):
+                        assert [event.call] == [*kept[-1].message.tool_calls]
+            assert [0, 1, 1] == [len(each.message.tool_calls) for each in kept]
+            assert "complete" == kept[-1].message.ending
+
+    run_in(world, read)
+    warnings = [each.message for each in caplog.records if each.levelno == logging.WARNING]
+    assert len(warnings) == fails * (1 if world == "sync" else 2)
+    assert all("No space left on device" in each for each in warnings)
+
+
+def test_a_stream_awaits_no_function() -> None:
+    async def keep(_: Checkpoint) -> None: ...
+
+    with pytest.raises(MisuseError, match="keep= is an async def"):
+        Stream([b""], job=Job("j", keep=keep))

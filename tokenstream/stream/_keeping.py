@@ -1,0 +1,169 @@
+"""Drivers that keep the answer of a job while it arrives, for a process that may have to go on with it."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.events import ToolCallDone
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._guarding import is_awaited
+from tokenstream.stream._log import warn
+from tokenstream.stream._sync_driver import SyncDriver
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
+    from tokenstream.events import Event
+    from tokenstream.message import Checkpoint
+    from tokenstream.stream._driver import Driver
+    from tokenstream.stream._options import Options
+
+_PAUSE = 1.0
+"""The least number of seconds between two checkpoints of an answer that goes on."""
+_LAST_SECONDS = 5.0
+"""The time for which the last checkpoint may delay the end of a task that is cancelled."""
+
+
+class Keeper:
+    """Decides when a checkpoint is due, and keeps it by the function or in the file that the job names.
+
+    It only saves money, so a failure is logged once, and ends no answer.
+    """
+
+    def __init__(self, options: Options) -> None:
+        keep: Any = None if options.job is None else options.job.keep
+        self.keep: Callable[[Checkpoint], Any] = keep if callable(keep) else partial(write_file, keep)
+        self._due = float("-inf")
+        """The clock reading from which the next checkpoint is kept."""
+        self._has_failed = False
+        self._has_kept_last = False
+
+    def is_due(self, event: Event | None, now: float) -> bool:
+        """Return True if a checkpoint is kept before an event is handed out."""
+        return event is not None and (now >= self._due or event.__class__ is ToolCallDone)
+
+    def begin(self, driver: Driver) -> Checkpoint:
+        """Return the checkpoint to keep, after which none is due for a while."""
+        self._due = driver.clock() + _PAUSE
+        return driver.machine.progress.checkpoint()
+
+    def take_last(self, driver: Driver) -> Checkpoint | None:
+        """Return the checkpoint of an answer that has ended, once; None before, and if nothing was read."""
+        if self._has_kept_last or not driver.has_ended or not driver.was_opened:
+            return None
+        self._has_kept_last = True
+        if isinstance(driver.error, StreamError):
+            return driver.error.checkpoint
+        return driver.machine.progress.checkpoint()
+
+    def fail(self, error: Exception, driver: Driver) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            why = getattr(error, "strerror", None) or type(error).__name__
+            warn("an answer could not be kept for another process: %s", why, of=driver.machine)
+
+
+class KeepingDriver(SyncDriver):
+    """Keeps checkpoints in the thread that reads the stream."""
+
+    __slots__ = ("_keeper",)
+
+    def __init__(self, source: SyncSource | LazySource, options: Options) -> None:
+        self._keeper = Keeper(options)
+        if is_awaited(self._keeper.keep):
+            raise MisuseError("keep= is an async def, which a Stream does not await: use a plain def")
+        super().__init__(source, options)
+
+    def __next__(self, pauses: bool = False) -> Event:  # noqa: FBT001, FBT002 - as in the base class
+        event = super().__next__(pauses)
+        if self._keeper.is_due(event, self.clock()):
+            self._keep(self._keeper.begin(self))
+        return event
+
+    def _step(
+        self, advance: Callable[[], Event | None], until: float | None = None, *, pauses: bool = False
+    ) -> Event | None:
+        event = super()._step(advance, until, pauses=pauses)
+        if self._keeper.is_due(event, self.clock()):
+            self._keep(self._keeper.begin(self))
+        return event
+
+    def close_source(self, *, quiet: bool = False) -> None:
+        try:
+            super().close_source(quiet=quiet)
+        finally:
+            if (last := self._keeper.take_last(self)) is not None:
+                self._keep(last)
+
+    def _keep(self, kept: Checkpoint) -> None:
+        try:
+            self._keeper.keep(kept)
+        except Exception as error:  # noqa: BLE001 - any failure of the caller's function
+            self._keeper.fail(error, self)
+
+
+class AsyncKeepingDriver(AsyncDriver):
+    """Keeps checkpoints by an async function, or by a plain one in a thread."""
+
+    __slots__ = ("_keeper",)
+
+    def __init__(self, source: AsyncSource | LazySource, options: Options) -> None:
+        self._keeper = Keeper(options)
+        super().__init__(source, options)
+
+    async def next_event(self, until: float | None = None, pauses: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - as in the base class
+        return await self._keep_before(await super().next_event(until, pauses=pauses))
+
+    __anext__ = next_event
+
+    async def _step(self, advance: Callable[[], Awaitable[Event | None]]) -> Event | None:
+        return await self._keep_before(await super()._step(advance))
+
+    def poll_fast(self) -> Event | None:
+        return None  # so that `_step` gets each event
+
+    async def _keep_before(self, event: Event | None) -> Event | None:
+        """Return an event, before which a checkpoint is kept if one is due; a cancelled read loses none."""
+        if event is None or not self._keeper.is_due(event, self.clock()):
+            return event
+        kept = self._keeper.begin(self)
+        try:
+            with self.pump.hold():
+                await self._keep(kept)
+        except BaseException:
+            self.machine.way.give_again(event)
+            raise
+        return event
+
+    async def close_source(self, *, failed: bool = False, quiet: bool = False) -> None:
+        try:
+            await super().close_source(failed=failed, quiet=quiet)
+        finally:
+            if (last := self._keeper.take_last(self)) is not None:
+                from anyio import move_on_after
+
+                with move_on_after(_LAST_SECONDS, shield=True):
+                    await self._keep(last)
+
+    async def _keep(self, kept: Checkpoint) -> None:
+        try:
+            if is_awaited(self._keeper.keep):
+                await self._keeper.keep(kept)
+            else:
+                from anyio.to_thread import run_sync
+
+                await run_sync(self._keeper.keep, kept)
+        except Exception as error:  # noqa: BLE001 - any failure of the caller's function
+            self._keeper.fail(error, self)
+
+
+def write_file(path: str | os.PathLike[str], kept: Checkpoint) -> None:
+    """Write a checkpoint beside a file, and then put it in the file's place."""
+    beside = Path(f"{os.fspath(path)}.{os.getpid()}")
+    beside.write_text(kept.model_dump_json(), encoding="utf-8")
+    beside.replace(path)
