@@ -40,7 +40,7 @@ def played() -> tuple[list[str], list[str], Resumed]:
     before: list[str] = []
     behind: list[str] = []
     seam = Resumed()
-    for event in resilient(ask, Retry(mode="continue", wait=0), format="openai-chat"):
+    for event in resilient(ask, Retry(again=True, wait=0), format="openai-chat"):
         if isinstance(event, Resumed):
             seam, before, behind = event, behind, []
         elif isinstance(event, TextDelta):

@@ -64,7 +64,7 @@ def test_attempts_without_counts_have_a_usage() -> None:
     bodies = iter(
         [UNCOUNTED.chunks("openai-chat")[:2], UNCOUNTED.usage(output_tokens=5).chunks("openai-chat")]
     )
-    stream = resilient(lambda: next(bodies), Retry(mode="restart", wait=0))
+    stream = resilient(lambda: next(bodies), Retry(again=True, wait=0))
     stream.final()
 
     estimated, counted = (True, "estimated", None, 1), (True, "reported", None, 5)

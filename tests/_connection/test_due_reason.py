@@ -64,7 +64,7 @@ def test_every_other_host_may_leave_it_out(url: str, body: bytes) -> None:
 async def test_it_is_asked_again() -> None:
     url, whole = DUE["OpenAI"][0], _chat(("Hello", None), ("", "stop"))
     client = client_of("async", CHAT, whole)
-    async with aconnect(url, json={}, client=client, retry=Retry(mode="restart", wait=0)) as stream:
+    async with aconnect(url, json={}, client=client, retry=Retry(again=True, wait=0)) as stream:
         message = await stream.final()
 
     assert (message.ending, message.finish_reason, len(stream.attempts)) == ("complete", "stop", 2)

@@ -128,9 +128,8 @@ def test_an_answer_that_was_asked_for_again_has_no_more_tokens_than_were_counted
     chunks = [
         each.replace(b'"background":false', b'"background":true') for each in said.chunks(RESPONSE.format)
     ]
-    first, second = chunks[:5], chunks[:6]
-    left = iter([[each.replace(b"resp_1", b"resp_0") for each in first], second])
-    again = Retry(mode="restart", wait=0, attempts=2)
+    left = iter([said.chunks(RESPONSE.format)[:5], chunks[:6]])
+    again = Retry(again=True, wait=0, attempts=2)
     with pytest.raises(errors.StreamTruncated) as caught:
         resilient(lambda _: next(left), again, format=RESPONSE.format).final()
     whole = Stream(chunks[6:], job=Job("job", checkpoint=stored(caught.value.checkpoint))).final()
@@ -366,7 +365,7 @@ def test_an_attempt_that_failed_leaves_a_checkpoint(answer: Answer, end: bytes) 
         came = read(
             resilient(
                 lambda _attempt, bodies=bodies: bodies.pop(),
-                Retry(mode="resume", wait=0, on_retry=note),
+                Retry(wait=0, on_retry=note),
                 format=answer.format,
             )
         )

@@ -168,7 +168,7 @@ def test_an_answer_may_last_longer_than_the_default_of_aiohttp(monkeypatch: pyte
 def test_another_attempt_uses_the_same_session() -> None:
     async def main(url: str) -> None:
         async with aiohttp.ClientSession() as session:
-            retry = Retry(attempts=2, mode="restart", wait=0.0)
+            retry = Retry(attempts=2, again=True, wait=0.0)
             assert await ask(url, session, {"json": {}, "retry": retry}) == "Let me see."
 
     with Loopback(until_close(ANSWER[2]), until_close(*ANSWER)) as server:

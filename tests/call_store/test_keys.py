@@ -107,7 +107,7 @@ def test_a_restarted_answer_has_the_keys_of_the_first_attempt() -> None:
     again = chat(("go", "{}"), ("go", "{}"), ("end", "{}"), id="chatcmpl-anew")
     bodies = [first[:2], again]
 
-    stream = resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0))
+    stream = resilient(lambda: bodies.pop(0), Retry(again=True, wait=0))
 
     assert keys(first)[:2] == [call.key for call in stream.tool_calls][:2]
     assert keys(first) == [call.key for call in stream.message.tool_calls][:2]

@@ -111,7 +111,7 @@ def test_an_answer_that_is_cut_and_restarted_runs_each_call_once(cut: int) -> No
 
     with pytest.raises(StreamError):
         read(store, rooms, BODY[:cut])
-    stream = resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0), job="turn 7")
+    stream = resilient(lambda: bodies.pop(0), Retry(again=True, wait=0), job="turn 7")
     assert RESULTS == [call.run() for call in stream.validated_calls(rooms.book, once=store)]
     assert list(CALLS) == rooms.booked
 

@@ -74,7 +74,7 @@ def keys(name: str, text: str, *tools: Any) -> list[str]:
 def are_one_after_a_restart(name: str, one: str, other: str, *tools: Any) -> bool:
     """Restart an answer that was cut off behind a call, and tell if the view takes the new call for it."""
     bodies = [cut(chunks(name, one, id="call_a")), chunks(name, other, id="call_b")]
-    stream = resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0, attempts=2))
+    stream = resilient(lambda: bodies.pop(0), Retry(again=True, wait=0, attempts=2))
     found: list[ToolCall] = []
     try:
         for call in stream.validated_calls(*tools) if tools else stream.tool_calls:

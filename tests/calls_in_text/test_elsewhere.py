@@ -54,7 +54,7 @@ def test_a_page_sees_a_call_and_no_markup(protocol: Any) -> None:
 def test_another_attempt_begins_the_call_anew(size: int) -> None:
     """Whatever was cut off is discarded; each call is handed out once."""
     bodies = [body(TEXT[:size], None), body(TEXT)]
-    with resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0), tags=Tags(calls=True)) as stream:
+    with resilient(lambda: bodies.pop(0), Retry(again=True, wait=0), tags=Tags(calls=True)) as stream:
         called = [call.name for call in stream.validated_calls(look)]
 
     assert ["look"] == called
@@ -289,9 +289,8 @@ def test_an_answer_that_is_interrupted_while_its_tool_runs_is_not_complete(
     assert text in ("Done.", "Again.")
 
 
-@pytest.mark.parametrize("mode", ["continue", "restart"])
 @pytest.mark.parametrize("first", [CALL, f"Look. {HERMES}"], ids=["of the API", "in the text"])
-def test_rounds_whose_tools_were_run_stay_if_asking_on_fails(first: Any, mode: Any, monkeypatch: Any) -> None:
+def test_rounds_whose_tools_were_run_stay_if_asking_on_fails(first: Any, monkeypatch: Any) -> None:
     """The connection is gone after the tools, and another one cannot be opened at once."""
     replies, failures, run = iter([first, "Done."]), [1], list[str]()
     monkeypatch.setattr(servers, "reply_to", lambda _items: next(replies))
@@ -309,7 +308,7 @@ def test_rounds_whose_tools_were_run_stay_if_asking_on_fails(first: Any, mode: A
         return at
 
     tools = Tools(look)
-    retry = Retry(mode=mode, attempts=3, wait=0)
+    retry = Retry(again=True, attempts=3, wait=0)
     with (
         serving(served) as url,
         Session(open_socket, tools=tools, tags=Tags(calls=True), retry=retry) as session,

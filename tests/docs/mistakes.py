@@ -358,7 +358,7 @@ def go_on_in_text() -> object:
             attempt.continuation("text")
         return testing.script().text("Once upon a time ").finish("stop").chunks("openai-chat")[:-2]
 
-    return resilient(send, Retry(mode="continue", wait=0)).final()
+    return resilient(send, Retry(again=True, wait=0)).final()
 
 
 class BareStore(CallStore):
@@ -553,9 +553,6 @@ MISTAKES: dict[str, dict[str, Program]] = {
         ),
         'json["messages"] has a list': lambda: ask(json={"messages": [[{}]]}),
         "json= is JSON already": lambda: ask(json='{"messages": []}'),
-        'mode="continue" builds new payloads': lambda: ask(
-            json=None, content=b"{}", retry=Retry(mode="continue")
-        ),
         "no API takes the tool's name": lambda: Tools(**{"find it": find}),
         "no result was given for": lambda: ToolResults(called().final(), {}).turns(),
         "… has no result in `values`": lambda: ToolResults(called().final(), {"x": 1}),

@@ -92,7 +92,7 @@ def test_arguments_of_sdks_are_reported_where_they_belong(options: dict[str, Any
 @in_one_test(
     ("kind", "arguments", "some"),
     [
-        (Retry, (), "attempts, mode"),
+        (Retry, (), "attempts, again"),
         (Limits, (), "line, event"),
         (Deadlines, (), "first_event, idle_bytes"),
         (Route, (URL,), "url, json, headers"),

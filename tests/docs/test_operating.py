@@ -78,7 +78,7 @@ async def ask_all(providers: Providers) -> list[StreamError]:
 
         async def ask(number: int) -> None:
             host, path = PROVIDERS[number % len(PROVIDERS)], [*PATHS.values()][number % 2]
-            retry = Retry(attempts=2, mode="restart", wait=0) if number % 4 == 0 else None
+            retry = Retry(attempts=2, again=True, wait=0) if number % 4 == 0 else None
             url = f"https://{host}{path}"
             try:
                 async with aconnect(url, json={"model": "m"}, client=client, retry=retry) as stream:

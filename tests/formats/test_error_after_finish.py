@@ -74,8 +74,8 @@ def test_what_an_sdk_raises_after_the_finish_reason_is_an_error_of_the_provider(
     assert "broken_after_finish" not in stream.departures.details
 
 
-@pytest.mark.parametrize("mode", ["auto", "restart"])
-def test_a_whole_answer_is_not_asked_for_again(mode: Any) -> None:
+@pytest.mark.parametrize("again", [False, True])
+def test_a_whole_answer_is_not_asked_for_again(again: bool) -> None:
     """An error behind it is no reason to pay twice."""
     asked: list[httpx.Request] = []
 
@@ -85,7 +85,7 @@ def test_a_whole_answer_is_not_asked_for_again(mode: Any) -> None:
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
 
     client = httpx.Client(transport=httpx.MockTransport(answer))
-    with connect("https://a.test/v1", json={}, client=client, retry=Retry(wait=0, mode=mode)) as stream:
+    with connect("https://a.test/v1", json={}, client=client, retry=Retry(wait=0, again=again)) as stream:
         message = stream.final()
 
     assert ("Sent.", "complete", 1) == (message.text, message.ending, len(asked))
@@ -121,8 +121,8 @@ def test_an_error_in_the_payload_of_the_finish_reason_is_raised() -> None:
     assert _read(stream) is not None
 
 
-@pytest.mark.parametrize("mode", ["auto", "restart"])
-def test_an_error_in_a_chunk_after_the_finish_reason_is_raised(mode: Any) -> None:
+@pytest.mark.parametrize("again", [False, True])
+def test_an_error_in_a_chunk_after_the_finish_reason_is_raised(again: bool) -> None:
     """The answer itself says that it has failed; if no other attempt brings one, it is not complete."""
     failed = [chat({"content": "Se"}, "length"), chat({"content": ""}, error={"message": "limit reached"})]
     bodies = [b"".join(failed), b"", b""]
@@ -132,7 +132,7 @@ def test_an_error_in_a_chunk_after_the_finish_reason_is_raised(mode: Any) -> Non
         return httpx.Response(200, headers=headers, content=bodies.pop(0))
 
     client = httpx.Client(transport=httpx.MockTransport(answer))
-    retry = Retry(attempts=3, wait=0, mode=mode, on=lambda _error: True)
+    retry = Retry(attempts=3, wait=0, again=again, on=lambda _error: True)
     with connect("https://a.test/v1", json={}, client=client, retry=retry) as stream:
         failure = _read(stream)
 

@@ -368,7 +368,7 @@ def test_a_connection_that_broke_off_goes_on_after_the_last_number() -> None:
         "https://graph.example/threads/t1/stream/events",
         json={"channels": ["messages", "tools", "lifecycle"]},
         client=httpx.Client(transport=httpx.MockTransport(answer)),
-        retry=Retry(mode="resume", wait=lambda _: 0.0),
+        retry=Retry(wait=lambda _: 0.0),
     ) as stream:
         text = "".join(stream.text)
 

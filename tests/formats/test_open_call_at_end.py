@@ -37,11 +37,10 @@ WHOLE: list[dict[str, Any] | bytes] = [begun('{"path": "/srv"}'), FINISH, b"[DON
 
 
 @in_each_world
-@pytest.mark.parametrize("mode", ["restart", "continue"])
-def test_another_attempt_is_made(world: str, mode: Any) -> None:
+def test_another_attempt_is_made(world: str) -> None:
     """The error may be retried, and each tool is handed out once."""
     played = play(
-        world, [sent(*CUT), sent(*WHOLE)], Retry(mode=mode, wait=0), lambda stream: stream.tool_calls
+        world, [sent(*CUT), sent(*WHOLE)], Retry(again=True, wait=0), lambda stream: stream.tool_calls
     )
 
     assert [{"path": "/srv"}] == [made.arguments for made in played.given]
@@ -59,7 +58,7 @@ def test_a_break_after_the_sentinel_is_retried(world: str, bodies: list[list[Any
     """The sentinel alone is no end: only a clean end of the connection confirms it."""
     first: list[Any] = [chunk for body in bodies for chunk in sent(*body)]
     broken = [*first, ConnectionResetError("reset")]
-    played = play(world, [broken, sent(*WHOLE)], Retry(mode="restart", wait=0))
+    played = play(world, [broken, sent(*WHOLE)], Retry(again=True, wait=0))
 
     assert (True, None, 2) == (played.message.complete, played.error, len(played.reports))
     assert "" == played.message.text
@@ -69,7 +68,7 @@ def test_a_break_after_the_sentinel_is_retried(world: str, bodies: list[list[Any
 def test_an_answer_without_a_finish_reason_is_judged_at_its_end(world: str) -> None:
     """One that says nothing is asked for again, also behind a sentinel that came alone."""
     empty = sent(chunk({"role": "assistant"}), b"[DONE]")
-    played = play(world, [empty, sent(*WHOLE)], Retry(mode="restart", wait=0, on="empty"))
+    played = play(world, [empty, sent(*WHOLE)], Retry(again=True, wait=0, on="empty"))
 
     assert (True, 2) == (played.message.complete, len(played.reports))
     assert ["list"] == [made.name for made in played.message.tool_calls]

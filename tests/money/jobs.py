@@ -40,7 +40,7 @@ _CHANGES = {
 """What another provider needs in place of what the page has for OpenAI Chat."""
 
 
-def load(redis_url: str, provider_url: str, bank: str, format: str, mode: Any) -> dict[str, Any]:
+def load(redis_url: str, provider_url: str, bank: str, format: str, again: bool) -> dict[str, Any]:
     """Return the names of a program, with waits that suit a test; with the bank "keys", of the second one."""
     os.environ |= {"REDIS_URL": redis_url, "OPENAI_BASE_URL": provider_url, "OPENAI_API_KEY": "k"}
     program, with_keys, *_ = blocks(
@@ -54,7 +54,7 @@ def load(redis_url: str, provider_url: str, bank: str, format: str, mode: Any) -
     space = vars(money)
     exec(compile(code, "money.py", "exec"), space)
     space["open"] = open_slowly
-    space["RETRY"] = space["Retry"](attempts=4, mode=mode, wait=0.02)
+    space["RETRY"] = space["Retry"](attempts=4, again=again, wait=0.02)
     space["store"] = space["RedisCallStore"](space["redis"], lease=LEASE, same_calls=True)
     if bank == "keys":
         with patch.dict(sys.modules, money=money):
@@ -91,8 +91,8 @@ def start(work: Any, job: str, question: str) -> int:
 
 
 def main() -> None:
-    redis_url, provider_url, bank, format, mode = sys.argv[1:]
-    space = load(redis_url, provider_url, bank, format, mode)
+    redis_url, provider_url, bank, format, again = sys.argv[1:]
+    space = load(redis_url, provider_url, bank, format, bool(again))
     for line in sys.stdin:
         command, *arguments = json.loads(line)
         if command == "work":

@@ -22,10 +22,10 @@ JOBS = 6
 
 
 @pytest.mark.parametrize("bank", ["plain", "keys"])
-@pytest.mark.parametrize("mode", ["restart", "continue", "auto"])
+@pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_program_ends_with_what_it_was_asked_for_or_with_the_error_of_the_provider(
-    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, mode: str, bank: str
+    server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, again: bool, bank: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("REDIS_URL", "OPENAI_BASE_URL", "OPENAI_API_KEY"):
@@ -34,7 +34,7 @@ def test_a_program_ends_with_what_it_was_asked_for_or_with_the_error_of_the_prov
     with Redis(unix_socket_path=server.path, decode_responses=True) as client:
         client.flushall()
         with Provider(random.Random(seed)) as provider:
-            program = load(f"unix://{server.path}", provider.url, bank, format, mode)
+            program = load(f"unix://{server.path}", provider.url, bank, format, again)
             for number in range(JOBS):
                 transfers = [(f"{who}-{number}", 5) for who in ("ann", "ben", "eve")]
                 text = ""

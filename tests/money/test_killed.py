@@ -30,7 +30,7 @@ KILLS = trials(300)
 """How many processes are killed while they work; the store is killed beside every tenth of them."""
 FEW_KILLS = trials(30)
 """How many are killed of each program for other providers and ways to recover."""
-MODES = ("restart", "continue", "auto")
+AGAIN = ("again", "")
 
 
 class Jobs:
@@ -81,18 +81,18 @@ def read_exits(folder: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    ("bank", "format", "mode", "most"),
+    ("bank", "format", "again", "most"),
     [
-        ("plain", "openai-chat", "restart", KILLS),
-        ("keys", "openai-chat", "restart", KILLS),
+        ("plain", "openai-chat", "again", KILLS),
+        ("keys", "openai-chat", "again", KILLS),
         *[
-            (bank, format, mode, FEW_KILLS)
-            for bank, (format, mode) in zip(cycle(["keys", "plain"]), product(FORMATS, MODES), strict=False)
+            (bank, format, again, FEW_KILLS)
+            for bank, (format, again) in zip(cycle(["keys", "plain"]), product(FORMATS, AGAIN), strict=False)
         ],
     ],
 )
 def test_a_program_that_is_killed_again_and_again_sends_all_money_once_or_lists_it(
-    tmp_path: Path, bank: str, format: str, mode: str, most: int
+    tmp_path: Path, bank: str, format: str, again: str, most: int
 ) -> None:
     """Killed at random moments, alone or beside another process or its store, while the provider breaks.
 
@@ -105,7 +105,7 @@ def test_a_program_that_is_killed_again_and_again_sends_all_money_once_or_lists_
     with (
         RedisServer(tmp_path, **options) as server,
         Provider(random.Random(seed + 1)) as provider,
-        jobs(tmp_path, f"unix://{server.path}", provider.url, bank, format, mode) as processes,
+        jobs(tmp_path, f"unix://{server.path}", provider.url, bank, format, again) as processes,
     ):
         longest = 0.1
         while kills["process"] < most:

@@ -101,7 +101,7 @@ class TestAPurse:
         purse, provider = Purse(most=TAKEN), Provider("openai-chat", Behaviour("early_end", 9))
 
         with pytest.raises(OutputIncomplete, match="not sent") as caught:
-            ask("sync", purse, provider, attempts=3, mode="restart")
+            ask("sync", purse, provider, attempts=3, again=True)
 
         assert TRUTH.startswith(caught.value.partial.text)
         assert caught.value.partial.text

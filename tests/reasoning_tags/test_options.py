@@ -112,12 +112,10 @@ def test_an_answer_is_resumed_within_a_thought(world: str, format: str) -> None:
     """What had come of a tag is kept over the connections."""
     script = testing.script().text("Well <thi", "nk>Let me ", "look.</th", "ink>\n\n", "Done.").finish("stop")
     whole_answer = answer(format, script)
-    plain = play(
-        world, [whole_answer], Retry(mode="resume", wait=0), format=format, tags=Tags(reasoning=True)
-    )
+    plain = play(world, [whole_answer], Retry(wait=0), format=format, tags=Tags(reasoning=True))
     for cut in range(2, len(whole_answer) - 1):
         bodies = [whole_answer[:cut], whole_answer[cut:]]
-        played = play(world, bodies, Retry(mode="resume", wait=0), format=format, tags=Tags(reasoning=True))
+        played = play(world, bodies, Retry(wait=0), format=format, tags=Tags(reasoning=True))
 
         assert parts_of(plain.message) == parts_of(played.message)
     assert plain.message.reasoning == "Let me look."
@@ -129,7 +127,7 @@ def test_an_answer_begins_again_with_its_tags() -> None:
         [chat({"content": "<think>a"})],
         [chat({"content": "<think>b</think>c"}), chat({}, "stop"), DONE],
     ]
-    stream = resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0), tags=Tags(reasoning=True))
+    stream = resilient(lambda: bodies.pop(0), Retry(again=True, wait=0), tags=Tags(reasoning=True))
     message = stream.final()
 
     assert ("b", "c") == (message.reasoning, message.text)
@@ -141,7 +139,7 @@ def test_a_model_goes_on_with_an_answer_that_had_thought() -> None:
         [chat({"content": "<think>a</think>The sum of two and"})],
         [chat({"content": " two is four, as ever."}), chat({}, "stop"), DONE],
     ]
-    retry = Retry(mode="continue", wait=0, seam=Seam(least=0))
+    retry = Retry(again=True, wait=0, seam=Seam(least=0))
     stream = resilient(lambda attempt: bodies[attempt.number - 1], retry, tags=Tags(reasoning=True))
     message = stream.final()
 

@@ -14,8 +14,8 @@ from tokenstream.recovery import Attempt
 TEXT = "A river does not mind a stone. It parts, goes around on both sides, and is one river again. "
 WORDS = [f"{word} " for word in TEXT.split()]
 GIVEN = "".join(WORDS[:9])
-GO_ON = Retry(mode="continue", wait=0)
-PREFIX = Retry(mode="continue", wait=0, seam=Seam(prefill=True))
+GO_ON = Retry(again=True, wait=0)
+PREFIX = Retry(again=True, wait=0, seam=Seam(prefill=True))
 SCRIPT = testing.script().text(*WORDS).usage(input_tokens=9, output_tokens=20).finish("stop")
 END = wire.chat({}, "stop")
 Server = Callable[[Attempt], list[bytes]]

@@ -166,17 +166,17 @@ SHOWING = {
 
 
 @pytest.mark.parametrize("outcome", LATER)
-@in_one_test("mode", ["auto", "restart", "continue"])
+@in_one_test("again", [False, True])
 @in_one_test("view", READERS)
 def test_an_outcome_is_asked_for_again_unless_a_view_has_given_something(
-    outcome: Any, mode: Any, view: str
+    outcome: Any, again: bool, view: str
 ) -> None:
     """Text that has arrived, and that nobody was given, may be replaced."""
-    for world in ["sync", "asyncio", "trio"] if mode == "auto" else ["sync"]:
+    for world in ["sync", "asyncio", "trio"] if not again else ["sync"]:
         useless = LATER[outcome].chunks("openai-chat")
         server = Teller(lambda number, _: useless if number == 1 else WHOLE, "openai-chat", 0)  # noqa: B023
         server.breaks = 0
-        seen = read(server, Retry(wait=0, on=[outcome], mode=mode), READERS[view], world)
+        seen = read(server, Retry(wait=0, on=[outcome], again=again), READERS[view], world)
 
         shown = view in SHOWING[outcome]
         assert (None, 1 if shown else 2) == (seen.error, len(server.requests)), (world, seen.items)
@@ -215,7 +215,7 @@ def test_a_list_adds_errors_that_are_asked_for_again_and_a_function_decides(
 def test_bounds_are_over_all_attempts() -> None:
     """What was discarded has come all the same."""
     limits = Limits(text=30)
-    retry = Retry(mode="restart", wait=0)
+    retry = Retry(again=True, wait=0)
     played = play("sync", [WHOLE[:4], WHOLE], retry, limits=limits)
 
     assert isinstance(played.error, LimitExceeded)
@@ -266,7 +266,7 @@ def test_views_may_be_read_in_turns_over_a_restart() -> None:
     script = testing.script().reasoning("Let me see it. ").text("Hello wonderful world").finish("stop")
     whole = script.chunks("anthropic")
     bodies = [whole[:-6], whole[:-4], whole]
-    with resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0)) as stream:
+    with resilient(lambda: bodies.pop(0), Retry(again=True, wait=0)) as stream:
         text, reasoning = stream.text, stream.reasoning
         pieces = [next(reasoning), next(text)]
         given = [pieces[0] + "".join(reasoning), pieces[1] + "".join(text)]

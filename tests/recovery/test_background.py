@@ -73,14 +73,13 @@ class Server:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
-@pytest.mark.parametrize("mode", ["auto", "resume"])
 @pytest.mark.parametrize("is_streamable", [True, False], ids=["instead of the stream", "too old"])
-def test_the_rest_is_taken_from_the_finished_response(is_streamable: bool, mode: Any, is_async: bool) -> None:
+def test_the_rest_is_taken_from_the_finished_response(is_streamable: bool, is_async: bool) -> None:
     """Some gateways send it instead of the stream; from others it is fetched, and nothing is paid again."""
     expected = connect_whole()
     for cut in range(1, len(WHOLE) - 1):
         server = Server(cut, FINISHED, is_streamable=is_streamable)
-        message, error = server.ask(Retry(mode=mode, wait=0, attempts=2), is_async=is_async)
+        message, error = server.ask(Retry(wait=0, attempts=2), is_async=is_async)
 
         assert error is None
         assert (TEXT, "complete") == (message.text, message.ending)
@@ -95,18 +94,19 @@ def connect_whole() -> Message:
     ).final()
 
 
-@pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
 @pytest.mark.parametrize(
     "stored",
     [None, {**FINISHED, "id": "resp_9"}, {**FINISHED, "status": "in_progress", "output": []}],
     ids=["gone", "another one", "not finished"],
 )
-def test_a_response_that_is_of_no_use_is_not_joined(stored: dict[str, Any] | None, is_async: bool) -> None:
+def test_a_response_that_is_of_no_use_is_not_joined(stored: dict[str, Any] | None) -> None:
     server = Server(FIRST + 1, stored)
-    message, error = server.ask(Retry(mode="resume", wait=0, attempts=5), is_async=is_async)
+    client = httpx.Client(transport=httpx.MockTransport(server))
+    stream = connect(URL, json=PAYLOAD, client=client, retry=Retry(wait=0, attempts=5))
+    with pytest.raises((PositionLost, StreamTruncated)):
+        list(stream.text)
 
-    assert isinstance(error, PositionLost | StreamTruncated)
-    assert ("Once upon ", False) == (message.text, message.complete)
+    assert ("Once upon ", False) == (stream.message.text, stream.message.complete)
     assert ["POST ", "GET /resp_1?stream", "GET /resp_1"] == server.asked
 
 
@@ -119,7 +119,7 @@ def test_a_response_that_is_given_up_is_cancelled_before_another_is_paid_for(
     unfinished = {**FINISHED, "status": "in_progress", "output": []}
     server = Server(2, unfinished)
     server.cancel_status = cancel_status
-    server.ask(Retry(mode="auto", wait=0, attempts=3), is_async=is_async)
+    server.ask(Retry(wait=0, attempts=3), is_async=is_async)
 
     given_up = ["POST ", "GET /resp_1?stream", "GET /resp_1", "POST /resp_1/cancel"]
     assert [*given_up, "POST "] == server.asked[:5]
@@ -127,6 +127,6 @@ def test_a_response_that_is_given_up_is_cancelled_before_another_is_paid_for(
 
 def test_a_response_that_is_gone_or_has_failed_is_not_cancelled() -> None:
     server = Server(2, None)
-    server.ask(Retry(mode="auto", wait=0, attempts=3))
+    server.ask(Retry(wait=0, attempts=3))
 
     assert not [each for each in server.asked if "cancel" in each]

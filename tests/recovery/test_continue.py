@@ -71,7 +71,7 @@ def test_the_message_is_the_first_ones_and_the_reports_have_the_others() -> None
     assert ["start", "continue"] == [report.mode for report in played.reports]
 
 
-WHATEVER = Retry(mode="continue", wait=0, seam=Seam(least=0))
+WHATEVER = Retry(again=True, wait=0, seam=Seam(least=0))
 """Joins what is not known to belong together."""
 
 
@@ -176,7 +176,7 @@ def test_what_the_provider_has_ended_is_not_gone_on_with() -> None:
     """A request that goes on would only meet the content filter again."""
     filtered = ProviderError("filtered", code="content_filter", retryable=True)
     bodies: list[Any] = [[*cut(), filtered], SCRIPT.chunks("openai-chat")]
-    played = play("sync", bodies, Retry(mode="continue", wait=0, on=[ProviderError]), format="openai-chat")
+    played = play("sync", bodies, Retry(again=True, wait=0, on=[ProviderError]), format="openai-chat")
 
     assert ("restart", "the provider has ended it") == (played.asked[1].mode, played.asked[1].why)
 
@@ -192,7 +192,7 @@ def test_another_answer_beside_it_is_not_gone_on_with() -> None:
 @pytest.mark.parametrize("attempts, text", [(2, None), (3, TEXT)])
 def test_only_the_refusal_of_a_prefix_is_free(attempts: int, text: str | None) -> None:
     refused = StatusError("Requests ending with a model turn are not supported.", status=400)
-    retry = Retry(mode="continue", wait=0, seam=Seam(prefill=True), attempts=attempts)
+    retry = Retry(again=True, wait=0, seam=Seam(prefill=True), attempts=attempts)
     played = play(
         "sync",
         [cut(), refused, lambda attempt: [*says(obeys)(attempt)][:2], says(obeys)],
@@ -227,11 +227,9 @@ def test_another_model_goes_on_where_it_is_told_of_the_answer() -> None:
         return cut() if attempt.mode == "start" else says(obeys)(attempt)
 
     told = resilient(
-        ask,
-        Retry(mode="continue", wait=0, routes=Route(open=other, format="anthropic")),
-        format="openai-chat",
+        ask, Retry(again=True, wait=0, routes=Route(open=other, format="anthropic")), format="openai-chat"
     )
-    untold = resilient(ask, Retry(mode="continue", wait=0, routes=Route(open=list)), format="openai-chat")
+    untold = resilient(ask, Retry(again=True, wait=0, routes=Route(open=list)), format="openai-chat")
 
     assert TEXT == told.final().text == untold.final().text
     assert ["other-model"] * 2 == [stream.attempts[-1].model for stream in (told, untold)]

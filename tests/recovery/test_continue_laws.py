@@ -105,7 +105,7 @@ class Server:
     def retry(self) -> Retry:
         """What it is asked for again with: it makes no call again, for which one more attempt is left."""
         prefill: Any = "echo" if self._kind == "echoes the prefix" else True
-        return Retry(mode="continue", wait=0, attempts=3 + self._breaks, seam=Seam(prefill=prefill))
+        return Retry(again=True, wait=0, attempts=3 + self._breaks, seam=Seam(prefill=prefill))
 
     def open(self, attempt: Attempt) -> list[bytes]:
         self.asked.append(attempt)
@@ -334,7 +334,7 @@ def test_typed_views_of_a_continued_answer_give_what_those_of_a_whole_one_do(
     format: str, view: str, step: int
 ) -> None:
     """JSON goes on behind a prefix as if it had never broken off."""
-    for attempt in check_typed(format, view, step, Retry(mode="continue", wait=0, seam=Seam(prefill=True))):
+    for attempt in check_typed(format, view, step, Retry(again=True, wait=0, seam=Seam(prefill=True))):
         assert (attempt.mode, attempt.prefill, attempt.why) == ("continue", True, None)
 
 
@@ -343,7 +343,7 @@ def test_typed_views_of_a_continued_answer_give_what_those_of_a_whole_one_do(
 @each_format
 def test_json_begins_again_where_there_is_no_prefix(format: str, view: str, step: int) -> None:
     """A model would go on in prose; no view gives again what it gave, and a loop over events is told."""
-    for attempt in check_typed(format, view, step, Retry(mode="continue", wait=0)):
+    for attempt in check_typed(format, view, step, Retry(again=True, wait=0)):
         assert attempt.mode == "restart"
         assert "JSON" in (attempt.why or "")
 
@@ -365,7 +365,7 @@ def half_and_rest(format: str, cut: int, begin: str) -> tuple[list[bytes], list[
 @pytest.mark.parametrize("words", REFUSALS.values(), ids=REFUSALS)
 def test_every_driver_asks_by_a_user_s_turn_where_a_prefix_is_refused(world: str, words: str) -> None:
     """The refusal costs no attempt, and is not shown. The shortest of these answers has three characters."""
-    retry = Retry(mode="continue", wait=0, attempts=2, seam=Seam(prefill=True, least=0))
+    retry = Retry(again=True, wait=0, attempts=2, seam=Seam(prefill=True, least=0))
     for cut in CUTS:
         first, second = half_and_rest("gemini", cut, last_words(PROSE[:cut]))
         played = play(world, [first, StatusError(words, status=400), second], retry, format="gemini")
@@ -402,7 +402,7 @@ def test_a_source_goes_back_with_the_text_that_it_is_of() -> None:
     ]
     second = testing.script().text(" March.").finish("stop").chunks("anthropic")
     played = play(
-        "sync", [first, second], Retry(mode="continue", wait=0, seam=Seam(prefill=True)), format="anthropic"
+        "sync", [first, second], Retry(again=True, wait=0, seam=Seam(prefill=True)), format="anthropic"
     )
 
     assert "It opened in 1932, on a day in March." == played.message.text
@@ -418,7 +418,7 @@ def test_a_whole_text_that_repeats_an_ended_part_is_not_given_twice(event: str) 
     script = testing.script().text("Tides rise and fall twice a day.").finish("stop")
     body = b"".join(script.chunks("openai-responses"))
     bodies = iter([body[: body.index(f"event: {event}".encode())], body])
-    retry = Retry(mode="continue", wait=0, seam=Seam(prefill="echo"))
+    retry = Retry(again=True, wait=0, seam=Seam(prefill="echo"))
     stream = resilient(lambda _: [next(bodies)], retry, format="openai-responses")
 
     assert stream.final().text == "Tides rise and fall twice a day."

@@ -90,7 +90,7 @@ def test_sources_that_come_before_the_text_do_not_hide_the_seam() -> None:
     assert ["https://example.org", "https://example.net"] == [each.url for each in played.message.citations]
 
 
-@pytest.mark.parametrize("retry", [GO_ON, Retry(mode="continue", wait=0, seam=Seam(least=0.9))])
+@pytest.mark.parametrize("retry", [GO_ON, Retry(again=True, wait=0, seam=Seam(least=0.9))])
 def test_what_is_not_joined_leaves_the_checkpoint_where_it_was(retry: Retry) -> None:
     """A position of the other response would be another place."""
     alone = play("sync", [cut("openai-responses")], Retry(attempts=1), format="openai-responses")
@@ -100,7 +100,7 @@ def test_what_is_not_joined_leaves_the_checkpoint_where_it_was(retry: Retry) -> 
         return rest(attempt) if retry.seam.least else rest(attempt)[:8]
 
     bodies: list[Any] = [cut("openai-responses"), breaks]
-    limited = Retry(mode="continue", wait=0, seam=Seam(least=retry.seam.least), attempts=2)
+    limited = Retry(again=True, wait=0, seam=Seam(least=retry.seam.least), attempts=2)
     played = play("sync", bodies, limited, format="openai-responses")
 
     assert alone.error is not None
@@ -141,7 +141,7 @@ def test_a_model_that_thinks_each_time_goes_on_with_one_text(format: str) -> Non
     first = reasoned(signature="c2lnbg==" if format == "anthropic" else None)
     halves = testing.script().reasoning("Well, ").text(obeys(GIVEN)[:60], "never").finish("stop")
     bodies: list[Any] = [cut(format, first), cut(format, halves, behind=b"never"), whole]
-    played = play("sync", bodies, Retry(mode="continue", wait=0, attempts=5), format=format)
+    played = play("sync", bodies, Retry(again=True, wait=0, attempts=5), format=format)
 
     began = [event.part for event in played.given if isinstance(event, PartStart)]
     ended = [event.part for event in played.given if isinstance(event, PartDone)]

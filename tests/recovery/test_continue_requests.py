@@ -13,7 +13,7 @@ from tests.recovery.continuing import GO_ON, TEXT, WORDS, goes_on, last_words, o
 from tests.support import wire
 from tests.support.tables import in_one_test
 from tokenstream import Retry, Seam, connect, testing
-from tokenstream.errors import MisuseError, PositionLost, StatusError, StreamError, StreamTruncated
+from tokenstream.errors import PositionLost, StatusError, StreamError, StreamTruncated
 from tokenstream.events import Resumed
 from tokenstream.recovery import Attempt
 
@@ -123,7 +123,7 @@ def test_a_model_is_asked_to_go_on_after_what_there_is(format: str) -> None:
 @pytest.mark.parametrize("format", sorted(PLACES))
 def test_the_output_limit_is_what_is_left_of_it(format: str) -> None:
     told: list[Attempt] = []
-    retry = Retry(mode="continue", wait=0, on_retry=told.append)
+    retry = Retry(again=True, wait=0, on_retry=told.append)
     # A prompt goes on by itself; all others are asked to begin with the last words.
     write = goes_on if format in ("openai-completions", "tgi") else obeys
     server = asked(cut(format), rest(format, write(given())))
@@ -178,7 +178,7 @@ def test_the_tokens_of_all_that_the_answer_is_made_of_count() -> None:
     again = given(10)[-40:] + "".join(WORDS[10:12])
     told: list[Attempt] = []
     server = asked(counted(given(10), 500), counted(again, 100), rest("openai-chat", TEXT))
-    retry = Retry(mode="continue", wait=0, on_retry=told.append)
+    retry = Retry(again=True, wait=0, on_retry=told.append)
     with ask(server, "openai-chat", retry, max_completion_tokens=1000) as stream:
         stream.final()
 
@@ -214,7 +214,7 @@ def test_a_model_that_takes_a_prefix_is_given_one(
 def test_a_server_that_the_caller_knows_to_take_a_prefix_is_asked_as_vllm_is() -> None:
     server = asked(cut("openai-chat"), rest("openai-chat", TEXT[len(given().rstrip()) :]))
 
-    with ask(server, "openai-chat", Retry(mode="continue", wait=0, seam=Seam(prefill=True))) as stream:
+    with ask(server, "openai-chat", Retry(again=True, wait=0, seam=Seam(prefill=True))) as stream:
         stream.final()
 
     second = payloads(server)[1]
@@ -244,7 +244,7 @@ def _new_model() -> str:
 def test_a_prefix_that_is_refused_costs_no_attempt_and_is_remembered(words: str) -> None:
     """The user's turn asks instead, and is the first to ask the next time."""
     again = obeys(given())
-    retry = Retry(mode="continue", wait=0, attempts=2)
+    retry = Retry(again=True, wait=0, attempts=2)
     model = {"model": _new_model()}
     server = asked(cut("anthropic"), refusal(words), rest("anthropic", again))
 
@@ -331,7 +331,7 @@ def test_a_request_that_is_never_gone_on_with_is_made_again(
 ) -> None:
     told: list[Attempt] = []
     server = asked(cut(format), rest(format, TEXT))
-    with ask(server, format, Retry(mode="continue", wait=0, on_retry=told.append), **more) as stream:
+    with ask(server, format, Retry(again=True, wait=0, on_retry=told.append), **more) as stream:
         pieces = list(stream.text)
     alone = asked(cut(format))
     with ask(alone, format, Retry(wait=0), **more) as other, pytest.raises(StreamError) as caught:
@@ -361,24 +361,6 @@ def test_auto_goes_on_where_the_library_makes_the_request(format: str, more: dic
 
     assert TEXT == stream.message.text
     assert ["start", "continue"] == [report.mode for report in stream.attempts]
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"content": b"{}"}, "pass it as json="),
-        ({"json": {"model": "m"}}, "no turns"),
-        ({"json": {"messages": []}, "method": "GET"}, "pass it as json="),
-        ({"json": {"messages": []}, "format": "openai-realtime"}, "cannot carry a partial answer"),
-        ({"json": {"messages": []}, "format": "gemini"}, "no turns"),
-    ],
-)
-def test_a_request_that_can_carry_no_half_answer_is_refused_where_it_is_made(
-    given: dict[str, Any], said: str
-) -> None:
-    """The caller is told where the request is made, and not in the middle of an answer."""
-    with pytest.raises(MisuseError, match=said):
-        connect("http://localhost:9", retry=GO_ON, **given)
 
 
 def test_a_position_that_is_no_longer_held_is_followed_by_a_continuation() -> None:

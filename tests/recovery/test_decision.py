@@ -20,7 +20,6 @@ from tokenstream.recovery._decision import (
     plan,
 )
 
-MODES: list[Any] = ["auto", "continue", "restart", "resume"]
 OBSTACLE = "it has a tool call"
 
 
@@ -28,46 +27,48 @@ CUT = StreamInterrupted("cut")
 
 
 def broken(error: Any = CUT, **facts: Any) -> Failure:
-    given: dict[str, Any] = {"mode": "auto", "has_content": True, "delivered": "content", "backoff": 2.0}
+    given: dict[str, Any] = {"again": False, "has_content": True, "delivered": "content", "backoff": 2.0}
     return Failure(error=error, now=100.0, **{**given, **facts})
-
-
-def modes_for(opener: OpenerFacts, **facts: Any) -> dict[str, Any]:
-    """Return the choice in each mode of the caller's."""
-    return {mode: choose(broken(mode=mode, **facts), opener).mode for mode in MODES}
 
 
 @pytest.mark.parametrize(
     ("opener", "facts", "expected"),
     [
-        (OpenerFacts(is_paused=True), {}, ["pause"] * 4),
-        (OpenerFacts(), {"has_content": False}, ["restart"] * 4),
-        (OpenerFacts(obstacle=OBSTACLE), {"has_content": False}, ["restart"] * 4),
-        (OpenerFacts(), {}, ["continue", "continue", "restart", None]),
-        (OpenerFacts(obstacle=OBSTACLE), {}, [None, "restart", "restart", None]),
-        (OpenerFacts(only_restarts=True), {}, [None, None, "restart", None]),
-        (OpenerFacts(only_restarts=True, obstacle=OBSTACLE), {}, [None, "restart", "restart", None]),
-        (OpenerFacts(follows_modes=False), {}, [None, "continue", "restart", None]),
-    ],
-    ids=[
-        "paused",
-        "no content",
-        "no content to continue",
-        "can go on",
-        "can't",
-        "elsewhere",
-        "nowhere",
-        "own",
+        (OpenerFacts(is_paused=True), {}, "pause"),
+        (OpenerFacts(), {"has_content": False}, "restart"),
+        (OpenerFacts(obstacle=OBSTACLE), {"has_content": False}, "restart"),
+        (OpenerFacts(), {"is_divided": True}, None),
+        (OpenerFacts(), {}, "continue"),
+        (OpenerFacts(obstacle=OBSTACLE), {}, None),
+        (OpenerFacts(only_restarts=True), {}, None),
+        (OpenerFacts(only_restarts=True, obstacle=OBSTACLE), {}, None),
     ],
 )
-def test_each_row_of_the_table(opener: OpenerFacts, facts: dict[str, Any], expected: list[Any]) -> None:
-    assert dict(zip(MODES, expected, strict=True)) == modes_for(opener, **facts)
+def test_each_row_of_the_table(opener: OpenerFacts, facts: dict[str, Any], expected: str | None) -> None:
+    assert expected == choose(broken(**facts), opener).mode
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, False),
+        ({"again": True}, True),
+        ({"delivered": "reasoning"}, True),
+        ({"is_call_cut": True}, True),
+        ({"again": True, "has_content": False}, False),
+        ({"again": True, "is_divided": True}, False),
+        ({"again": True, "is_whole": True}, False),
+        ({"again": True, "has_spent_all": True}, False),
+    ],
+)
+def test_another_answer_may_replace_what_can_be_repeated(facts: dict[str, Any], expected: bool) -> None:
+    assert broken(**facts).may_begin_again is expected
 
 
 def test_an_opener_is_only_asked_where_the_choice_depends_on_it() -> None:
     """The question may call a function of the caller's."""
-    for mode, has_content in product(MODES, [True, False]):
-        facts = broken(mode=mode, has_content=has_content)
+    for is_divided, has_content in product([True, False], repeat=2):
+        facts = broken(is_divided=is_divided, has_content=has_content)
         different = {choose(facts, OpenerFacts(obstacle=obstacle)).mode for obstacle in (None, OBSTACLE)}
         assert depends_on_opener(facts) or len(different) == 1
 

@@ -367,7 +367,7 @@ def is_true_prefix(seen: Seen, reader: str) -> bool:
     st.sampled_from(KINDS),
     st.lists(st.sampled_from(VIEWS), min_size=1, max_size=3) | st.just(["events"]),
     st.lists(st.integers(0, 2), max_size=40),
-    st.sampled_from(["auto", "continue", "restart"]),
+    st.booleans(),
     st.sampled_from(["sync", "sync", "asyncio"]),
     st.floats(0, 1),
     st.lists(st.floats(0, 1), max_size=2),
@@ -379,7 +379,7 @@ def test_several_readers_have_one_answer_however_often_it_breaks(
     kind: str,
     readers: list[str],
     turns: list[int],
-    mode: Any,
+    again: bool,
     world: str,
     place: float,
     later: list[float],
@@ -395,7 +395,7 @@ def test_several_readers_have_one_answer_however_often_it_breaks(
         obeys=obeys,
         later=tuple(later),
     )
-    retry = Retry(wait=0, mode=mode, attempts=8)
+    retry = Retry(wait=0, again=again, attempts=8)
     seen = read_together(harbour, retry, readers, turns, world)
 
     for reader, each in zip(readers, seen, strict=True):

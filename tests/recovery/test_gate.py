@@ -102,7 +102,7 @@ def test_a_request_is_made_as_often_as_attempts_allow(
         for attempts in (1, 2, 3, 4):
             caplog.clear()
             server = Provider(*before, right if outcome == "ok" else make_failure(outcome))
-            retry = Retry(wait=0.001, attempts=attempts, pauses=1, mode="resume")
+            retry = Retry(wait=0.001, attempts=attempts, pauses=1)
             text, error, reports = server.read(world, kind, retry)
 
             case = (outcome, attempts)
@@ -127,7 +127,7 @@ def test_a_failure_that_passes_is_an_attempt(kind: str, world: str) -> None:
     for attempts in (2, 3, 4, 5):
         failures = [make_failure("busy"), make_failure("silent")]
         server = Provider(*before, *failures, right)
-        retry = Retry(wait=0.001, attempts=attempts, pauses=1, mode="resume")
+        retry = Retry(wait=0.001, attempts=attempts, pauses=1)
         _, error, reports = server.read(world, kind, retry)
 
         assert (error is None) == (attempts > len(before) + len(failures)), attempts

@@ -70,7 +70,7 @@ def test_an_answer_of_connect_is_asked_for_again(world: str) -> None:
     """`resilient` sends its request as often as necessary."""
     server = giving(BUSY, Recording.of(SAID.chunks()[:2]), SAID)
     stream, message = _read(
-        world, lambda: _resilient(world)(lambda: asking(server, world), Retry(mode="restart", wait=0))
+        world, lambda: _resilient(world)(lambda: asking(server, world), Retry(again=True, wait=0))
     )
 
     assert ("Hello", 3) == (message.text, len(asked(server)))
@@ -86,9 +86,7 @@ def test_the_options_of_one_attempt_do_not_stay(world: str) -> None:
     opened = iter(
         [asking(server, world, format="text", tags=Tags(reasoning=True)), asking(server, world, OTHER)]
     )
-    stream, message = _read(
-        world, lambda: _resilient(world)(lambda: next(opened), Retry(mode="restart", wait=0))
-    )
+    stream, message = _read(world, lambda: _resilient(world)(lambda: next(opened), Retry(again=True, wait=0)))
 
     assert ("Hello", "openai-chat") == (message.text, stream.format)
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.recovery.continuing import TEXT, cut, obeys
-from tokenstream import Retry, aconnect, connect, testing
+from tokenstream import Retry, aconnect, connect, relay, testing
 from tokenstream.testing import Recording, Request
 
 URL = "https://api.openai.com/v1/chat/completions"
@@ -21,10 +21,12 @@ BROKEN = Recording.of(cut())
 BUSY = Recording(status=503)
 
 
-def keys_of(answers: Sequence[Any], retry: Retry, headers: Any, *, is_async: bool) -> list[str | None]:
+def keys_of(
+    answers: Sequence[Any], retry: Retry, headers: Any, *, is_async: bool, **options: Any
+) -> list[str | None]:
     """Ask until the answer is whole; return the key of each request."""
     transport = testing.transport(answers)
-    options: dict[str, Any] = {"json": PAYLOAD, "retry": retry, "headers": headers}
+    options |= {"json": PAYLOAD, "retry": retry, "headers": headers}
     if is_async:
         client = httpx.AsyncClient(transport=transport)
         message = asyncio.run(aconnect(URL, client=client, **options).final())
@@ -54,7 +56,7 @@ def test_the_same_key_is_sent_until_content_has_arrived(headers: Any, is_async: 
     """After content, the server would only repeat the answer that broke off."""
     answers = [BUSY, BROKEN, BUSY, BROKEN, WHOLE]
 
-    keys = keys_of(answers, Retry(mode="restart", wait=0, attempts=5), headers, is_async=is_async)
+    keys = keys_of(answers, Retry(again=True, wait=0, attempts=5), headers, is_async=is_async)
 
     assert ["k", "k", "k-2", "k-2", "k-3"] == keys
 
@@ -62,11 +64,10 @@ def test_the_same_key_is_sent_until_content_has_arrived(headers: Any, is_async: 
 @pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
 def test_a_question_to_a_relay_has_a_key_by_itself(is_async: bool) -> None:
     """A journal then has the model asked once, even if the first response is lost."""
-    answers = [BUSY, BUSY, WHOLE]
-
+    told = Recording.of([*relay.encode(WHOLE.stream(), "tokenstream")])
     keys = [
-        keys_of(answers, Retry(mode=mode, wait=0), {}, is_async=is_async)
-        for mode in ("resume", "resume", "auto")
+        keys_of([BUSY, BUSY, body], Retry(wait=0), {}, is_async=is_async, format=format)
+        for body, format in ((told, "tokenstream"), (told, "tokenstream"), (WHOLE, None))
     ]
 
     assert [1, 1, 1] == [len(set(each)) for each in keys]
@@ -79,7 +80,7 @@ def test_a_question_to_a_relay_has_a_key_by_itself(is_async: bool) -> None:
 def test_each_continuation_has_a_key_of_its_own(is_async: bool) -> None:
     """One that was refused is asked for again with the same key."""
     answers = [BROKEN, BUSY, rest_that_breaks, rest]
-    retry = Retry(mode="continue", wait=0, attempts=5)
+    retry = Retry(again=True, wait=0, attempts=5)
 
     keys = keys_of(answers, retry, {"Idempotency-Key": "k"}, is_async=is_async)
 

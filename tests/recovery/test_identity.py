@@ -16,7 +16,7 @@ from tests.support.effort import in_steps
 from tokenstream import Retry, testing
 from tokenstream.errors import PositionLost
 
-RESUME = Retry(mode="resume", wait=0)
+RESUME = Retry(wait=0)
 WORDS = ["", "Once ", "upon ", "a ", "time ", "there ", "was ", "a ", "king."]
 
 
@@ -47,7 +47,7 @@ def test_another_answer_under_the_same_positions_is_not_joined(world: str, ids: 
     """The server numbers its events but keeps nothing: it answers anew, from the start."""
     whole, other = chat(WORDS, ids=ids), chat(["", "Once ", "in ", "Rome."], name=name, ids=ids)
     for cut in range(4, len(whole) - 2):
-        played = play(world, [whole[:cut], other], RESUME, format="openai-chat")
+        played = play(world, [whole[:cut], other], Retry(wait=0, attempts=2), format="openai-chat")
 
         assert isinstance(played.error, PositionLost)
         assert "".join(WORDS[:cut]) == text(played)
@@ -180,7 +180,7 @@ def test_an_answer_that_breaks_again_and_again_is_exact(data: st.DataObject) -> 
         cut = data.draw(st.integers(max(cut, 2), len(whole) - 2))
         bodies.append(whole[start:cut])
     bodies.append(whole[data.draw(st.integers(0, cut)) :])
-    played = play("sync", bodies, Retry(mode="resume", wait=0, attempts=5), format="openai-chat")
+    played = play("sync", bodies, Retry(wait=0, attempts=5), format="openai-chat")
 
     assert ("".join(words), None) == (text(played), played.error)
 
@@ -221,7 +221,7 @@ def test_an_event_without_its_blank_line_is_given_after_the_last_attempt(world: 
     whole = chat(WORDS)
     body = [b"".join(whole[:4])[:-1]]
     gone = [ConnectionResetError(), ConnectionResetError()]
-    played = play(world, [body, *gone], Retry(mode="resume", wait=0, attempts=2), format="openai-chat")
+    played = play(world, [body, *gone], Retry(wait=0, attempts=2), format="openai-chat")
 
     assert "".join(WORDS[:4]) == text(played)
     assert played.error is not None
@@ -232,8 +232,6 @@ def test_an_event_without_its_blank_line_is_given_after_the_last_attempt(world: 
 def test_an_answer_whose_last_event_lacks_its_blank_line_is_whole(world: str) -> None:
     whole = chat(WORDS)[:-1]
     body = [b"".join(whole)[:-1]]
-    played = play(
-        world, [body, ConnectionResetError()], Retry(mode="resume", wait=0, attempts=1), format="openai-chat"
-    )
+    played = play(world, [body, ConnectionResetError()], Retry(wait=0, attempts=1), format="openai-chat")
 
     assert ("".join(WORDS), "complete", None) == (text(played), played.message.ending, played.error)

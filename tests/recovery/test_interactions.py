@@ -26,8 +26,7 @@ def numbered() -> list[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rest", ["the stream", "JSON"])
-@pytest.mark.parametrize("mode", ["auto", "resume"])
-def test_the_answer_is_exact_and_asked_for_once(mode: Any, rest: str) -> None:
+def test_the_answer_is_exact_and_asked_for_once(rest: str) -> None:
     stream = numbered()
     expected = read(stream)
 
@@ -42,7 +41,7 @@ def test_the_answer_is_exact_and_asked_for_once(mode: Any, rest: str) -> None:
             return streamed(stream[:cut] if after is None else stream[int(after[1:]) + 1 :])
 
         client = httpx.Client(transport=httpx.MockTransport(answer))
-        options: dict[str, Any] = {"client": client, "retry": Retry(mode=mode, wait=0, attempts=2)}
+        options: dict[str, Any] = {"client": client, "retry": Retry(wait=0, attempts=2)}
         with connect(URL, json={"stream": True}, **options) as found:
             message = found.final()
 

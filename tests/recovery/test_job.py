@@ -151,7 +151,7 @@ def test_another_process_has_the_answer_continued(
     """A text that is too short is an error by default, as in one process."""
     for death in deaths:
         places = [death, 2] if dies_again else [death]
-        told = over_deaths(Provider(format), places, tmp_path / "kept", mode="continue")
+        told = over_deaths(Provider(format), places, tmp_path / "kept", again=True)
         assert told in (None, Told(TEXT, "complete", ["POST"], []), Told(TEXT, "complete", [], []))
 
 

@@ -41,25 +41,26 @@ def test_each_retry_is_a_line_with_its_cause_and_its_wait(
 
 
 @in_one_test(
-    ("mode", "expected"),
+    ("kind", "expected"),
     [
-        ("restart", "retry 1 of 2 in 0.0 s: network (StreamTruncated)"),
-        ("continue", "continuation 1 of 2 in 0.0 s: network (StreamTruncated)"),
-        ("resume", "resume 1 of 2 in 0.0 s: network (StreamTruncated)"),
+        ("short", "retry 1 of 2 in 0.0 s: network (StreamTruncated)"),
+        ("long", "continuation 1 of 2 in 0.0 s: network (StreamTruncated)"),
+        ("numbered", "resume 1 of 2 in 0.0 s: network (StreamTruncated)"),
     ],
 )
-def test_a_line_tells_what_is_asked_for(mode: Any, expected: str) -> None:
+def test_a_line_tells_what_is_asked_for(kind: str, expected: str) -> None:
     """A retry begins again; a continuation or a resume go on."""
     lines = list[logging.LogRecord]()
     handler = logging.Handler(logging.INFO)
     handler.emit = lines.append  # type: ignore[method-assign,assignment]
-    chunks: Sequence[Any] = LONG[:50]
-    if mode == "resume":
+    chunks: Sequence[Any] = LONG[: 3 if kind == "short" else 50]
+    if kind == "numbered":
         chunks = [b"id: %d\n%b" % pair for pair in enumerate(chunks, 1)]
     with logging_to(handler, logging.INFO):
-        play("sync", [chunks, LONG, LONG], Retry(mode=mode, wait=0), format="openai-chat")
+        play("sync", [chunks, LONG, LONG], Retry(again=True, wait=0), format="openai-chat")
 
-    assert words_of(lines)[0] == f"{expected}: the input ended after 50 frames, before the end of the answer"
+    cause = f"the input ended after {len(chunks)} frames, before the end of the answer"
+    assert words_of(lines)[0] == f"{expected}: {cause}"
 
 
 @pytest.mark.anyio

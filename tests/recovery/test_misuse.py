@@ -22,7 +22,7 @@ WHOLE = testing.script().text("Hello wonderful world").finish("stop").chunks("op
         ("attempts", 0, "1 or more"),
         ("attempts", 2.5, "1 or more"),
         ("attempts", True, "1 or more"),
-        ("mode", "again", "auto"),
+        ("again", "restart", "True or False"),
         ("wait", -1, "at least 0"),
         ("wait", "1s", "number of seconds"),
         ("wait", float("nan"), "at least 0"),
@@ -68,6 +68,7 @@ def test_what_decides_on_an_attempt_is_no_async_def() -> None:
 @in_one_test(
     ("kind", "options", "said"),
     [
+        (Retry, {"mode": "restart"}, "again=True"),
         (Retry, {"timeout": 60}, "within="),
         (Retry, {"hedge_after": 2}, "routes=Routes("),
         (Retry, {"least": 0.9}, "seam=Seam("),
@@ -99,14 +100,9 @@ def test_what_cannot_be_done_is_refused_before_anything_is_asked(start: Any) -> 
     def two(_: object, __: object) -> None:
         raise AssertionError
 
-    def none() -> None:
-        raise AssertionError
-
     for opens, retry, said in (
-        (none, Retry(mode="resume"), "takes the attempt"),
-        (none, Retry(mode="continue"), r"def open\(attempt\)"),
         (two, Retry(), "one argument, or none"),
-        (none, {"attempts": 3}, "is a Retry"),
+        (two, {"attempts": 3}, "is a Retry"),
         (WHOLE, Retry(), "is a function"),
     ):
         with pytest.raises(MisuseError, match=said):
@@ -120,7 +116,7 @@ def test_another_format_in_mid_answer_is_compared_as_any_other(world: str) -> No
         testing.script().text(text).finish("stop").chunks("anthropic")
         for text in ("Hello wonderful world", "Good morning")
     )
-    retry = Retry(mode="restart", wait=0)
+    retry = Retry(again=True, wait=0)
     good = play(world, [WHOLE[:3], same], retry, lambda stream: stream.text)
     bad = play(world, [WHOLE[:3], other], retry, lambda stream: stream.text)
 

@@ -113,7 +113,7 @@ def test_a_leg_may_break_anywhere(format: str, world: str, written: list[list[st
     """The answer begins again where some of the leg was shown, and else the leg does: the text is exact."""
     server = Server(format, written, dict(enumerate(cuts)))
     total = (len(cuts) + 1) * len(written)
-    retry = Retry(attempts=len(cuts) + 1 + total, pauses=total, mode="restart", wait=0)
+    retry = Retry(attempts=len(cuts) + 1 + total, pauses=total, again=True, wait=0)
     played = play(world, [server] * total, retry, lambda stream: stream.text, format=format)
 
     check(server, played, played.message)

@@ -53,12 +53,10 @@ class Server:
 def test_no_request_is_paid_for_a_text_that_a_guard_still_holds_back() -> None:
     """An answer that began anew is not continued by the words of the one before it."""
     half = HALVES[0]
-    small = (
-        testing.script().text(*[half[at : at + 5] for at in range(0, len(half), 5)]).recording("openai-chat")
-    )
+    small = testing.script().text(*[half[at : at + 2] for at in range(0, 14, 2)]).recording("openai-chat")
     large = testing.script().text(half[:30], half[30:]).finish("length").recording("openai-chat")
     transport = testing.transport([small.with_fault(testing.faults.cut(at=0.9)), large])
-    retry = Retry(attempts=4, wait=0, mode="restart", pauses={"length": 8})
+    retry = Retry(attempts=4, wait=0, again=True, pauses={"length": 8})
     url, asked = (
         "https://api.openai.com/v1/chat/completions",
         {"messages": [{"role": "user", "content": "?"}]},

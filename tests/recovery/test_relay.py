@@ -29,7 +29,7 @@ _SAID = (
     .usage(input_tokens=3, output_tokens=4)
     .finish("tool_calls")
 )
-_AGAIN = Retry(mode="resume", wait=0, attempts=50)
+_AGAIN = Retry(wait=0, attempts=50)
 
 
 def _frames(protocol: Any) -> list[bytes]:
@@ -133,7 +133,7 @@ def test_a_relay_that_begins_again_further_back_is_read_up_to_the_position() -> 
     assert error is None
     assert Stream(frames).final() == stream.message
     assert [3] == [event.dropped for event in events if isinstance(event, Resumed)]
-    with Loopback(_part(b"".join(frames[:5])), _part(b"".join(frames[-3:]), LAST_CHUNK)) as server:
+    with Loopback(_part(b"".join(frames[:9])), _part(b"".join(frames[-3:]), LAST_CHUNK)) as server:
         _, _, error = _read("sync", server)
     assert isinstance(error, PositionLost)
 
@@ -165,7 +165,7 @@ def test_an_answer_goes_on_in_another_process() -> None:
 def test_without_ids_nothing_is_asked_again() -> None:
     """A relay that keeps no answers tells no positions, and what broke off is raised."""
     frames = list(relay.encode(_SAID.stream("anthropic")))
-    with Loopback(_part(b"".join(frames[:5])), _part(b"")) as server:
+    with Loopback(_part(b"".join(frames[:9])), _part(b"")) as server:
         _, _, error = _read("sync", server)
     assert isinstance(error, StreamError)
     assert 1 == len(server.requests)

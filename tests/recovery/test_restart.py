@@ -8,11 +8,11 @@ import pytest
 
 from tests.recovery.attempts import in_each_world, play
 from tests.support.either import Each, inside, run_in
-from tokenstream import Message, Retry, ToolCall, testing
+from tokenstream import Message, Retry, ToolCall, resilient, testing
 from tokenstream.errors import ProviderError, StreamInterrupted, StreamTruncated
 from tokenstream.events import Restarted, TextDelta
 
-RESTART = Retry(mode="restart", wait=0)
+RESTART = Retry(again=True, wait=0)
 ANSWER = testing.script().text("Hello wonderful world").usage(input_tokens=3, output_tokens=5).finish("stop")
 WHOLE = ANSWER.chunks("openai-chat")
 OTHER = testing.script().text("Hello terrible world").finish("stop").chunks("openai-chat")
@@ -20,13 +20,15 @@ CUT = 3
 """Chunks after which an answer breaks off in the middle of its text."""
 
 
-@in_each_world
-def test_the_error_says_why_a_function_is_not_asked_again(world: str) -> None:
-    played = play(world, [WHOLE[:CUT], WHOLE], Retry(wait=0), lambda stream: stream.text)
+def test_the_error_says_why_a_function_is_not_asked_again() -> None:
+    """A function without a parameter can only ask for all of the answer."""
+    long = testing.script().text("Hello wonderful and ", "good world").finish("stop").chunks("openai-chat")
+    stream = resilient(lambda: long[:2], Retry(wait=0))
+    with pytest.raises(StreamTruncated) as caught:
+        list(stream.text)
 
-    assert isinstance(played.error, StreamTruncated)
-    assert 'Retry(mode="restart") begins again' in "".join(played.error.__notes__)
-    assert (played.error.partial.text, len(played.asked)) == ("Hello wonder", 1)
+    assert "Retry(again=True) does that" in "".join(caught.value.__notes__)
+    assert ("Hello wonderful and ", 1) == (caught.value.partial.text, len(stream.attempts))
 
 
 @in_each_world
@@ -56,7 +58,7 @@ def test_the_loop_over_events_is_told_of_what_is_discarded(world: str) -> None:
 def test_several_restarts_compare_with_all_that_was_given(world: str) -> None:
     """A third answer goes on where the second one had come to."""
     bodies = [WHOLE[:CUT], WHOLE[: CUT - 1], WHOLE[: CUT + 1], WHOLE]
-    played = play(world, bodies, Retry(mode="restart", wait=0, attempts=4), lambda stream: stream.text)
+    played = play(world, bodies, Retry(again=True, wait=0, attempts=4), lambda stream: stream.text)
 
     assert "".join(played.given) == "Hello wonderful world"
     assert [report.mode for report in played.reports] == ["start", "restart", "restart", "restart"]

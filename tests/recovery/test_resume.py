@@ -15,7 +15,7 @@ from tokenstream import Checkpoint, Job, Retry, Stream, connect, resilient, test
 from tokenstream.errors import PositionLost, ProviderError, StreamTruncated
 from tokenstream.events import MessageStart, Restarted, Resumed
 
-RESUME = Retry(mode="resume", wait=0)
+RESUME = Retry(wait=0)
 SCRIPT = (
     testing.script()
     .text("Let me look. ")
@@ -32,7 +32,7 @@ def payload_of(chunk: bytes) -> dict[str, Any]:
     return found
 
 
-def answer(format: str, script: Any = SCRIPT, *, background: bool = False) -> list[bytes]:
+def answer(format: str, script: Any = SCRIPT, *, background: bool = True) -> list[bytes]:
     chunks = [chunk for chunk in script.chunks(format) if b"[DONE]" not in chunk]
     if format == "openai-responses":
         told = b'"background":true' if background else b'"background":false'
@@ -196,7 +196,7 @@ def test_a_checkpoint_of_a_broken_resume_goes_on_in_another_stream() -> None:
     def opened(_: object) -> list[bytes]:
         return whole[:8]
 
-    once = Retry(mode="resume", attempts=1)
+    once = Retry(attempts=1)
     with resilient(opened, once) as stream, pytest.raises(StreamTruncated) as caught:
         stream.final()
     stored = Checkpoint.model_validate_json(caught.value.checkpoint.model_dump_json())

@@ -40,7 +40,7 @@ NAMED = ["openai-chat", "gemini", "openai-responses", "tokenstream"]
 ONE_AT_A_TIME = httpx.Limits(max_connections=1)
 """The next request fails if an attempt, or the answer before it, has not given its connection back."""
 ATTEMPTS = 6
-RETRY = Retry(mode="resume", wait=0, attempts=ATTEMPTS)
+RETRY = Retry(wait=0, attempts=ATTEMPTS)
 
 
 def _script(words: list[str], call: dict[str, str]) -> testing.Script:

@@ -159,7 +159,7 @@ def test_an_exception_of_on_retry_is_raised_and_closes_the_stream() -> None:
     def fails(_: Attempt) -> None:
         raise ZeroDivisionError
 
-    with resilient(lambda: WHOLE[:3], Retry(mode="restart", wait=0, on_retry=fails)) as stream:
+    with resilient(lambda: WHOLE[:3], Retry(again=True, wait=0, on_retry=fails)) as stream:
         with pytest.raises(ZeroDivisionError):
             list(stream.text)
 

@@ -23,7 +23,7 @@ from tokenstream.errors import PositionLost, StreamError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-_AGAIN = Retry(mode="resume", wait=0, attempts=9)
+_AGAIN = Retry(wait=0, attempts=9)
 _WORDS = [f"word{number} " for number in range(40)]
 
 
@@ -229,7 +229,7 @@ def test_another_answer_is_never_joined(
         connect("http://here/", method=method, client=client, retry=_AGAIN) as stream,
     ):
         with pytest.raises(PositionLost):
-            stream.final()
+            list(stream)
         # While the client is still open, which would close them as well.
         assert [True, True] == [body.is_closed for body in server.bodies]
     assert "Once upon " == stream.message.text

@@ -20,8 +20,8 @@ from tokenstream.events import Restarted, Resumed
 from tokenstream.message import Checkpoint
 from tokenstream.recovery import Attempt
 
-ASKED = Retry(mode="continue", wait=0, attempts=2)
-BEHIND_A_PREFIX = Retry(mode="continue", wait=0, attempts=2, seam=Seam(prefill=True))
+ASKED = Retry(again=True, wait=0, attempts=2)
+BEHIND_A_PREFIX = Retry(again=True, wait=0, attempts=2, seam=Seam(prefill=True))
 TEXTS = {
     "prose": "A river does not mind a stone. It parts, goes around on both sides, and is one river. ",
     "two paragraphs": "Tides follow the moon.\n\nWhen it is full, they are high; else, they are low.\n",
@@ -151,7 +151,7 @@ def test_nothing_is_shown_of_a_model_that_writes_something_else(text: str, model
 def test_the_next_attempt_is_made_where_a_continuation_does_not_join(world: str) -> None:
     """The model does better at the second time; both are paid."""
     text, cut = TEXTS["prose"], 50
-    retry = Retry(mode="continue", wait=0)
+    retry = Retry(again=True, wait=0)
     replies = [OTHERS["refusal"], JOINING["exact"]]
     bodies = [answer(reply(text[:cut], text[cut:]), 5) for reply in replies]
     played = play(world, [broken(text, cut), *bodies], retry, format="openai-chat")
@@ -168,7 +168,7 @@ def test_the_next_attempt_is_made_where_a_continuation_does_not_join(world: str)
 @pytest.mark.slow_rows("long")
 @each_text
 def test_a_continuation_that_breaks_again_is_continued(text: str) -> None:
-    retry = Retry(mode="continue", wait=0, attempts=3)
+    retry = Retry(again=True, wait=0, attempts=3)
     for cut in cuts_of(text):
         exact = JOINING["exact"]
 
@@ -225,7 +225,7 @@ def test_a_short_answer_is_begun_again() -> None:
     """Of a few characters, nobody can tell that they came again."""
     text = TEXTS["prose"]
     bodies = [broken(text, 9), answer(text, 5)]
-    played = play("sync", bodies, Retry(mode="continue", wait=0), format="openai-chat")
+    played = play("sync", bodies, Retry(again=True, wait=0), format="openai-chat")
 
     assert text == text_of(played)
     assert ("restart", True) == (played.asked[1].mode, "too short" in str(played.asked[1].why))
@@ -248,7 +248,7 @@ def test_a_text_with_a_period_that_goes_on_without_the_last_words_is_never_certa
         played = play(
             "sync",
             [broken(given, len(given)), answer(reply, 5)],
-            Retry(mode="continue", wait=0, attempts=2, seam=Seam(least=0)),
+            Retry(again=True, wait=0, attempts=2, seam=Seam(least=0)),
             format="openai-chat",
         )
         (seam,) = [event for event in played.given if isinstance(event, Resumed)]
@@ -262,7 +262,7 @@ def test_a_text_with_a_period_that_goes_on_without_the_last_words_is_never_certa
 @in_each_world
 def test_the_message_names_the_places_where_it_was_joined(world: str) -> None:
     text = TEXTS["prose"]
-    retry = Retry(mode="continue", wait=0, attempts=4)
+    retry = Retry(again=True, wait=0, attempts=4)
     half = answer(JOINING["exact"](text[:50], text[50:])[:60], 5)[:-2]
     bodies: list[Any] = [
         broken(text, 50),
@@ -310,7 +310,7 @@ def test_an_answer_that_was_restarted_after_a_seam_has_no_joins() -> None:
     text = TEXTS["prose"]
     refused = testing.script().text(JOINING["exact"](text[:50], text[50:])).refusal("I can't.")
     bodies = [broken(text, 50), refused.chunks("openai-chat"), answer("Another one.", 5)]
-    played = play("sync", bodies, Retry(mode="continue", wait=0), format="openai-chat")
+    played = play("sync", bodies, Retry(again=True, wait=0), format="openai-chat")
 
     assert ("Another one.", ()) == (played.message.text, played.message.joined)
 

@@ -34,7 +34,7 @@ def one(chance: random.Random) -> None:
     """Open a stream, break it somewhere, and leave it in one of the ways that people have."""
     cuts = [WHOLE[: chance.randrange(len(WHOLE))] for _ in range(2)]
     bodies = [*cuts, WHOLE]
-    retry = Retry(mode=chance.choice(["auto", "restart"]), wait=0)
+    retry = Retry(again=chance.random() < 0.5, wait=0)
     stream = resilient(lambda: bodies.pop(0), retry, format="anthropic")
     leave = chance.choice(["read", "text", "drop", "stop", "close", "open"])
     try:
@@ -65,7 +65,7 @@ async def one_async(chance: random.Random) -> None:
             yield chunk
 
     wait = chance.choice([0, 0, 0, 30])
-    stream = aresilient(body, Retry(mode="restart", wait=wait), format="anthropic")
+    stream = aresilient(body, Retry(again=True, wait=wait), format="anthropic")
     leave = chance.choice(["read", "text", "cancel", "stop", "close"])
     try:
         async with stream, asyncio.timeout(0.01 if wait else None):

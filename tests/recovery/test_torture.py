@@ -173,8 +173,8 @@ def places(answer: Answer, *, every: int) -> list[int]:
     return [*found][::every] if every else sorted(random.Random(f"{SEED} {answer.name}").sample(found, CUTS))
 
 
-async def torture(world: str, answer: Answer, mode: Any, *, every: int) -> None:
-    retry = Retry(mode=mode, wait=0, attempts=2)
+async def torture(world: str, answer: Answer, again: bool, *, every: int) -> None:
+    retry = Retry(again=again, wait=0, attempts=2)
     full, _ = plain(answer, whole(answer.body))
     for at in places(answer, every=every):
         # At neighbouring bytes, two ways of four take turns: all four take twice as long and show no more.
@@ -202,15 +202,15 @@ async def torture(world: str, answer: Answer, mode: Any, *, every: int) -> None:
                     assert type(got.error) is type(error), place
                     assert got.text == (alone.text if view == "text" else ""), place
                     assert got.calls == (calls_of(alone) if view == "tool_calls" else []), place
-                    if mode == "restart":
+                    if again:
                         assert not error.retryable, place
 
 
-def run(world: str, answer: Answer, mode: str, *, every: int) -> None:
+def run(world: str, answer: Answer, again: bool, *, every: int) -> None:
     """Run a torture, on one event loop for all its cuts; what is left behind is collected here."""
 
     async def main() -> None:
-        await torture(world, answer, mode, every=every)
+        await torture(world, answer, again, every=every)
 
     anyio.run(main, backend="asyncio" if world == "sync" else world)
     gc.collect()
@@ -221,22 +221,22 @@ def by_name(cases: list[Answer | ParameterSet]) -> pytest.MarkDecorator:
 
 
 @in_each_world
-@pytest.mark.parametrize("mode", ["auto", "restart"])
+@pytest.mark.parametrize("again", [False, True])
 @by_name(sampled(answers(), one_in=4))
 def test_a_break_anywhere_leaves_one_answer_or_its_beginning_and_an_error(
-    world: str, mode: str, answer: Answer
+    world: str, again: bool, answer: Answer
 ) -> None:
     """A sample of the places; every source that was opened is closed."""
-    run(world, answer, mode, every=0)
+    run(world, answer, again, every=0)
 
 
 @pytest.mark.slow
 @in_each_world
-@pytest.mark.parametrize("mode", ["auto", "restart"])
+@pytest.mark.parametrize("again", [False, True])
 @by_name([*answers()])
 def test_a_break_at_every_byte_leaves_one_answer_or_its_beginning_and_an_error(
-    world: str, mode: str, answer: Answer
+    world: str, again: bool, answer: Answer
 ) -> None:
-    every = (1 if mode == "restart" else 7) if world == "sync" else 23
+    every = (1 if again else 7) if world == "sync" else 23
     # An odd step, with which the ways and the views still take turns.
-    run(world, answer, mode, every=every * (in_steps(21, len(answer.body)) | 1))
+    run(world, answer, again, every=every * (in_steps(21, len(answer.body)) | 1))

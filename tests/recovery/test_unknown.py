@@ -333,7 +333,7 @@ def test_what_is_unknown_changes_nothing_in_a_replay(format: FormatName, seed: i
         for is_odd in (False, True):
             server = Replaying(format, answer, seed, is_odd)
             client = client_in(world, server)
-            options = {**options_of(format), "retry": Retry(mode="resume", wait=0, attempts=4)}
+            options = {**options_of(format), "retry": Retry(wait=0, attempts=4)}
             async with inside(
                 connect_in(world)("https://kept.test/answers", client=client, format=format, **options)
             ) as stream:

@@ -93,7 +93,7 @@ async def by_hand(url: str) -> str:
 
 async def by_our_client(url: str) -> str:
     """Follow an answer with nothing but an option."""
-    retry = Retry(mode="resume", attempts=1_000, wait=0)
+    retry = Retry(attempts=1_000, wait=0)
     async with aconnect(url, method="GET", retry=retry) as stream:
         return (await stream.final()).text
 

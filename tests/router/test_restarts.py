@@ -22,7 +22,7 @@ FORMATS = ("openai-chat", "anthropic", "openai-responses", "bedrock-converse")
 ANN = '{"to": "ann", "usd": 100}'
 BEN = '{"to": "ben", "usd": 7}'
 EVE = '{"to": "eve", "usd": 7}'
-RETRY = Retry(mode="restart", wait=0, attempts=2)
+RETRY = Retry(again=True, wait=0, attempts=2)
 STORES: dict[str, Callable[[], Any]] = {
     "no store": lambda: None,
     "store": MemoryCallStore,

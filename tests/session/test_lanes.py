@@ -140,7 +140,7 @@ def test_the_limit_of_the_connection_is_met_in_one_lane_for_all(colour: str) -> 
     """The thread or task that reads the error is not the one whose question has to be asked again."""
     server = ResponsesServer(pieces=2)
     held = Held(server)
-    with serving(server) as url, talking(colour, url, retry=Retry(mode="restart", wait=0)) as talk:
+    with serving(server) as url, talking(colour, url, retry=Retry(again=True, wait=0)) as talk:
         reader = talk.begin("one", lane="a")
         assert held.is_holding.wait(PATIENCE)
         server.errors[2] = refusal("websocket_connection_limit_reached", "60 minutes")
@@ -250,7 +250,7 @@ def play(colour: str, seed: int) -> None:
         ]
         for lane in LANES[: chance.randrange(2, 5)]
     }
-    options: dict[str, Any] = {"retry": Retry(attempts=8, mode="restart", wait=0), "tools": router}
+    options: dict[str, Any] = {"retry": Retry(attempts=8, again=True, wait=0), "tools": router}
     with serving(server) as url:
         with talking(colour, url, **options) as talk, ThreadPoolExecutor(len(plans)) as pool:
             for future in [pool.submit(converse, talk, *plan) for plan in plans.items()]:

@@ -61,10 +61,10 @@ def play(kind: str, colour: str, seed: int) -> None:
     optional: set[str] = set()
     settings = {"store": False} if kind == "responses" and chance.random() < 0.5 else None
     # By default, an answer that broke off too early to be continued is an error.
-    mode: Any = "restart" if kind == "live" else chance.choice(("restart", "auto"))
-    allowed = (type(None),) if mode == "restart" else (type(None), StreamInterrupted, StreamTruncated)
+    again = kind == "live" or chance.random() < 0.5
+    allowed = (type(None),) if again else (type(None), StreamInterrupted, StreamTruncated)
     options: dict[str, Any] = {
-        "retry": Retry(attempts=6, mode=mode, wait=0),
+        "retry": Retry(attempts=6, again=again, wait=0),
         "settings": settings,
         "tools": router,
     }

@@ -320,8 +320,7 @@ def test_input_that_waits_for_results_is_lost_with_its_connection() -> None:
 
 
 @in_every_colour
-@pytest.mark.parametrize("mode", ["restart", "continue"])
-def test_another_attempt_is_asked_with_the_input_that_was_applied(colour: str, mode: Any) -> None:
+def test_another_attempt_is_asked_with_the_input_that_was_applied(colour: str) -> None:
     class Breaking(Scripted):
         def take(self, line: Line, payload: Payload) -> None:
             super().take(line, payload)
@@ -331,7 +330,7 @@ def test_another_attempt_is_asked_with_the_input_that_was_applied(colour: str, m
     server = Breaking(
         [*STEERED, *begun("resp_2", "upon ", parent="resp_1")], whole("resp_3", "Once upon ", "a cat.")
     )
-    retry = Retry(mode=mode, wait=0, seam=Seam(least=0.0))
+    retry = Retry(again=True, wait=0, seam=Seam(least=0.0))
     with serving(server) as url, talking(colour, url, retry=retry) as talk:
         answered, steer = talk.steer("A story!", "shorter")
         turns = talk.session.turns("openai-chat")
@@ -339,7 +338,7 @@ def test_another_attempt_is_asked_with_the_input_that_was_applied(colour: str, m
         assert (answered.message.ending, steer.state) == ("complete", "applied")
         assert questions_in(server.received[-1][1]["input"])[:2] == ["A story!", "shorter"]
         assert [turn["content"] for turn in turns] == ["A story!", "shorter", answered.message.text]
-        assert steer.response_id == ("resp_3" if mode == "restart" else "resp_2")
+        assert steer.response_id == "resp_2"
 
 
 def test_input_between_two_responses_is_refused_and_not_sent() -> None:

@@ -25,7 +25,7 @@ def hold(kind: str, colour: str, seed: int, *, is_odd: bool) -> tuple[list[Any],
         server.chance.seed(seed)
     for _ in range(chance.randrange(1, 4)):
         server.hangups[chance.randrange(4, 60)] = chance.choice((1000, 1001, 1011, None))
-    retry = Retry(attempts=5, mode=chance.choice(("auto", "restart")), wait=0)
+    retry = Retry(attempts=5, again=chance.random() < 0.5, wait=0)
     heard: list[Any] = []
     with serving(server) as url, talking(colour, url, retry=retry) as talk:
         for question in QUESTIONS:

@@ -201,9 +201,7 @@ def test_an_answer_that_begins_again_says_so_in_its_step() -> None:
     bodies = iter([talk("Hel", "lo")[:3], talk("Good", "bye")])
     with Steps() as run, run.step("ask") as step:
         seen = run.events()
-        stream = step.follow(
-            resilient(lambda: next(bodies), Retry(mode="restart", wait=0), format="openai-chat")
-        )
+        stream = step.follow(resilient(lambda: next(bodies), Retry(again=True, wait=0), format="openai-chat"))
         found: list[Event] = []
         for _ in stream:
             found += seen.ready()
@@ -222,7 +220,7 @@ def test_a_cut_call_that_is_left_out_has_its_id_of_the_run() -> None:
     with Steps() as run, run.step("ask") as step:
         seen = run.events()
         step.follow(stream_of(asking("Oslo"))).final()
-        retry = Retry(mode="continue", wait=0)
+        retry = Retry(again=True, wait=0)
         stream = step.follow(resilient(lambda _: next(bodies), retry, format="openai-chat"))
         found: list[Event] = seen.ready()
         for _ in stream:

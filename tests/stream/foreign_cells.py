@@ -79,7 +79,7 @@ class Cell:
     def retry(self) -> Retry:
         """A retry that asks again, at most twice, for whatever allows it."""
         told = (lambda _: self.reach("retry")) if self.column == "hook" else None
-        return Retry(attempts=3, wait=5.0 if self.place == "retry" else 0.0, mode="restart", on_retry=told)
+        return Retry(attempts=3, wait=5.0 if self.place == "retry" else 0.0, again=True, on_retry=told)
 
     def tell(self, error: BaseException | None, stream: Any) -> list[Any]:
         """Return what came out, what is left, and whether all that was opened is closed."""

@@ -219,6 +219,6 @@ def test_a_restarted_answer_repeats_what_the_reader_has() -> None:
         raise ConnectionResetError("reset")
 
     sources = iter([broken(), iter(attempt("Let me see."))])
-    with testing.VirtualClock(), resilient(lambda: next(sources), Retry(mode="restart")) as stream:
+    with testing.VirtualClock(), resilient(lambda: next(sources), Retry(again=True)) as stream:
         assert "It is 5." == "".join(stream.answer)
         assert stream.message.text == "Let me see.It is 5."

@@ -45,7 +45,7 @@ def test_a_failed_answer_has_its_counts_however_it_came(source: Any) -> None:
 async def test_an_async_generator_and_its_attempts_have_the_counts_too() -> None:
     with pytest.raises(ProviderError) as caught:
         await AsyncStream(one_piece()).final()
-    stream = aresilient(lambda _: one_piece(), Retry(attempts=2, wait=0, mode="restart"))
+    stream = aresilient(lambda _: one_piece(), Retry(attempts=2, wait=0, again=True))
     with pytest.raises(ProviderError):
         await stream.final()
 

@@ -258,7 +258,7 @@ def test_a_stall_in_a_running_answer_is_retried() -> None:
     """Silence is a failed attempt like any other."""
     with Loopback(SILENT["chunked"], [ANSWERED]) as server:
         stream = connect(
-            server.url, json={}, deadlines=SHORT["idle_bytes"], retry=Retry(mode="restart", wait=0.0)
+            server.url, json={}, deadlines=SHORT["idle_bytes"], retry=Retry(again=True, wait=0.0)
         )
         message = stream.final()
 

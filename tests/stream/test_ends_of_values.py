@@ -243,7 +243,7 @@ def test_a_restarted_answer_has_to_repeat_the_elements(name: str) -> None:
 
     sources = iter([broken(), iter(chunks(second))])
     found: list[int] = []
-    with testing.VirtualClock(), resilient(lambda: next(sources), Retry(mode="restart")) as stream:
+    with testing.VirtualClock(), resilient(lambda: next(sources), Retry(again=True)) as stream:
         try:
             found.extend(stream.items(int, at="steps"))
         except StreamInterrupted:

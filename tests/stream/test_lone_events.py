@@ -338,7 +338,7 @@ def test_a_second_attempt_waits_by_its_own_deadlines(run: Run) -> None:
 
     async def main() -> None:
         deadlines = Deadlines(first_event=0.2, idle_bytes=30.0, idle_content=30.0)
-        retry = Retry(attempts=2, mode="restart", wait=0.0)
+        retry = Retry(attempts=2, again=True, wait=0.0)
         async with aresilient(open_source, retry=retry, deadlines=deadlines) as stream:
             with anyio.fail_after(PATIENCE), pytest.raises(StreamStalled, match="first_event"):
                 async for _ in stream:

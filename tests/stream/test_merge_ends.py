@@ -139,7 +139,7 @@ async def test_streams_that_nobody_holds_are_collected() -> None:
 @every_kind
 def test_no_request_goes_out_once_another_stream_has_failed(kind: str) -> None:
     asked: list[str] = []
-    retry = Retry(mode="restart", wait=lambda _: 0.4)
+    retry = Retry(again=True, wait=lambda _: 0.4)
     failing = threading.Event()
 
     def body() -> Iterator[bytes]:

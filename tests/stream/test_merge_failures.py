@@ -147,7 +147,7 @@ def test_a_retry_that_is_waited_for_holds_up_no_other(kind: str) -> None:
     answers = iter([saying("Hel", "lo")[:1], saying("Hel", "lo")])
 
     def again(is_async: bool) -> Any:
-        retry = Retry(mode="restart", wait=lambda _: 0.2)
+        retry = Retry(again=True, wait=lambda _: 0.2)
         return (aresilient if is_async else resilient)(lambda: next(answers), retry, format="openai-chat")
 
     seen = read_merged(kind, {"again": again, "plain": saying("x", "y")})

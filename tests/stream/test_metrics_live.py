@@ -64,7 +64,7 @@ def test_marks_of_several_attempts_count_from_the_first_request() -> None:
             yield chunk
 
     bodies = [body(1.0, whole=False), body(0.25, whole=True)]
-    stream = on(lambda: now, resilient, lambda: bodies.pop(0), retry=Retry(mode="restart", wait=0.0))
+    stream = on(lambda: now, resilient, lambda: bodies.pop(0), retry=Retry(again=True, wait=0.0))
     stream.final()
 
     assert 2 == len(stream.attempts)

@@ -119,7 +119,7 @@ def test_an_answer_that_begins_again_replaces_the_root(paced: bool) -> None:
             [chunk({"content": '{"c": "th'}), chunk({"content": 'ree"}'}, "stop"), DONE],
         ]
     )
-    retry = Retry(attempts=2, mode="restart", wait=0)
+    retry = Retry(attempts=2, again=True, wait=0)
     with resilient(lambda _: next(bodies), retry, format="openai-chat") as stream:
         drafts = stream.partials(Form)
         patches = list((drafts.throttle(0.5) if paced else drafts).patches(append=True))

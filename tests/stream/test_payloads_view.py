@@ -130,7 +130,7 @@ def test_bare_text_is_given_as_it_came() -> None:
 
 def test_those_of_each_attempt_are_given() -> None:
     cut_off, answer = testing.script().text("H"), testing.script().text("Hi").finish()
-    retry = Retry(mode="restart", wait=0)
+    retry = Retry(again=True, wait=0)
     with testing.serve([cut_off, answer]) as server:
         url = f"{server.url}/v1/chat/completions"
         with connect(url, json={"stream": True}, retry=retry) as stream:

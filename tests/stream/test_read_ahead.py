@@ -210,7 +210,7 @@ def test_what_is_held_comes_in_time_while_a_retry_is_waited_for() -> None:
     begun = [chunk({"content": piece}) for piece in ("The", " sky")]
     whole = [*begun, chunk({"content": " is blue."}, "stop"), DONE]
     bodies = iter([begun, whole])
-    retry = Retry(mode="restart", wait=lambda _: SOME)
+    retry = Retry(again=True, wait=lambda _: SOME)
     with resilient(lambda: next(bodies), retry, format="openai-chat") as stream:
         start = time.monotonic()
         seen = [(piece, time.monotonic() - start) for piece in stream.text.throttle(hz=20, timer=True)]

@@ -197,7 +197,7 @@ def _play(data: st.DataObject, name: str, stream: Any) -> dict[str, list[_Reader
 def _again(first: list[bytes], second: list[bytes]) -> Any:
     """Return a stream whose first answer breaks off, and that begins anew."""
     bodies = iter([first, second])
-    return resilient(lambda: next(bodies), Retry(mode="restart", wait=0), format="anthropic")
+    return resilient(lambda: next(bodies), Retry(again=True, wait=0), format="anthropic")
 
 
 def _check_whole(readers: dict[str, list[_Reader]], whole: dict[str, Any]) -> None:

@@ -233,9 +233,7 @@ def test_an_error_in_its_place_is_met_after_what_came_before_it() -> None:
 def test_an_answer_that_begins_again_as_another_one_is_an_error() -> None:
     """What was given cannot be taken back; what was held is given before."""
     bodies = iter([[chunk({"content": "The sky"}), chunk({"content": " is"})], [chunk({"content": "A sea"})]])
-    stream = resilient(
-        lambda _: next(bodies), Retry(attempts=2, mode="restart", wait=0), format="openai-chat"
-    )
+    stream = resilient(lambda _: next(bodies), Retry(attempts=2, again=True, wait=0), format="openai-chat")
     seen: list[str] = []
     with pytest.raises(StreamError):
         seen.extend(stream.text.throttle(hz=20))

@@ -13,7 +13,7 @@ from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.waits import last_event_id_header
 from tokenstream._providers.apis import APIRecord, all_apis, api_named
-from tokenstream._request.continued import ContinuationRequests, check_continuable, with_other_body
+from tokenstream._request.continued import ContinuationRequests, with_other_body
 from tokenstream._request.http_request import HTTPRequest, RequestTuple, headers_without
 from tokenstream._sources.kinds import LazySource, do_nothing
 from tokenstream.formats._registry import format_of_request
@@ -50,10 +50,7 @@ def request_again(
     """Return a stream that sends a request, perhaps for a route, and further ones if attempts fail."""
     is_async = issubclass(kind, AsyncStream)
     retry = Retry(attempts=1) if retry is None else check_retry(retry, is_async=is_async)
-    # A function makes the JSON only when an attempt begins, so it cannot be checked now.
-    if retry.mode == "continue" and not callable(asked.options.get("json")):
-        check_continuable(asked.method, asked.options, options.format)
-    if asked.method.upper() == "POST" and (retry.mode == "resume" or options.format == "tokenstream"):
+    if asked.method.upper() == "POST" and options.format == "tokenstream":
         # A relay's journal has the model asked once, even if its first response is lost.
         asked = asked._replace(options=_with_key(asked.options))
     kind_of_requests: type[_RepeatedRequests] = _AsyncRequests if is_async else _SyncRequests

@@ -13,7 +13,6 @@ from tokenstream._basics.url import split_url
 from tokenstream._providers.apis import RequestRecord, all_apis
 from tokenstream._providers.hosts import api_at
 from tokenstream._request.http_request import headers_without
-from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import prefix_from_caller
 from tokenstream.recovery._rules import JSON_ASKED
 from tokenstream.stream._continuation import Prefix
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._basics.overlap import Prefill
     from tokenstream._request.options import HTTPOptions
-    from tokenstream.formats._registry import FormatChoice
     from tokenstream.message import Message
     from tokenstream.stream._attempts import Attempt
 
@@ -35,28 +33,6 @@ _BODY_HEADERS = frozenset({"content-length"})
 """Headers that are valid only for the original body."""
 _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
 """Tool choices that do not force a call."""
-
-
-def check_continuable(method: str, options: HTTPOptions, format: FormatChoice) -> None:
-    payload: Any = options.get("json")
-    if method.upper() != "POST" or not is_dict(payload):
-        raise MisuseError(
-            'mode="continue" builds new payloads from the original one: pass it as json={…}, or use '
-            "resilient() with an open= that makes the request"
-        )
-    name = format if isinstance(format, str) or format is None else format.name
-    if name is not None and name not in _SHAPES:
-        accepted_names = ", ".join(sorted(_SHAPES))
-        raise MisuseError(
-            f'requests of {name} cannot carry a partial answer, as mode="continue" needs; these can: '
-            f"{accepted_names}"
-        )
-    shapes = [_SHAPES[name]] if name is not None else list(_SHAPES.values())
-    if not any(_has_turns(payload, shape) for shape in shapes):
-        fields = ", ".join(sorted({shape.turns for shape in shapes}))
-        raise MisuseError(
-            f'the payload has no turns for mode="continue" to append a partial answer to, under {fields}'
-        )
 
 
 def _has_turns(payload: JsonObject, shape: RequestRecord) -> bool:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from tokenstream._pipeline.delivery_log import Extent
     from tokenstream.errors import StreamError
-    from tokenstream.recovery._retry import Mode
     from tokenstream.stream._attempts import AttemptMode, FetchKind, RequestKind
 
 
@@ -34,7 +33,8 @@ class Failure:
     error: StreamError
     now: float
     """The clock reading at which the attempt has failed, in seconds."""
-    mode: Mode
+    again: bool
+    """True if the caller wants another answer rather than an error."""
     has_content: bool
     """True if the message has content of the answer, from this attempt or from an earlier one."""
     delivered: Extent
@@ -43,6 +43,8 @@ class Failure:
     """True if the answer broke off in a tool call, which has closed the text that readers have."""
     is_whole: bool = False
     """True if the answer had ended, with a pause or at its limit, before a request was to go on with it."""
+    is_divided: bool = False
+    """True if the connection has several answers, each with readers of its own, which none can replace."""
     is_out_of_time: bool = False
     """True if the time for all attempts is used up."""
     has_spent_all: bool = False
@@ -72,14 +74,13 @@ class Failure:
 
     @property
     def may_begin_again(self) -> bool:
-        """True if another answer may replace this one, because its readers have only what it can repeat.
+        """True if another answer may replace this one: its readers have only what it can repeat, or want it.
 
-        Reasoning can be taken back, by a `Restarted`, and a closed text is compared. In mode "resume", the
-        caller wants this answer or none.
+        Reasoning can be taken back, by a `Restarted`, and a closed text is compared.
         """
-        if self.is_out_of_time or self.has_spent_all or self.is_whole or not self.has_content:
+        if not self.may_go_on or self.is_whole or not self.has_content or self.is_divided:
             return False
-        return (self.delivered != "content" or self.is_call_cut) and self.mode != "resume"
+        return self.again or self.delivered != "content" or self.is_call_cut
 
     @property
     def is_refused(self) -> bool:
@@ -101,8 +102,6 @@ class OpenerFacts:
     """True if it is not the opener of the attempt that has failed."""
     is_paused: bool = False
     """True if the answer was paused, and the request for its rest has brought nothing yet."""
-    follows_modes: bool = True
-    """True if the opener is known to send another request to continue an answer than to begin one."""
     only_restarts: bool = False
     """True if the opener's function takes no attempt, and another opener could continue the answer."""
     obstacle: str | None = None
@@ -144,16 +143,9 @@ class NoPlan(NamedTuple):
     """The reason why the answer is not continued; None if there is none to report."""
 
 
-ONLY_WHOLE = (
-    "a part of it has arrived already, and the function that opens a source may only be able to request "
-    'all of it; Retry(mode="restart") begins again, and Retry(mode="continue") asks for the rest'
-)
-"""The reason not to continue an answer, in mode "auto", if the caller's function makes the requests."""
-
-
 def depends_on_opener(broken: Failure) -> bool:
     """Return True if the choice depends on whether an opener can continue the answer."""
-    return broken.has_content and broken.mode not in ("restart", "resume")
+    return broken.has_content and not broken.is_divided
 
 
 def choose(broken: Failure, opener: OpenerFacts) -> ModeChoice:
@@ -162,27 +154,21 @@ def choose(broken: Failure, opener: OpenerFacts) -> ModeChoice:
     The first row that applies counts. If it applies to no opener that may make an attempt, the first such
     opener restarts the answer, if `broken.may_begin_again`; otherwise the stream raises the error.
 
-    | the answer                               | mode "auto"      | "continue"       | "restart" | "resume" |
-    |------------------------------------------|------------------|------------------|-----------|----------|
-    | was paused, and nothing has come since   | pause            | pause            | pause     | pause    |
-    | has no content yet                       | restart          | restart          | restart   | restart  |
-    | (any)                                    |                  |                  | restart   | no       |
-    | comes from a function of the caller's    | no               |                  |           |          |
-    | can be continued, but not by this opener | no               | no               |           |          |
-    | can be continued                         | continue         | continue         |           |          |
-    | (any other)                              | no               | restart          |           |          |
+    | the answer                               | mode     |
+    |------------------------------------------|----------|
+    | was paused, and nothing has come since   | pause    |
+    | has no content yet                       | restart  |
+    | is one of several of its connection      | no       |
+    | can be continued, but not by this opener | no       |
+    | can be continued                         | continue |
+    | (any other)                              | no       |
     """
     if opener.is_paused:
         return ModeChoice("pause")
-    if not broken.has_content or broken.mode == "restart":
+    if not broken.has_content:
         return ModeChoice("restart")
-    if broken.mode == "resume":
-        return ModeChoice(None)
-    if broken.mode == "auto" and not opener.follows_modes:
-        return ModeChoice(None, opener.obstacle)
-    if opener.obstacle is not None:
-        return ModeChoice("restart" if broken.mode == "continue" else None, opener.obstacle)
-    return ModeChoice(None if opener.only_restarts else "continue")
+    is_continued = opener.obstacle is None and depends_on_opener(broken) and not opener.only_restarts
+    return ModeChoice("continue" if is_continued else None, opener.obstacle)
 
 
 def plan(broken: Failure, opener: OpenerFacts, choice: ModeChoice | None = None) -> AttemptPlan | NoPlan:

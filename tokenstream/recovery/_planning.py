@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.waits import retry_after_of, wait_before
 from tokenstream.errors import AnswerRejected, PositionLost, ProviderError, StreamError, StreamStalled
 from tokenstream.recovery._decision import (
-    ONLY_WHOLE,
     AttemptPlan,
     Failure,
     ModeChoice,
@@ -93,11 +92,12 @@ class Planner:
         return Failure(
             error=error,
             now=now,
-            mode=self._retry.mode,
+            again=self._retry.again,
             has_content=answer.has_content,
             delivered=self._machine.delivered.extent,
             is_call_cut=answer.has_content and has_cut_call(answer),
             is_whole=answer.is_after_pause or (is_refused and request.is_at_limit),
+            is_divided=answer.is_divided,
             is_out_of_time=isinstance(error, StreamStalled) and error.limit == "total",
             has_spent_all=self._current.has_spent_all,
             wants=cache(partial(self._wants, error)),
@@ -119,8 +119,7 @@ class Planner:
         is_lost = self._was_fetched or isinstance(broken.error, ProviderError | PositionLost)
         if has_left and not (resumes or is_lost):
             # A restart would pay for both answers.
-            needed = broken.has_content or broken.mode == "resume" or self._answer.is_kept
-            resumes = needed and self._answer.position is not None
+            resumes = self._answer.position is not None
         plan = self._plan_first([current], broken, failed, ModeChoice("resume")) if resumes else None
         if plan is not None:
             self._was_fetched = self._was_fetched or plan.kind == "document"
@@ -196,10 +195,6 @@ class Planner:
         is_paused = request.goes_on and not self._answer.hold.released and not is_other
         if is_paused or not depends_on_opener(broken):
             return OpenerFacts(index=index, is_other=is_other, is_paused=is_paused)
-        if self._retry.mode != "continue" and not opener.makes_request:
-            # In mode "auto", only a request of this library is known to follow the mode "continue".
-            obstacle = None if is_other else ONLY_WHOLE
-            return OpenerFacts(index=index, is_other=is_other, follows_modes=False, obstacle=obstacle)
         # A route whose function takes no attempt can only restart the answer. It may do so only if the
         # current opener cannot continue the answer, so the obstacle is that of the current opener.
         only_restarts = is_other and not opener.takes_attempt
@@ -217,8 +212,9 @@ class Planner:
             return None
         if joining.seam is not None and joining.seam.misses_call:
             return CALL_MISSING
-        # If a reader has a part of the answer, the model may find the seam at the next attempt.
-        return NOT_JOINED if broken.delivered != "content" else None
+        # If a reader has a part of the answer, the model may find the seam at the next attempt; but an answer
+        # that has reached its limit is whole without it.
+        return NOT_JOINED if broken.delivered != "content" or self._request.is_at_limit else None
 
     def _find_obstacle(self, index: int, error: StreamError) -> str | None:
         """Return the reason why an opener cannot continue the answer; None if it can."""

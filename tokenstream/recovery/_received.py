@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._answer.accumulator import Accumulator
+from tokenstream._providers.apis import api_named
 from tokenstream.errors import ProviderError, StatusError
 from tokenstream.events import MessageStart, ProviderData, ToolCallStart
 from tokenstream.message import Message
@@ -36,6 +37,8 @@ class ReceivedAnswer:
         """Holds back the first events of this attempt."""
         self.has_content = False
         """True once content of this or an earlier attempt is in the message: a restart is then announced."""
+        self.is_divided = False
+        """True once the readers have answers of their own, several on one connection."""
         self.accepted: Hold | None = None
         """The hold of the answer that was found acceptable; None before that."""
         self._frames_before = 0
@@ -105,7 +108,7 @@ class ReceivedAnswer:
     @property
     def can_resume(self) -> bool:
         """True if a later attempt may resume the answer, now that it has begun."""
-        if self.request.retry.mode == "resume" or self.request.opener.replays:
+        if self._replays:
             return True
         reader = self.machine.link.connection.format
         if not reader.resumes:
@@ -150,21 +153,29 @@ class ReceivedAnswer:
     @property
     def position(self) -> int | str | None:
         """The position from which the server can replay the answer; None if the server cannot do that."""
-        opener, mode = self.request.opener, self.request.retry.mode
-        if mode in ("restart", "continue") or not opener.takes_attempt:
+        # The positions of a continuation do not belong to the original answer.
+        if not (self.request.opener.takes_attempt and self._was_begun_here):
             return None
-        if not self._was_begun_here:
-            # The positions of a continuation do not belong to the original answer.
-            return None
-        reader = self.machine.link.connection.format
+        reader = self.reader
         if reader.end_sign() == "terminal":
             # The server has sent the end of the answer, so nothing is left to replay. (After a sentinel
             # without a finish reason, the end is only assumed.)
             return None
-        # In mode "auto", an answer is resumed only if its server is known to keep or to replay it.
-        if reader.position is not None and (mode == "resume" or self.is_kept):
+        if reader.position is not None and self.is_kept:
             return reader.position
-        return self.machine.progress.last_event_id if mode == "resume" or opener.replays else None
+        return self.machine.progress.last_event_id if self._replays else None
+
+    @property
+    def _replays(self) -> bool:
+        """True if a request with the id of the last event gets the rest, whatever the format."""
+        opener, last_event_id = self.request.opener, self.machine.progress.last_event_id
+        if opener.replays or last_event_id is None:
+            return opener.replays
+        if not opener.makes_request:
+            return opener.takes_attempt
+        # A relay names the answer; some APIs have a field for the id.
+        api = api_named(self.reader.name)
+        return (api is not None and api.replay_field is not None) or self.machine.find_answer_id() is not None
 
 
 def _head_in(events: Iterable[Event]) -> Message:

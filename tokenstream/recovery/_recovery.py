@@ -62,7 +62,7 @@ class Recovery:
 
     def __init__(self, retry: Retry, itinerary: Itinerary, resumption: Resumption, silence: Silence) -> None:
         # The caller's options.
-        self._retry, self.keeps_answers = retry, retry.mode == "resume"
+        self._retry = retry
         self._itinerary, self._openers = itinerary, itinerary.openers
         self._silence, self._deadlines = silence, silence.deadlines
         # The machine, which holds back the first events of the first attempt.
@@ -89,7 +89,7 @@ class Recovery:
         machine.asked.find_attempt = self.find_attempt
         self._planner = Planner(self._current, total=self._deadlines.total)
         self._pauses = Pauses(self._current)
-        if retry.mode in ("auto", "resume") and self._openers[0].takes_attempt:
+        if self._openers[0].takes_attempt:
             machine.intake.arrivals.remember()
 
         # State of the recovery so far.
@@ -115,6 +115,7 @@ class Recovery:
 
     def keep_answer(self) -> None:
         """Note that an answer has begun, for a reader other than the stream itself."""
+        self._answer.is_divided = True
         if not self._answer.has_content:
             self._answer.begin_content()
             if (name := self._machine.link.format) is not None:

@@ -67,7 +67,7 @@ def resilient(
 
     Example:
         >>> bodies = [b"data: Hel\n\n", b"data: Hel\n\ndata: lo\n\ndata: [DONE]\n\n"]
-        >>> again = Retry(mode="restart", wait=0)
+        >>> again = Retry(again=True, wait=0)
         >>> stream = resilient(lambda: [bodies.pop(0)], again, format="text")
         >>> list(stream.text), len(stream.attempts)
         (['Hel', 'lo'], 2)
@@ -110,11 +110,6 @@ def aresilient(
 
 def make_stream(kind: type[StreamT], opener: SourceOpener, retry: Retry, options: Options) -> StreamT:
     """Return a stream that begins with an opener, and recovers with it and with the routes."""
-    if retry.mode in ("resume", "continue") and not opener.takes_attempt:
-        part = "the position" if retry.mode == "resume" else "the turns of the answer so far"
-        raise MisuseError(
-            f'mode="{retry.mode}" needs an open that takes the attempt, which has {part}: def open(attempt)'
-        )
     is_async = opener.is_async
     # `Retry` has made `Routes` of any of its kinds.
     routes: Any = retry.routes

@@ -70,8 +70,6 @@ def _find_mismatch(message: Message, accept: Any) -> OutputInvalid | OutputIncom
     return None
 
 
-Mode: TypeAlias = Literal["auto", "resume", "continue", "restart"]
-"""The way to recover an answer that broke off after its first content."""
 Opens: TypeAlias = Callable[[Attempt], Any] | Callable[[], Any]
 """Function that opens a source, and gets the attempt if it takes an argument."""
 PauseReason: TypeAlias = Literal["pause", "length"]
@@ -81,7 +79,6 @@ Condition: TypeAlias = "type[StreamError] | ErrorKind | Outcome"
 
 _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
-_MODES: frozenset[str] = frozenset(get_args(Mode))
 _REASONS: tuple[str, ...] = get_args(PauseReason)
 _IN_ORDER = "routes are asked in their order, and one that is down is left out by itself"
 
@@ -161,25 +158,21 @@ class Retry:
     """Options for recovering a broken answer: when to retry, how often, and how to go on.
 
     As long as nothing was delivered, a new attempt leaves no trace: it goes on with the answer, or begins
-    again. After that:
-
-    | mode | recovery |
-    |---|---|
-    | `"auto"` | resumes if the server can replay; else, with `connect`, continues; else raises the error |
-    | `"resume"` | resumes: `open` gets the position; without a position, raises the error |
-    | `"continue"` | asks the model to continue its text; an answer that it cannot continue is restarted |
-    | `"restart"` | asks for the whole answer again: what was delivered is skipped, or `Restarted` is sent |
+    again. After that, the answer is resumed if the server can replay it; else continued by its model, if
+    `connect` makes the request, or an `open` that takes the attempt; else `again` decides.
 
     Example:
-        >>> Retry(attempts=5, mode="restart", within=60).attempts
+        >>> Retry(attempts=5, again=True, within=60).attempts
         5
     """
 
     attempts: int | None = None
     """Number of requests that ask a model, including the first; by default 3, and one more for each pause.
     With `routes`, this is the number at your own address, by default 2; each route has one of its own."""
-    mode: Mode = "auto"
-    """The way to recover an answer of which a part was delivered; see the table."""
+    again: bool = False
+    """True to ask for a whole answer again of which a part was delivered, if it can be neither resumed nor
+    continued: views skip what they gave, and a loop over events gets `Restarted`. With False, the error is
+    raised."""
     pauses: int | Mapping[PauseReason, int] = 0
     """Number of pauses of the answer to go through, such as Anthropic's `pause_turn`: the next request is
     sent at once, and counts as an attempt. With 0, a pause ends the answer. `{"length": 2}` also continues
@@ -219,14 +212,14 @@ class Retry:
 
     def __post_init__(self) -> None:
         attempts: Any = self.attempts
-        mode: Any = self.mode
+        again: Any = self.again
         seam: Any = self.seam
         is_count = isinstance(attempts, int) and not isinstance(attempts, bool) and attempts >= 1
         if attempts is not None and not is_count:
             raise MisuseError(f"attempts= is the number of attempts in all, 1 or more, and not {attempts!r}")
         count_pauses(self.pauses)  # refuses anything else
-        if mode not in _MODES:
-            raise MisuseError(f"mode= is one of {', '.join(sorted(_MODES))}, and not {mode!r}")
+        if not isinstance(again, bool):
+            raise MisuseError(f"again= is True or False, and not {again!r}")
         if not callable(self.wait):
             check_wait("wait", self.wait)
         if self.within is not None:
@@ -278,6 +271,7 @@ class Retry:
 Seam.__init__ = explain_all_options(ask=_OWN_WORDS)(Seam.__init__)  # type: ignore[method-assign] # as below
 Retry.__init__ = explain_all_options(  # type: ignore[method-assign] # its signature stays the same
     **dict.fromkeys(("answer_id", "job"), "write job=, of connect, resilient and Stream"),
+    mode='write again=True for "restart"; resuming and continuing need no option',
     timeout="it is called within=",
     max_attempts="it is called attempts=",
     **dict.fromkeys(("least", "prefill"), _OF_SEAM),

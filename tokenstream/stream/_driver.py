@@ -472,7 +472,7 @@ class Driver(UncopyableObject):
         """Go on with the source of the next attempt; return False if no further attempt is made."""
         recovery = self.recovery
         is_stopped = self.verdict.end_request is not None
-        if recovery is None or is_stopped or (self.diverted and not recovery.keeps_answers):
+        if recovery is None or is_stopped:
             return False
         try:
             source = recovery.make_next_source(cause, now)

@@ -31,8 +31,6 @@ First: TypeAlias = Literal["head", "event"]
 class Recovers(Protocol):
     """Interface through which a driver continues, from another source, an answer that broke off."""
 
-    keeps_answers: bool
-    """True if no other answer may replace one that has begun: it only goes on where it broke off."""
     spending: Any
     """The costs of all attempts, in a class of a room above; None if they are not limited."""
 

@@ -15,7 +15,7 @@ from tokenstream.recovery import Attempt
 
 anthropic_sdk, genai, ollama_sdk, openai = map(needed, ("anthropic", "google.genai", "ollama", "openai"))
 HISTORY: list[Any] = [{"role": "user", "content": "Of rivers?"}]
-GO_ON = Retry(mode="continue", wait=0)
+GO_ON = Retry(again=True, wait=0)
 Open = Callable[[str, Attempt], Any]
 
 

@@ -187,7 +187,7 @@ def test_a_route_has_its_span_even_if_it_is_asked_once(backend: Backend) -> None
 def test_without_a_request_of_the_library_the_caller_names_provider_and_model(backend: Backend) -> None:
     chunks = ANSWER.chunks("openai-chat")
     bodies = [chunks, chunks[:3]]
-    stream = resilient(bodies.pop, Retry(mode="restart", wait=0))
+    stream = resilient(bodies.pop, Retry(again=True, wait=0))
     with observe(stream, provider="my.gateway", model="m", **backend.takes) as observed:
         observed.final()
 

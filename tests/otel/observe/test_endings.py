@@ -140,7 +140,7 @@ def test_what_was_never_asked_for_is_not_reported(backend: Backend) -> None:
 def test_attempts_are_one_operation(backend: Backend) -> None:
     chunks = ANSWER.chunks("openai-chat")
     bodies = [chunks, chunks[:3]]
-    with observe(resilient(bodies.pop, Retry(mode="restart", wait=0)), **backend.takes) as stream:
+    with observe(resilient(bodies.pop, Retry(again=True, wait=0)), **backend.takes) as stream:
         stream.final()
     span = backend.answer
 
@@ -167,7 +167,7 @@ async def test_attempts_side_by_side_end_within_the_operation(backend: Backend) 
         return body(next(numbers))
 
     numbers = count(1)
-    retry = Retry(mode="restart", routes=Routes(hedge_after=0.1), wait=0)
+    retry = Retry(again=True, routes=Routes(hedge_after=0.1), wait=0)
     async with observe(aresilient(ask, retry, format="openai-chat"), **backend.takes) as stream:
         await stream.final()
     span = backend.answer

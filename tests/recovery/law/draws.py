@@ -95,7 +95,7 @@ class Draw:
     world: str
     kind: str
     routes: tuple[Plan, ...]
-    mode: Any
+    asks_again: bool
     hedge_after: float | None
     purse: str | None
     """The place of the purse: "memory", "file", "redis", or "bound" for `Retry.most` as a number; None for
@@ -129,7 +129,7 @@ class Draw:
             world=world,
             kind=chance.choice(["text", "text", "text and call", "text and call", *KINDS]),
             routes=tuple(Plan.draw(chance) for _ in range(count)),
-            mode=chance.choice(["auto"] * 4 + ["restart", "continue"]),
+            asks_again=chance.random() < 0.4,
             hedge_after=None if world == "sync" or count == 1 else chance.choice([None, None, 0.0, 0.001]),
             purse=purse,
             most=chance.choice([1_000.0, 1_000.0, 0.3 if purse == "bound" else 3.0]),

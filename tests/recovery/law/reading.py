@@ -101,7 +101,7 @@ def _ask(seen: Seen) -> Any:
     if draw.skipped is not None:
         judges["on_retry"] = lambda attempt: attempt.skip() if attempt.number == draw.skipped else None
     hedge: Any = {} if draw.hedge_after is None else {"hedge_after": draw.hedge_after}
-    retry = Retry(routes=Routes(*others, **hedge), wait=0, mode=draw.mode, most=most, **judges)
+    retry = Retry(routes=Routes(*others, **hedge), wait=0, again=draw.asks_again, most=most, **judges)
     return connect_in(draw.world)(first, retry=retry, job="the tide")
 
 

@@ -270,7 +270,7 @@ class TestMoney:
             format="anthropic",
             price=_written,
         )
-        stream = resilient(first, Retry(mode="restart", wait=0, routes=second))
+        stream = resilient(first, Retry(again=True, wait=0, routes=second))
 
         assert stream.final().text == "Hello"
         assert [(report.route, report.cost) for report in stream.attempts] == [

@@ -48,10 +48,10 @@ class TestABrokenAttempt:
 
     @in_each_world
     @pytest.mark.parametrize("api", APIS)
-    @pytest.mark.parametrize("mode", ["auto", "restart"])
-    def test_costs_what_it_has_brought_by_estimate(self, world: str, api: str, mode: Any) -> None:
+    @pytest.mark.parametrize("again", [False, True])
+    def test_costs_what_it_has_brought_by_estimate(self, world: str, api: str, again: bool) -> None:
         """Four bytes are a token; the whole answer after it has the provider's own counts."""
-        found = ask(world, Provider(api, CUT), Retry(attempts=2, wait=0, mode=mode), price=price)
+        found = ask(world, Provider(api, CUT), Retry(attempts=2, wait=0, again=again), price=price)
 
         broken, whole = found.reports
         assert broken.usage.basis == "estimated"
@@ -64,7 +64,7 @@ class TestABrokenAttempt:
     def test_that_goes_on_has_the_tokens_of_what_is_sent_back(self, world: str) -> None:
         """A continuation's request is longer by the text so far, which is paid for again."""
         provider = Provider("openai-chat", CUT, Behaviour("early_end", 2), Behaviour("early_end", 1))
-        found = ask(world, provider, Retry(attempts=3, wait=0, mode="continue"), price=price)
+        found = ask(world, provider, Retry(attempts=3, wait=0, again=True), price=price)
 
         assert [tokens_of(request) for request in provider.requests] == [
             report.usage.input_tokens for report in found.reports
@@ -101,7 +101,8 @@ class TestABrokenAttempt:
     def test_that_is_resumed_is_paid_for_once(self, places: list[float | None], *, is_whole: bool) -> None:
         """One request has one bill: what resumes it has what it adds, which may be nothing, or a 503."""
         body = testing.script().text(*["word "] * 40).usage(input_tokens=9, output_tokens=40).finish()
-        chunks = body.chunks("openai-responses")
+        in_background = b'"background":false', b'"background":true'
+        chunks = [chunk.replace(*in_background) for chunk in body.chunks("openai-responses")]
         ends = [None if place is None else round(len(chunks) * place) for place in places]
         asked, purse = list[str](), Purse(most=1000.0)
 
@@ -122,7 +123,7 @@ class TestABrokenAttempt:
             client=httpx.Client(transport=httpx.MockTransport(answer)),
         )
         raised = nullcontext() if is_whole else pytest.raises(StreamError)
-        with raised, connect(route, retry=Retry(wait=0, mode="resume", most=purse)) as stream:
+        with raised, connect(route, retry=Retry(wait=0, most=purse)) as stream:
             assert stream.final().text == "word " * 40
 
         *before, last = [report.cost or 0 for report in stream.attempts]

@@ -128,13 +128,14 @@ def test_a_payload_for_one_attempt_is_not_that_of_the_next_one() -> None:
 
 @pytest.mark.parametrize("decides", [True, False])
 def test_a_request_to_resume_has_the_payload_of_its_attempt(*, decides: bool) -> None:
-    """A server that replays after an event's id gets the body again, made by a function or by `on_retry`."""
+    """A relay that replays after an event's id gets the body again, made by a function or by `on_retry`."""
     bodies = [b"id: 1\ndata: Hel\n\n", b"id: 2\ndata: lo\n\ndata: [DONE]\n\n"]
     sent: list[Any] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         sent.append((request.headers.get("last-event-id"), json.loads(request.content)))
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=bodies.pop(0))
+        headers = {"content-type": "text/event-stream", "x-answer-id": "a"}
+        return httpx.Response(200, headers=headers, content=bodies.pop(0))
 
     def write(attempt: Attempt) -> dict[str, int]:
         return {"n": attempt.number}
@@ -144,7 +145,7 @@ def test_a_request_to_resume_has_the_payload_of_its_attempt(*, decides: bool) ->
 
     client = httpx.Client(transport=httpx.MockTransport(answer))
     route = Route("https://a.test/x", json={"n": 1} if decides else write, client=client, format="text")
-    retry = Retry(mode="resume", wait=0, on_retry=decide if decides else None)
+    retry = Retry(wait=0, on_retry=decide if decides else None)
     with connect(route, retry=retry) as stream:
         assert stream.final().text == "Hello"
 
@@ -295,7 +296,7 @@ def test_a_background_response_is_cancelled_where_it_runs() -> None:
     second = Provider("anthropic")
     url = "https://api.test/v1/responses"
     payload = {"model": "m", "input": "Hi", "stream": True, "background": True}
-    retry = Retry(attempts=1, mode="restart", routes=[second.route()], wait=0)
+    retry = Retry(attempts=1, again=True, routes=[second.route()], wait=0)
     with connect(url, json=payload, client=first, retry=retry) as stream:
         stream.final()
 

@@ -268,7 +268,7 @@ class _Cutting(httpx.AsyncBaseTransport):
 
 @pytest.mark.slow
 async def test_our_own_client_follows_a_journal_over_cuts() -> None:
-    """`connect` with `Retry(mode="resume")` asks again from its position, and ends with the answer once."""
+    """`connect` with `Retry()` asks again from its position, and ends with the answer once."""
     words = [f"word {number} " for number in range(30)]
     async with memory_journal() as journal:
         id = await journal.start(Answer(*words, over=True).stream)
@@ -276,7 +276,7 @@ async def test_our_own_client_follows_a_journal_over_cuts() -> None:
         for seed in range(8):
             transport = _Cutting(relay.endpoints(journal), seed)
             async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-                again = Retry(mode="resume", wait=0, attempts=100)
+                again = Retry(wait=0, attempts=100)
                 async with aconnect(f"http://here/{id}", method="GET", client=client, retry=again) as stream:
                     pieces = [piece async for piece in stream.text]
 

@@ -65,7 +65,7 @@ def test_a_continued_answer_is_read_on_from_each_position() -> None:
         body = written([*events, told.Finish("stop")], protocol=protocol, ids=True)
         for read in range(1, len(body)):
             connections = iter([body[:read], body[read:]])
-            stream = resilient(lambda _: next(connections), Retry(mode="resume", wait=0))  # noqa: B023 - called at once
+            stream = resilient(lambda _: next(connections), Retry(wait=0))  # noqa: B023 - called at once
 
             assert f"{whole} It is high." == stream.final().text
             [join] = stream.message.joined

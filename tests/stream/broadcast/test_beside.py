@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 def test_an_answer_that_begins_again_does_so_for_every_reader() -> None:
     broken = [*ANSWER[:4]]
     bodies = iter([broken, ANSWER])
-    with resilient(lambda _: Source(next(bodies)), Retry(mode="restart", wait=0)) as stream:
+    with resilient(lambda _: Source(next(bodies)), Retry(again=True, wait=0)) as stream:
         one, two, late = stream.tee(3)
         text = one.text
         got = [next(text), next(text)]

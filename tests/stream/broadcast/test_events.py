@@ -69,7 +69,7 @@ def test_drop_oldest_never_skips_that_the_answer_began_anew(size: int) -> None:
     given_up = testing.script().text("Once ", "upon ").chunks("anthropic")
     told = testing.script().text("Long ", "ago, ", "it ", "rained.").finish().chunks("anthropic")
     left = iter([given_up, told])
-    stream = resilient(lambda _: next(left), Retry(mode="restart", wait=0))
+    stream = resilient(lambda _: next(left), Retry(again=True, wait=0))
     fast, slow = stream.tee(2, policy="drop_oldest", size=size)
     before = [next(slow)]
     while not isinstance(before[-1], TextDelta):

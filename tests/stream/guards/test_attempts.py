@@ -15,7 +15,7 @@ from tokenstream.errors import GuardFailed
 from tokenstream.events import Resumed
 from tokenstream.testing import script
 
-RESTART = Retry(mode="restart", wait=0)
+RESTART = Retry(again=True, wait=0)
 CHOICES = [
     chat({"content": "Hel"}),
     chat({"content": "Bye"}, index=1),
@@ -51,7 +51,7 @@ def test_an_answer_that_begins_again_is_judged_afresh(world: str, cut: int, aske
 
     whole = ANSWER.chunks("openai-chat")
     view = guarded(count, first_tokens=4, hold=True)
-    played = play(world, [whole[:cut], whole], Retry(wait=0, mode="restart"), view)
+    played = play(world, [whole[:cut], whole], Retry(wait=0, again=True), view)
 
     assert (2, asked) == (len(played.asked), counted)
     assert "The cat sat on it" == "".join(played.given)
@@ -65,7 +65,7 @@ def test_a_guard_that_fails_is_not_asked_elsewhere(world: str) -> None:
         raise ValueError("no model")
 
     whole = ANSWER.chunks("openai-chat")
-    retry = Retry(wait=0, mode="restart", routes=Route(open=lambda _: pytest.fail("asked")))
+    retry = Retry(wait=0, again=True, routes=Route(open=lambda _: pytest.fail("asked")))
     played = play(world, [whole, whole], retry, guarded(fail, first_tokens=2))
 
     assert (GuardFailed, 1) == (type(played.error), len(played.asked))
@@ -169,7 +169,7 @@ def test_a_guard_that_lets_a_resumed_answer_go_on_changes_nothing(
     for place in range(1, len(whole)):
         bodies = [whole[:place], whole[place:]]
         plain, allowed = (
-            play("sync", bodies, Retry(mode="resume", wait=0), view, format=format)
+            play("sync", bodies, Retry(wait=0), view, format=format)
             for view in (iter, lambda stream: stream.guard("never said", **options))
         )
 

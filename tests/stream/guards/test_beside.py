@@ -287,7 +287,7 @@ async def test_a_verdict_on_an_attempt_that_was_given_up_counts_no_more() -> Non
             yield chunk
 
     open_it: Callable[[Any], Awaitable[Any]] = opened
-    stream = aresilient(open_it, Retry(wait=0, mode="restart")).guard(judge, first_tokens=2)
+    stream = aresilient(open_it, Retry(wait=0, again=True)).guard(judge, first_tokens=2)
     async with stream:
         await stream.final()
         with anyio.fail_after(PATIENCE):

@@ -30,7 +30,7 @@ from tokenstream.errors import (
 from tokenstream.events import Resumed
 from tokenstream.recovery import Attempt
 
-RESUME = Retry(mode="resume", wait=0, attempts=4)
+RESUME = Retry(wait=0, attempts=4)
 Server = Callable[[Attempt], Body]
 
 
@@ -132,7 +132,7 @@ def test_a_connection_may_break_again_and_be_refused(world: str) -> None:
             raise body
         return list(body)
 
-    given, error, stream = answers(world, serve, retry=Retry(mode="resume", wait=0, attempts=5))
+    given, error, stream = answers(world, serve, retry=Retry(wait=0, attempts=5))
 
     assert (given, error, len(stream.attempts)) == (ANSWERS, None, 5)
 
@@ -145,7 +145,7 @@ def test_an_open_answer_gets_the_error_of_the_last_attempt(world: str) -> None:
         def serve(attempt: Attempt, rest: list[bytes] = rest) -> Body:
             return [*RUN[:4]] if attempt.number == 1 else [*rest]
 
-        given, error, stream = answers(world, serve, retry=Retry(mode="resume", wait=0, attempts=attempts))
+        given, error, stream = answers(world, serve, retry=Retry(wait=0, attempts=attempts))
 
         assert (given, type(error)) == ([], kind)
         assert error.partial.text == TEXT[0]
@@ -155,7 +155,7 @@ def test_an_open_answer_gets_the_error_of_the_last_attempt(world: str) -> None:
 @in_each_world
 def test_a_break_between_two_answers_is_reported_by_the_loop_over_them(world: str) -> None:
     """Where a server says when its run is over, the end of the body is none."""
-    for retry in (Retry(mode="resume", wait=0, attempts=1), Retry(attempts=1), Retry(mode="restart", wait=0)):
+    for retry in (Retry(wait=0, attempts=1), Retry(attempts=1), Retry(again=True, wait=0)):
         given, error, _ = answers(world, lambda _: RUN[:7], retry=retry)
 
         assert (given, type(error)) == (ANSWERS[:1], StreamTruncated)
@@ -174,7 +174,8 @@ def test_what_comes_again_after_the_last_answer_is_no_cut(world: str) -> None:
 
 @in_each_world
 def test_another_answer_never_takes_the_place_of_one_that_has_begun(world: str) -> None:
-    given, error, stream = answers(world, broken_at(RUN, 4), retry=Retry(mode="restart", wait=0))
+    unnumbered = [frame.partition(b"\n")[2] for frame in RUN]
+    given, error, stream = answers(world, broken_at(unnumbered, 4), retry=Retry(again=True, wait=0))
     assert (given, type(error), len(stream.attempts)) == ([], StreamTruncated, 1)
 
     given, error, stream = answers(world, broken_at(RUN, 0), retry=Retry(wait=0))

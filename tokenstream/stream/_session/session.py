@@ -210,7 +210,7 @@ class AnswersSession:
         # The stored items are in the lanes, too; the parent stream, diverted now, will not read them.
         items, self.unsorted = self.unsorted, []
         driver.diverted = True
-        if recovery is not None and recovery.keeps_answers:
+        if recovery is not None:
             # Its machine reads all of them, for another sorter, and remembers what may come a second time.
             self.new_lanes.clear()
             self.sorter, self._format = sorter.begin_again(self.new_lanes.extend)

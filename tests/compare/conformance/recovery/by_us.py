@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.compare.conformance.recovery.peer import PythonPeer, Told
 from tests.compare.conformance.recovery.providers import IDLE, TOOL, World
 from tokenstream import Deadlines, Retry, Route, connect
-
-if TYPE_CHECKING:
-    from tokenstream.recovery._retry import Mode
 
 
 def _payload(world: World, format: str) -> dict[str, Any]:
@@ -29,12 +26,12 @@ def _payload(world: World, format: str) -> dict[str, Any]:
     return payload
 
 
-def tell(world: World, told: Told, *, mode: Mode = "auto") -> None:
+def tell(world: World, told: Told, *, again: bool = False) -> None:
     """Ask, show the pieces of the text, and run the calls behind it.
 
     Args:
         told: Where this is noted.
-        mode: The mode of the recovery; the published results are of the default.
+        again: True to ask for all of it again where nothing else helps; the published results are without it.
     """
     path = "messages" if world.other_format == "anthropic" else "chat/completions"
     other = Route(f"{world.other}/{path}", json=_payload(world, world.other_format))
@@ -42,7 +39,7 @@ def tell(world: World, told: Told, *, mode: Mode = "auto") -> None:
         f"{world.first}/chat/completions",
         json=_payload(world, "openai-chat"),
         deadlines=Deadlines(first_event=30, idle_bytes=IDLE),
-        retry=Retry(routes=[other], mode=mode, wait=0.1),
+        retry=Retry(routes=[other], again=again, wait=0.1),
     ) as stream:
         for piece in stream.text:
             told.text += piece

@@ -71,8 +71,8 @@ def test_our_results_are_those_of_a_fresh_run(case: Case, ours: dict[Case, dict[
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.answer.calls], ids=_ID)
 def test_an_answer_with_a_cut_call_is_restarted_where_it_may_be(case: Case) -> None:
-    """With `mode="continue"`, what cannot be continued is requested again, and what was shown is skipped."""
-    restarting = dataclasses.replace(US, tell=lambda world, told: tell(world, told, mode="continue"))
+    """With `again=True`, what cannot be continued is requested again, and what was shown is skipped."""
+    restarting = dataclasses.replace(US, tell=lambda world, told: tell(world, told, again=True))
 
     assert "exact" == results.cell_of(restarting, case)["came"]
 

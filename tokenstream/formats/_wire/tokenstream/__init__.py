@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.events import Event
-    from tokenstream.message import Ending, Message
+    from tokenstream.message import Ending
 
 _REQUIRED_KEYS = {
     kind: key or None
@@ -178,10 +178,6 @@ class TokenStream(Format):
     @property
     def answer_id(self) -> str | None:
         return self._answer_id
-
-    def is_kept(self, message: Message) -> bool:
-        """Return False, although there are positions: not every relay stores its answers."""
-        return False
 
     def position_of(self, payload: JsonObject) -> int | None:
         """Return the position of an event: the key `at` of a line, or the id of the SSE event; else None."""
