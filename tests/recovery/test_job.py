@@ -57,6 +57,8 @@ class Provider:
     def __init__(self, format: Any, *faults: Any, call: bool = False) -> None:
         self.format, self.call = format, call
         self.methods, self._faults = list[str](), [None, *faults]
+        self.keys = list[tuple[str, bytes]]()
+        """The `Idempotency-Key` of each request, and its body."""
         self.whole = self._say(_PIECES)
 
     def _say(self, pieces: list[str]) -> list[bytes]:
@@ -67,6 +69,7 @@ class Provider:
 
     def answer(self, request: Request) -> Recording:
         self.methods.append(request.method)
+        self.keys.append((request.headers.get("idempotency-key", ""), request.body))
         fault = self._faults.pop(0) if self._faults else None
         if fault == "old" or isinstance(fault, int):
             status = 400 if fault == "old" else fault
@@ -119,7 +122,8 @@ def over_deaths(provider: Provider, deaths: Sequence[int], file: Path, **options
         def ask() -> Stream:
             kept = Checkpoint.model_validate_json(file.read_bytes()) if file.exists() else None
             job, retry = Job("the tide", checkpoint=kept), Retry(wait=0, **options)
-            return connect(server.url + _PATHS[provider.format], json=provider.body, job=job, retry=retry)
+            url, keyed = server.url + _PATHS[provider.format], {"Idempotency-Key": "k"}
+            return connect(url, json=provider.body, headers=keyed, job=job, retry=retry)
 
         for death in deaths:
             if not die_after(ask(), file, death):
@@ -171,6 +175,15 @@ def test_what_the_provider_replays_is_never_asked_for_again(
         assert twice is not None
         assert (TEXT, "complete", [100] * call) == (twice.text, twice.end, twice.ran)
         assert {"GET"} >= {*twice.methods}
+
+
+def test_each_process_has_a_key_of_its_own_unless_it_asks_for_the_same(tmp_path: Path) -> None:
+    """A server that knows a key would give the answer of the process before."""
+    for deaths in ([5], [5, 2], [5, 1, 4]):
+        provider = Provider("openai-chat")
+        assert over_deaths(provider, deaths, tmp_path / "kept") is not None
+        asked = {*provider.keys}
+        assert len({key for key, _ in asked}) == len({body for _, body in asked}) == len(asked) > 1
 
 
 def test_a_finished_answer_asks_nothing(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.relay.tokenstream.support import frame, line, written
 from tests.support.either import connect_in, read_all
 from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk
 from tests.support.sampling import sampled
-from tokenstream import Checkpoint, Job, Message, Retry, Stream, relay, testing
+from tokenstream import Checkpoint, Job, Message, Retry, Stream, connect, relay, testing
 from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import Event, Resumed, TextDelta
 
@@ -160,6 +160,28 @@ def test_an_answer_goes_on_in_another_process() -> None:
         command = [sys.executable, "-c", _GOES_ON, kept.model_dump_json()]
         there = subprocess.run(command, input=b"".join(frames[place:]), stdout=subprocess.PIPE, check=True)
         assert Stream(frames).final() == Message.model_validate_json(there.stdout)
+
+
+@pytest.mark.parametrize("format", [None, "tokenstream"])
+def test_a_relay_that_has_the_answer_is_asked_by_another_process(format: Any) -> None:
+    """The position alone may be that of any answer."""
+    frames = _frames("tokenstream")
+    head = chunked_head([("X-Answer-Id", "a1")])
+    parts = (frames[:9], FIN), (frames[9:], LAST_CHUNK)
+    with Loopback(*[[head, http_chunk(b"".join(part)), end] for part, end in parts]) as server:
+
+        def ask(**kept: Any) -> Stream:
+            return connect(
+                server.url, json={}, format=format, retry=Retry(attempts=1), job=Job("j 1", **kept)
+            )
+
+        with pytest.raises(StreamError) as cut:
+            ask().final()
+        kept = Checkpoint.model_validate_json(cut.value.checkpoint.model_dump_json())
+        assert Stream(frames).final() == ask(checkpoint=kept).final()
+    first, second = [request.headers for request in server.requests]
+    assert ("9", "a1") == (second["last-event-id"], second["x-answer-id"])
+    assert first.get("idempotency-key") == second.get("idempotency-key") == (format and "j%201")
 
 
 def test_without_ids_nothing_is_asked_again() -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._route import Route
     from tokenstream.stream._attempts import Attempt
     from tokenstream.stream._continuation import Prefix
+    from tokenstream.stream._job import Job
     from tokenstream.stream._options import Options
     from tokenstream.stream._pauses import PausedAnswer
 
@@ -52,7 +53,7 @@ def request_again(
     retry = Retry(attempts=1) if retry is None else check_retry(retry, is_async=is_async)
     if asked.method.upper() == "POST" and options.format == "tokenstream":
         # A relay's journal has the model asked once, even if its first response is lost.
-        asked = asked._replace(options=_with_key(asked.options))
+        asked = asked._replace(options=_with_key(asked.options, options.job))
     kind_of_requests: type[_RepeatedRequests] = _AsyncRequests if is_async else _SyncRequests
     first = kind_of_requests(asked, options.format)
     if route is not None:
@@ -265,6 +266,9 @@ class _IdempotencyKey:
         if self._key is None:
             return options
         if attempt.mode != "resume":
+            if attempt.number == 1 and attempt.mode != "start":
+                # Another process has begun the answer; each that goes on with it from here has the same key.
+                self._key += b"-%d" % len(attempt.message.text)
             payload = options.get("json")
             last_payload, self._payload = self._payload, payload
             # The request differs, or content came before it.
@@ -276,11 +280,12 @@ class _IdempotencyKey:
         return _add_headers(options, {b"Idempotency-Key": key})
 
 
-def _with_key(options: HTTPOptions) -> HTTPOptions:
-    """Return the options of a request with a random `Idempotency-Key`, unless the caller has sent one."""
+def _with_key(options: HTTPOptions, job: Job | None) -> HTTPOptions:
+    """Return the options of a request with an `Idempotency-Key`, the caller's, the job's, or a random one."""
     if _find_key(options) is not None:
         return options
-    return _add_headers(options, {b"Idempotency-Key": token_hex(16).encode()})
+    key = token_hex(16) if job is None else quote(job.id, safe="")
+    return _add_headers(options, {b"Idempotency-Key": key.encode()})
 
 
 def _find_key(options: HTTPOptions) -> bytes | None:

@@ -58,8 +58,6 @@ class Planner:
         self._machine, self._resumption = current.machine, self._answer.resumption
         self._was_fetched = False
         """True once the finished answer was fetched by its id, because the server could not resume it."""
-        self._answer_id: str | None = None
-        """The answer's id in a relay's journal, which a request to resume names; None if it has none."""
         self._total = total
         """Seconds after the first request in which the answer has to end; None for no deadline."""
 
@@ -265,7 +263,7 @@ class Planner:
         # A number (`sequence`) or the id of an event, depending on the server.
         position = answer.position if resumes else None
         last_event_id = None if fetches else machine.progress.last_event_id
-        self._answer_id = (self._answer_id or machine.find_answer_id()) if plan.mode == "resume" else None
+        answer.relay_id = answer.find_relay_id() if plan.mode == "resume" else None
         attempt = Attempt(
             number=self._request.next_number,
             mode=plan.mode,
@@ -273,7 +271,7 @@ class Planner:
             message=answer.message if resumes or fetches else error.partial,
             last_event_id=position if isinstance(position, str) else last_event_id,
             sequence=position if isinstance(position, int) else None,
-            answer_id=self._answer_id,
+            answer_id=answer.relay_id,
             abandoned=None if plan.mode == "resume" else answer.find_running(error),
             error=error,
             is_repetition=not (answer.hold.released or isinstance(error, AnswerRejected)),

@@ -39,6 +39,8 @@ class ReceivedAnswer:
         """True once content of this or an earlier attempt is in the message: a restart is then announced."""
         self.is_divided = False
         """True once the readers have answers of their own, several on one connection."""
+        self.relay_id: str | None = None
+        """The answer's id in a relay's journal, which a request to resume names; None before there is one."""
         self.accepted: Hold | None = None
         """The hold of the answer that was found acceptable; None before that."""
         self._frames_before = 0
@@ -165,6 +167,9 @@ class ReceivedAnswer:
             return reader.position
         return self.machine.progress.last_event_id if self._replays else None
 
+    def find_relay_id(self) -> str | None:
+        return self.relay_id or self.machine.find_answer_id()
+
     @property
     def _replays(self) -> bool:
         """True if a request with the id of the last event gets the rest, whatever the format."""
@@ -175,7 +180,7 @@ class ReceivedAnswer:
             return opener.takes_attempt
         # A relay names the answer; some APIs have a field for the id.
         api = api_named(self.reader.name)
-        return (api is not None and api.replay_field is not None) or self.machine.find_answer_id() is not None
+        return (api is not None and api.replay_field is not None) or self.find_relay_id() is not None
 
 
 def _head_in(events: Iterable[Event]) -> Message:

@@ -154,6 +154,8 @@ class Recovery:
         self._machine.restore(kept, may_continue=True)
         self._request.inherit(kept.message.route)
         self._answer.has_content = self._answer.hold.released = True
+        if kept.identity is not None and kept.identity.kind == "journal":
+            self._answer.relay_id = kept.identity.id
         self._joining.end()
         self._machine.way.settle()
         self._machine.delivered.note_look()
