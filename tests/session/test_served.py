@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.call_store.sqlite_store import SQLiteCallStore
 from tests.session.servers import PATHS
 from tests.session.talks import COLOURS, Talk, talking
 from tests.support.packages import needed
@@ -46,6 +50,35 @@ def test_questions_and_tools(colour: str, format: str) -> None:
         assert talk.ask("Bye").text == "Bye"
         assert (talk.session.rotations, talk.session.resent) == (0, 0)
         assert "noon in UTC" in str(server.exchanges[0].received_json)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is forked")
+def test_a_job_runs_its_call_once_over_the_death_of_its_process(
+    colour: str, format: str, tmp_path: Path
+) -> None:
+    """The next process asks the same question, and its store knows the call."""
+    call, booked = testing.script().tool_call("book", {"table": 4}).finish(), tmp_path / "booked"
+    router = Router(once=SQLiteCallStore(tmp_path / "calls"))
+
+    @router.tool
+    def book(table: int) -> str:
+        booked.write_text(f"{booked.exists()} {table}", encoding="utf-8")
+        return "booked"
+
+    with testing.serve([call, said("It is.", format)] * 2, sessions=True) as server:
+        for dies in (True, False):
+            if dies and (child := os.fork()):
+                assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+                assert booked.exists()
+                continue
+            with talking(colour, server.ws_url + PATHS[format], model="m", tools=router) as talk:
+                try:
+                    answered = talk.ask("Table 4, please.", router=router, job="caller 7, question 1")
+                finally:
+                    if dies:
+                        os.kill(os.getpid(), signal.SIGKILL)
+            assert "It is." == answered.text
+    assert "False 4" == booked.read_text(encoding="utf-8")
 
 
 def test_a_function_that_answers_knows_the_conversation(colour: str, format: str) -> None:

@@ -27,7 +27,7 @@ def sessions(open_socket: Any, router: Router, tools: Tools, results: ToolResult
         assert_type(opened, Answer)
     assert_type(stream.final(), Message)
     assert_type(answer.interrupt(played_ms=1_200.0), None)
-    assert_type(session.ask(results, lane="a"), Answer)
+    assert_type(session.ask(results, lane="a", job="caller 7"), Answer)
     assert_type(session.messages, list[Message])
     assert_type(session.turns("openai-chat"), list[dict[str, Any]])
     assert_type((session.rotations, session.resent), tuple[int, int])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -182,7 +183,11 @@ class AskedQuestion:
         messages, self._messages = self._messages, []
         if not (self._reads_text or any(word in message for message in messages for word in _CALLS)):
             return False
-        results = yield RunTools(router, messages, self._tool_options, self.is_stopped)
+        options, rounds = self._tool_options, len(self._earlier)
+        if rounds and (job := options.job) is not None:
+            # The same call in a later round is another one.
+            options = options._replace(job=replace(job, id=f"{job.id}, round {rounds + 1}"))
+        results = yield RunTools(router, messages, options, self.is_stopped)
         if self.is_stopped():
             # A generator that was closed has no result, and an API refuses the next question without one.
             results = ToolResults(results.message, dict(results), results.errors, missing=_STOPPED)

@@ -135,14 +135,21 @@ class AsyncSession(SessionBase):
         await self._line.close()
         self._conversation.leave_for_good()
 
-    def ask(self, content: Any, *, router: Router | None = None, lane: str | None = None) -> AsyncAnswer:  # noqa: ANN401 - see `Session.ask`
+    def ask(
+        self,
+        content: Any,  # noqa: ANN401 - see `Session.ask`
+        *,
+        router: Router | None = None,
+        lane: str | None = None,
+        job: str | None = None,
+    ) -> AsyncAnswer:
         """Ask a question, and return its answer as a stream; it is sent at `async with` or the first read.
 
         The arguments and errors are those of `Session.ask`.
         """
-        asked = self._make_asked(content, router, lane)
+        asked = self._make_asked(content, router, lane, job)
         opens = partial(self._open_answer, asked)
-        options = self._make_options(asked)
+        options = self._make_options(asked, job)
         if self._retry is None:
 
             async def open_source() -> AsyncSource:

@@ -20,6 +20,7 @@ from tokenstream.session._asked_question import AskedQuestion
 from tokenstream.session._conversation import SessionConversation
 from tokenstream.session._rounds import Question, find_turn_method, write_history
 from tokenstream.session._steering import steer_answer
+from tokenstream.stream._job import Job
 from tokenstream.stream._options import Options
 
 if TYPE_CHECKING:
@@ -163,27 +164,29 @@ class SessionBase:
 
     # -- asking --------------------------------------------------------------
 
-    def _make_asked(self, content: object, router: object, lane: object) -> AskedQuestion:
+    def _make_asked(self, content: object, router: object, lane: object, job: str | None) -> AskedQuestion:
         lane = self._check_lane(lane)
         if router is not None and not isinstance(router, Router):
             raise MisuseError(f"router= is a Router, and not {type(router).__name__}")
         options = None
         if router is not None:
             # The stream of the answer has the deadlines, also while tools are run.
-            options = self._options_for(self._conversation.known_api.format)
+            options = self._options_for(self._conversation.known_api.format, job)
             options = options._replace(deadlines=None)
         question, may_restart = Question(content), self._retry is not None
         asked = AskedQuestion(self._conversation, question, lane, router, options, may_restart=may_restart)
         self._conversation.check_free(asked.round.lane)
         return asked
 
-    def _make_options(self, asked: AskedQuestion) -> Options:
-        return self._options_for(self._conversation.known_api.make_format(asked))
+    def _make_options(self, asked: AskedQuestion, job: str | None) -> Options:
+        return self._options_for(self._conversation.known_api.make_format(asked), job)
 
-    def _options_for(self, format: Any) -> Options:  # noqa: ANN401 - a format, or its name
+    def _options_for(self, format: Any, job: str | None) -> Options:  # noqa: ANN401 - a format, or its name
         tools = self._conversation.known_api.tools
         offered = offered_in({"tools": tools}) if tools else None
-        return Options(format, self._limits, self._deadlines, make_stage=self._make_stage, offered=offered)
+        named = None if job is None else Job(job)
+        stage = self._make_stage
+        return Options(format, self._limits, self._deadlines, job=named, make_stage=stage, offered=offered)
 
     def _make_steer(self, content: object, lane: object) -> Flow[Steer]:
         """Check the arguments of `steer`, and return the steps that send the input."""

@@ -130,7 +130,14 @@ class Session(SessionBase):
         self._line.close()
         self._conversation.leave_for_good()
 
-    def ask(self, content: Any, *, router: Router | None = None, lane: str | None = None) -> Answer:  # noqa: ANN401 - see the docstring
+    def ask(
+        self,
+        content: Any,  # noqa: ANN401 - see the docstring
+        *,
+        router: Router | None = None,
+        lane: str | None = None,
+        job: str | None = None,
+    ) -> Answer:
         """Ask a question, and return its answer as a stream; it is sent at `with` or the first read.
 
         Args:
@@ -141,14 +148,16 @@ class Session(SessionBase):
                 of the router are not called. None to leave calls to you.
             lane: The name of a lane, for a conversation of its own on the same connection, whose answers may
                 come at the same time (OpenAI Responses). None for the default lane.
+            job: Your own id for this answer, from which the keys of its tool calls are made; a store runs
+                each call once, also if another process asks. None for the provider's id.
 
         Raises:
             MisuseError: An argument is invalid, or the session is not open.
             MisuseError: The answer before is still in progress; `kind` is "concurrent".
         """
-        asked = self._make_asked(content, router, lane)
+        asked = self._make_asked(content, router, lane, job)
         opens = partial(self._open_answer, asked)
-        options = self._make_options(asked)
+        options = self._make_options(asked, job)
         if self._retry is None:
             driver: Any = SyncDriver(LazySource(lambda: open_up(opens(None))), options)
         else:
