@@ -40,8 +40,6 @@ def broken(error: Any = CUT, **facts: Any) -> Failure:
         (OpenerFacts(), {"is_divided": True}, None),
         (OpenerFacts(), {}, "continue"),
         (OpenerFacts(obstacle=OBSTACLE), {}, None),
-        (OpenerFacts(only_restarts=True), {}, None),
-        (OpenerFacts(only_restarts=True, obstacle=OBSTACLE), {}, None),
     ],
 )
 def test_each_row_of_the_table(opener: OpenerFacts, facts: dict[str, Any], expected: str | None) -> None:

@@ -91,12 +91,11 @@ def connect(
     """
     _refuse_socket(url, "Session", "websockets.sync.client")
     # Imported here, because the import of the package must stay fast.
-    from tokenstream._pipeline.factories import make_stage_factory
     from tokenstream._request.http_request import RequestTuple
     from tokenstream.stream import Stream
-    from tokenstream.stream._options import Options, to_job
+    from tokenstream.stream._options import options_of
 
-    options = Options(format, limits, deadlines, job=to_job(job), make_stage=make_stage_factory(tags))
+    options = options_of(format, limits, deadlines, tags, job)
     asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
     stream: Stream = _ask(connect, Stream, url, asked, options, retry=retry)
     return stream
@@ -151,12 +150,11 @@ def aconnect(
         'streaming'
     """
     _refuse_socket(url, "AsyncSession", "websockets.asyncio.client")
-    from tokenstream._pipeline.factories import make_stage_factory
     from tokenstream._request.http_request import RequestTuple
     from tokenstream.stream import AsyncStream
-    from tokenstream.stream._options import Options, to_job
+    from tokenstream.stream._options import options_of
 
-    options = Options(format, limits, deadlines, job=to_job(job), make_stage=make_stage_factory(tags))
+    options = options_of(format, limits, deadlines, tags, job)
     asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
     stream: AsyncStream = _ask(aconnect, AsyncStream, url, asked, options, retry=retry)
     return stream
@@ -189,8 +187,7 @@ def _ask(
         if given:
             raise MisuseError(f"a Route has its own request: give {given[0]}= to Route(…) instead")
         asked, options = asked_of(route, asked.deadlines), options._replace(format=route.format)
-    is_begun = options.job is not None and options.job.checkpoint is not None
-    if retry is not None or route is not None or is_begun:
+    if retry is not None or route is not None or (options.job is not None and options.job.checkpoint):
         from tokenstream._request.again import request_again
 
         return request_again(kind, retry, asked, options, route)
@@ -198,12 +195,10 @@ def _ask(
     if function is aconnect:
         from tokenstream.stream._async_driver import AsyncDriver
 
-        make: Any = AsyncDriver if options.job is None else options.job.find_driver(AsyncDriver)
-        return kind(make(request.make_async_lazy(), options))
+        return kind(options.find_driver(AsyncDriver)(request.make_async_lazy(), options))
     from tokenstream.stream._sync_driver import SyncDriver
 
-    make = SyncDriver if options.job is None else options.job.find_driver(SyncDriver)
-    return kind(make(request.make_lazy(), options))
+    return kind(options.find_driver(SyncDriver)(request.make_lazy(), options))
 
 
 def _refuse_socket(url: object, session: str, module: str) -> None:

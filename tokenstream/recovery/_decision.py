@@ -102,8 +102,6 @@ class OpenerFacts:
     """True if it is not the opener of the attempt that has failed."""
     is_paused: bool = False
     """True if the answer was paused, and the request for its rest has brought nothing yet."""
-    only_restarts: bool = False
-    """True if the opener's function takes no attempt, and another opener could continue the answer."""
     obstacle: str | None = None
     """The reason why the answer can't be continued with this opener; None if it can."""
 
@@ -159,15 +157,14 @@ def choose(broken: Failure, opener: OpenerFacts) -> ModeChoice:
     | was paused, and nothing has come since   | pause    |
     | has no content yet                       | restart  |
     | is one of several of its connection      | no       |
-    | can be continued, but not by this opener | no       |
-    | can be continued                         | continue |
+    | can be continued by this opener          | continue |
     | (any other)                              | no       |
     """
     if opener.is_paused:
         return ModeChoice("pause")
     if not broken.has_content:
         return ModeChoice("restart")
-    is_continued = opener.obstacle is None and depends_on_opener(broken) and not opener.only_restarts
+    is_continued = opener.obstacle is None and not broken.is_divided
     return ModeChoice("continue" if is_continued else None, opener.obstacle)
 
 

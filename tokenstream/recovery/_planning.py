@@ -117,7 +117,9 @@ class Planner:
         is_lost = self._was_fetched or isinstance(broken.error, ProviderError | PositionLost)
         if has_left and not (resumes or is_lost):
             # A restart would pay for both answers.
-            resumes = self._answer.position is not None
+            has_ids = bool(self._machine.link.connection.framing.last_event_id)
+            goes_on = broken.has_content or has_ids or self._request.attempt.mode == "resume"
+            resumes = (goes_on or self._answer.is_kept) and self._answer.position is not None
         plan = self._plan_first([current], broken, failed, ModeChoice("resume")) if resumes else None
         if plan is not None:
             self._was_fetched = self._was_fetched or plan.kind == "document"
@@ -188,18 +190,15 @@ class Planner:
 
     def _find_opener_facts(self, index: int, broken: Failure) -> OpenerFacts:
         request = self._request
-        opener, is_other = self._openers[index], index != request.opener_index
+        is_other = index != request.opener_index
         # Nothing of what follows the pause has arrived, so the same request is made again.
         is_paused = request.goes_on and not self._answer.hold.released and not is_other
         if is_paused or not depends_on_opener(broken):
             return OpenerFacts(index=index, is_other=is_other, is_paused=is_paused)
-        # A route whose function takes no attempt can only restart the answer. It may do so only if the
-        # current opener cannot continue the answer, so the obstacle is that of the current opener.
-        only_restarts = is_other and not opener.takes_attempt
-        obstacle = self._find_obstacle(request.opener_index if only_restarts else index, broken.error)
+        obstacle = self._find_obstacle(index, broken.error)
         if not is_other and not broken.prefix_refused:
             obstacle = self._find_refusal(broken) or obstacle
-        return OpenerFacts(index=index, is_other=is_other, only_restarts=only_restarts, obstacle=obstacle)
+        return OpenerFacts(index=index, is_other=is_other, obstacle=obstacle)
 
     def _find_refusal(self, broken: Failure) -> str | None:
         """Return the reason why the last attempt has shown that the answer can't be continued; or None."""

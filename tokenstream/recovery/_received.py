@@ -110,9 +110,10 @@ class ReceivedAnswer:
     @property
     def can_resume(self) -> bool:
         """True if a later attempt may resume the answer, now that it has begun."""
-        if self._replays:
+        connection = self.machine.link.connection
+        if self.request.opener.replays or (connection.framing.last_event_id and self._replays):
             return True
-        reader = self.machine.link.connection.format
+        reader = connection.format
         if not reader.resumes:
             return False
         # The head of the answer is held, or was delivered by an earlier attempt.

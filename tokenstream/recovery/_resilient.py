@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import explain_options
-from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._pipeline.resumption import Resumption
 from tokenstream._sources.kinds import LazySource, do_nothing
 from tokenstream.errors import MisuseError
@@ -17,7 +15,8 @@ from tokenstream.recovery._retry import Retry, to_routes
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._guarding import guard
-from tokenstream.stream._options import Options, current_clock, to_job
+from tokenstream.stream._job import Job
+from tokenstream.stream._options import Options, current_clock, options_of
 from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
@@ -27,12 +26,11 @@ if TYPE_CHECKING:
     from tokenstream.recovery._retry import Opens
     from tokenstream.recovery._route import Route
     from tokenstream.stages._text.tags import Tags
-    from tokenstream.stream._job import Job
 
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
 
 
-@explain_options(answer_id="it is called job=")
+@explain_options()
 def resilient(
     open: Opens | Route,  # noqa: A002 - what it does
     retry: Retry | None = None,
@@ -73,11 +71,11 @@ def resilient(
         (['Hel', 'lo'], 2)
     """
     retry = check_retry(retry, is_async=False)
-    options = Options(format, limits, deadlines, job=to_job(job), make_stage=make_stage_factory(tags))
+    options = options_of(format, limits, deadlines, tags, job)
     return make_stream(Stream, make_opener(SyncOpener, open, options), retry, options)
 
 
-@explain_options(answer_id="it is called job=")
+@explain_options()
 def aresilient(
     open: Opens | Route,  # noqa: A002 - what it does
     retry: Retry | None = None,
@@ -104,7 +102,7 @@ def aresilient(
         ...         return (await stream.final()).text
     """
     retry = check_retry(retry, is_async=True)
-    options = Options(format, limits, deadlines, job=to_job(job), make_stage=make_stage_factory(tags))
+    options = options_of(format, limits, deadlines, tags, job)
     return make_stream(AsyncStream, make_opener(AsyncOpener, open, options), retry, options)
 
 
@@ -121,15 +119,14 @@ def make_stream(kind: type[StreamT], opener: SourceOpener, retry: Retry, options
     first = itinerary.openers[0]
     job = options.job
     kept = None if job is None or job.is_over else job.checkpoint
-    make: Any = AsyncDriver if is_async else SyncDriver
-    driver: Any = (make if job is None else job.find_driver(make))(
+    driver: Any = options.find_driver(AsyncDriver if is_async else SyncDriver)(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
         LazySource(do_nothing),
         # Another route is asked first while the caller's first one is down.
         options._replace(
             format=first.format,
             make_stage=itinerary.stage_of(first),
-            job=job if job is None or kept is None else replace(job, checkpoint=None),
+            job=job if job is None or kept is None else Job(job.id, keep=job.keep),
         ),
     )
     if job is not None and job.is_over:

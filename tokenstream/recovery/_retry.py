@@ -270,7 +270,7 @@ class Retry:
 # Applied here, because a dataclass writes its own `__init__`.
 Seam.__init__ = explain_all_options(ask=_OWN_WORDS)(Seam.__init__)  # type: ignore[method-assign] # as below
 Retry.__init__ = explain_all_options(  # type: ignore[method-assign] # its signature stays the same
-    **dict.fromkeys(("answer_id", "job"), "write job=, of connect, resilient and Stream"),
+    job="connect, resilient and Stream have it",
     mode='write again=True for "restart"; resuming and continuing need no option',
     timeout="it is called within=",
     max_attempts="it is called attempts=",

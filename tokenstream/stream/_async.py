@@ -61,7 +61,6 @@ class AsyncStream(AsyncStreamOfEvents):
     __slots__ = ("__weakref__", "_responses", "_shared")
 
     @explain_options(
-        answer_id="it is called job=",
         headers="it reads a response that is there; aconnect(url, headers=…) sends the request",
         json="it reads a response that is there; aconnect(url, json=…) sends the request",
         retry="it reads one response; aconnect(url, retry=…) and aresilient(open, retry) ask for another",
@@ -87,8 +86,7 @@ class AsyncStream(AsyncStreamOfEvents):
             options = make_options(
                 (format, limits, deadlines, started_at, None, reorder, to_job(job)), tags, tools
             )
-            make = AsyncDriver if options.job is None else options.job.find_driver(AsyncDriver)
-            driver = make(_source_of(source), options)
+            driver = options.find_driver(AsyncDriver)(_source_of(source), options)
         # The stream itself reads the first choice of the answer.
         super().__init__(driver, 0)
         self._responses: AsyncResponses[AsyncStream] | None = None

@@ -30,38 +30,33 @@ _LAST_SECONDS = 5.0
 
 
 class Keeper:
-    """Decides when a checkpoint is due, and keeps it by the function or in the file that the job names.
+    """Decides when a checkpoint is due, which is kept by the function or in the file that the job names.
 
     It only saves money, so a failure is logged once, and ends no answer.
     """
 
-    def __init__(self, options: Options) -> None:
-        keep: Any = None if options.job is None else options.job.keep
-        self.keep: Callable[[Checkpoint], Any] = keep if callable(keep) else partial(write_file, keep)
+    def __init__(self, job: Any) -> None:  # noqa: ANN401 - the job of the options, which is there
+        self.keep: Any = job.keep if callable(job.keep) else partial(write_file, job.keep)
         self._due = float("-inf")
         """The clock reading from which the next checkpoint is kept."""
-        self._has_failed = False
-        self._has_kept_last = False
+        self._has_failed = self._has_ended = False
 
-    def is_due(self, event: Event | None, now: float) -> bool:
-        """Return True if a checkpoint is kept before an event is handed out."""
-        return event is not None and (now >= self._due or event.__class__ is ToolCallDone)
-
-    def begin(self, driver: Driver) -> Checkpoint:
-        """Return the checkpoint to keep, after which none is due for a while."""
-        self._due = driver.clock() + _PAUSE
-        return driver.machine.progress.checkpoint()
-
-    def take_last(self, driver: Driver) -> Checkpoint | None:
-        """Return the checkpoint of an answer that has ended, once; None before, and if nothing was read."""
-        if self._has_kept_last or not driver.has_ended or not driver.was_opened:
+    def find_due(self, event: Event | None, driver: Driver) -> Checkpoint | None:
+        """Return the checkpoint to keep before an event is handed out; None if none is due."""
+        now = driver.clock()
+        if event is None or (now < self._due and event.__class__ is not ToolCallDone):
             return None
-        self._has_kept_last = True
-        if isinstance(driver.error, StreamError):
-            return driver.error.checkpoint
+        self._due = now + _PAUSE
         return driver.machine.progress.checkpoint()
 
-    def fail(self, error: Exception, driver: Driver) -> None:
+    def find_last(self, driver: Driver) -> Checkpoint | None:
+        """Return the checkpoint of an answer that has ended, once; None before, and if nothing was read."""
+        if self._has_ended or not driver.has_ended or not driver.was_opened:
+            return None
+        self._has_ended, error = True, driver.error
+        return error.checkpoint if isinstance(error, StreamError) else driver.machine.progress.checkpoint()
+
+    def report(self, error: Exception, driver: Driver) -> None:
         if not self._has_failed:
             self._has_failed = True
             why = getattr(error, "strerror", None) or type(error).__name__
@@ -74,37 +69,33 @@ class KeepingDriver(SyncDriver):
     __slots__ = ("_keeper",)
 
     def __init__(self, source: SyncSource | LazySource, options: Options) -> None:
-        self._keeper = Keeper(options)
+        self._keeper = Keeper(options.job)
         if is_awaited(self._keeper.keep):
             raise MisuseError("keep= is an async def, which a Stream does not await: use a plain def")
         super().__init__(source, options)
 
-    def __next__(self, pauses: bool = False) -> Event:  # noqa: FBT001, FBT002 - as in the base class
-        event = super().__next__(pauses)
-        if self._keeper.is_due(event, self.clock()):
-            self._keep(self._keeper.begin(self))
-        return event
+    def __next__(self, pauses: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - as in the base class
+        return self._keep_before(super().__next__(pauses))
 
-    def _step(
-        self, advance: Callable[[], Event | None], until: float | None = None, *, pauses: bool = False
-    ) -> Event | None:
-        event = super()._step(advance, until, pauses=pauses)
-        if self._keeper.is_due(event, self.clock()):
-            self._keep(self._keeper.begin(self))
-        return event
+    def _step(self, *given: Any, **more: Any) -> Any:  # noqa: ANN401 - as in the base class
+        return self._keep_before(super()._step(*given, **more))
 
     def close_source(self, *, quiet: bool = False) -> None:
         try:
             super().close_source(quiet=quiet)
         finally:
-            if (last := self._keeper.take_last(self)) is not None:
-                self._keep(last)
+            self._keep(self._keeper.find_last(self))
 
-    def _keep(self, kept: Checkpoint) -> None:
+    def _keep_before(self, event: Any) -> Any:  # noqa: ANN401 - an event, or None
+        self._keep(self._keeper.find_due(event, self))
+        return event
+
+    def _keep(self, kept: Checkpoint | None) -> None:
         try:
-            self._keeper.keep(kept)
+            if kept is not None:
+                self._keeper.keep(kept)
         except Exception as error:  # noqa: BLE001 - any failure of the caller's function
-            self._keeper.fail(error, self)
+            self._keeper.report(error, self)
 
 
 class AsyncKeepingDriver(AsyncDriver):
@@ -113,7 +104,7 @@ class AsyncKeepingDriver(AsyncDriver):
     __slots__ = ("_keeper",)
 
     def __init__(self, source: AsyncSource | LazySource, options: Options) -> None:
-        self._keeper = Keeper(options)
+        self._keeper = Keeper(options.job)
         super().__init__(source, options)
 
     async def next_event(self, until: float | None = None, pauses: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - as in the base class
@@ -127,28 +118,26 @@ class AsyncKeepingDriver(AsyncDriver):
     def poll_fast(self) -> Event | None:
         return None  # so that `_step` gets each event
 
-    async def _keep_before(self, event: Event | None) -> Event | None:
-        """Return an event, before which a checkpoint is kept if one is due; a cancelled read loses none."""
-        if event is None or not self._keeper.is_due(event, self.clock()):
-            return event
-        kept = self._keeper.begin(self)
-        try:
-            with self.pump.hold():
-                await self._keep(kept)
-        except BaseException:
-            self.machine.way.give_again(event)
-            raise
-        return event
-
     async def close_source(self, *, failed: bool = False, quiet: bool = False) -> None:
         try:
             await super().close_source(failed=failed, quiet=quiet)
         finally:
-            if (last := self._keeper.take_last(self)) is not None:
+            if (last := self._keeper.find_last(self)) is not None:
                 from anyio import move_on_after
 
                 with move_on_after(_LAST_SECONDS, shield=True):
                     await self._keep(last)
+
+    async def _keep_before(self, event: Event | None) -> Event | None:
+        """Return an event, before which a checkpoint is kept if one is due; a cancelled read loses none."""
+        if event is not None and (kept := self._keeper.find_due(event, self)) is not None:
+            try:
+                with self.pump.hold():
+                    await self._keep(kept)
+            except BaseException:
+                self.machine.way.give_again(event)
+                raise
+        return event
 
     async def _keep(self, kept: Checkpoint) -> None:
         try:
@@ -159,7 +148,7 @@ class AsyncKeepingDriver(AsyncDriver):
 
                 await run_sync(self._keeper.keep, kept)
         except Exception as error:  # noqa: BLE001 - any failure of the caller's function
-            self._keeper.fail(error, self)
+            self._keeper.report(error, self)
 
 
 def write_file(path: str | os.PathLike[str], kept: Checkpoint) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
 from tokenstream.errors import MisuseError
@@ -59,6 +59,10 @@ class Options(NamedTuple):
     offered: OfferedTools | None = None
     """The tools that the caller names; None to take them from the request, if it is known."""
 
+    def find_driver(self, kind: Any) -> Any:  # noqa: ANN401 - a class of drivers
+        """Return the class of drivers that reads the answer, which may also keep it for the job."""
+        return kind if self.job is None else self.job.find_driver(kind)
+
     def find_start(self, now: float) -> float:
         """Return the time from which the metrics count: that of the request, or `now` if it is unknown."""
         if self.started_at is None:
@@ -78,6 +82,17 @@ def to_job(job: Job | str | None) -> Job | None:
     from tokenstream.stream._job import Job
 
     return job.read() if isinstance(job, Job) else Job(job)
+
+
+def options_of(
+    format: FormatChoice,
+    limits: Limits | None,
+    deadlines: Deadlines | None,
+    tags: Tags | None,
+    job: Job | str | None,
+) -> Options:
+    """Return the options of a stream that makes requests."""
+    return Options(format, limits, deadlines, job=to_job(job), make_stage=make_stage_factory(tags))
 
 
 def make_options(given: tuple[object, ...], tags: Tags | None, tools: ToolsOption) -> Options:

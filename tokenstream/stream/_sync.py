@@ -71,7 +71,6 @@ class Stream(StreamOfEvents):
     __slots__ = ("__weakref__", "_responses", "_shared")
 
     @explain_options(
-        answer_id="it is called job=",
         headers="it reads a response that is there; connect(url, headers=…) sends the request",
         json="it reads a response that is there; connect(url, json=…) sends the request",
         retry="it reads one response; connect(url, retry=…) and resilient(open, retry) ask for another",
@@ -97,8 +96,7 @@ class Stream(StreamOfEvents):
             options = make_options(
                 (format, limits, deadlines, started_at, None, reorder, to_job(job)), tags, tools
             )
-            make = SyncDriver if options.job is None else options.job.find_driver(SyncDriver)
-            driver = make(_source_of(source), options)
+            driver = options.find_driver(SyncDriver)(_source_of(source), options)
         # The stream's own views are those of choice 0.
         super().__init__(driver, 0)
         self._responses: Responses[Stream] | None = None
