@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +12,7 @@ from tests.relay.tokenstream.support import frame, line, written
 from tests.support.either import connect_in, read_all
 from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk
 from tests.support.sampling import sampled
-from tokenstream import Checkpoint, Job, Message, Retry, Stream, connect, relay, testing
+from tokenstream import Checkpoint, Job, Retry, Stream, connect, relay, testing
 from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import Event, Resumed, TextDelta
 
@@ -136,30 +134,6 @@ def test_a_relay_that_begins_again_further_back_is_read_up_to_the_position() -> 
     with Loopback(_part(b"".join(frames[:9])), _part(b"".join(frames[-3:]), LAST_CHUNK)) as server:
         _, _, error = _read("sync", server)
     assert isinstance(error, PositionLost)
-
-
-_GOES_ON = """
-import sys
-from tokenstream import Checkpoint, Job, Stream
-
-kept = Checkpoint.model_validate_json(sys.argv[1])
-print(Stream([sys.stdin.buffer.read()], job=Job("job", checkpoint=kept)).final().model_dump_json())
-"""
-
-
-def test_an_answer_goes_on_in_another_process() -> None:
-    """A checkpoint has the position, and what reading on takes."""
-    for place, protocol in ((7, "tokenstream"), (9, "ndjson")):
-        frames = _frames(protocol)
-        with pytest.raises(StreamError) as cut:
-            Stream(frames[:place]).final()
-        kept = Checkpoint.model_validate_json(cut.value.checkpoint.model_dump_json())
-        assert kept.position == place
-        stream = Stream(frames[place:], job=Job("job", checkpoint=kept))
-        assert Stream(frames).final() == stream.final()
-        command = [sys.executable, "-c", _GOES_ON, kept.model_dump_json()]
-        there = subprocess.run(command, input=b"".join(frames[place:]), stdout=subprocess.PIPE, check=True)
-        assert Stream(frames).final() == Message.model_validate_json(there.stdout)
 
 
 @pytest.mark.parametrize("format", [None, "tokenstream"])

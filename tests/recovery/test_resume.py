@@ -11,7 +11,7 @@ from tests.recovery.attempts import in_each_world, play
 from tests.support.either import connect_in, read_whole
 from tests.support.loopback import FIN, LAST_CHUNK, Loopback, Script, chunked_head, http_chunk, sized
 from tests.support.sampling import sampled
-from tokenstream import Checkpoint, Job, Retry, Stream, connect, resilient, testing
+from tokenstream import Retry, connect, resilient, testing
 from tokenstream.errors import PositionLost, ProviderError, StreamTruncated
 from tokenstream.events import MessageStart, Restarted, Resumed
 
@@ -187,21 +187,6 @@ def test_a_position_that_is_too_old_is_an_error_of_its_own() -> None:
 
     assert caught.value.partial.text == "Let me look. "
     assert caught.value.checkpoint.position == 7
-
-
-def test_a_checkpoint_of_a_broken_resume_goes_on_in_another_stream() -> None:
-    """What recovery gave up can be taken up later, from what was stored."""
-    whole = answer("openai-responses")
-
-    def opened(_: object) -> list[bytes]:
-        return whole[:8]
-
-    once = Retry(attempts=1)
-    with resilient(opened, once) as stream, pytest.raises(StreamTruncated) as caught:
-        stream.final()
-    stored = Checkpoint.model_validate_json(caught.value.checkpoint.model_dump_json())
-
-    assert Stream(whole[8:], job=Job("job", checkpoint=stored)).final().text == "Let me look. Done."
 
 
 @pytest.mark.parametrize(("background", "mode"), [(True, "resume"), (False, None)])
