@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any
 
 import pytest
@@ -16,7 +15,6 @@ from tokenstream.recovery._decision import (
     OpenerFacts,
     TimeBound,
     choose,
-    depends_on_opener,
     plan,
 )
 
@@ -61,14 +59,6 @@ def test_each_row_of_the_table(opener: OpenerFacts, facts: dict[str, Any], expec
 )
 def test_another_answer_may_replace_what_can_be_repeated(facts: dict[str, Any], expected: bool) -> None:
     assert broken(**facts).may_begin_again is expected
-
-
-def test_an_opener_is_only_asked_where_the_choice_depends_on_it() -> None:
-    """The question may call a function of the caller's."""
-    for is_divided, has_content in product([True, False], repeat=2):
-        facts = broken(is_divided=is_divided, has_content=has_content)
-        different = {choose(facts, OpenerFacts(obstacle=obstacle)).mode for obstacle in (None, OBSTACLE)}
-        assert depends_on_opener(facts) or len(different) == 1
 
 
 @pytest.mark.parametrize(

@@ -141,11 +141,6 @@ class NoPlan(NamedTuple):
     """The reason why the answer is not continued; None if there is none to report."""
 
 
-def depends_on_opener(broken: Failure) -> bool:
-    """Return True if the choice depends on whether an opener can continue the answer."""
-    return broken.has_content and not broken.is_divided
-
-
 def choose(broken: Failure, opener: OpenerFacts) -> ModeChoice:
     """Choose the mode of an attempt that does not resume the answer.
 

@@ -43,7 +43,6 @@ _POSITIONAL = (
     inspect.Parameter.VAR_POSITIONAL,
 )
 """Kinds of parameters that an argument without a name can go to."""
-_ONLY_WHOLE = "its open takes no attempt, and so can only ask for all of it: Retry(again=True) does that"
 _OTHER_ANSWER = "the server sends another answer than the one it was to go on with"
 _REREADABLE = frozenset({bytes, str, list, tuple, dict})
 """Types of sources that can be read any number of times."""
@@ -134,7 +133,10 @@ class SourceOpener(ABC):
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         """Return the reason why no request can continue an answer; None if a request can."""
-        return None if self.takes_attempt else _ONLY_WHOLE
+        only_whole = (
+            "its open takes no attempt, and so can only ask for all of it: Retry(again=True) does that"
+        )
+        return None if self.takes_attempt else only_whole
 
     def why_paused(self, paused: PausedAnswer) -> str | None:
         """Return the reason why no request goes on with a paused answer; None if one does."""

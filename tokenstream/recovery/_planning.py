@@ -16,7 +16,6 @@ from tokenstream.recovery._decision import (
     NoPlan,
     OpenerFacts,
     TimeBound,
-    depends_on_opener,
     plan,
     why_late,
 )
@@ -193,7 +192,7 @@ class Planner:
         is_other = index != request.opener_index
         # Nothing of what follows the pause has arrived, so the same request is made again.
         is_paused = request.goes_on and not self._answer.hold.released and not is_other
-        if is_paused or not depends_on_opener(broken):
+        if is_paused or not broken.has_content or broken.is_divided:
             return OpenerFacts(index=index, is_other=is_other, is_paused=is_paused)
         obstacle = self._find_obstacle(index, broken.error)
         if not is_other and not broken.prefix_refused:

@@ -177,11 +177,10 @@ class ReceivedAnswer:
         opener, last_event_id = self.request.opener, self.machine.progress.last_event_id
         if opener.replays or last_event_id is None:
             return opener.replays
-        if not opener.makes_request:
-            return opener.takes_attempt
-        # A relay names the answer; some APIs have a field for the id.
+        # An open is given the id; a relay has named the answer; some APIs have a field for the id.
         api = api_named(self.reader.name)
-        return (api is not None and api.replay_field is not None) or self.find_relay_id() is not None
+        is_sent = not opener.makes_request or (api is not None and api.replay_field is not None)
+        return is_sent or self.find_relay_id() is not None
 
 
 def _head_in(events: Iterable[Event]) -> Message:

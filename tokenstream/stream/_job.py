@@ -1,8 +1,10 @@
-"""The job that an answer belongs to, whichever process reads the answer."""
+"""The job that an answer belongs to, whichever process reads it, and the drivers that keep it."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +12,27 @@ from pydantic import ValidationError
 
 from tokenstream._basics.call_keys import AnswerIdentity
 from tokenstream._pipeline.checkpoints import check_checkpoint, is_over
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.events import ToolCallDone
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._guarding import is_awaited
+from tokenstream.stream._log import warn
+from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from os import PathLike
+    from collections.abc import Awaitable, Callable
 
     from tokenstream._pipeline.machine import Machine
+    from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
+    from tokenstream.events import Event
     from tokenstream.message import Checkpoint
+    from tokenstream.stream._driver import Driver
+    from tokenstream.stream._options import Options
+
+_PAUSE = 1.0
+"""The least number of seconds between two checkpoints of an answer that goes on."""
+_LAST_SECONDS = 5.0
+"""The time for which the last checkpoint may delay the end of a task that is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +46,7 @@ class Job:
 
     id: str
     """Your own id for the answer, which all processes know, such as a task's id and the number of a turn."""
-    keep: str | PathLike[str] | Callable[[Checkpoint], object] | None = field(default=None, kw_only=True)
+    keep: str | os.PathLike[str] | Callable[[Checkpoint], object] | None = field(default=None, kw_only=True)
     """Keeps the answer for the next process: a file, which is read if no checkpoint is given, or a function;
     for an `AsyncStream`, also an async one. It gets a checkpoint at most once a second, before a call is
     handed out, and at the end. If it fails, that is logged once. None to keep nothing."""
@@ -64,11 +79,8 @@ class Job:
 
     def find_driver(self, kind: Any) -> Any:  # noqa: ANN401 - a class of drivers
         """Return the class of drivers that keeps checkpoints; `kind` itself if nothing is kept."""
-        if self.keep is None:
-            return kind
-        from tokenstream.stream._keeping import AsyncKeepingDriver, KeepingDriver
-
-        return KeepingDriver if issubclass(KeepingDriver, kind) else AsyncKeepingDriver
+        keeping = KeepingDriver if kind is SyncDriver else AsyncKeepingDriver
+        return kind if self.keep is None else keeping
 
     @property
     def is_over(self) -> bool:
@@ -81,3 +93,135 @@ class Job:
         machine.asked.note_given_id(self.id)
         if self.checkpoint is not None:
             machine.restore(self.checkpoint)
+
+
+class Keeper:
+    """Decides when a checkpoint is due, which is kept by the function or in the file that the job names.
+
+    It only saves money, so a failure is logged once, and ends no answer.
+    """
+
+    def __init__(self, job: Any) -> None:  # noqa: ANN401 - the job of the options, which is there
+        self.keep: Any = job.keep if callable(job.keep) else partial(write_file, job.keep)
+        self._due = float("-inf")
+        """The clock reading from which the next checkpoint is kept."""
+        self._has_failed = self._has_ended = False
+
+    def find_due(self, event: Event | None, driver: Driver) -> Checkpoint | None:
+        """Return the checkpoint to keep before an event is handed out; None if none is due."""
+        now = driver.clock()
+        if event is None or (now < self._due and event.__class__ is not ToolCallDone):
+            return None
+        self._due = now + _PAUSE
+        return driver.machine.progress.checkpoint()
+
+    def find_last(self, driver: Driver) -> Checkpoint | None:
+        """Return the checkpoint of an answer that has ended, once; None before, and if nothing was read."""
+        if self._has_ended or not driver.has_ended or not driver.was_opened:
+            return None
+        self._has_ended, error = True, driver.error
+        return error.checkpoint if isinstance(error, StreamError) else driver.machine.progress.checkpoint()
+
+    def report(self, error: Exception, driver: Driver) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            why = getattr(error, "strerror", None) or type(error).__name__
+            warn("an answer could not be kept for another process: %s", why, of=driver.machine)
+
+
+class KeepingDriver(SyncDriver):
+    """Keeps checkpoints in the thread that reads the stream."""
+
+    __slots__ = ("_keeper",)
+
+    def __init__(self, source: SyncSource | LazySource, options: Options) -> None:
+        self._keeper = Keeper(options.job)
+        if is_awaited(self._keeper.keep):
+            raise MisuseError("keep= is an async def, which a Stream does not await: use a plain def")
+        super().__init__(source, options)
+
+    def __next__(self, pauses: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - as in the base class
+        return self._keep_before(super().__next__(pauses))
+
+    def _step(self, *given: Any, **more: Any) -> Any:  # noqa: ANN401 - as in the base class
+        return self._keep_before(super()._step(*given, **more))
+
+    def close_source(self, *, quiet: bool = False) -> None:
+        try:
+            super().close_source(quiet=quiet)
+        finally:
+            self._keep(self._keeper.find_last(self))
+
+    def _keep_before(self, event: Any) -> Any:  # noqa: ANN401 - an event, or None
+        self._keep(self._keeper.find_due(event, self))
+        return event
+
+    def _keep(self, kept: Checkpoint | None) -> None:
+        try:
+            if kept is not None:
+                self._keeper.keep(kept)
+        except Exception as error:  # noqa: BLE001 - any failure of the caller's function
+            self._keeper.report(error, self)
+
+
+class AsyncKeepingDriver(AsyncDriver):
+    """Keeps checkpoints by an async function, or by a plain one in a thread."""
+
+    __slots__ = ("_keeper",)
+
+    def __init__(self, source: AsyncSource | LazySource, options: Options) -> None:
+        self._keeper = Keeper(options.job)
+        super().__init__(source, options)
+
+    async def next_event(self, until: float | None = None, pauses: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - as in the base class
+        return await self._keep_before(await super().next_event(until, pauses=pauses))
+
+    __anext__ = next_event
+
+    async def _step(self, advance: Callable[[], Awaitable[Event | None]]) -> Event | None:
+        return await self._keep_before(await super()._step(advance))
+
+    def poll_fast(self) -> Event | None:
+        return None  # so that `_step` gets each event
+
+    async def close_source(self, *, failed: bool = False, quiet: bool = False) -> None:
+        try:
+            await super().close_source(failed=failed, quiet=quiet)
+        finally:
+            if (last := self._keeper.find_last(self)) is not None:
+                from anyio import move_on_after
+
+                with move_on_after(_LAST_SECONDS, shield=True):
+                    await self._keep(last)
+
+    async def _keep_before(self, event: Event | None) -> Event | None:
+        """Return an event, before which a checkpoint is kept if one is due; a cancelled read loses none."""
+        if event is not None and (kept := self._keeper.find_due(event, self)) is not None:
+            try:
+                with self.pump.hold():
+                    await self._keep(kept)
+            except BaseException:
+                self.machine.way.give_again(event)
+                raise
+        return event
+
+    async def _keep(self, kept: Checkpoint) -> None:
+        try:
+            if is_awaited(self._keeper.keep):
+                await self._keeper.keep(kept)
+            else:
+                from anyio.to_thread import run_sync
+
+                await run_sync(self._keeper.keep, kept)
+        except Exception as error:  # noqa: BLE001 - any failure of the caller's function
+            self._keeper.report(error, self)
+
+
+def write_file(path: str | os.PathLike[str], kept: Checkpoint) -> None:
+    """Write a checkpoint beside a file, and then put it in the file's place."""
+    beside = Path(f"{os.fspath(path)}.{os.getpid()}")
+    try:
+        beside.write_text(kept.model_dump_json(), encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
