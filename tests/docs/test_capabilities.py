@@ -122,7 +122,7 @@ TESTS: dict[str, dict[str, str]] = {
         "continuation tokens as one answer": "recovery/test_pauses_tokens.py::test_the_answer_goes_on_from…",
     },
     "checkpoint to another process": {
-        "": "recovery/test_relay.py::test_an_answer_goes_on_in_another_process"
+        "": "recovery/test_job.py::test_another_process_has_the_answer_continued"
     },
     "reorder, de-duplicate": {
         "": "stages/test_reorder.py::test_any_order_and_any_repetition_gives_each_frame_once_in_order"
