@@ -85,7 +85,12 @@ def load_for(address: str) -> None:
 
 def load_late() -> None:
     """Import the modules that formats load with the first call, reasoning or whole text of a process."""
-    for name in ("_kit.repeated", "_kit.whole_text", "_wire.openai_chat.calls", "_wire.openai_chat.reasoning"):
+    for name in (
+        "_kit.repeated",
+        "_kit.whole_text",
+        "_wire.openai_chat.calls",
+        "_wire.openai_chat.reasoning",
+    ):
         import_module(f"tokenstream.formats.{name}")
 
 

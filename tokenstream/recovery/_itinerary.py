@@ -139,6 +139,8 @@ class RunningRequest:
 
     def __init__(self, retry: Retry, itinerary: Itinerary, silence: Silence, attempt: Attempt) -> None:
         self.retry, self.itinerary, self._silence = retry, itinerary, silence
+        self.again = retry.again
+        """True if the answer is asked for again where it cannot go on."""
         self.attempt = attempt
         self.kind: RequestKind = "attempt"
         self.polls = 0
@@ -164,10 +166,10 @@ class RunningRequest:
     def next_number(self) -> int:
         return self.counted + self.uncounted + 1
 
-    def inherit(self, route: str | None) -> None:
+    def inherit(self, route: str | None, *, again: bool) -> None:
         """Stand for the attempt of an earlier process, with the number 0, at a route if that is there."""
         names = self.itinerary.names
-        self.counted = 0
+        self.counted, self.again = 0, self.again or again
         self.go_to(names.index(route) if route in names else 0, None)
         self.attempt = replace(self.attempt, number=0, route=self.route)
 

@@ -89,7 +89,7 @@ class Planner:
         return Failure(
             error=error,
             now=now,
-            again=self._retry.again,
+            again=request.again,
             has_content=answer.has_content,
             delivered=self._machine.delivered.extent,
             is_call_cut=answer.has_content and has_cut_call(answer),

@@ -135,7 +135,7 @@ class Recovery:
         if self.spending is not None:
             self.spending.find_wait = partial(self._wait_for_room, clock)
         if kept is not None and (kept.position is not None or find_extent(kept.messages) != "nothing"):
-            return self._take_up(kept)
+            return self.take_up(kept, again=False)
         self._current.begin_route(0, clock())
         attempt = self._request.attempt
         source = self._openers[0].lazy(attempt)
@@ -146,13 +146,13 @@ class Recovery:
         run = partial(run_race, self._current, self._deadlines, source.open, attempt, clock)
         return replace(source, open=run, enters=True)
 
-    def _take_up(self, kept: Checkpoint) -> LazySource:
+    def take_up(self, kept: Checkpoint, *, again: bool) -> LazySource:
         """Return the source of an attempt that has broken off: that of the process which has kept it.
 
         All that follows is decided as after any break, and what was kept counts as delivered.
         """
         self._machine.restore(kept, may_continue=True)
-        self._request.inherit(kept.message.route)
+        self._request.inherit(kept.message.route, again=again)
         self._answer.has_content = self._answer.hold.released = True
         if kept.identity is not None and kept.identity.kind == "journal":
             self._answer.relay_id = kept.identity.id
@@ -160,6 +160,8 @@ class Recovery:
         self._machine.way.settle()
         self._machine.delivered.note_look()
         opener, cause = self._request.opener, find_cause(kept)
+        # The records of a journal do not name the format.
+        opener.look_ahead(self._request.attempt, is_other=kept.message.format is None)
 
         def fail() -> Never:
             raise cause

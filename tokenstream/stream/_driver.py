@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
     from tokenstream._values.origin import Origin
     from tokenstream.events import Event
-    from tokenstream.message import Ending, Message
+    from tokenstream.message import Checkpoint, Ending, Message
     from tokenstream.stages._tools.once import CallRun
     from tokenstream.stream._outputs.once import Once
     from tokenstream.stream._protocols import Clock
@@ -467,6 +467,13 @@ class Driver(UncopyableObject):
             guarding.fail(cause)
         elif self.machine.intake.state not in CLOSED and not self._change_source(cause, now):
             self.machine.intake.finish(cause, now)
+
+    def take_up(self, kept: Checkpoint) -> bool:
+        """Go on with an answer of another process, or ask for it again; return False without a `retry=`."""
+        if self.recovery is None:
+            return False
+        self.pump.replace(self.recovery.take_up(kept, again=True))
+        return True
 
     def _change_source(self, cause: StreamError | None, now: float) -> bool:
         """Go on with the source of the next attempt; return False if no further attempt is made."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
     from tokenstream.formats._registry import FormatChoice
+    from tokenstream.message import Checkpoint
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._pauses import Leg
@@ -43,6 +44,10 @@ class Recovers(Protocol):
     @property
     def legs(self) -> tuple[Leg, ...]:
         """The stretches of the answer between its pauses; empty if it was never paused."""
+        ...
+
+    def take_up(self, kept: Checkpoint, *, again: bool) -> LazySource:
+        """Return the source of an attempt that has broken off, that of the process which has kept it."""
         ...
 
     def make_next_source(self, cause: StreamError | None, now: float) -> LazySource | None:

@@ -54,6 +54,12 @@ def is_valid_id(id: object) -> bool:
     return isinstance(id, str) and 0 < len(id) <= _MAX_ID and is_encodable(id)
 
 
+def check_id(id: object) -> None:
+    """Check that a value can be the id of an answer."""
+    if not is_valid_id(id):
+        raise MisuseError(f"an id is a text of 1 to {_MAX_ID} characters, without half a surrogate pair")
+
+
 def check_owner(owner: object, function: object = None) -> None:
     """Check that a value, which a function may have returned, can be an answer's owner: None or a text.
 
@@ -72,8 +78,7 @@ def check_arguments(stream: object, id: object, *, raw: bool, shape: Shape | Non
         raise MisuseError(
             f"a journal takes an AsyncStream, or another async iterable of events, not {stream!r:.80}"
         )
-    if not is_valid_id(id):
-        raise MisuseError(f"an id is a text of 1 to {_MAX_ID} characters, without half a surrogate pair")
+    check_id(id)
     if raw and shape is not None:
         raise MisuseError(
             "raw=True writes the provider's payloads as they came, in which shape= changes nothing: "

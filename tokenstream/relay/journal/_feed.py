@@ -104,7 +104,7 @@ class AnswerFollower:
             self._feed.leave(self)
 
 
-_PAGE_SIZE = 2_000
+PAGE_SIZE = 2_000
 """The maximum number of records that one read fetches."""
 MIN_TRIMMED = 64
 """The minimum number of trimmed records that are dropped from the list at once."""
@@ -249,7 +249,7 @@ class Feed:
             try:
                 # Remember the end: a producer of this process may give records during the read.
                 end, gaps, self._given_bytes = self.end, self._gaps, 0
-                read = partial(self._storage.read, self.id, end, _PAGE_SIZE)
+                read = partial(self._storage.read, self.id, end, PAGE_SIZE)
                 page = await retry(self._storage, read, self._lease)
                 # 1. The answer was forgotten, its next records were trimmed, or another answer has its id.
                 if page is None or page.state.begin > self.end + 1 or page.state.owner != self.owner:
@@ -264,7 +264,7 @@ class Feed:
                 if self._seems_dead(page.state):
                     # End the answer in place of its producer.
                     await self._bury(page.state.token or "")
-                elif len(page.records) < _PAGE_SIZE and self._gaps == gaps and not self.is_complete:
+                elif len(page.records) < PAGE_SIZE and self._gaps == gaps and not self.is_complete:
                     # All records were read; wait for the next ones. Even if none arrive, look at the
                     # producer's state four times a lease.
                     with move_on_after(self._lease / 4):
@@ -304,6 +304,8 @@ class Feed:
     async def _bury(self, token: str) -> None:
         """End the answer in the storage on behalf of its dead producer, for followers in all processes."""
         message = "the server that produced the answer stopped responding"
+        if not token:
+            message = "no process has begun the answer in time, or gone on with it"
         bury = partial(self._storage.bury, self.id, [record_interruption(message)])
         is_buried = await retry(self._storage, bury, self._lease)
         # A producer of this journal, and whoever else has ended the answer, report that themselves.

@@ -7,10 +7,10 @@ import secrets
 import socket
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 from weakref import WeakValueDictionary
 
-from anyio import CancelScope, create_task_group, current_time, move_on_after
+from anyio import CancelScope, create_task_group, current_time, move_on_after, sleep
 
 from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream.errors import MisuseError
@@ -18,12 +18,12 @@ from tokenstream.relay._attribution import ServedAnswer, find_asked_host, make_a
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._incident import describe_bug
 from tokenstream.relay._shape import Shaping
-from tokenstream.relay.journal._bounds import check_arguments, check_owner, is_valid_id
+from tokenstream.relay.journal._bounds import check_arguments, check_id, check_owner, is_valid_id
 from tokenstream.relay.journal._errors import JournalError
-from tokenstream.relay.journal._feed import AnswerFollower, Feed
+from tokenstream.relay.journal._feed import PAGE_SIZE, AnswerFollower, Feed
 from tokenstream.relay.journal._producer import Producer
-from tokenstream.relay.journal._records import has_failed_early
-from tokenstream.relay.journal._storage import State, Storage, limit, no_reply_error, retry
+from tokenstream.relay.journal._records import has_failed_early, read_checkpoint, record_restart
+from tokenstream.relay.journal._storage import ALIVE, State, Storage, limit, no_reply_error, retry
 from tokenstream.relay.journal._writer import ALIVE_SHARE, WriteTimer
 from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._log import WARNING
@@ -122,7 +122,7 @@ class Journal(UncopyableObject):
         try:
             # After an error in the block, the producers get no time to finish: they are cancelled below.
             if error is None:
-                # The producers run on; then each is interrupted, and writes its last record.
+                # The producers run on; then each hands its answer over, or writes its last record.
                 await self.run_out()
                 report_ended(sum([producer.shut_down() for producer in list(self._producers.values())]))
                 with move_on_after(self.lease):
@@ -151,6 +151,7 @@ class Journal(UncopyableObject):
         open_within: float | None = None,
         raw: bool = False,
         shape: Shape | None = None,
+        take_over: float | None = None,
     ) -> str:
         """Start producing an answer, and return its id.
 
@@ -167,17 +168,41 @@ class Journal(UncopyableObject):
             raw: True to write the provider's own ids, payloads, error messages and fields, too.
             shape: Transforms the text of each text part before it is written, such as `lambda text:
                 text.redact(pattern)`; None for no change.
+            take_over: Seconds for which readers wait for another `start` with this id if this process dies,
+                or leaves its block. That one goes on with the answer at the next position; while this
+                process lives, it waits. None: the answer ends with its process.
 
         Raises:
             StreamError: The answer failed before its first event and within `open_within` seconds.
             JournalError: The storage is unreachable or full, the owner has too many answers, or the journal
                 was exited.
             MisuseError: `stream` is not asynchronous; the journal was not entered; the id is empty or longer
-                than 256 characters; `owner` is no text; `shape` returns no text, or is combined with `raw`.
+                than 256 characters; `owner` is no text; `shape` returns no text, or is combined with `raw`;
+                `take_over` is not positive, or no other process can read the storage.
         """
         id = make_answer_id() if id is None else id
-        await self.begin(stream, id, owner=owner, open_within=open_within, raw=raw, shape=shape)
+        options: Any = {"raw": raw, "shape": shape, "take_over": take_over}
+        await self.begin(stream, id, owner=owner, open_within=open_within, **options)
         return id
+
+    async def announce(self, id: str, *, within: float, owner: str | None = None) -> None:
+        """Let readers wait for an answer that another process is going to `start`.
+
+        Args:
+            id: The answer's id.
+            within: Seconds after which readers learn that no process has begun the answer.
+            owner: The answer's owner; None for no owner.
+
+        Raises:
+            JournalError: The storage is unreachable or full, or the owner has too many answers.
+            MisuseError: The id is empty or too long; `owner` is no text; `within` is not positive, or no
+                other process can read the storage.
+        """
+        self._require_tasks()
+        check_id(id)
+        check_owner(owner)
+        self._check_waiting("within", within)
+        await self._create(id, owner, "", None, within)
 
     async def begin(
         self,
@@ -190,6 +215,7 @@ class Journal(UncopyableObject):
         shape: Shape | None = None,
         asked: str | None = None,
         served: ServedAnswer | None = None,
+        take_over: float | None = None,
     ) -> bool:
         """Start producing an answer, as `start` does; return False if an answer with this id exists.
 
@@ -204,8 +230,14 @@ class Journal(UncopyableObject):
             if self._is_closing:
                 raise JournalError(_CLOSED, kind="closed")
             shaping = None if shape is None else Shaping(shape)
+            self._check_waiting("take_over", take_over)
             token = f"{self._name} {find_asked_host(stream)} {secrets.token_hex(16)}"
-            is_ours = await self._create(id, owner, token, asked)
+            alive = self.lease * ALIVE_SHARE + (take_over or 0.0)
+            is_ours, end = await self._create(id, owner, token, asked, alive), 0
+            if not is_ours and self._storage.is_shared:
+                end = await self._wait_for_end_of_producer(id, owner, token, take_over)
+                is_ours = end >= 0
+            restart = [] if end <= 0 else await self._go_on(stream, id, is_shaped=shape is not None)
             if self._is_closing:
                 # The journal was exited meanwhile; a producer that starts now would be cancelled.
                 raise JournalError(_CLOSED, kind="closed")
@@ -233,6 +265,9 @@ class Journal(UncopyableObject):
             lease=self.lease,
             raw=raw,
             shaping=shaping,
+            take_over=take_over,
+            last_written=max(end, 0),
+            first=restart,
         )
         self._producers[id] = producer
         self._drained_at = None  # whatever looked like a shutdown before was none
@@ -378,11 +413,55 @@ class Journal(UncopyableObject):
         is_whole = state.over and state.begin == 1 and 0 < state.end <= _MAX_EARLY
         return is_whole and has_failed_early(page.records)
 
-    async def _create(self, id: str, owner: str | None, token: str, asked: str | None) -> bool:
-        """Create an answer, even if its client disconnects; return False if the id exists already."""
-        # The storage gets a shorter lease: in the rest of the journal's lease, readers make sure that a
-        # producer which looks dead stays so.
-        lease = self.lease * ALIVE_SHARE
+    def _check_waiting(self, option: str, seconds: float | None) -> None:
+        """Check the seconds for which readers wait for a process: None if they do not."""
+        if seconds is None:
+            return
+        if not seconds > 0:
+            raise MisuseError(f"{option} is a positive number of seconds, not {seconds!r}")
+        if not self._storage.is_shared:
+            raise MisuseError(f"{option} is for a RedisJournal: no other process has what this one keeps")
+
+    async def _wait_for_end_of_producer(
+        self, id: str, owner: str | None, token: str, take_over: float | None
+    ) -> int:
+        """Become the producer of an answer once it has none; return its last position, or a negative number.
+
+        Without `take_over`, only of an answer that was announced.
+        """
+        wait = -1.0 if take_over is None else take_over
+        lease = self.lease * ALIVE_SHARE + max(wait, 0.0)
+        options: Any = {"token": token, "before": "", "lease": lease, "wait": wait}
+        take = partial(self._storage.take_over, id, owner=owner, **options)
+        while (end := await retry(self._storage, take, self.lease)) == ALIVE and take_over is not None:
+            await sleep(self.lease / 8)
+            if self._is_closing:
+                break
+        return end
+
+    async def _go_on(self, stream: AsyncIterable[Event], id: str, *, is_shaped: bool) -> list[bytes]:
+        """Let a stream go on with an answer; if it cannot, return the record that has readers begin again."""
+        records = list[bytes]()
+        while True:
+            read = partial(self._storage.read, id, len(records), PAGE_SIZE)
+            page = await retry(self._storage, read, self.lease)
+            if page is None or page.state.begin > 1:
+                break
+            records += page.records
+            if len(page.records) == PAGE_SIZE:
+                continue
+            driver = find_driver(stream) if isinstance(stream, StreamBase) and not is_shaped else None
+            if driver is None or not cast("Driver", driver).source_driver.take_up(read_checkpoint(records)):
+                break
+            return []
+        return [record_restart()]
+
+    async def _create(self, id: str, owner: str | None, token: str, asked: str | None, lease: float) -> bool:
+        """Create an answer, even if its client disconnects; return False if the id exists already.
+
+        The storage gets a shorter lease than the journal's: in the rest of that, readers make sure that a
+        producer which looks dead stays so.
+        """
         if self._opening >= self._storage.opening:
             # Each of them would wait for all others, until nobody gets an answer in time.
             raise JournalError(f"{self._opening:,} answers wait to begin", kind="unavailable")
@@ -412,7 +491,8 @@ class Journal(UncopyableObject):
                 WARNING, "an answer of a journal could not be written: %s", describe_bug(error), error=error
             )
         finally:
-            del self._producers[producer.id]
+            if self._producers.get(producer.id) is producer:
+                del self._producers[producer.id]
             producer.finished.set()
             feed = self._feeds.get(producer.id)
             if feed is not None:

@@ -30,12 +30,12 @@ from tokenstream.relay._events_in import close_stream, converted_refusals
 from tokenstream.relay._sending import TELLING, ReportedEnding, report_losses
 from tokenstream.relay.journal._errors import JournalError, describe_failure
 from tokenstream.relay.journal._records import record_ending, record_failure, record_interruption
-from tokenstream.relay.journal._storage import Storage, limit
+from tokenstream.relay.journal._storage import Storage, limit, retry
 from tokenstream.relay.journal._writer import ALIVE_SHARE, RecordWriter, TellWritten, WriteTimer
 from tokenstream.stream._reading.reader import run_until_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncIterable, Sequence
 
     from anyio.abc import TaskGroup
 
@@ -66,6 +66,9 @@ class Producer:
         lease: float,
         raw: bool = False,
         shaping: Shaping | None = None,
+        take_over: float | None = None,
+        last_written: int = 0,
+        first: Sequence[bytes] = (),
     ) -> None:
         self.id = id
         self.opened = anyio.Event()
@@ -80,11 +83,26 @@ class Producer:
         self._storage = storage
         self._stream: Any = stream
         self._lease = lease
+        self._take_over = take_over or 0.0
+        """The seconds for which readers wait for another producer, if this one leaves or dies; 0 for none."""
         # In the rest of the lease, readers look again before they bury the producer.
-        self._beat = partial(storage.beat, id, token, lease=lease * ALIVE_SHARE)
+        self._beat = partial(storage.beat, id, token, lease=lease * ALIVE_SHARE + self._take_over)
+        left: Any = {"token": "", "before": token, "lease": self._take_over, "wait": -1.0}
+        self._leave = partial(storage.take_over, id, owner=served.owner, **left)
         self._raw = raw
         self._shaping = shaping
-        self._writer = RecordWriter(storage, id, token, tell_written, timer=timer, lease=lease)
+        self._writer = RecordWriter(
+            storage,
+            id,
+            token,
+            tell_written,
+            timer=timer,
+            lease=lease,
+            take_over=self._take_over,
+            last_written=last_written,
+        )
+        for each in first:
+            self._writer.queue(each)
         # Reading the stream.
         self._reported = ReportedEnding()
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
@@ -126,7 +144,8 @@ class Producer:
                 self._tasks.cancel_scope.cancel()
         except get_cancelled_exc_class():
             # The journal's tasks were cancelled: the readers still learn that the answer is over.
-            self._break_off("the server ended in the middle of the answer")
+            if not self.hand_over():
+                self._break_off("the server ended in the middle of the answer")
             self._queue_end([])
             with CancelScope(shield=True), move_on_after(_CLOSING_SECONDS):
                 await self._write()
@@ -146,9 +165,16 @@ class Producer:
                 stop(reason)
         self._reading.cancel()
 
+    def hand_over(self) -> bool:
+        """Leave the answer to another process; return False if it has ended, or ends with this process."""
+        if self._last_records is None and self._take_over and not self._writer.is_left:
+            self._writer.leave()
+            self._reading.cancel()
+        return self._writer.is_left
+
     def shut_down(self) -> bool:
-        """End the answer because this server shuts down; return False if its ending is decided already."""
-        is_cut = self._last_records is None
+        """Hand the answer over, or end it, because this server shuts down; return False if it is not cut."""
+        is_cut = self._last_records is None and not self.hand_over()
         if is_cut:
             self._last_records = [record_failure(interrupt_source(self._stream), raw=True)]
         self._reading.cancel()
@@ -179,7 +205,7 @@ class Producer:
         except Exception as error:  # noqa: BLE001 - the bug in one answer must not end all the others
             self.served.report_bug(error)
             last = [record_failure(error)]
-        if last is None:
+        if last is None and not self._writer.is_left:
             # Whatever has cancelled the reading otherwise has chosen the last records itself.
             self._break_off("the answer was cancelled")
         self._queue_end(last or [])
@@ -265,6 +291,8 @@ class Producer:
         """Write the records until the last one is written; give up if the storage refuses one."""
         try:
             await self._writer.run()
+            if self._writer.is_left:
+                await retry(self._storage, self._leave, self._lease)
         except JournalError as error:
             self._give_up(error)
             if error.kind != "fenced":

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamInterrupted
+from tokenstream.events import Restarted
+from tokenstream.formats._wire.tokenstream.words import End
+from tokenstream.message import Checkpoint, Message
 from tokenstream.relay._attribution import find_broken
-from tokenstream.relay._encoders.tokenstream import end_record, error_record
+from tokenstream.relay._encoders.tokenstream import end_record, error_record, read_record, record
 from tokenstream.relay._incident import BUG
 
 if TYPE_CHECKING:
@@ -44,6 +48,20 @@ def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
 def record_interruption(message: str) -> bytes:
     """Return the last record of an answer whose producer has ended before it, with a message for readers."""
     return error_record(StreamInterrupted(message), raw=True)
+
+
+def record_restart() -> bytes:
+    """Return the record that has readers discard all before it, because another producer begins again."""
+    return record(Restarted(Message.model_construct()))
+
+
+def read_checkpoint(records: Sequence[bytes]) -> Checkpoint:
+    """Return the answer that records have so far, for a producer that goes on with it."""
+    accumulator = Accumulator()
+    for event in map(read_record, records):
+        if not isinstance(event, End):
+            accumulator.take(event)
+    return Checkpoint(messages=tuple(accumulator.messages))
 
 
 def has_failed_early(records: Sequence[bytes]) -> bool:

@@ -26,6 +26,7 @@ from tokenstream.relay.journal._redis_scripts import (
     READ,
     SETTLE,
     TAKE,
+    TAKE_OVER,
     Scripts,
 )
 from tokenstream.relay.journal._storage import Page, State, StopReply, Storage
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 
 _KEEP_SECONDS = 60.0
 """Additional seconds for which an answer is kept after its producer's last write."""
-_LEAST_SECONDS = 1.0
-"""The seconds that a message has at least: a busy process may need them, however short a lease is."""
+_LEAST_SECONDS, _MOST_SECONDS = 1.0, 10.0
+"""The seconds that a message has: a busy process may need the least, however short a lease is."""
 
 
 class RedisStorage(Storage):
@@ -52,6 +53,7 @@ class RedisStorage(Storage):
 
     # Messages to Redis have limits of their own, which one for each answer would only repeat.
     limits_appends = True
+    is_shared = True
 
     def __init__(
         self,
@@ -90,9 +92,7 @@ class RedisStorage(Storage):
     async def create(
         self, id: str, *, owner: str | None, token: str, lease: float, asked: str | None = None
     ) -> bool:
-        # Redis has no None: the 0 says that the answer has no owner.
-        owned = [0, ""] if owner is None else [1, owner]
-        options = [_to_ms(lease), self._keep_ms(lease), *owned, asked or ""]
+        options = [_to_ms(lease), self._keep_ms(lease), *_owned(owner), asked or ""]
         if owner is None or self._per_owner is None:
             return bool(await self._run_script(CREATE, id, token, *options))
         await self._take(id, owner, self._per_owner, lease)
@@ -108,11 +108,18 @@ class RedisStorage(Storage):
         times = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease)]
         # The text of a list of integers is JSON.
         arguments = [token, str([first, *times, self._max_bytes]), *records]
-        limit = max(lease / 2, _LEAST_SECONDS)
+        limit = min(max(lease / 2, _LEAST_SECONDS), _MOST_SECONDS)
         if not await self._scripts.run(APPEND, self._answer_keys(id), *arguments, seconds=limit):
             raise fenced_error()
         if over:
             await self._settle_ended(id)
+
+    async def take_over(
+        self, id: str, *, owner: str | None, token: str, before: str, lease: float, wait: float
+    ) -> int:
+        options = [_to_ms(lease), self._keep_ms(lease), _to_ms(wait), *_owned(owner)]
+        end: int = await self._run_script(TAKE_OVER, id, token, before, *options)
+        return end
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
         is_ours, *reason = await self._run_script(BEAT, id, token, _to_ms(lease), self._keep_ms(lease))
@@ -322,6 +329,11 @@ def _make_redis_key(prefix: str, id: str, what: str) -> str:
     # The id is quoted, because a brace in it would end the hash tag, which keeps all keys of an answer on
     # one node of a cluster.
     return f"{prefix}{{{quote(id, safe='')}}}:{what}"
+
+
+def _owned(owner: str | None) -> tuple[int, str]:
+    # Redis has no None: the 0 says that the answer has no owner.
+    return (0, "") if owner is None else (1, owner)
 
 
 def _as_str(value: bytes | None) -> str | None:

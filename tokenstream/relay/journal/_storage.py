@@ -89,6 +89,8 @@ def no_reply_error(storage: Storage, began: float, seconds: float) -> JournalErr
     )
 
 
+ALIVE = -2
+"""What `Storage.take_over` returns while the producer is alive."""
 StopReply: TypeAlias = Literal["asked", "ended", "unknown"]
 """The outcome of a request to stop an answer; "ended" if the answer had ended before."""
 
@@ -149,6 +151,8 @@ class Storage(ABC):
     """Maximum number of answers that may wait for `create` at the same time, of those of one process."""
     limits_appends: ClassVar[bool] = False
     """True if `append` raises within its lease, or a second, so that only one with `over` needs a limit."""
+    is_shared: ClassVar[bool] = False
+    """True if other processes use the storage, and may go on with an answer whose producer is dead."""
     heard_at: float = -inf
     """The time of `anyio.current_time` at which the storage last answered; -inf if that is not known."""
 
@@ -207,6 +211,28 @@ class Storage(ABC):
         Raises:
             JournalError: With the kind "fenced": the answer does not belong to this producer.
         """
+
+    async def take_over(
+        self, id: str, *, owner: str | None, token: str, before: str, lease: float, wait: float
+    ) -> int:
+        """Give an answer another producer, if it has none that is alive: the one before is fenced then.
+
+        A storage that `is_shared` overrides it.
+
+        Args:
+            id: The answer's id.
+            owner: The answer's owner; None if it has none.
+            token: Identifies the new producer; "" for none, while readers wait for one.
+            before: The token of a producer that leaves the answer itself; "" for none.
+            lease: Seconds for which the new producer counts as alive from now.
+            wait: The seconds before its lease ends from which a producer is dead; negative if only an answer
+                without a producer is taken.
+
+        Returns:
+            The last position; -1 if the answer is unknown, over, or another owner's; -2 while its producer
+            is alive.
+        """
+        return -1
 
     @abstractmethod
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:

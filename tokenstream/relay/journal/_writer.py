@@ -79,21 +79,25 @@ class RecordWriter:
         *,
         timer: WriteTimer,
         lease: float,
+        take_over: float,
+        last_written: int,
     ) -> None:
         # Given by the journal.
         self._storage, self._id = storage, id
         self._tell_written = tell_written
         self._timer = timer
         self._lease = lease
-        self._append = partial(storage.append, id, token, lease=lease * ALIVE_SHARE)
+        self._append = partial(storage.append, id, token, lease=lease * ALIVE_SHARE + take_over)
         # The queue.
         self._queued: list[bytes] = []
         """Records that are not written yet."""
         self._queued_bytes = 0
-        self._last_written = 0
+        self._last_written = last_written
         """The last position that is certainly in the storage."""
         self.has_end = False
         """True once the last records have been queued."""
+        self.is_left = False
+        """True once the answer is left to another producer: what is queued is written, and no end."""
         self.is_cut_off = False
         """True once no more records are written, as the storage does not accept them."""
         self._is_claimed = False
@@ -122,6 +126,11 @@ class RecordWriter:
             self.queue(record)
         self.has_end = True
         self._must_write.notify()
+
+    def leave(self) -> None:
+        """Write what is queued and no end, because another producer goes on with the answer."""
+        self.is_left = True
+        self.queue_end([])
 
     async def wait_for_room(self) -> None:
         """Wait while too many bytes are queued."""
@@ -172,7 +181,7 @@ class RecordWriter:
         last = self._last_written + len(self._queued)
         while self._last_written < last and not self.is_cut_off:
             batch = tuple(self._queued[:_MAX_BATCH])
-            is_last = self.has_end and len(batch) == len(self._queued)
+            is_last = self.has_end and not self.is_left and len(batch) == len(self._queued)
             append = partial(self._append, self._last_written + 1, batch, over=is_last)
             is_limited = self._storage.limits_appends and not is_last
             await retry(self._storage, append, self._lease, is_limited=is_limited)

@@ -1,0 +1,149 @@
+"""Answers that outlive their process: another one goes on with them, for the same readers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.relay.journals import Answer, message_of, read, read_into, records_of, texts_of
+from tests.relay.redis_places import client_of
+from tests.support.redis_servers import RedisServer, anyio_backend, server
+from tokenstream import AsyncStream, Retry, aresilient, testing
+from tokenstream.errors import MisuseError
+from tokenstream.recovery import Attempt
+from tokenstream.relay import MemoryJournal, RedisJournal
+from tokenstream.relay.journal import Entry
+
+__all__ = ["anyio_backend", "server"]
+
+pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
+
+TEXT = "A river does not mind a stone. It parts, goes around, and is one river again."
+
+
+class Model:
+    """A model that several processes ask, and that goes on with the text it is given."""
+
+    def __init__(self, *, leaves_after: int | None = None) -> None:
+        self.asked = list[str]()
+        """The text so far in each request."""
+        self.leaves_after = leaves_after
+        """The number of chunks behind which the first answer hangs."""
+        self.hangs = anyio.Event()
+
+    def ask(self) -> AsyncStream:
+        return aresilient(self._answer, Retry(wait=0), format="openai-chat")
+
+    async def _answer(self, attempt: Attempt) -> AsyncIterator[bytes]:
+        so_far = attempt.message.text
+        self.asked.append(so_far)
+        # What it goes on with begins with the end of what it was given.
+        rest = [so_far[-20:]] * bool(so_far) + [
+            TEXT[at : at + 11] for at in range(len(so_far), len(TEXT), 11)
+        ]
+        chunks = testing.script().text(*rest).finish("stop").chunks("openai-chat")
+        for number, chunk in enumerate(chunks):
+            if number == self.leaves_after and len(self.asked) == 1:
+                self.hangs.set()
+                await anyio.sleep_forever()
+            yield chunk
+
+
+@asynccontextmanager
+async def page(server: RedisServer, found: list[Entry]) -> AsyncGenerator[RedisJournal]:
+    """Give the journal of a page that has begun to read an answer which nobody has begun."""
+    async with client_of(server) as redis, client_of(server) as beside:
+        await beside.flushall()
+        async with RedisJournal(redis, lease=60.0) as journal, anyio.create_task_group() as tasks:
+            await journal.announce("job", within=60)
+            tasks.start_soon(read_into, found, journal, "job")
+            yield journal
+
+
+@asynccontextmanager
+async def worker(server: RedisServer) -> AsyncGenerator[RedisJournal]:
+    async with client_of(server) as redis, RedisJournal(redis, lease=60.0, drain=0) as journal:
+        yield journal
+
+
+async def test_a_page_may_come_before_its_worker(server: RedisServer) -> None:
+    found = list[Entry]()
+    async with page(server, found), worker(server) as one:
+        await one.start(Answer("Hel", "lo", over=True).stream, id="job")
+        await read(one, "job")
+
+    assert {"Hello"} == texts_of(found)
+
+
+@pytest.mark.parametrize("is_shaped", [False, True], ids=["as it is", "shaped"])
+async def test_a_worker_that_leaves_hands_its_answer_over(server: RedisServer, is_shaped: bool) -> None:
+    """Readers go on behind the text that they have, or begin again if that is not what the model has said."""
+    model, found, options = Model(leaves_after=5), list[Entry](), dict[str, Any](id="job", take_over=60.0)
+    if is_shaped:
+        options["shape"] = lambda text: text.redact("river")
+    async with page(server, found) as late:
+        async with worker(server) as one:
+            await one.start(model.ask(), **options)
+            await model.hangs.wait()
+        async with worker(server) as other:
+            await other.start(model.ask(), **options)
+            await read(other, "job")
+        assert records_of(await read(late, "job")) == records_of(found)
+
+    message, error = message_of(found)
+    assert (error, message.ending) == (None, "complete")
+    assert message.text == (TEXT.replace("river", "[redacted]") if is_shaped else TEXT)
+    assert [bool(so_far) for so_far in model.asked] == [False, not is_shaped]
+    assert [entry.position for entry in found] == [*range(1, len(found) + 1)]
+
+
+async def test_a_second_worker_waits_for_the_first(server: RedisServer) -> None:
+    """It stands by, and asks nothing if the first one reaches the end."""
+    answer, standby, found = Answer("Hel"), Model(), list[Entry]()
+    async with page(server, found) as journal, worker(server) as one, worker(server) as other:
+        await one.start(answer.stream, id="job", take_over=60)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(other.start, standby.ask(), id="job", take_over=60))
+            await anext(journal.follow("job"))
+            answer.send("lo", over=True)
+
+    assert {"Hello"} == texts_of(found)
+    assert [] == standby.asked
+
+
+async def test_a_stop_that_was_asked_for_meanwhile_counts(server: RedisServer) -> None:
+    model, found = Model(leaves_after=0), list[Entry]()
+    async with page(server, found) as journal:
+        assert "stopped" == await journal.stop("job")
+        async with worker(server) as one:
+            await one.start(model.ask(), id="job", take_over=60)
+            await read(one, "job")
+
+    assert "stopped" == message_of(found)[0].ending
+
+
+@pytest.mark.slow
+async def test_readers_learn_that_no_worker_has_come(server: RedisServer) -> None:
+    async with client_of(server) as redis, RedisJournal(redis, lease=1.0) as journal:
+        await redis.flushall()
+        await journal.announce("job", within=0.2)
+        _, error = message_of(await read(journal, "job"))
+
+    assert "no process has begun the answer in time" in str(error)
+
+
+async def test_nobody_takes_over_an_answer_in_memory(server: RedisServer) -> None:
+    async with MemoryJournal() as journal, worker(server) as shared:
+        for call in (
+            lambda: journal.announce("job", within=60),
+            lambda: journal.start(Model().ask(), take_over=60),
+            lambda: shared.announce("job", within=0),
+            lambda: shared.start(Model().ask(), take_over=-1),
+        ):
+            with pytest.raises(MisuseError, match=r"no other process|a positive number of seconds"):
+                await call()
