@@ -35,6 +35,7 @@ from tests.support.either import connect_in, got, inside, read_whole, run_in
 from tests.support.redis_servers import RedisServer
 from tests.support.tables import in_one_test
 from tokenstream import Deadlines, Purse, Retry, Route, Routes, Usage, aconnect, connect, resilient
+from tokenstream._basics.call_keys import AnswerIdentity
 from tokenstream.call_store import RedisCallStore
 from tokenstream.errors import CostExceeded, MisuseError, OutputIncomplete, PurseUnavailable, StreamStalled
 from tokenstream.recovery._ledger import Amount
@@ -64,10 +65,10 @@ def add_up(*amounts: Amount) -> Amount:
     return functools.reduce(Amount.plus, amounts, Amount())
 
 
-def ask(world: str, purse: Purse, provider: Provider, **options: Any) -> str:
+def ask(world: str, purse: Purse, provider: Provider, *, job: str | None = None, **options: Any) -> str:
     route = Route(CHAT, json=PAYLOAD, price=price, client=provider.client(is_async=world != "sync"))
     retry = Retry(most=purse, wait=0, **options)
-    text: str = read_whole(world, lambda: connect_in(world)(route, retry=retry)).message.text
+    text: str = read_whole(world, lambda: connect_in(world)(route, retry=retry, job=job)).message.text
     return text
 
 
@@ -371,14 +372,15 @@ while take_one(purse):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", "redis"])
+@pytest.mark.parametrize(("job", "lease"), [(None, 3), ("order 7", 600)])
 def test_a_request_of_a_killed_process_has_spent_its_input_once_its_lease_is_over(
-    kind: str, tmp_path: Path, server: RedisServer
+    kind: str, job: str | None, lease: float, tmp_path: Path, server: RedisServer
 ) -> None:
-    """Until then, all that was reserved for it stays taken; the rest is free for the next one."""
+    """Until then, all that was reserved for it stays taken, but for the next process of its job."""
     with Redis(unix_socket_path=server.path) as client:
         client.flushall()
     place = {"file": tmp_path / "purse"} if kind == "file" else {"redis": f"unix://{server.path}"}
-    purse = Purse(most=2 * TAKEN - 60, lease=3, **place)
+    purse = Purse(most=2 * TAKEN - 60, lease=lease, **place)
     number = os.fork()
     if not number:
 
@@ -387,13 +389,28 @@ def test_a_request_of_a_killed_process_has_spent_its_input_once_its_lease_is_ove
             raise AssertionError
 
         client = httpx.Client(transport=httpx.MockTransport(hang))
-        connect(Route(CHAT, json=PAYLOAD, price=price, client=client), retry=Retry(most=purse)).final()
+        route = Route(CHAT, json=PAYLOAD, price=price, client=client)
+        connect(route, retry=Retry(most=purse), job=job).final()
         os._exit(0)
     os.waitpid(number, 0)
 
     assert purse.spent == TAKEN
-    assert ask("sync", purse, Provider("openai-chat")) == TRUTH
+    assert ask("sync", purse, Provider("openai-chat"), job=job) == TRUTH
     assert purse.spent == TAKEN - 60 + COST
+
+
+def test_a_process_that_has_lost_its_job_only_spends(make: Callable[..., Purse]) -> None:
+    """It was halted, and another one has reserved in its place meanwhile."""
+    purse = make(tokens=100)
+    first, second = Claim(purse), Claim(purse)
+    for claim in (first, second):
+        claim.begin(AnswerIdentity("given", "order 7"))
+        assert claim.change(Amount(0, 5), Amount(0, 90), "room").made == 1
+    first.renew()
+    assert purse.tokens_spent == 95
+    first.change(Amount(0, 7), Amount(0, 90), "note")
+
+    assert purse.tokens_spent == 97
 
 
 class TestRoomThatIsOnlyReserved:

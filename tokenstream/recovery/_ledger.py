@@ -39,7 +39,7 @@ local time, id, kind = redis.call('TIME'), ARGV[1], ARGV[2]
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local sent_twice = redis.call('EXISTS', KEYS[2]) == 1
 local spent, held, own, turn = {0, 0}, {0, 0}, {tonumber(ARGV[3]), tonumber(ARGV[4])}, 0
-local first, last = math.huge, 0
+local first, last, job, is_left = math.huge, 0, string.match(id, '^.*/') or '/', false
 local flat = redis.call('HGETALL', KEYS[1])
 for i = 1, #flat, 2 do
   local n = {}
@@ -48,7 +48,9 @@ for i = 1, #flat, 2 do
   elseif flat[i] == 'tokens' then spent[2] = n[1]
   elseif n[5] < now then redis.call('HDEL', KEYS[1], flat[i])
   elseif flat[i] == id then own, turn = n, n[6]
+  elseif kind ~= 'note' and string.sub(flat[i], 1, #job) == job then redis.call('HDEL', KEYS[1], flat[i])
   else
+    is_left = is_left or string.sub(flat[i], 1, #job) == job
     held = {held[1] + n[3], held[2] + n[4]}
     if n[6] > 0 then first, last = math.min(first, n[6]), math.max(last, n[6]) end
   end
@@ -69,11 +71,10 @@ if made == 1 and id ~= '' and not sent_twice then
   spent = total
   redis.call('HSET', KEYS[1], 'billionths', string.format('%.0f', spent[1]))
   redis.call('HSET', KEYS[1], 'tokens', string.format('%.0f', spent[2]))
-  if ARGV[7] .. ARGV[8] ~= '00' then keep({ARGV[5], ARGV[6]}, {ARGV[7], ARGV[8]}, now + ARGV[11], 0)
-  else
+  if is_left or ARGV[7] .. ARGV[8] == '00' then
     redis.call('HDEL', KEYS[1], id)
     redis.call('SET', KEYS[2], '', 'EX', 600)
-  end
+  else keep({ARGV[5], ARGV[6]}, {ARGV[7], ARGV[8]}, now + ARGV[11], 0) end
 elseif made == 0 and kind == 'wait' then
   if turn == 0 then turn = last + 1 end
   keep({string.format('%.0f', own[1]), string.format('%.0f', own[2])}, {0, 0}, now + ARGV[12], turn)
@@ -118,6 +119,7 @@ class ClaimChange(NamedTuple):
     """A change of one reservation, in the amounts of all requests under its id."""
 
     id: str
+    """The id of the answer's job and "/", if it has one; and an id of this process alone."""
     known: Amount
     """The amount that was spent under this id by the last change, for a ledger that has dropped it since."""
     sure: Amount
@@ -179,6 +181,13 @@ class _Sums:
     def change(self, change: ClaimChange, bounds: Amount, now: float, lease: float) -> PurseReply:
         """Make a change if there is room, or if it needs none."""
         kept = {id: each for id, each in self.reservations.items() if each.until >= now}
+        job, slash, _ = change.id.rpartition("/")
+        left = [id for id in kept if slash and id != change.id and id.startswith(job + slash)]
+        if change.kind != "note":
+            # The process that had the job before is dead: what it has spent stays, and the rest is free.
+            for id in left:
+                del kept[id]
+            left = []
         others = [each for id, each in kept.items() if id != change.id]
         own = kept.get(change.id, _Reservation(change.known, Amount(), now))
         line = [each.turn for each in others if each.turn]
@@ -193,7 +202,8 @@ class _Sums:
         if made == 1:
             self.spent = spent
             kept[change.id] = _Reservation(change.sure, change.rest, now + lease)
-            if not any(change.rest):
+            if left or not any(change.rest):
+                # A process that has lost the job reserves no more.
                 del kept[change.id]
         elif made == 0 and change.kind == "wait":
             turn = own.turn or 1 + max(line, default=0)

@@ -6,6 +6,7 @@ import os
 import weakref
 from contextlib import suppress
 from functools import partial
+from hashlib import sha256
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
+    from tokenstream._basics.call_keys import AnswerIdentity
     from tokenstream.message import Usage
 
 _NO_BOUNDS = Amount(10**18, 10**18)
@@ -240,6 +242,12 @@ class Claim:
         """The first is False from the first change until the end of the answer."""
         self._known = self.sure = self.taken = Amount()
         """The amounts known to the purse, certainly spent by now, and taken for the whole answer."""
+
+    def begin(self, job: AnswerIdentity | None) -> None:
+        """Begin to reserve for an answer, in place of a process that had its job before and is dead."""
+        if job is not None and "/" not in self.id:
+            self.id = f"{sha256(job.id.encode()).hexdigest()[:24]}/{self.id}"
+        self.is_over = False
 
     def change(self, sure: Amount, taken: Amount, kind: ClaimKind) -> PurseReply:
         """Change the amounts if there is room; an answer that is over gets none."""

@@ -185,7 +185,7 @@ class Spending:
         claim = self._claim
         if claim is None or attempt.mode == "resume":
             return None
-        claim.is_over = False
+        claim.begin(self._machine.accumulator.calls.given)
         if not opener.makes_request:
             return Booking(claim, self._total, (self._total,), "room")
         request, most = self._find_needed(claim.purse, opener, attempt)
