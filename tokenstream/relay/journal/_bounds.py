@@ -72,6 +72,16 @@ def check_owner(owner: object, function: object = None) -> None:
         raise MisuseError(f"owner= is a text that names the user, such as str(user.id), and {what} {kind}")
 
 
+def check_waiting(option: str, seconds: float | None, *, is_shared: bool) -> None:
+    """Check the seconds for which readers wait for another process that shares the storage, if they do."""
+    if seconds is None:
+        return
+    if not seconds > 0:
+        raise MisuseError(f"{option} is a positive number of seconds, not {seconds!r}")
+    if not is_shared:
+        raise MisuseError(f"{option} is for a RedisJournal: no other process has what this one keeps")
+
+
 def check_arguments(stream: object, id: object, *, raw: bool, shape: Shape | None) -> None:
     """Raise MisuseError if a journal cannot start an answer with these arguments of `start`."""
     if isinstance(stream, Stream) or not hasattr(stream, "__aiter__"):

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 from weakref import WeakValueDictionary
 
-from anyio import CancelScope, create_task_group, current_time, move_on_after, sleep
+from anyio import CancelScope, create_task_group, current_time, move_on_after
 
 from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream.errors import MisuseError
@@ -18,12 +18,18 @@ from tokenstream.relay._attribution import ServedAnswer, find_asked_host, make_a
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._incident import describe_bug
 from tokenstream.relay._shape import Shaping
-from tokenstream.relay.journal._bounds import check_arguments, check_id, check_owner, is_valid_id
+from tokenstream.relay.journal._bounds import (
+    check_arguments,
+    check_id,
+    check_owner,
+    check_waiting,
+    is_valid_id,
+)
 from tokenstream.relay.journal._errors import JournalError
-from tokenstream.relay.journal._feed import PAGE_SIZE, AnswerFollower, Feed
-from tokenstream.relay.journal._producer import Producer
-from tokenstream.relay.journal._records import has_failed_early, read_checkpoint, record_restart
-from tokenstream.relay.journal._storage import ALIVE, State, Storage, limit, no_reply_error, retry
+from tokenstream.relay.journal._feed import AnswerFollower, Feed
+from tokenstream.relay.journal._producer import Producer, go_on, wait_for_producer
+from tokenstream.relay.journal._records import has_failed_early
+from tokenstream.relay.journal._storage import State, Storage, limit, no_reply_error, retry
 from tokenstream.relay.journal._writer import ALIVE_SHARE, WriteTimer
 from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._log import WARNING
@@ -201,7 +207,7 @@ class Journal(UncopyableObject):
         self._require_tasks()
         check_id(id)
         check_owner(owner)
-        self._check_waiting("within", within)
+        check_waiting("within", within, is_shared=self._storage.is_shared)
         await self._create(id, owner, "", None, within)
 
     async def begin(
@@ -230,14 +236,17 @@ class Journal(UncopyableObject):
             if self._is_closing:
                 raise JournalError(_CLOSED, kind="closed")
             shaping = None if shape is None else Shaping(shape)
-            self._check_waiting("take_over", take_over)
+            check_waiting("take_over", take_over, is_shared=self._storage.is_shared)
             token = f"{self._name} {find_asked_host(stream)} {secrets.token_hex(16)}"
             alive = self.lease * ALIVE_SHARE + (take_over or 0.0)
             is_ours, end = await self._create(id, owner, token, asked, alive), 0
             if not is_ours and self._storage.is_shared:
-                end = await self._wait_for_end_of_producer(id, owner, token, take_over)
+                take = partial(self._storage.take_over, id, owner=owner, token=token, before="", lease=alive)
+                end = await wait_for_producer(self._storage, take, self.lease, take_over)
                 is_ours = end >= 0
-            restart = [] if end <= 0 else await self._go_on(stream, id, is_shaped=shape is not None)
+            restart = list[bytes]()
+            if end > 0:
+                restart = await go_on(self._storage, id, stream if shape is None else None, self.lease)
             if self._is_closing:
                 # The journal was exited meanwhile; a producer that starts now would be cancelled.
                 raise JournalError(_CLOSED, kind="closed")
@@ -412,49 +421,6 @@ class Journal(UncopyableObject):
         state = page.state
         is_whole = state.over and state.begin == 1 and 0 < state.end <= _MAX_EARLY
         return is_whole and has_failed_early(page.records)
-
-    def _check_waiting(self, option: str, seconds: float | None) -> None:
-        """Check the seconds for which readers wait for a process: None if they do not."""
-        if seconds is None:
-            return
-        if not seconds > 0:
-            raise MisuseError(f"{option} is a positive number of seconds, not {seconds!r}")
-        if not self._storage.is_shared:
-            raise MisuseError(f"{option} is for a RedisJournal: no other process has what this one keeps")
-
-    async def _wait_for_end_of_producer(
-        self, id: str, owner: str | None, token: str, take_over: float | None
-    ) -> int:
-        """Become the producer of an answer once it has none; return its last position, or a negative number.
-
-        Without `take_over`, only of an answer that was announced.
-        """
-        wait = -1.0 if take_over is None else take_over
-        lease = self.lease * ALIVE_SHARE + max(wait, 0.0)
-        options: Any = {"token": token, "before": "", "lease": lease, "wait": wait}
-        take = partial(self._storage.take_over, id, owner=owner, **options)
-        while (end := await retry(self._storage, take, self.lease)) == ALIVE and take_over is not None:
-            await sleep(self.lease / 8)
-            if self._is_closing:
-                break
-        return end
-
-    async def _go_on(self, stream: AsyncIterable[Event], id: str, *, is_shaped: bool) -> list[bytes]:
-        """Let a stream go on with an answer; if it cannot, return the record that has readers begin again."""
-        records = list[bytes]()
-        while True:
-            read = partial(self._storage.read, id, len(records), PAGE_SIZE)
-            page = await retry(self._storage, read, self.lease)
-            if page is None or page.state.begin > 1:
-                break
-            records += page.records
-            if len(page.records) == PAGE_SIZE:
-                continue
-            driver = find_driver(stream) if isinstance(stream, StreamBase) and not is_shaped else None
-            if driver is None or not cast("Driver", driver).source_driver.take_up(read_checkpoint(records)):
-                break
-            return []
-        return [record_restart()]
 
     async def _create(self, id: str, owner: str | None, token: str, asked: str | None, lease: float) -> bool:
         """Create an answer, even if its client disconnects; return False if the id exists already.

@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from anyio import CancelScope, create_task_group, get_cancelled_exc_class, move_on_after, sleep
@@ -29,22 +29,66 @@ from tokenstream.relay._encoders.tokenstream import is_recorded, record
 from tokenstream.relay._events_in import close_stream, converted_refusals
 from tokenstream.relay._sending import TELLING, ReportedEnding, report_losses
 from tokenstream.relay.journal._errors import JournalError, describe_failure
-from tokenstream.relay.journal._records import record_ending, record_failure, record_interruption
-from tokenstream.relay.journal._storage import Storage, limit, retry
+from tokenstream.relay.journal._feed import PAGE_SIZE
+from tokenstream.relay.journal._records import (
+    read_checkpoint,
+    record_ending,
+    record_failure,
+    record_interruption,
+    record_restart,
+)
+from tokenstream.relay.journal._storage import ALIVE, Storage, limit, retry
 from tokenstream.relay.journal._writer import ALIVE_SHARE, RecordWriter, TellWritten, WriteTimer
+from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._reading.reader import run_until_cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
 
     from anyio.abc import TaskGroup
 
     from tokenstream.relay._shape import Shaping
+    from tokenstream.stream._driver import Driver
 
 _CUT_OFF = "the journal no longer takes the answer"
 """The error message for the readers of an answer whose records the storage no longer accepts."""
 _CLOSING_SECONDS = 2.0
 """The seconds allowed for writing the last record while the process shuts down."""
+
+
+async def wait_for_producer(
+    storage: Storage, take: Callable[..., Awaitable[int]], lease: float, seconds: float | None
+) -> int:
+    """Take an answer over once its producer is dead; return its last position, or a negative number.
+
+    Without any seconds, only an answer is taken that was announced.
+    """
+    take = partial(take, wait=-1.0 if seconds is None else seconds)
+    while True:
+        end = await retry(storage, take, lease)
+        if end != ALIVE or seconds is None:
+            return end
+        await sleep(lease / 8)
+
+
+async def go_on(storage: Storage, id: str, stream: object, lease: float) -> list[bytes]:
+    """Have a stream go on with an answer that another producer has begun.
+
+    The result is empty, or the record that has readers begin again: if the stream cannot go on, or the first
+    records are gone.
+    """
+    records = list[bytes]()
+    while isinstance(stream, StreamBase):
+        page = await retry(storage, partial(storage.read, id, len(records), PAGE_SIZE), lease)
+        if page is None or page.state.begin > 1:
+            break
+        records += page.records
+        if len(page.records) < PAGE_SIZE:
+            driver = cast("Driver", find_driver(stream)).source_driver
+            if driver.take_up(read_checkpoint(records)):
+                return []
+            break
+    return [record_restart()]
 
 
 class Producer:
