@@ -400,7 +400,7 @@ def test_a_request_of_a_killed_process_has_spent_its_input_once_its_lease_is_ove
 
 
 def test_a_process_that_has_lost_its_job_only_spends(make: Callable[..., Purse]) -> None:
-    """It was halted, and another one has reserved in its place meanwhile."""
+    """A halted process wakes, in whose place another one has reserved."""
     purse = make(tokens=100)
     first, second = Claim(purse), Claim(purse)
     for claim in (first, second):

@@ -103,7 +103,7 @@ async def test_a_worker_that_leaves_hands_its_answer_over(server: RedisServer, i
 
 
 async def test_a_second_worker_waits_for_the_first(server: RedisServer) -> None:
-    """It stands by, and asks nothing if the first one reaches the end."""
+    """A worker that stands by asks nothing if the first one reaches the end."""
     answer, standby, found = Answer("Hel"), Model(), list[Entry]()
     async with page(server, found) as journal, worker(server) as one, worker(server) as other:
         await one.start(answer.stream, id="job", take_over=60)
