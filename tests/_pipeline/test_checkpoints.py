@@ -25,6 +25,7 @@ from tests.support.resuming import (
 from tests.support.sampling import sampled
 from tokenstream import AsyncStream, Checkpoint, Job, Limits, Retry, Stream, errors, resilient, testing
 from tokenstream.events import Resumed, ToolCallDone
+from tokenstream.formats._reader import prepare_to_continue
 from tokenstream.framing import SSEParser
 
 if TYPE_CHECKING:
@@ -340,7 +341,7 @@ def test_a_format_goes_on_over_another_connection(answer: Answer) -> None:
             other.feed(frame)
         if known.error is not None:
             break
-        known.prepare_to_continue()
+        prepare_to_continue(known)
 
         assert [] == [event for frame in frames[:place] for event in known.feed(frame)]
         assert [other.feed(frame) for frame in frames[place:]] == [

@@ -16,7 +16,7 @@ from tests.support.wire import DONE, claude, claude_close, claude_delta, claude_
 from tokenstream import AsyncStream, Deadlines, Decoder, Retry, Stream, resilient, tap
 from tokenstream.errors import StreamError
 from tokenstream.events import Finish, TextDelta
-from tokenstream.formats._endings import ENDINGS
+from tokenstream.formats._endings import ENDINGS, find_end_sign
 from tokenstream.testing import script
 
 TEXT = [chunk({"role": "assistant", "content": "Hel"}), chunk({"content": "lo"})]
@@ -198,7 +198,7 @@ def test_each_row_of_the_table_is_reached() -> None:
         decoder = Decoder()
         has_events = sum([len(decoder.feed(each)) for each in row.chunks])
         if row.chunks[-1] != HALF and has_events and decoder.error is None:
-            said = decoder._machine.link.connection.format.end_sign()  # noqa: SLF001 - no user sees it
+            said = find_end_sign(decoder._machine.link.connection.format)  # noqa: SLF001 - no user sees it
             endings = ENDINGS[said]
             told = (endings.clean, endings.broken, endings.stopped, endings.left)
             seen = [each.split()[0] for each in (row.end, row.reset, row.stop, row.left)]

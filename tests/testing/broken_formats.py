@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream.errors import ProtocolError
 from tokenstream.events import Event, Finish, PartDone, TextDelta, ToolCallDone
 from tokenstream.formats import Fast, Format
+from tokenstream.formats._reader import FrameReader
 from tokenstream.message import ToolCall, Usage
 
 if TYPE_CHECKING:
@@ -167,9 +168,13 @@ class Dead(Parrot):
         raise RuntimeError("dead")
 
 
-class Recursive(Parrot):
-    def decode(self, payload: bytes) -> Any:
+class _Decoding(FrameReader):
+    def decode(self, format: Format, payload: bytes) -> Any:
         return json.loads(payload)
+
+
+class Recursive(Parrot):
+    reader = _Decoding()
 
 
 class Mute(Parrot):
@@ -195,17 +200,15 @@ class Blocking(Parrot):
 
 
 class Apologetic(Parrot):
-    def finish_input(self) -> None:
+    def judge_end(self) -> None:
         if not self.ended:
             self.parts.write(0, "text", " (cut)")
-        super().finish_input()
 
 
 class Renaming(Parrot):
-    def finish_input(self) -> None:
+    def judge_end(self) -> None:
         if not self.ended:
             self.parts.open_call(0, "t0", "sorry")
-        super().finish_input()
 
 
 class Repeating(Parrot):
@@ -217,26 +220,23 @@ class Repeating(Parrot):
 
 
 class Eager(Parrot):
-    def finish_input(self) -> None:
+    def judge_end(self) -> None:
         if not self.ended:
             call = ToolCall(id="t1", name="fly", arguments_text='{"to": "Os', complete=True)
             self.parts.emit(ToolCallDone(call, part=1))
-        super().finish_input()
 
 
 class Inventive(Parrot):
-    def finish_input(self) -> None:
+    def judge_end(self) -> None:
         if not self.ended:
             call = ToolCall(id="t1", name="fly", arguments_text="", complete=True)
             self.parts.emit(ToolCallDone(call, part=1))
-        super().finish_input()
 
 
 class Rewriting(Parrot):
-    def finish_input(self) -> None:
+    def judge_end(self) -> None:
         if not self.ended:
             self.parts.add_arguments(self.parts.open_call(0, "t1", "fly"), "[1]")
-        super().finish_input()
 
 
 class Satisfied(Parrot):
@@ -270,8 +270,8 @@ class ClosingEarly(Closing):
 
 
 class Open(Parrot):
-    def finish_input(self) -> None:
-        pass
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        return []
 
     def conclude(self) -> None:
         self.ended = True
@@ -309,8 +309,8 @@ class Rawless(Parrot):
 
 
 class Undying(Parrot):
-    def after_end(self, frame: Frame) -> None:
-        self.parts.emit(TextDelta("and another thing"))
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        return [TextDelta("and another thing")] if self.ended else super().feed(frame, now=now)
 
 
 class Unstoppable(Parrot):

@@ -9,7 +9,8 @@ from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, Strea
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole
 from tokenstream.formats._detect.undetected_format import UndetectedFormat
-from tokenstream.formats._endings import ANSWERED, ENDINGS, Endings
+from tokenstream.formats._endings import ANSWERED, ENDINGS, Endings, find_end_sign, has_told_all
+from tokenstream.formats._reader import dispose_of, prepare_to_continue
 
 if TYPE_CHECKING:
     from collections import deque
@@ -127,12 +128,12 @@ class Connection:
             # It holds the frames of the connection that it has read before.
             self.format = continued_format
             continued_format.found = self._use_format
-            continued_format.prepare_to_continue()
+            prepare_to_continue(continued_format)
         else:
             # It was prepared for the connection that it has read before.
             self._adapt = None
             self._use_format(continued_format)
-            continued_format.prepare_to_continue()
+            prepare_to_continue(continued_format)
         self.framing: Framing
         if self.format.framing in _COMES_FRAMED:
             # Each chunk is a frame already.
@@ -202,14 +203,14 @@ class Connection:
         # A connection that went on with the answer of another one has the same format.
         format = getattr(self, "format", None)
         if format is not None:
-            format.dispose()
+            dispose_of(format)
             del self.format, self.framing
 
     @property
     def endings(self) -> Endings:
         """The endings of the answer if its input ends here, from the sign in all that the server has sent."""
         format = self.format
-        sign, is_open = format.end_sign(), format.may_go_on or format.parts.finish_waits
+        sign, is_open = find_end_sign(format), format.may_go_on or format.parts.finish_waits
         is_open = is_open or sign == "early reason"
         if format.finished and sign in ("nothing", "doubt"):
             # The format gives the reason to the reader only at its end.
@@ -325,7 +326,7 @@ class Connection:
         unreported_error = self._find_unreported_error()
         if unreported_error is not None:
             # The format withheld it, or it was sent outside of SSE events.
-            self.format.classify_error(unreported_error)
+            self.format.reader.classify_error(self.format, unreported_error)
             self.error = unreported_error
         if broken or unreported_error is not None:
             # The ending is known already, so only the open parts are closed.
@@ -504,7 +505,7 @@ class Connection:
             from tokenstream.formats._detect.unknown import find_error
 
             error = find_error(stray, self._limits)
-        if error is not None and self.format.is_whole:
+        if error is not None and has_told_all(self.format):
             self.note("error_after_finish")
             return None
         if error is not None:

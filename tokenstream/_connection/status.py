@@ -135,7 +135,7 @@ def _classify(
     exception = _aws_exception_of(head)
     exception_kind, exception_retryable = ("unknown", None) if exception is None else error_kind(exception)
     # The format's own table and the name of an AWS exception are more specific than the status.
-    if reported is not None and expected is not None and expected.classify_error(reported):
+    if reported is not None and expected is not None and expected.reader.classify_error(expected, reported):
         kind, retryable = reported.kind, reported.retryable
     elif head.status == _PAYMENT_REQUIRED and retry_after_of(head.headers, head.received_at) is not None:
         # OpenRouter asks to wait if the credit suffices, but not for all requests at the same time.

@@ -145,7 +145,7 @@ class Arrivals:
             return
         if kept_format is None:
             self.remember()
-        elif kept_format.merges_replays:
+        elif kept_format.resume is not None and kept_format.resume.merges_replays:
             # Such a format recognises repeated events itself, by their positions.
             self.forget()
         else:

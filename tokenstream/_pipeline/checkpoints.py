@@ -220,7 +220,7 @@ def restore_answer(
             as_decoded.take(event)
         format.restore(state["format"], as_decoded.messages or [as_decoded.message])
         log = None
-        if not format.merges_replays:
+        if format.resume is None or not format.resume.merges_replays:
             log = EventLog.restore(state.get("log"), format, as_decoded.message.id)
         usages: tuple[Usage, ...] = ()
         if "usages" in state:

@@ -36,7 +36,8 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
     choice = part = -1
     is_fragment = is_call = is_reasoning = False
     # All its events then have the same kind, choice and part.
-    is_alone = intake.link.connection.format.has_one_shape
+    fast = intake.link.connection.format.fast_path
+    is_alone = fast is not None and not fast.entries[1:]
     log = NOWHERE.log
     pieces = log.pieces
 

@@ -16,7 +16,16 @@ from tokenstream._pipeline.arrivals import SLICE_END, Arrivals
 from tokenstream._pipeline.glance import make_glance
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, ProviderError, StreamInterrupted
 from tokenstream.events import TextDelta, ToolCallStart
-from tokenstream.formats._endings import ANSWERED, CLOSED, OPEN
+from tokenstream.formats._endings import (
+    ANSWERED,
+    CLOSED,
+    OPEN,
+    awaits_end,
+    find_early_choices,
+    find_end_sign,
+    has_told_all,
+)
+from tokenstream.formats._fast.path import make_frame_shortcut
 from tokenstream.formats._kit.errors import is_vague
 
 if TYPE_CHECKING:
@@ -188,9 +197,10 @@ class Intake:
         format = self.link.connection.format
         choices = format.parts.choices
         if self.link.connection.framing_ended or not format.may_go_on:
-            return format.early_choices
+            return find_early_choices(format)
         is_within = self.last_frame is not None and self.current_frame is not self.last_frame
-        if format.end_sign() == "open reason" and (is_within or any(map(has_content, self.unread_events))):
+        has_more = is_within or any(map(has_content, self.unread_events))
+        if has_more and find_end_sign(format) == "open reason":
             return choices
         return [index for index, choice in choices.items() if choice.has_reopened]
 
@@ -370,7 +380,7 @@ class Intake:
             self.events_left += connection.abandon()
             # Bytes that are not a payload count as a broken end, too.
             return isinstance(self.error, ProtocolError)
-        if isinstance(cause, ProviderError) and connection.format.is_whole:
+        if isinstance(cause, ProviderError) and has_told_all(connection.format):
             # An SDK raises what the provider has sent as an event.
             connection.format.note("error_after_finish")
             cause = None
@@ -503,7 +513,7 @@ class Intake:
             content_events = 0
             error: StreamError | None = None
             # Reads a frame like the last one without decoding it; worth creating only for several frames.
-            read_like_last = connection.format.frame_shortcut() if several else None
+            read_like_last = make_frame_shortcut(connection.format) if several else None
             for frame in frames:
                 if several:
                     self.current_frame = frame
@@ -524,7 +534,7 @@ class Intake:
                     continue
                 else:
                     events = connection.format.feed(frame)
-                    read_like_last = connection.format.frame_shortcut() if several else None
+                    read_like_last = make_frame_shortcut(connection.format) if several else None
                     # A checkpoint made between two events contains those that are not returned yet.
                     if len(events) > 1:
                         self.current_events = events, self.returned_count
@@ -540,13 +550,13 @@ class Intake:
                             meter.mark_tool_call(now)
                     self.returned_count += 1
                     yield event
-                reader = connection.format
-                if reader.error is not None or accumulator.error is not None:
-                    error = self.error = reader.error or accumulator.error
+                format = connection.format
+                if format.error is not None or accumulator.error is not None:
+                    error = self.error = format.error or accumulator.error
                     # The framing is ahead of the format by the rest of the chunk.
                     self.current_frame = frame
                     is_read_on = link.reads_after_error is not None or is_vague(error)
-                    if not (is_read_on and reader.reads_on):
+                    if not (is_read_on and isinstance(error, ProviderError)):
                         break
             else:
                 if error is None:
@@ -560,15 +570,15 @@ class Intake:
                 continue
             if content_events:
                 meter.count_deltas(content_events)
-            reader = connection.format
-            self.end_sign = sign = reader.end_sign()
+            format = connection.format
+            self.end_sign = sign = find_end_sign(format)
             if sign in ANSWERED:
                 meter.finish(now)
-            if reader.resting is not self.resting:
+            if format.resting is not self.resting:
                 # The server has begun, or has ceased, to wait for the client.
                 self.resting, self.begun_at = not self.resting, now
             awaits_end_since = self.awaits_end_since
-            if sign == "nothing" or not reader.awaits_end(sign):
+            if sign == "nothing" or not awaits_end(format, sign):
                 awaits_end_since = None
             elif awaits_end_since is None or content_events:
                 awaits_end_since = now
@@ -576,7 +586,8 @@ class Intake:
             is_ending = awaits_end_since is not None or self.error is not None or sign in ANSWERED
             if self.state in OPEN:
                 self.state = "ending" if is_ending else "reading"
-            may_have_shortcut = not is_ending and reader.may_have_shortcut() and meter.content_chunks
+            fast = format.fast_path
+            may_have_shortcut = not is_ending and (fast is None or fast.entries) and meter.content_chunks
             if may_have_shortcut and not (uses_sorted_frames or way.changes_events):
                 # The next chunk may be like this one: `give` then creates the fast path, and uses it.
                 self.shortcut = self.make_shortcut

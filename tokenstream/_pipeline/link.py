@@ -164,7 +164,13 @@ class Link:
         """The answer's id as the relay that sends it has named it, in a header or, if kept, in an event."""
         head = self.head
         named = None if head is None or self.refusal is not None else head.headers.get("x-answer-id")
-        return self.connection.format.answer_id if named is None else unquote(named)
+        return self.sent_id if named is None else unquote(named)
+
+    @property
+    def sent_id(self) -> str | None:
+        """The answer's id in the relay's journal, if the relay has sent it in an event."""
+        format = self.connection.format
+        return None if format.resume is None else format.resume.find_answer_id(format)
 
     def take_head(self, head: ResponseHead, coding: str) -> None:
         """Accept the head of a response, whose status decides if the body is an answer or an error."""

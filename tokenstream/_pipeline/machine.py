@@ -20,7 +20,7 @@ from tokenstream._pipeline.link import Link
 from tokenstream._pipeline.way import Way
 from tokenstream.departures import Departures
 from tokenstream.errors import StreamInterrupted
-from tokenstream.formats._endings import ANSWERED
+from tokenstream.formats._endings import ANSWERED, find_early_choices
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
 from tokenstream.stages._metrics.meter import Meter
 
@@ -142,7 +142,7 @@ class Machine:
 
     def find_answer_id(self) -> str | None:
         """Return the answer's id at a journal, which also gives an address, positions or an event with it."""
-        head, own_id = self.link.head, self.link.connection.format.answer_id
+        head, own_id = self.link.head, self.link.sent_id
         is_kept = own_id or self.progress.last_event_id or (head is not None and "location" in head.headers)
         return self.link.named_id if is_kept else None
 
@@ -193,11 +193,12 @@ class Machine:
             ending = "truncated" if isinstance(error, TRUNCATIONS) else "failed"
         elif ending is None or ending == "complete":
             # An error body is not an answer, and an answer sent by a relay may have been stopped.
-            ending = "stopped" if refusal is not None else connection.format.known_ending
+            format = connection.format
+            ending = "stopped" if refusal is not None else format.reader.find_ending(format)
         is_cut = refusal is None and (error is not None or connection.format.goes_on)
         cut = connection.unfinished_choices if is_cut else []
         cut = [*cut, *(self.intake.reopened_choices if ending == "stopped" else ())]
-        early = () if ending == "complete" else connection.format.early_choices
+        early = () if ending == "complete" else find_early_choices(connection.format)
         self.accumulator.conclude(ending, cut=cut, early=early)
         if error is not None:
             self.progress.store_on(error)

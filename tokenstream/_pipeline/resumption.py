@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint, Message
 
 
-class Resume(NamedTuple):
+class ReadOn(NamedTuple):
     """Another connection goes on with the same answer, which the server still has."""
 
     format: Format
@@ -45,7 +45,7 @@ class GoOn(NamedTuple):
     message: Message
 
 
-Renewal: TypeAlias = Resume | Continue | Restart | GoOn
+Renewal: TypeAlias = ReadOn | Continue | Restart | GoOn
 """The purpose of another connection: to resume, continue or restart the answer, or to go on after a pause."""
 
 
@@ -88,13 +88,13 @@ class Resumption:
 
         | `renewal`            | format    | message     | guards that hold back           |
         |----------------------|-----------|-------------|---------------------------------|
-        | `Resume`             | reads on  | goes on     | judge on, from where they are   |
+        | `ReadOn`             | reads on  | goes on     | judge on, from where they are   |
         | `Continue`           | a new one | goes on     | judge what is joined            |
         | `GoOn`               | a new one | goes on     | judge on, from where they are   |
         | `Restart`            | a new one | a new one   | judge the new answer            |
         """
         machine, joining = self.machine, self.joining
-        kept_format = renewal.format if isinstance(renewal, Resume) else None
+        kept_format = renewal.format if isinstance(renewal, ReadOn) else None
         # Of an answer that begins again after an error, nothing was read.
         is_unused = kept_format is None and machine.link.is_unused
         if not is_unused:

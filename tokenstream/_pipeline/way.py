@@ -228,7 +228,7 @@ class Way:
 
     def find_late_usage(self) -> Usage | None:
         """Return token counts that no event has reported; None while the first events are held back."""
-        return None if self.holds_back else self.intake.link.connection.format.late_usage()
+        return None if self.holds_back else self.intake.link.connection.format.parts.late_usage()
 
     @property
     def endings(self) -> Endings:

@@ -6,84 +6,31 @@ from abc import ABC, abstractmethod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeAlias
 
-from pydantic_core import from_json
 from typing_extensions import TypeVar
 
-from tokenstream._basics.json import check_bounds, decode_tolerantly
 from tokenstream._basics.kept_errors import ErrorKeeper
-from tokenstream._basics.untrusted import is_dict, kind_of, text_of
-from tokenstream._basics.url import find_address
-from tokenstream._providers.hosts import gives_reasons
 from tokenstream.departures import Departures
-from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, ProviderError
-from tokenstream.events import (
-    Finish,
-    MediaDelta,
-    MessageStart,
-    PartDelta,
-    ProviderData,
-    ReasoningDelta,
-    RefusalDelta,
-    TextDelta,
-    ToolCallDelta,
-    ToolCallDone,
-    ToolCallStart,
-    UsageUpdate,
-)
-from tokenstream.formats._detect.first_frames import FirstFrames, make_splice_error, truncation_error
-from tokenstream.formats._detect.payloads import (
-    PING_NAMES,
-    event_in,
-    find_wrapping,
-    is_empty_value,
-    is_nothing,
-    name_of,
-    object_of,
-    payload_of,
-)
-from tokenstream.formats._endings import ANSWERED, ENDINGS
+from tokenstream.formats._detect.first_frames import FirstFrames, truncation_error
 from tokenstream.formats._fast.path import Fast, FastPath
-from tokenstream.formats._kit.errors import (
-    PIECE,
-    exception_error,
-    first_object,
-    is_aside,
-    is_vague,
-    provider_error,
-    text_error,
-)
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.values import may_hold_halves, split_names
-from tokenstream.formats._resume.resuming import Replay, Resuming
+from tokenstream.formats._kit.values import split_names
+from tokenstream.formats._reader import FrameReader
 from tokenstream.framing._frames import EventStreamMessage, ServerSentEvent
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from tokenstream._basics.loose import DeltaCallback, Json, JsonObject
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.departures import Affects
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
-    from tokenstream.formats._endings import EndSign
     from tokenstream.formats._kit.count_paths import Counts
-    from tokenstream.message import Ending, FinishReason, Usage
+    from tokenstream.formats._resume.resuming import Resume
+    from tokenstream.message import FinishReason, Message
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
 """One unit of a framing: a bare payload, a payload with an event name, or a decoded payload."""
-
-_FURTHER = (
-    TextDelta,
-    ReasoningDelta,
-    RefusalDelta,
-    ToolCallStart,
-    ToolCallDelta,
-    ToolCallDone,
-    PartDelta,
-    MediaDelta,
-    Finish,
-)
-"""Events that show that the answer goes further, whatever an event of an unknown kind has reported."""
 
 Unit: TypeAlias = Literal["event", "line", "element", "message", "payload"]
 """The kind of a chunk that is read without decoding: an SSE event, a JSON line, an element of a
@@ -93,7 +40,7 @@ JSON array, a WebSocket message, or a payload that arrived decoded."""
 PartsT_co = TypeVar("PartsT_co", bound=Parts, default=Parts, covariant=True)
 
 
-class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
+class Format(ErrorKeeper, ABC, Generic[PartsT_co]):
     """A wire format: turns the frames of one connection into events.
 
     A format knows which choice and part an event belongs to, and when a tool call
@@ -111,8 +58,6 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
 
     __slots__ = (
         "__weakref__",
-        "_fast_path",
-        "_replay",
         "assumed",
         "decoded_before",
         "departures",
@@ -120,12 +65,15 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         "dropped",
         "ended",
         "error",
+        "fast_path",
         "first_frames",
         "frames",
         "later_frames",
         "limits",
+        "nameless",
         "noted_at",
         "parts",
+        "resume",
         "shortcuts",
         "unfinished",
     )
@@ -173,11 +121,25 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
     several_on_socket: ClassVar[bool] = False
     """True if a WebSocket may contain several answers although a body contains one."""
 
+    mixed: dict[str, StreamError] | None = None
+    """Errors, by the answers' keys, of those that end with the payload that `place_of` was last given,
+    because nothing tells any more whose the payloads are; None if the payload has a place."""
+
+    checks_errors: ClassVar[bool] = True
+    """True if errors in the usual shapes are found before `read` is called; False if `read` finds them."""
+    reader: ClassVar[FrameReader[Any]] = FrameReader()
+    """The way of each frame before `read`; a format whose frames go another way has one of its own."""
+    resumes: ClassVar[bool] = False
+    """True if servers of this format can replay an answer from a `position` over another connection."""
+    made_of: ClassVar[tuple[type, ...]] = ()
+    """Classes of the objects in `state`, apart from the format, its parts and the open parts."""
+    _resume_class: ClassVar[type[Resume[Any]] | None] = None
+    """The class of `resume`, if servers resume in a way of their own."""
     _parts_class: ClassVar[type[Parts]] = Parts
     """The class of `parts`; a derived format names its own one here, and as what it is generic in."""
     unkept: ClassVar[frozenset[str]] = split_names(
-        "__weakref__ _fast_path _replay decoded_before departures doubt dropped error first_frames "
-        "later_frames limits shortcuts unfinished"
+        "__weakref__ fast_path decoded_before departures doubt dropped error first_frames later_frames "
+        "limits nameless resume shortcuts unfinished"
     )
     """Slots that `state` does not save; a derived class adds those of its own slots that need no saving."""
 
@@ -186,12 +148,12 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         """The bounds on untrusted input."""
         # The fast path, which reads deltas without decoding their payloads.
-        self._fast_path = None if self.fast is None else FastPath(self, self.fast)
+        self.fast_path = None if self.fast is None else FastPath(self, self.fast)
         self.shortcuts = True
         """True if payloads that differ from earlier ones only in their text may be read without decoding."""
         # The repetitions of a server that continues the answer on another connection.
-        self._replay: Replay | None = None
-        """Detects payloads that another connection repeats, by their positions; None if none are repeated."""
+        self.resume = _make_resume(self._resume_class) if self.resumes else None
+        """Lets another connection continue the answer; None if no server of the format can."""
         self.dropped = 0
         """Number of repeated payloads dropped since another connection continued the answer."""
         # The frames so far.
@@ -205,6 +167,8 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         """The first frames of the input. If no content arrives, they show whether it is in another format."""
         self.decoded_before: dict[bytes, Any] | None = None
         """The object that has revealed the format, by its payload, until it is read; None without one."""
+        self.nameless = False
+        """True if the current payload came without the name of an event, and did not arrive decoded."""
         # The end of the answer.
         self.ended = False
         """True once a terminal event has arrived."""
@@ -218,16 +182,13 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         """The error in an event of a kind that is not known; None once the answer has gone further."""
         self.error: StreamError | None = None
         # The content of the answer.
-        self.parts: PartsT_co = self._make_parts()
+        parts: Any = self._parts_class(self.limits, self.note)
+        self.parts: PartsT_co = parts
         """The open parts of the message."""
         self._set_up()
 
     def _set_up(self) -> None:
         """Set the attributes of a format's own, which are in `__slots__`."""
-
-    def _make_parts(self) -> Any:  # noqa: ANN401 - of the class that the format names
-        """Return the object that collects the answer's parts and events."""
-        return self._parts_class(self.limits, self.note)
 
     def fresh(self, *, limits: Limits) -> Format:
         """Return a format with the same options for a new connection."""
@@ -263,14 +224,6 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         """
         return self
 
-    def take_mixed(self) -> dict[str, StreamError] | None:
-        """Return the errors of the answers that end with the payload that `place_of` was last given.
-
-        They end because nothing tells any more whose the payloads are. The errors are returned once, by the
-        answers' keys; None if the payload has a place.
-        """
-        return None
-
     @abstractmethod
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`.
@@ -282,6 +235,56 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         Raises:
             ProtocolError: The payload does not follow the format.
         """
+
+    @property
+    def position(self) -> int | str | None:
+        """Number or id of the last event, after which a server can continue; None before the first one."""
+        return None
+
+    def position_of(self, payload: JsonObject) -> int | str | None:
+        """Return a payload's position, which is a number or an id; None if it has none, as by default.
+
+        Args:
+            payload: The decoded payload, a JSON object.
+        """
+        return None
+
+    def begun_by(self, payload: JsonObject, event: str) -> str | None:
+        """Return the id of the answer that a payload begins, or "" for an answer without an id.
+
+        The result is None if the payload begins no answer, and by default.
+
+        Args:
+            payload: The decoded payload, a JSON object.
+            event: The SSE event's name, "" if it has none.
+        """
+        return None
+
+    def state(self) -> JsonObject | None:
+        """Return the state that another process needs to read on, as JSON; None if it cannot be saved.
+
+        The slots of the format, of its parts and of the classes in `made_of` are saved
+        automatically. Values that the message holds as well are left out.
+        """
+        if not self.resumes:
+            return None
+        from tokenstream.formats._resume.state import state_of
+
+        return state_of(self)
+
+    def restore(self, state: JsonObject, messages: Sequence[Message]) -> None:
+        """Restore the saved state of another format of this class.
+
+        Args:
+            state: The value that `state` returned.
+            messages: The messages at the time when the state was saved.
+
+        Raises:
+            MisuseError: The state was altered, or is from another version of the library.
+        """
+        from tokenstream.formats._resume.state import restore_format
+
+        restore_format(self, state, messages)
 
     def take_request(self, asked: object) -> None:
         """Note what the JSON of a request says about the form of its answer, before any of it is read."""
@@ -300,22 +303,6 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         return False
 
     @property
-    def lack(self) -> str:
-        """The departure of a whole answer that lacks all content, or the calls that its reason tells of."""
-        parts, is_said = self.parts, False
-        is_empty = not parts.choices
-        for choice in parts.choices.values():
-            is_empty = is_empty or choice.is_empty
-            is_said = is_said or (choice.finish is not None and choice.finish.reason == "tool_calls")
-        if is_empty and not parts.first_part:
-            return "answer_empty"
-        if not is_said or parts.calls_seen or parts.begins_inside:
-            return ""
-        # A tool of the provider's, or a call in a form that is carried as it is.
-        kinds = [kind for choice in parts.choices.values() for kind in choice.kinds]
-        return "" if any("tool" in kind or "function" in kind for kind in kinds) else "call_missing"
-
-    @property
     def is_amid(self) -> bool:
         """True inside an answer, or a run of several, whose end the server sends itself."""
         return False
@@ -329,14 +316,6 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         return False
 
     @property
-    def known_ending(self) -> Ending:
-        """The ending of an answer that is over without an error.
-
-        It is "complete", except in a format that also transmits endings, such as "stopped".
-        """
-        return "complete"
-
-    @property
     def withheld(self) -> StreamError | None:
         """The error that the server has reported, but that is raised only at the end of the input.
 
@@ -345,37 +324,6 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         is_over = self.finished or (self.ended and self.parts.has_parts)
         return None if is_over else self.doubt
 
-    def end_sign(self) -> EndSign:
-        """Return the last sign of the end that the server has sent, in all that was read."""
-        if self.ended:
-            return "sentinel" if self.assumed and not self.finished else "terminal"
-        choices, waits = self.parts.choices, False
-        for choice in choices.values():  # asked after each chunk, so without a call
-            if choice.finish is None:
-                break
-            waits = waits or choice.finish_waits
-        else:
-            if choices and self.finished:
-                end: EndSign = "open reason" if self.may_go_on else "reason"
-                return "waits" if waits else "early reason" if self.early_choices else end
-        return "nothing" if self.doubt is None else "doubt"
-
-    @property
-    def early_choices(self) -> list[int]:
-        """Indexes of the choices whose content follows their finish reason, or has not begun with it."""
-        choices, is_field = self.parts.choices, not self.closes_parts
-        return [
-            index
-            for index, choice in choices.items()
-            if choice.early_finish is not None or (is_field and choice.is_early)
-        ]
-
-    def awaits_end(self, sign: EndSign) -> bool:
-        """Return True while only the end of the answer is left to come, or an error may have ended it."""
-        if not self.is_one_answer or sign in ANSWERED or self.error is not None:
-            return False
-        return self.doubt is not None or (ENDINGS[sign].ends_in_silence and not self.may_go_on)
-
     @property
     def may_go_on(self) -> bool:
         """True if content may follow although every choice so far has its finish reason."""
@@ -383,130 +331,23 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events of `frame`; a fault in it is not raised, but stored in `error`."""
-        fast = self._fast_path
+        fast = self.fast_path
         if fast is None:
-            return self.feed_plainly(frame)
+            return self.reader.feed_plainly(self, frame)
         # Entries: a payload was decoded that the next ones may resemble.
         if fast.entries and (event := fast.read(frame)) is not None:
             return [event]
-        events = self.feed_plainly(frame)
+        events = self.reader.feed_plainly(self, frame)
         if events or fast.entries:
             fast.learn_from(frame, events)
         return events
 
-    def may_have_shortcut(self) -> bool:
-        """Return False if the next payload must be decoded, as no payload like it was learnt."""
-        return self._fast_path is None or bool(self._fast_path.entries)
-
-    @property
-    def has_one_shape(self) -> bool:
-        """True if all payloads that are read without decoding them add to the same part."""
-        return self._fast_path is not None and not self._fast_path.entries[1:]
-
-    def adopt_shapes(self, other: Format) -> None:
-        """Take over the shapes of payloads that were learnt from an earlier answer of the same server."""
-        if self._fast_path is not None and other._fast_path is not None:
-            self._fast_path.adopt_shapes(other._fast_path)
-
-    def feed_plainly(self, frame: Frame) -> list[Event]:
-        """Return the events of `frame`, which is always decoded: the fast path is not tried."""
-        if self.error is not None:
-            # After the provider's error come token counts, ids and fields, and no content.
-            return self._read_after_error(*self._object_in(frame)) if self.reads_on else []
-        self.frames += 1
-        if self.ended:
-            self.after_end(frame)
-            return self.parts.take()
-        # If no content arrives, the first frames may show that the answer is in another format.
-        if not self.first_frames.enough:
-            self.first_frames.keep(frame)
-        try:
-            self._read_frame(frame)
-        except ProtocolError as fault:
-            error = self.first_frames.find_mismatch(self, certain=True) or fault
-            if isinstance(error, ProtocolError) and error.event is None:
-                error.event = self.frames
-                advice = "" if isinstance(error, LimitExceeded) else "; what came before it is in .partial"
-                error.args = (f"frame {self.frames}: {error.message}{advice}",)
-            # The traceback would hold this frame, and so the error itself.
-            self.error = error.with_traceback(None)
-        if self.error is not None:
-            self.classify_error(self.error)
-        events = self.parts.take()
-        if self.doubt is not None or not self.first_frames.enough:
-            self._weigh(events)
-        # `take` has compared each whole text that the server repeated with its deltas.
-        self.error = self.error or self.parts.difference
-        return events
-
-    def _read_after_error(self, payload: JsonObject, event: str) -> list[Event]:
-        """Return the facts in a payload after an error, which gives way to one if it says nothing itself."""
-        further = provider_error(payload, event) if is_vague(self.error) else None
-        if further is not None and not is_vague(further):
-            self.error = further
-            self.classify_error(further)
-        return self._read_facts(payload, event)[0]
-
-    def _weigh(self, events: list[Event]) -> None:
-        """Take the events for evidence: that the answer goes on, and that it is in this format."""
-        if self.doubt is not None and any(isinstance(event, _FURTHER) for event in events):
-            self.doubt = None
-        if self.parts.has_parts:
-            self.first_frames.settle()
-        elif not self.first_frames.enough:
-            self.first_frames.note(events)
-
-    def classify_error(self, error: StreamError) -> bool:
-        """Classify an error by `retryable`; return True if that table has the error's code or type."""
-        from tokenstream.formats._kit.error_details import classify_error
-
-        return classify_error(error, self.retryable)
-
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
-        self._judge_end()
-        if self.assumed and self.error is None:
-            self.end_without_finish()
-            self.assumed = False  # the input has ended cleanly, which confirms the sentinel's end
-        if self.error is None and not self.ended:
-            if self.parts.breaks_off_in_call and any(
-                choice.has_reopened for choice in self.parts.choices.values()
-            ):
-                self.parts.cut_waiting()
-            if self.parts.finished:  # finish reasons suffice, but a terminal event may be missing
-                if self.sentinel is not None or not self.ends_with_input:
-                    self.note("done_missing")
-            elif not self.ends_with_input:
-                self.error = self.withheld or self.cut_short()
-        if self.error is not None:
-            self.classify_error(self.error)
-        elif lack := self.lack:
-            self.note(lack)
-        try:
-            self.finish_input()
-        except ProtocolError as error:
-            self.error = self.error or error
-        return self.parts.take()
+        return self.reader.end(self)
 
-    def _judge_end(self) -> None:
+    def judge_end(self) -> None:
         """Decide if the end of the input ends the answer, before it is read as a cut."""
-
-    def finish_input(self) -> None:
-        """Close the open parts at the end of the input.
-
-        Raises:
-            LimitExceeded: The held-back text exceeds a limit.
-        """
-        if self._fast_path is not None:
-            self._fast_path.clear()
-        self.parts.close_all(complete=self.error is None and self.finished)
-
-    def late_usage(self) -> Usage | None:
-        """Return token counts that no event has reported yet; None if there are none.
-
-        `stream.message` contains these counts already. The call changes nothing, so any thread may make it.
-        """
-        return None
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a function to call with each later delta that resembles `delta`; None if none is needed.
@@ -520,43 +361,6 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
             delta: A delta that was decoded.
         """
         return None
-
-    def prepare_to_continue(self) -> None:
-        """Prepare to drop what another connection repeats up to `position`, unless that is unknown."""
-        if self._fast_path is not None:
-            # Payloads on the fast path would not be checked for repetitions.
-            self._fast_path.clear()
-        self.error = None
-        self.dropped = 0
-        position = self.position
-        self._replay = None if position is None else Replay(position, self.parts.id)
-
-    def _check_repeated(self, replay: Replay, payload: JsonObject, event: str) -> bool:
-        is_error = provider_error(payload, event) is not None and not is_aside(payload, event)
-        if is_error and not self.tolerates(payload, event):
-            # An error concerns this connection, even if its number is one that was read before. What
-            # `tolerates` names only looks like one, and is an event of the answer.
-            return False
-        if self.recognises(payload, event) is False:
-            from tokenstream.formats._detect.recognise import find_mismatch
-
-            if find_mismatch(self, [payload], 0, certain=True) is not None:
-                raise PositionLost("the server goes on in another format than it began in")
-        repeated = replay.check_repeated(self.position_of(payload), self.begun_by(payload, event))
-        if replay.ended:
-            # The rest of the answer is new.
-            self._replay = None
-        self.dropped += repeated
-        return repeated
-
-    def make_delta_callback(self, delta: Event) -> DeltaCallback | None:
-        """Return a function to call with each later delta that resembles `delta`; None if none is needed.
-
-        The fast path calls this method, and not `follow`: if the format's events pass through a stage, such
-        as that for `Tags`, the stage must see these deltas, too, which do not reach its `feed`.
-        """
-        stage, follow = self.parts.stage, self.follow(delta)
-        return follow if stage is None else stage.follow(delta, follow)
 
     def shortcut(
         self, unit: Unit, max_size: int, before: bytes = b"", after: bytes = b""
@@ -573,15 +377,8 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
             before: The bytes before the payload in a chunk; not used for SSE events, whose bytes are known.
             after: The bytes after the payload in a chunk; not used for SSE events, either.
         """
-        fast = self._fast_path
+        fast = self.fast_path
         return None if fast is None else fast.shortcut(unit, max_size, before, after)
-
-    def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
-        """Return a function that makes a frame's event without decoding the frame; None if there is none.
-
-        The function may be used until `feed` is called, and until it first returns None for a frame.
-        """
-        return None if self._fast_path is None else self._fast_path.frame_shortcut()
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
         """Return a function that reads payloads without decoding them, and which payloads these are.
@@ -591,16 +388,8 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         method is for framings that verify a chunk before its payload may be used; the conditions are the same
         as for `shortcut`.
         """
-        fast = self._fast_path
+        fast = self.fast_path
         return None if fast is None else fast.make_split_reader()
-
-    def dispose(self) -> None:
-        """Let go of the parts, and of what they refer to, so that all is freed with this format.
-
-        What is read of an answer refers to its parts, and these to that. Nothing may be read afterwards.
-        """
-        self._fast_path = None
-        self.parts.dispose()
 
     def note(self, name: str, affects: Affects | None = None) -> None:
         """Count the departure `name`, a known deviation of servers; record that the current frame has it.
@@ -611,221 +400,16 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         self.noted_at = self.frames
         self.departures.note(name, event=self.frames, affects=affects)
 
-    def type_of(self, payload: dict[str, Any], event: str, field: str = "type") -> str:
-        """Return the type of a payload, or else the name of its event; count a departure if they differ."""
-        kind = text_of(payload, field)
-        if event and kind != event:
-            self.note("type_missing" if kind is None else "event_name_differs")
-        return kind or event
-
-    def note_missing_start(self) -> None:
-        """Count once that the input begins inside the answer, whose end may repeat its texts whole."""
-        if not self.parts.begins_inside:
-            self.note("start_missing")
-            self.parts.begins_inside = True
-
-    def note_second_start(self) -> None:
-        """Count a departure: the start of the answer came again, before its content or after some of it."""
-        self.note("start_repeated" if self.parts.has_content or self.parts.finished else "start_twice")
-
-    def begins_another(self, id: str | None, payload: dict[str, Any]) -> bool:
-        """Count a start of the answer that is not the first; return True if it begins another answer.
-
-        A gateway that asks again in the middle of an answer sends a whole other answer after what it has
-        sent. The two are never joined: the first one has broken off, or ends here if it has its finish
-        reason. Without content it is none: a proxy may send a start and an empty part of its own.
-
-        Args:
-            id: The id in the start; None if the start has none.
-            payload: The start, from which the other answer is read.
-        """
-        is_empty = not (self.parts.has_content or self.parts.finished)
-        if not id or self.parts.id in (None, id) or is_empty:
-            self.note_second_start()
-            return False
-        self.note("second_answer")
-        if self.parts.finished:
-            self.conclude()
-            self.later_frames.append(payload)
-        else:
-            self.error = make_splice_error(id)
-        return True
-
-    def after_end(self, frame: Frame) -> None:
-        """Count a frame after the terminal event; keep one of another answer, and read token counts."""
-        if self.later_frames:
-            if len(self.later_frames) < self.limits.parts:
-                self.later_frames.append(frame)
-            return
-        data = payload_of(frame)
-        is_end = isinstance(data, bytes) and data.strip() in (b"", b"[DONE]")
-        if is_end and self.ends_twice:
-            return
-        payload, name = self._object_in(frame)
-        begun = self.begun_by(payload, name) if payload else None
-        if begun is not None and begun != (self.parts.id or ""):
-            self.note("second_answer")
-            self.later_frames.append(frame)
-            return
-        had_counts = self.parts.has_counts
-        facts, has_more = self._read_facts(payload, name)
-        # Counts that have come before, as when a connection repeats the end, are not reported again.
-        counts = [] if had_counts else [event for event in facts if isinstance(event, UsageUpdate)]
-        is_lost = has_more and not is_end
-        self.note("usage_misplaced" if counts else "data_after_end" if is_lost else "end_repeated")
-        for event in counts:
-            self.parts.emit(event)
-
-    def _object_in(self, frame: Frame) -> tuple[JsonObject, str]:
-        """Return the JSON object in a frame, {} if there is none, and the name of its event."""
-        return object_of(frame, self.limits), event_in(frame)
-
-    @property
-    def reads_on(self) -> bool:
-        """True after the provider's error: what follows may tell the tokens and the cost of the answer."""
-        return isinstance(self.error, ProviderError)
-
-    def _read_facts(self, payload: JsonObject, event: str) -> tuple[list[Event], bool]:
-        """Return the token counts, ids and fields in a payload after the end, and True if it has more."""
-        if not payload or text_of(payload, "type") in PING_NAMES:
-            return [], not payload
-        kept = self.error, self.doubt, self.ended, self.assumed, self.unfinished, self.departures
-        choices = self.parts.choices
-        states = {
-            index: (
-                state.opened.copy(),
-                state.current_part,
-                state.finish,
-                state.early_finish,
-                state.finish_waits,
-            )
-            for index, state in choices.items()
-        }
-        # What the rules say of a complete answer does not hold for one that has failed.
-        self.ended, self.departures = False, Departures()
-        try:
-            self._read_object(payload, event)
-            has_more = self.error is not kept[0]
-        except ProtocolError:
-            has_more = True
-        events = self.parts.take()
-        self.error, self.doubt, self.ended, self.assumed, self.unfinished, self.departures = kept
-        self.parts.difference = None
-        for index in [*choices]:
-            if index not in states:
-                del choices[index]
-        for index, (opened, current, finish, early, waits) in states.items():
-            state = choices[index]
-            state.opened, state.current_part = opened, current
-            state.finish, state.early_finish, state.finish_waits = finish, early, waits
-        has_more = has_more or any(isinstance(event, _FURTHER) for event in events)
-        return [
-            event
-            for event in events
-            if isinstance(event, UsageUpdate | MessageStart)
-            or (isinstance(event, ProviderData) and event.shared)
-        ], has_more
-
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""
         self.ended = True
         self.parts.confirm_finishes()
         self.parts.close_all(complete=True)
 
-    def pass_over(self, frame: Frame) -> list[Event]:
-        """Report a frame as unknown without reading it, and return the events."""
-        self.frames += 1
-        payload = payload_of(frame)
-        self.parts.raw = data = self.decode(payload) if isinstance(payload, bytes) else payload
-        self.parts.unknown(
-            event_in(frame) or (text_of(data, "type") if is_dict(data) else "") or "event", data
-        )
-        return self.parts.take()
-
-    def read_text(self, payload: bytes, event: str) -> None:
-        """Read a payload, which must be a JSON object, unless a subclass accepts other data as well.
-
-        Bare data that are known not to be content are skipped.
-
-        Args:
-            payload: The payload's bytes, not empty and not the sentinel.
-            event: The SSE event's name, "" if it has none.
-
-        Raises:
-            ProtocolError: The payload is not a JSON object.
-        """
-        try:
-            data = self.decode(payload)
-        except ProtocolError as fault:
-            bare = payload.strip()
-            if event or not is_nothing(bare):
-                raise find_wrapping(bare) or fault from None
-            self.note("bare_frame")
-            return
-        if data.__class__ is not dict:
-            if not event and is_empty_value(data):
-                self.note("bare_frame")
-                return
-            error = first_object(data)
-            if error is None or provider_error(error, event) is None:
-                raise ProtocolError(f"a JSON object is expected, not {kind_of(data)}", offset=0)
-            data = error
-        if self._replay is None or not self._check_repeated(self._replay, data, event):
-            self._read_object(data, event)
-
-    def decode(self, payload: bytes) -> Json:
-        """Decode a payload, and remember whether it may hold halves of surrogate pairs.
-
-        Raises:
-            ProtocolError: The payload is not JSON.
-        """
-        if self.decoded_before and (known := self.decoded_before.pop(payload, None)) is not None:
-            return known
-        try:
-            data = from_json(payload)
-        except ValueError:
-            # Never reset: a format may keep a value and report it later.
-            self.parts.may_hold_surrogates = True
-            return decode_tolerantly(payload, self.limits)
-        if self.limits is not DEFAULT_LIMITS:
-            check_bounds(payload, self.limits)
-        return data
-
-    def _read_frame(self, frame: Frame) -> None:
-        """Read a frame: a decoded payload, an exception, the sentinel, an error, a ping, or JSON."""
-        event = ""
-        if isinstance(frame, dict):
-            self.parts.may_hold_surrogates = self.parts.may_hold_surrogates or may_hold_halves(frame)
-            if self._replay is None or not self._check_repeated(self._replay, frame, ""):
-                self._read_object(frame, "")
-            return
-        if not isinstance(frame, bytes):
-            if isinstance(frame, EventStreamMessage) and (frame.kind != "event" or frame.event == PIECE):
-                self.fail(exception_error(frame.event, frame.payload, frame.headers), was_whole=self.is_whole)
-                return
-            event, frame = name_of(frame), frame.payload
-        self.parts.raw = None
-        payload = frame.strip()
-        if payload == self.sentinel:
-            self.read_sentinel()
-        elif payload[:1] == b"{":
-            self.read_text(frame, event)
-        elif event == "error":
-            self.fail(text_error(frame), was_whole=self.is_whole)
-        elif not payload:
-            self.note("empty_data")
-        elif event and event not in self.event_names:
-            self._report_unknown_event(event, frame)
-        else:
-            self.read_text(frame, event)
-
-    def _report_unknown_event(self, event: str, payload: bytes) -> None:
-        if event not in PING_NAMES:
-            self.parts.unknown(event, str(payload, "utf-8", "replace"))
-
     def read_sentinel(self) -> None:
         """End the answer at the sentinel; the end is certain only if the finish reason arrived before it."""
-        if self._replay is None:
+        is_new = self.resume is None or self.resume.replay is None
+        if is_new:
             self.parts.confirm_finishes()
         if self.finished:
             self.conclude()
@@ -835,89 +419,7 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
             self.note("finish_missing")
             # `assumed`: the answer counts as complete only if the input then ends cleanly. While the server
             # repeats payloads of the earlier connection, the sentinel is a repetition, too, and ends nothing.
-            self.ended = self.assumed = self._replay is None
-
-    def end_at_mark(self) -> None:
-        """End an answer at a mark that confirms its finish reason, or stands for it."""
-        self.parts.confirm_finishes()
-        if self.parts.finished:
-            self.conclude()
-        else:
-            self.note("finish_missing")
-            self.end_without_finish()
-
-    def end_without_finish(self) -> None:
-        """End an answer at a mark without a finish reason, as truncated if `find_cut` says so.
-
-        If an event has reported an error, and nothing of the answer has come since, that is how it ended.
-        """
-        self.error = self.doubt or self.find_cut()
-        if self.error is None:
-            self.conclude()
-
-    def find_cut(self) -> StreamError | None:
-        """Return the error for an answer that was cut off before a mark without a reason; else None.
-
-        Servers write such a mark on every way out. The answer was cut off if:
-
-        1. the arguments of an open call are the beginning of a JSON value;
-        2. there is neither a text nor a call, and the mark is the sentinel or the format closes its parts;
-        3. the format closes its parts, and anything is open;
-        4. the host always sends a reason, and no choice has any.
-        """
-        parts = self.parts
-        needs_answer = self.closes_parts or self.assumed
-        is_cut = parts.breaks_off_in_call or (needs_answer and not parts.has_answer)
-        if not (is_cut or any(choice.finish for choice in parts.choices.values())):
-            is_cut = gives_reasons(find_address(parts.url).host)
-        return self.cut_short() if is_cut or (self.closes_parts and parts.has_open) else None
-
-    def _read_object(self, payload: JsonObject, event: str) -> None:
-        """Read a decoded payload; if it reports the provider's error, store the error instead."""
-        self.parts.raw = payload
-        error = provider_error(payload, event)
-        if error is None or self.tolerates(payload, event) or self.doubts(error, payload, event):
-            self.read(payload, event)
-        else:
-            self.fail(error, was_whole=self.is_whole)
-
-    @property
-    def is_whole(self) -> bool:
-        """True if the server has reported that the answer is over, and why, and nothing of it can follow."""
-        return (
-            self.is_one_answer
-            and not (self.may_go_on or self.early_choices)
-            and self.parts.finished
-            and not self.parts.ends_in_doubt
-        )
-
-    def fail(self, error: ProviderError | ProtocolError | None, *, was_whole: bool) -> None:
-        """End the answer with the provider's error, unless all of the answer had arrived before it.
-
-        Args:
-            error: The error.
-            was_whole: The value of `is_whole` before the error's payload was read.
-        """
-        if was_whole:
-            self.note("error_after_finish")
-        else:
-            self.error = error
-
-    def doubts(self, error: ProviderError, payload: dict[str, Any], event: str) -> bool:
-        """Keep an error that may not be about the answer, until the answer goes further; False for any other.
-
-        Args:
-            error: The error in the payload.
-            payload: The payload, which this format does not know.
-            event: The SSE event's name, "" if it has none.
-        """
-        if not is_aside(payload, event):
-            return False
-        self.doubt = error
-        if self._fast_path is not None:
-            # The next delta is decoded, and so settles the doubt.
-            self._fast_path.clear()
-        return True
+            self.ended = self.assumed = is_new
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return whether a payload that looks like an error is a regular one in this format."""
@@ -927,3 +429,12 @@ class Format(ErrorKeeper, Resuming, ABC, Generic[PartsT_co]):
         """Return the error for input that ended before the answer did."""
         choices = self.parts.choices.values()
         return truncation_error(self.frames, sum([len(each.open_calls()) for each in choices]))
+
+
+def _make_resume(of_format: type[Resume[Any]] | None) -> Resume[Any]:
+    """Return what continues an answer of a format; its module is loaded only with such a format."""
+    if of_format is None:
+        from tokenstream.formats._resume.resuming import Resume
+
+        return Resume()
+    return of_format()

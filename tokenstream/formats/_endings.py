@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from tokenstream.formats._base import Format
     from tokenstream.message import Ending
 
 InputState: TypeAlias = Literal["reading", "sliced", "ending", "resting", "ended", "shut"]
@@ -73,3 +74,46 @@ ENDINGS: dict[EndSign, Endings] = {
     "sentinel": Endings(None, "truncated", "stopped", None, ends_in_silence=True),
     "terminal": Endings("complete", "complete", "complete", "complete", ends_in_silence=True),
 }
+
+
+def find_end_sign(format: Format) -> EndSign:
+    """Return the last sign of the end that the server has sent, in all that a format has read."""
+    if format.ended:
+        return "sentinel" if format.assumed and not format.finished else "terminal"
+    choices, waits = format.parts.choices, False
+    for choice in choices.values():  # asked after each chunk, so without a call
+        if choice.finish is None:
+            break
+        waits = waits or choice.finish_waits
+    else:
+        if choices and format.finished:
+            end: EndSign = "open reason" if format.may_go_on else "reason"
+            return "waits" if waits else "early reason" if find_early_choices(format) else end
+    return "nothing" if format.doubt is None else "doubt"
+
+
+def find_early_choices(format: Format) -> list[int]:
+    """Return the choices whose content follows their finish reason, or has not begun with it."""
+    choices, is_field = format.parts.choices, not format.closes_parts
+    return [
+        index
+        for index, choice in choices.items()
+        if choice.early_finish is not None or (is_field and choice.is_early)
+    ]
+
+
+def awaits_end(format: Format, sign: EndSign) -> bool:
+    """Return True while only the end of the answer is left to come, or an error may have ended it."""
+    if not format.is_one_answer or sign in ANSWERED or format.error is not None:
+        return False
+    return format.doubt is not None or (ENDINGS[sign].ends_in_silence and not format.may_go_on)
+
+
+def has_told_all(format: Format) -> bool:
+    """Return True if the server has told that the answer is over, and why, and nothing can follow."""
+    return (
+        format.is_one_answer
+        and not (format.may_go_on or find_early_choices(format))
+        and format.parts.finished
+        and not format.parts.ends_in_doubt
+    )

@@ -8,6 +8,7 @@ from tokenstream._answer.accumulator import Accumulator
 from tokenstream._providers.apis import api_named
 from tokenstream.errors import ProviderError, StatusError
 from tokenstream.events import MessageStart, ProviderData, ToolCallStart
+from tokenstream.formats._endings import find_end_sign
 from tokenstream.message import Message
 
 if TYPE_CHECKING:
@@ -113,11 +114,11 @@ class ReceivedAnswer:
         connection = self.machine.link.connection
         if self.request.opener.replays or (connection.framing.last_event_id and self._replays):
             return True
-        reader = connection.format
-        if not reader.resumes:
+        resume = connection.format.resume
+        if resume is None:
             return False
         # The head of the answer is held, or was delivered by an earlier attempt.
-        return reader.is_kept(self.machine.accumulator.message) or reader.is_kept(_head_in(self.hold.held))
+        return resume.is_kept(self.machine.accumulator.message) or resume.is_kept(_head_in(self.hold.held))
 
     @property
     def message(self) -> Message:
@@ -150,8 +151,9 @@ class ReceivedAnswer:
     def is_kept(self) -> bool:
         """True if the answer has a position, and its server is known to keep the answer for a replay."""
         reader = self.machine.link.connection.format
-        has_position = reader.resumes and (reader.position is not None or reader.unfinished)
-        return has_position and reader.is_kept(self.message)
+        if reader.resume is None or (reader.position is None and not reader.unfinished):
+            return False
+        return reader.resume.is_kept(self.message)
 
     @property
     def position(self) -> int | str | None:
@@ -160,7 +162,7 @@ class ReceivedAnswer:
         if not (self.request.opener.takes_attempt and self._was_begun_here):
             return None
         reader = self.reader
-        if reader.end_sign() == "terminal":
+        if find_end_sign(reader) == "terminal":
             # The server has sent the end of the answer, so nothing is left to replay. (After a sentinel
             # without a finish reason, the end is only assumed.)
             return None

@@ -11,7 +11,7 @@ from tokenstream._pipeline.asked import AttemptFacts
 from tokenstream._pipeline.checkpoints import find_cause, has_partial
 from tokenstream._pipeline.delivery_log import find_extent
 from tokenstream._pipeline.joining import Hold, ends_at_once
-from tokenstream._pipeline.resumption import Continue, Restart, Resume
+from tokenstream._pipeline.resumption import Continue, ReadOn, Restart
 from tokenstream.errors import AnswerRejected, MisuseError, PositionLost, StreamError
 from tokenstream.events import Restarted, Resumed
 from tokenstream.message import Message
@@ -380,7 +380,7 @@ class Recovery:
             # Another opener may send its answers in another format.
             machine.link.expect_format(opener.format, self._itinerary.stage_of(opener))
         if resuming_format is not None:
-            renewal: Renewal = Resume(resuming_format)
+            renewal: Renewal = ReadOn(resuming_format)
         elif attempt.paused is not None:
             renewal = self._pauses.begin(attempt.paused, hold)
         elif seam is not None:

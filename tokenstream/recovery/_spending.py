@@ -11,6 +11,7 @@ from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.text_log import size_of
 from tokenstream.errors import CostExceeded, MisuseError, PurseUnavailable
 from tokenstream.events import UsageUpdate
+from tokenstream.formats._endings import find_end_sign
 from tokenstream.formats._registry import format_of_request
 from tokenstream.message import Usage
 from tokenstream.recovery._estimates import RequestSize, estimate_attempt, measure_request
@@ -130,7 +131,7 @@ class Spending:
                 # A killed process has certainly spent this; the estimate of the request is higher.
                 claim.sure = claim.sure.at_least(self._total)
             return None
-        if self._machine.link.connection.format.end_sign() not in ("nothing", "doubt"):
+        if find_end_sign(self._machine.link.connection.format) not in ("nothing", "doubt"):
             # All of it has arrived, and is paid for.
             return None
         if claim is None:

@@ -65,16 +65,16 @@ class ResponsesInTurn(OpenAIResponses):
         super().__init__(limits=limits)
         self._is_between = False
 
-    def read(self, payload: JsonObject, event: str) -> None:
+    def read_checked(self, payload: JsonObject, event: str) -> None:
         """Read a payload; the one that creates a further response begins it."""
         if self._is_between and (text_of(payload, "type") or event) == "response.created":
             self._is_between = self._created = False
             response = dict_of(payload, "response")
             self.parts.begin_response(text_of(response, "id"), text_of(response, "model"))
-            if self._fast_path is not None:
+            if self.fast_path is not None:
                 # A delta of this response may look like one of the response before.
-                self._fast_path.clear()
-        super().read(payload, event)
+                self.fast_path.clear()
+        super().read_checked(payload, event)
 
     def conclude(self) -> None:
         """End a response, but not the answer."""

@@ -21,6 +21,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._fast.path import make_frame_shortcut
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.message import ReasoningPart, TextPart
 
@@ -60,7 +61,9 @@ class ModelAnswer:
         """Reads a payload that differs from the last one only in its text; None after any but a delta."""
         if earlier is not None:
             # Learning the shapes of an answer of a few pieces would cost as much as reading all its pieces.
-            self.format.adopt_shapes(earlier.format)
+            fast, other = self.format.fast_path, earlier.format.fast_path
+            if fast is not None and other is not None:
+                fast.adopt_shapes(other)
 
     @property
     def is_over(self) -> bool:
@@ -83,7 +86,7 @@ class ModelAnswer:
             self.step.feed(event)
             return
         self._feed_step(self.format.feed(payload))
-        self._read_like_last = self.format.frame_shortcut()
+        self._read_like_last = make_frame_shortcut(self.format)
 
     def end(self) -> StreamError | None:
         """End the answer; return its error, or None if the answer is complete or nothing of it arrived."""

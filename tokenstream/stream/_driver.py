@@ -13,7 +13,7 @@ from tokenstream._basics.kept_errors import FunctionFailed, frameless, raised_an
 from tokenstream._basics.request_facts import mask_of
 from tokenstream._connection.head import LOWEST_ERROR_STATUS
 from tokenstream._pipeline.machine import Machine
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import MisuseError, ProviderError, StreamError
 from tokenstream.formats._endings import ANSWERED, CLOSED, OPEN
 from tokenstream.formats._kit.errors import is_vague
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
@@ -325,9 +325,9 @@ class Driver(UncopyableObject):
     def _reads_after_error(self) -> bool:
         """Return True if what has arrived after the provider's error is read before the error is raised."""
         # An error that says nothing may be followed by one that does.
-        machine = self.machine
+        machine, error = self.machine, self.machine.link.connection.format.error
         may_read_on = machine.link.reads_after_error or is_vague(machine.intake.error)
-        if not (may_read_on and machine.link.connection.format.reads_on and self.verdict.end_request is None):
+        if not (may_read_on and isinstance(error, ProviderError) and self.verdict.end_request is None):
             return False
         return self.limits_after_end().allow(machine, self.clock())
 

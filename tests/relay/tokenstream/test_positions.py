@@ -12,6 +12,7 @@ from tokenstream import Checkpoint, Job, Limits, Retry, Stream, resilient
 from tokenstream import events as told
 from tokenstream.errors import PositionLost, StreamError
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta
+from tokenstream.formats._reader import prepare_to_continue
 from tokenstream.framing import SSEParser
 from tokenstream.message import Message, TextPart, Usage
 
@@ -26,7 +27,7 @@ def test_what_is_sent_again_is_dropped() -> None:
             for each in sent[:2]:
                 reader.feed(each)
             assert 2 == reader.position
-            reader.prepare_to_continue()
+            prepare_to_continue(reader)
             events = [event for each in sent[start - 1 :] for event in reader.feed(each)]
             assert "cd" == "".join(event.text for event in events if isinstance(event, TextDelta))
             assert reader.dropped == max(0, 3 - start)
@@ -49,7 +50,7 @@ def test_a_gap_is_reported() -> None:
     """Where the relay goes on further behind, something is missing, and nothing is skipped silently."""
     known = registry.create("tokenstream", limits=Limits())
     known.feed(line(2, record(TextDelta("b"))))
-    known.prepare_to_continue()
+    prepare_to_continue(known)
     known.feed(line(5, record(PartDone())))
 
     assert isinstance(known.error, PositionLost)

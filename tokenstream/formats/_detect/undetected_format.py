@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import text_of
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
@@ -16,7 +17,7 @@ from tokenstream.formats._kit.parts import Parts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import JsonObject, RuleNote
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.events import Event
     from tokenstream.formats._detect.recognise import Recognition
     from tokenstream.limits import Limits
@@ -31,14 +32,18 @@ _UNDECIDED = (*_OBJECTS, BARE, END)
 class _LatentParts(Parts):
     """The parts of an answer whose format is not known yet; made when asked for, as they seldom are."""
 
-    def __init__(self, limits: Limits, note: RuleNote) -> None:
-        self._arguments = limits, note
+    def __init__(self, limits: Limits, _: object) -> None:
+        # Whatever is noted concerns the format that will be found.
+        self._arguments = limits, note_nothing
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute that is not set yet
         # Made once: a second time would drop what the parts hold.
         if arguments := vars(self).pop("_arguments", None):
             super().__init__(*arguments)
         return object.__getattribute__(self, name)
+
+    def dispose(self) -> None:
+        """Do nothing: the parts, which may not have been made, refer to nothing."""
 
 
 class UndetectedFormat(Format):
@@ -57,6 +62,7 @@ class UndetectedFormat(Format):
 
     __slots__ = ("_asked", "_held", "_held_bytes", "_skipped", "documents", "found", "messages")
 
+    _parts_class = _LatentParts
     name = ""
     framing = ""
     is_one_answer = True
@@ -80,12 +86,6 @@ class UndetectedFormat(Format):
     @property
     def has_frames(self) -> bool:
         return bool(self._held)
-
-    def _make_parts(self) -> _LatentParts:
-        return _LatentParts(self.limits, note_nothing)
-
-    def dispose(self) -> None:
-        """Do nothing: the parts, which may not have been made, refer to nothing."""
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - any format is asked
@@ -180,7 +180,15 @@ class UndetectedFormat(Format):
         for frame, result in held:
             # An object before bare text is no piece of it, although an object within the text may be one.
             is_aside = name == "text" and result in _OBJECTS
-            events += real_format.pass_over(frame) if is_aside else real_format.feed(frame)
+            events += _pass_over(real_format, frame) if is_aside else real_format.feed(frame)
             if real_format.error is not None:
                 break
         return events
+
+
+def _pass_over(format: Format, frame: Frame) -> list[Event]:
+    """Report a frame with an object as unknown without reading it, and return the events."""
+    format.frames += 1
+    format.parts.raw = data = object_of(frame, format.limits)
+    format.parts.unknown(event_in(frame) or text_of(data, "type") or "event", data)
+    return format.parts.take()

@@ -93,8 +93,10 @@ class ShapeEntry:
         self.choice, self.part = example.choice, example.part
         self.call_id = example.id if self.kind is ToolCallDelta else None
         """The id of the call that the deltas add to; None if they are not of a call."""
-        self.follow = format.make_delta_callback(example)
-        """The format's callback for each delta like the example; None if the format needs none."""
+        stage, follow = format.parts.stage, format.follow(example)
+        # A stage, such as that for `Tags`, must see these deltas, too, which do not reach its `feed`.
+        self.follow = follow if stage is None else stage.follow(example, follow)
+        """The callback for each delta like the example; None if neither format nor stage needs one."""
         self.log = log
         self.format = format
         self.read: Read | None = None

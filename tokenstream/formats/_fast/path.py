@@ -208,22 +208,6 @@ class FastPath:
                 return event
         return None
 
-    def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
-        """Return a function that reads frames that differ from the last one only in their text, or None."""
-        if not self.entries:
-            return None
-        entry = self.entries[0]
-        read, name = entry.read or entry.create_read(), entry.name
-        if name is None:
-            # Payloads that arrive decoded: the function refuses any other.
-            return read
-        if name == _NAMELESS:
-            # An event without a name arrives as its bare payload.
-            return lambda frame: read(frame) if frame.__class__ is bytes else None
-        return lambda frame: (
-            read(frame.payload) if isinstance(frame, ServerSentEvent) and frame.event == name else None
-        )
-
     def learn_from(self, frame: Frame, events: list[Event]) -> None:
         """Learn the shape of a decoded frame, or drop what was learnt, by the rules of this module."""
         if self._misses > _MOST_MISSES and self._deltas_to_wait > 1 and not self.entries:
@@ -450,6 +434,27 @@ class FastPath:
             pairs = zip(places, last_values, self._last_values, strict=True)
             self._changed |= {place for place, before, now in pairs if now and before != now}
         return [place for place in places if place in self._changed] if self._changed else ()
+
+
+def make_frame_shortcut(format: Format) -> Callable[[Frame], Event | None] | None:
+    """Return a function that reads frames that differ from the last one only in their text, or None.
+
+    The function may be used until `feed` is called, and until it first returns None for a frame.
+    """
+    fast = format.fast_path
+    if fast is None or not fast.entries:
+        return None
+    entry = fast.entries[0]
+    read, name = entry.read or entry.create_read(), entry.name
+    if name is None:
+        # Payloads that arrive decoded: the function refuses any other.
+        return read
+    if name == _NAMELESS:
+        # An event without a name arrives as its bare payload.
+        return lambda frame: read(frame) if frame.__class__ is bytes else None
+    return lambda frame: (
+        read(frame.payload) if isinstance(frame, ServerSentEvent) and frame.event == name else None
+    )
 
 
 def _try_each(reads: list[Read], data: object) -> Event | None:

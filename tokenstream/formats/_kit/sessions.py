@@ -14,6 +14,7 @@ from tokenstream.formats._kit.errors import more_telling, provider_error
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.repeated import LastEvent
 from tokenstream.formats._kit.values import mend_surrogates, split_names
+from tokenstream.formats._reader import type_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -187,7 +188,7 @@ class SessionFormat(Format[SessionPartsT_co]):
         return self.ended or (self.is_over and self._failure is None)
 
     @override
-    def _judge_end(self) -> None:
+    def judge_end(self) -> None:
         if self.error is None and not self.ended:
             # If the input ended inside an answer, or before the first one, an `error` event may say why.
             failure = self._failure and more_telling(self._failure, self._last_error)
@@ -215,7 +216,7 @@ class SessionEvents(SessionFormat[SessionPartsT_co]):
         if self._last.is_again(payload):
             self.note("frame_repeated")
             return
-        kind = self.type_of(payload, event)
+        kind = type_of(self, payload, event)
         reader = self._READERS.get(kind)
         if reader is None or not self.belongs(kind, payload):
             self.parts.unknown(kind or "event", payload)

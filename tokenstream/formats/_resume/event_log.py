@@ -131,10 +131,8 @@ class EventLog:
         """
         log = cls()
         if saved is None:
-            saved = {
-                "seen": [[key, ""] for key in format.seen_positions],
-                "answers": [answer] if answer else [],
-            }
+            seen = [] if format.resume is None else format.resume.list_positions(format)
+            saved = {"seen": [[key, ""] for key in seen], "answers": [answer] if answer else []}
         for key, digest in saved["seen"]:
             log._append(Description(LoggedEvent(_checked_key(key), bytes.fromhex(digest)), is_numbered=True))
         # What is remembered may begin later than the answer did.

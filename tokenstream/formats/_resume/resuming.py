@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Generic
 
 from tokenstream.errors import PositionLost
+from tokenstream.formats._kit.errors import is_aside, provider_error
+from tokenstream.formats._reader import FormatT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.formats._base import Format
     from tokenstream.formats._resume.described import EventKey
     from tokenstream.message import Message
 
@@ -66,87 +65,64 @@ class Replay:
         return self._from_start
 
 
-class Resuming:
-    """The base class of `Format` with the members for continuing an answer over another connection.
+class Resume(Generic[FormatT]):
+    """Continues the answer of a format that `resumes` over another connection.
 
-    Most of these members are for servers that can replay an answer from a position.
+    The format knows its positions; a derived class knows its servers. Each method gets the format, which is
+    not kept, so that both are freed with the answer.
     """
 
-    __slots__ = ()
+    __slots__ = ("replay",)
 
-    resumes: ClassVar[bool] = False
-    """True if servers of this format can replay an answer from a `position` over another connection."""
     merges_replays: ClassVar[bool] = False
     """True if a server may merge events when it repeats them, so that they cannot be compared one by one."""
-    made_of: ClassVar[tuple[type, ...]] = ()
-    """Classes of the objects in `state`, apart from the format, its parts and the open parts."""
 
-    @property
-    def position(self) -> int | str | None:
-        """Number or id of the last event, after which a server can continue; None before the first one."""
+    def __init__(self) -> None:
+        self.replay: Replay | None = None
+        """Detects payloads that another connection repeats, by their positions; None if none are repeated."""
+
+    def find_answer_id(self, format: FormatT) -> str | None:
+        """Return the answer's id in a relay's journal, if the relay has sent it in an event; else None."""
         return None
 
-    @property
-    def answer_id(self) -> str | None:
-        """The answer's id in a relay's journal, if the relay has sent it in an event; by default None."""
-        return None
-
-    @property
-    def seen_positions(self) -> list[int | str]:
-        """The last positions that were read, the newest at the end; by default only the last one."""
-        return [] if self.position is None else [self.position]
+    def list_positions(self, format: FormatT) -> list[int | str]:
+        """Return the last positions that were read, the newest at the end; by default only the last one."""
+        position = format.position
+        return [] if position is None else [position]
 
     def is_kept(self, message: Message) -> bool:
         """Return whether the server goes on with an answer, and stores it, when the connection breaks.
 
-        By default, the server of a format that can resume answers (`resumes`) does so for every answer.
-
         Args:
             message: The answer so far.
         """
-        return self.resumes
+        return True
 
-    def position_of(self, payload: JsonObject) -> int | str | None:
-        """Return a payload's position, which is a number or an id; None if it has none, as by default.
+    def prepare(self, format: FormatT) -> None:
+        """Prepare to drop what another connection repeats up to `position`, unless that is unknown."""
+        position = format.position
+        self.replay = None if position is None else Replay(position, format.parts.id)
 
-        Args:
-            payload: The decoded payload, a JSON object.
-        """
-        return None
+    def drops(self, format: FormatT, payload: JsonObject, event: str) -> bool:
+        """Return True, and count it, for a payload that another connection repeats; raise `PositionLost`."""
+        repeated = self.replay is not None and self.check_repeated(format, self.replay, payload, event)
+        format.dropped += repeated
+        return repeated
 
-    def begun_by(self, payload: JsonObject, event: str) -> str | None:
-        """Return the id of the answer that a payload begins, or "" for an answer without an id.
+    def check_repeated(self, format: FormatT, replay: Replay, payload: JsonObject, event: str) -> bool:
+        """Return True for a payload that another connection repeats; raise `PositionLost` for a gap."""
+        is_error = provider_error(payload, event) is not None and not is_aside(payload, event)
+        if is_error and not format.tolerates(payload, event):
+            # An error concerns this connection, even if its number is one that was read before. What
+            # `tolerates` names only looks like one, and is an event of the answer.
+            return False
+        if format.recognises(payload, event) is False:
+            from tokenstream.formats._detect.recognise import find_mismatch
 
-        The result is None if the payload begins no answer, and by default.
-
-        Args:
-            payload: The decoded payload, a JSON object.
-            event: The SSE event's name, "" if it has none.
-        """
-        return None
-
-    def state(self) -> JsonObject | None:
-        """Return the state that another process needs to read on, as JSON; None if it cannot be saved.
-
-        The slots of the format, of its parts and of the classes in `made_of` are saved
-        automatically. Values that the message holds as well are left out.
-        """
-        if not self.resumes:
-            return None
-        from tokenstream.formats._resume.state import state_of
-
-        return state_of(cast("Format", self))
-
-    def restore(self, state: JsonObject, messages: Sequence[Message]) -> None:
-        """Restore the saved state of another format of this class.
-
-        Args:
-            state: The value that `state` returned.
-            messages: The messages at the time when the state was saved.
-
-        Raises:
-            MisuseError: The state was altered, or is from another version of the library.
-        """
-        from tokenstream.formats._resume.state import restore_format
-
-        restore_format(cast("Format", self), state, messages)
+            if find_mismatch(format, [payload], 0, certain=True) is not None:
+                raise PositionLost("the server goes on in another format than it began in")
+        repeated = replay.check_repeated(format.position_of(payload), format.begun_by(payload, event))
+        if replay.ended:
+            # The rest of the answer is new.
+            self.replay = None
+        return repeated

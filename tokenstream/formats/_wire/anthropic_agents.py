@@ -15,6 +15,7 @@ from tokenstream.events import PartDone
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
 from tokenstream.formats._kit.values import counts_in, failure_text, json_text, reasons_of, split_names
+from tokenstream.formats._reader import note_missing_start
 from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult, TextPart, Usage
 
 if TYPE_CHECKING:
@@ -265,7 +266,7 @@ class AnthropicAgents(HostedSession):
         if self.answer_is_open:
             return
         if kind != "session.status_running":
-            self.note_missing_start()
+            note_missing_start(self)
         self._messages.clear()
         self._usage = Usage()
         self.begin_answer()

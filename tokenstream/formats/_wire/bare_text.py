@@ -12,6 +12,7 @@ from tokenstream.events import TextDelta
 from tokenstream.formats._base import Format, Frame, Unit
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.parts import BLANK_TEXT
+from tokenstream.formats._reader import FrameReader
 from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -25,6 +26,34 @@ if TYPE_CHECKING:
 
 _match_one_line = re.compile(rb"data: ([^\r\n{][^\r\n]*+)\n\n").fullmatch
 """Matches an event with one piece of text on one line, unless the piece begins like a JSON object."""
+
+
+class _TextReader(FrameReader["Text"]):
+    """Reads the data of events as text; white space is text here, and not a heartbeat as in other formats."""
+
+    __slots__ = ()
+
+    def read_frame(self, format: Text, frame: Frame) -> None:
+        event = frame.event if isinstance(frame, ServerSentEvent) else ""
+        payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+        if isinstance(payload, bytes) and payload.isspace():
+            self.read_text(format, payload, event)
+        else:
+            super().read_frame(format, frame)
+
+    def read_text(self, format: Text, payload: bytes, event: str) -> None:
+        format.parts.raw = text = payload.decode("utf-8", "replace")
+        if format.first_frames.is_detected and payload.lstrip()[:1] == b"{":
+            _check_no_proof(payload, format.limits)
+        if event == "error":
+            format.error = provider_error(_decode_object(payload) or {"error": {"message": text}}, event)
+        elif event not in ("", "message"):
+            format.parts.unknown(event, text)
+        elif (error := _read_server_error(payload)) is not None:
+            format.note("error_unmarked")
+            format.error = error
+        else:
+            format.add_text(text)
 
 
 class Text(Format):
@@ -60,6 +89,7 @@ class Text(Format):
     __slots__ = ("_fast_part", "_is_bare", "_part", "joiner")
 
     name = "text"
+    reader = _TextReader()
     sentinel = b"[DONE]"
     reads_bare_text = True
 
@@ -86,9 +116,6 @@ class Text(Format):
         """Raise an error: a decoded payload is not text."""
         msg = 'the format "text" reads text, and a JSON object came; name the format that it is of'
         raise ProtocolError(msg)
-
-    def read_sentinel(self) -> None:
-        self.conclude()
 
     def feed(self, frame: Frame | str, *, now: float = 0.0) -> list[Event]:
         """Return the events of a frame.
@@ -122,7 +149,10 @@ class Text(Format):
             self.parts.add(self._part or self._open_part(), piece)
         return self.parts.take()
 
-    def _judge_end(self) -> None:
+    def read_sentinel(self) -> None:
+        self.conclude()
+
+    def judge_end(self) -> None:
         if self._is_bare and self.error is None:
             # A body without SSE events has no `[DONE]`: its end is the end of the answer.
             self.conclude()
@@ -154,30 +184,7 @@ class Text(Format):
 
         return read
 
-    def read_text(self, payload: bytes, event: str) -> None:
-        self.parts.raw = text = payload.decode("utf-8", "replace")
-        if self.first_frames.is_detected and payload.lstrip()[:1] == b"{":
-            self._check_no_proof(payload)
-        if event == "error":
-            self.error = provider_error(_decode_object(payload) or {"error": {"message": text}}, event)
-        elif event not in ("", "message"):
-            self.parts.unknown(event, text)
-        elif (error := _read_server_error(payload)) is not None:
-            self.note("error_unmarked")
-            self.error = error
-        else:
-            self._add_text(text)
-
-    def _check_no_proof(self, payload: bytes) -> None:
-        """Raise an error for a payload of another format: the text so far has been no text."""
-        from tokenstream.formats._detect.recognise import find_proof
-
-        name = find_proof(payload, self.limits)
-        if name is not None:
-            msg = f"bare text came, and then a payload of the format {name}; name the format that is meant"
-            raise ProtocolError(msg, offset=0)
-
-    def _add_text(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
         """Add a piece to the text, after the joiner; the first piece opens the part."""
         part = self._part
         if part is None:
@@ -193,14 +200,15 @@ class Text(Format):
         self._part = self.parts.open(0, BLANK_TEXT)
         return self._part
 
-    def _read_frame(self, frame: Frame) -> None:
-        """Read a frame; white space is text here, and not a heartbeat as in other formats."""
-        event = frame.event if isinstance(frame, ServerSentEvent) else ""
-        payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
-        if isinstance(payload, bytes) and payload.isspace():
-            self.read_text(payload, event)
-        else:
-            super()._read_frame(frame)
+
+def _check_no_proof(payload: bytes, limits: Limits) -> None:
+    """Raise an error for a payload of another format: the text so far has been no text."""
+    from tokenstream.formats._detect.recognise import find_proof
+
+    name = find_proof(payload, limits)
+    if name is not None:
+        msg = f"bare text came, and then a payload of the format {name}; name the format that is meant"
+        raise ProtocolError(msg, offset=0)
 
 
 def _decode_object(payload: bytes) -> JsonObject:

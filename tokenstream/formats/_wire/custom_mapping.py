@@ -27,6 +27,7 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.error_details import classify_error
 from tokenstream.formats._kit.errors import provider_error, text_error
 from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._reader import FrameReader, end_without_finish
 from tokenstream.framing._frames import ServerSentEvent
 from tokenstream.message import Usage
 
@@ -41,6 +42,60 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 __all__ = ["Custom", "custom"]
+
+
+class _MappedReader(FrameReader["Custom"]):
+    __slots__ = ()
+
+    def classify_error(self, format: Custom, error: StreamError) -> bool:
+        return classify_error(error, format.mapped.retryable)
+
+    def read_frame(self, format: Custom, frame: Frame) -> None:
+        """Read a frame: the sentinel, an end event, an error, bare text, a ping, or a JSON value."""
+        if not isinstance(frame, bytes | ServerSentEvent):
+            super().read_frame(format, frame)
+            return
+        event, payload = _split(frame)
+        mapped = format.mapped
+        format.parts.raw = None
+        if mapped.sentinel is not None and payload.strip() == mapped.sentinel:
+            format.read_sentinel()
+        elif event in mapped.ends:
+            self._read_end(format, event, payload)
+        elif event == "error" and not payload.lstrip().startswith(b"{"):
+            format.error = text_error(payload)
+        # Unless the mapping names the SSE events with text, bare text has no event name.
+        elif mapped.bare and event != "error" and event in (mapped.events or ("",)):
+            # White space is text, too; empty data say nothing.
+            format.parts.raw = text = payload.decode("utf-8", "replace")
+            if text:
+                format.write("text", text)
+        elif not payload or payload.isspace():
+            format.note("empty_data")
+        else:
+            self.read_text(format, payload, event)
+
+    def _read_end(self, format: Custom, event: str, payload: bytes) -> None:
+        """Read the event that marks the end; its name is the finish reason if the server sent no other."""
+        if payload.lstrip().startswith(b"{"):
+            # The last event may also have text, token counts, or an error.
+            format.read_value(self.decode(format, payload), event)
+        if format.error is not None:
+            return
+        format.parts.confirm_finishes()
+        if not format.parts.finished:
+            format.parts.finish(0, format.reason_of(event) or "stop", event)
+        format.conclude()
+
+    def read_text(self, format: Custom, payload: bytes, event: str) -> None:
+        """Read a payload, which may be any JSON value."""
+        events = format.mapped.events
+        looks_like_json = payload.lstrip()[:1] in (b"{", b"[")
+        # The text of an event that the mapping does not name need not be JSON.
+        if event and not (events is None or event in events or looks_like_json):
+            self.report_unknown_event(format, event, payload)
+        else:
+            format.read_value(self.decode(format, payload), event)
 
 
 class Custom(Format):
@@ -58,6 +113,9 @@ class Custom(Format):
     __slots__ = ("_changed_fields", "_counts", "_head", "mapped")
 
     name = "custom"
+    reader = _MappedReader()
+    # The mapping is tried first; only then is a payload checked for an error.
+    checks_errors = False
 
     def __init__(self, mapped: CustomMapping, *, limits: Limits | None = None) -> None:
         super().__init__(limits=limits)
@@ -69,7 +127,7 @@ class Custom(Format):
         self._changed_fields: JsonObject = {}
         """The last values of fields that no path leads to, if they differ from the values reported."""
         # In place of the fast path of the class, since each mapping has its own places of text.
-        self._fast_path = None if mapped.fast is None else FastPath(self, mapped.fast)
+        self.fast_path = None if mapped.fast is None else FastPath(self, mapped.fast)
 
     def fresh(self, *, limits: Limits) -> Custom:
         return type(self)(self.mapped, limits=limits)
@@ -96,15 +154,13 @@ class Custom(Format):
 
         return is_not_sentinel
 
-    def classify_error(self, error: StreamError) -> bool:
-        return classify_error(error, self.mapped.retryable)
-
-    def _judge_end(self) -> None:
+    def judge_end(self) -> None:
         """End the answer with the input, unless the mapping names the sentinel or an end event.
 
         If it names a finish reason, the answer must have that; if it names no mark at all, the end is enough.
         """
         mapped = self.mapped
+        self._report_changed_fields()
         # An input without any frame is not an answer, so it counts as truncated.
         if self.frames and self.error is None and not self.ended:
             finish_reason_is_last = mapped.sentinel is None and not mapped.ends
@@ -112,77 +168,21 @@ class Custom(Format):
                 self.conclude()
             elif mapped.finish is None and finish_reason_is_last:
                 # The mapping names no mark.
-                self.end_without_finish()
-
-    # -- frames ------------------------------------------------------------
-
-    def _read_frame(self, frame: Frame) -> None:
-        """Read a frame: the sentinel, an end event, an error, bare text, a ping, or a JSON value."""
-        if not isinstance(frame, bytes | ServerSentEvent):
-            super()._read_frame(frame)
-            return
-        event, payload = _split(frame)
-        mapped = self.mapped
-        self.parts.raw = None
-        if mapped.sentinel is not None and payload.strip() == mapped.sentinel:
-            self.read_sentinel()
-        elif event in mapped.ends:
-            self._read_end(event, payload)
-        elif event == "error" and not payload.lstrip().startswith(b"{"):
-            self.error = text_error(payload)
-        # Unless the mapping names the SSE events with text, bare text has no event name.
-        elif mapped.bare and event != "error" and event in (mapped.events or ("",)):
-            self._read_bare_text(payload)
-        elif not payload or payload.isspace():
-            self.note("empty_data")
-        else:
-            self.read_text(payload, event)
-
-    def _read_bare_text(self, payload: bytes) -> None:
-        """Read data that are text, white space included; empty data say nothing."""
-        self.parts.raw = text = payload.decode("utf-8", "replace")
-        if text:
-            self._write("text", text)
-
-    def _read_end(self, event: str, payload: bytes) -> None:
-        """Read the event that marks the end; its name is the finish reason if the server sent no other."""
-        if payload.lstrip().startswith(b"{"):
-            # The last event may also have text, token counts, or an error.
-            self._read_value(self.decode(payload), event)
-        if self.error is not None:
-            return
-        self.parts.confirm_finishes()
-        if not self.parts.finished:
-            self.parts.finish(0, self._reason_of(event) or "stop", event)
-        self.conclude()
+                end_without_finish(self)
 
     def read_sentinel(self) -> None:
         if self.mapped.finish is None:
             # The mapping has no other mark of the end.
-            self.end_without_finish()
+            end_without_finish(self)
         else:
             super().read_sentinel()
 
-    def read_text(self, payload: bytes, event: str) -> None:
-        """Read a payload, which may be any JSON value."""
-        may_have_text = self.mapped.events is None or event in self.mapped.events
-        looks_like_json = payload.lstrip()[:1] in (b"{", b"[")
-        # The text of an event that the mapping does not name need not be JSON.
-        if event and not may_have_text and not looks_like_json:
-            self._report_unknown_event(event, payload)
-        else:
-            self._read_value(self.decode(payload), event)
-
-    def _read_object(self, payload: JsonObject, event: str) -> None:
-        # The mapping is tried first; only then is the payload checked for an error.
-        self.read(payload, event)
-
     def read(self, payload: JsonObject, event: str) -> None:
-        self._read_value(payload, event)
+        self.read_value(payload, event)
 
     # -- payloads ----------------------------------------------------------
 
-    def _read_value(self, data: object, event: str) -> None:
+    def read_value(self, data: object, event: str) -> None:
         """Report all values in a payload that the mapping's paths lead to, or store the payload's error.
 
         A payload that none of the paths leads into is passed to `_read_other`.
@@ -246,12 +246,12 @@ class Custom(Format):
             for path in paths:
                 text = find_text(data, path)
                 if text is not None:
-                    self._write(kind, text)
+                    self.write(kind, text)
                     found = True
                     break
         return found
 
-    def _write(self, kind: TextKind, text: str) -> None:
+    def write(self, kind: TextKind, text: str) -> None:
         if not self.parts.started:
             self.parts.head()
         self.parts.write(0, kind, text)
@@ -281,13 +281,13 @@ class Custom(Format):
         # A mapping may give false or 0 a meaning, for servers whose flag says that the answer goes on.
         if not value and raw not in self.mapped.reasons:
             return False
-        reason = self._reason_of(raw)
+        reason = self.reason_of(raw)
         # The mapping may say that a word does not mean the end.
         if reason is not None:
             self.parts.finish(0, reason, raw)
         return True
 
-    def _reason_of(self, word: str) -> FinishReason | None:
+    def reason_of(self, word: str) -> FinishReason | None:
         """Return the mapping's finish reason for a word, else "unknown"; None if the word means no end.
 
         Where a condition asks for the same field, it has the kinds of payloads, most of which end nothing.
@@ -315,10 +315,6 @@ class Custom(Format):
     def conclude(self) -> None:
         self._report_changed_fields()
         super().conclude()
-
-    def finish_input(self) -> None:
-        self._report_changed_fields()
-        super().finish_input()
 
     def _read_other(self, data: object, event: str) -> None:
         """Read a payload that no path matches: an error, a ping, or something unknown."""

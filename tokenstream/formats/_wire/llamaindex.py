@@ -10,6 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.openai import PROVIDERS_REASONS, provider_marks
 from tokenstream.formats._kit.values import base64_bytes, json_text, split_names, worst_of
+from tokenstream.formats._reader import end_without_finish
 from tokenstream.message import MediaPart, OpaquePart, Usage
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class LlamaIndex(Format):
         self.parts.report_unknown_fields({**message_fields, **fields}, _FIELDS_READ)
         self._read_end(raw)
 
-    def _judge_end(self) -> None:
+    def judge_end(self) -> None:
         """End the answer with the input, unless the provider's chunks should end with a finish reason."""
         if self.error is None and self.frames and not self.ended:
             if self.parts.finished:
@@ -148,7 +149,7 @@ class LlamaIndex(Format):
                 # This stream has no mark of its end.
                 self.note("finish_missing")
                 self._add_pending_arguments()
-                self.end_without_finish()
+                end_without_finish(self)
 
     # -- internals ---------------------------------------------------------
 

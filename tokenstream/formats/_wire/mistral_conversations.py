@@ -12,6 +12,7 @@ from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import CHAT_COUNTS, usage_of
 from tokenstream.formats._kit.parts import empty_part
 from tokenstream.formats._kit.values import split_names
+from tokenstream.formats._reader import begins_another, note_missing_start, type_of
 from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
@@ -77,13 +78,13 @@ class MistralConversations(Format):
         return text_of(payload, "conversation_id") or "" if is_start else None
 
     def read(self, payload: JsonObject, event: str) -> None:
-        kind = self.type_of(payload, event)
+        kind = type_of(self, payload, event)
         reader = self._READERS.get(kind)
         if reader is None:
             self.parts.unknown(kind or "event", payload)
             return
         if not self.parts.started and reader is not self._READERS["conversation.response.started"]:
-            self.note_missing_start()
+            note_missing_start(self)
             self.parts.head(model=text_of(payload, "model"))
         reader(self, payload)
 
@@ -92,7 +93,7 @@ class MistralConversations(Format):
     def _read_started(self, payload: JsonObject) -> None:
         """Report the conversation's id, with which the next request goes on."""
         id = text_of(payload, "conversation_id")
-        if self.parts.started and self.begins_another(id, payload):
+        if self.parts.started and begins_another(self, id, payload):
             return
         self.parts.head(id=id)
         self._report_rest(payload, "conversation_id")

@@ -117,7 +117,7 @@ class OpenAICompletions(Format):
         else:
             self.parts.unknown(text_of(payload, "type", "object") or event or "event", payload)
 
-    def _judge_end(self) -> None:
+    def judge_end(self) -> None:
         if self._is_native and self.error is None and self.parts.finished:
             # On llama.cpp's native route, the end of the input follows the last choice.
             self.conclude()

@@ -12,6 +12,7 @@ from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import SESSION_COUNTS, usage_of
 from tokenstream.formats._kit.sessions import SESSION_EVENTS, SessionEvents, find_session_kind
 from tokenstream.formats._kit.values import base64_bytes, failure_text, reasons_of
+from tokenstream.formats._reader import note_missing_start
 from tokenstream.message import MediaPart, ServerToolResult, TextPart
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class OpenAILive(SessionEvents):
             if self._session:
                 self.parts.head(id=text_of(self._session, "id"), model=text_of(self._session, "model"))
             else:
-                self.note_missing_start()
+                note_missing_start(self)
                 self.parts.head()
         return True
 

@@ -105,7 +105,7 @@ class Pieces(Format):
 
         return read_piece
 
-    def _judge_end(self) -> None:
+    def judge_end(self) -> None:
         self._part = None
         if not self.ended and self.error is None:
             self.conclude()

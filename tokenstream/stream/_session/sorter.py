@@ -21,6 +21,7 @@ from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._detect.payloads import name_of, payload_of
 from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._reader import dispose_of
 from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class Sorter:
             return
         self._connection.dispose()
         if self._connection_format is not None:
-            self._connection_format.dispose()
+            dispose_of(self._connection_format)
 
     def feed(self, chunk: object, *, now: float = 0.0) -> list[AnswerLane]:
         """Sort a chunk; return the lanes of the answers that begin in it; a stage's `now` is not used."""
@@ -289,7 +290,10 @@ class Sorter:
         if isinstance(payload, bytes):
             try:
                 format = self._connection_format
-                payload = decode(payload, self._limits) if format is None else format.decode(payload)
+                if format is None:
+                    payload = decode(payload, self._limits)
+                else:
+                    payload = format.reader.decode(format, payload)
             except ProtocolError:
                 # The error is reported later, by the stream of the answer that gets this frame.
                 return {}
@@ -326,7 +330,7 @@ class Sorter:
     def _put_in_lane(self, connection_format: Format, frame: Frame, payload: JsonObject) -> list[AnswerLane]:
         """Put a message into the lane of its answer; return that lane if the message begins the answer."""
         answer_name, is_end = connection_format.place_of(payload)
-        mixed = connection_format.take_mixed()
+        mixed = connection_format.mixed
         if mixed is not None and (self._end_mixed(mixed) or answer_name is None):
             # The message is of none of the answers, not even of the next one.
             return []

@@ -12,6 +12,7 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.count_paths import GOOGLE_USAGE
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.values import reasons_of, split_names
+from tokenstream.formats._reader import FrameReader
 from tokenstream.formats._wire.a2a.parts import (
     TaskParts,
     fingerprint_of,
@@ -60,6 +61,16 @@ _FAILURES = {"failed": "the task has failed", "rejected": "the agent refuses the
 _KNOWN_IN_STATUS = ("state", "message", "timestamp")
 
 
+class _TaskReader(FrameReader["A2A"]):
+    __slots__ = ()
+
+    def after_end(self, format: A2A, frame: Frame) -> None:
+        """Ignore a frame after the terminal event; count a departure, unless it repeats the whole task."""
+        unwrapped = unwrap(object_of(frame, format.limits))
+        if unwrapped is None or unwrapped[0] != "task" or text_of(unwrapped[1], "id") != format.parts.id:
+            super().after_end(format, frame)
+
+
 class A2A(Format[TaskParts]):
     """The `a2a` format: the updates of one task, or one message of the agent, which is the whole answer.
 
@@ -78,6 +89,7 @@ class A2A(Format[TaskParts]):
     __slots__ = ("_appends", "_is_paused", "_last_message")
 
     _parts_class = TaskParts
+    reader = _TaskReader()
     name = "a2a"
     counted = GOOGLE_USAGE
     # Of `Task` in a2a-sdk.
@@ -151,16 +163,10 @@ class A2A(Format[TaskParts]):
 
         return count
 
-    def _judge_end(self) -> None:
+    def judge_end(self) -> None:
         """End an answer whose task waits for the user: the pause, and not a cut, has ended the input."""
         if self._is_paused and self.error is None:
             self.conclude()
-
-    def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the terminal event; count a departure, unless it repeats the whole task."""
-        unwrapped = unwrap(object_of(frame, self.limits))
-        if unwrapped is None or unwrapped[0] != "task" or text_of(unwrapped[1], "id") != self.parts.id:
-            super().after_end(frame)
 
     # -- payloads ----------------------------------------------------------
 

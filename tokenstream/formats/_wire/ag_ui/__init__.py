@@ -22,6 +22,7 @@ from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason
 from tokenstream.formats._kit.values import camel_case, split_names
+from tokenstream.formats._reader import begins_another, note_missing_start
 from tokenstream.formats._wire.ag_ui.parts import COMMON_FIELDS, PART_READERS, RunParts
 from tokenstream.message import FinishReason, Usage
 
@@ -159,7 +160,7 @@ class AGUI(Format[RunParts]):
     def _report_head(self, payload: JsonObject, kind: str) -> None:
         """Report the start of the answer, with the run's id, which only events of the run itself have."""
         if kind not in ("RUN_STARTED", "RUN_ERROR"):
-            self.note_missing_start()
+            note_missing_start(self)
         id, model = text_of(payload, "runId"), model_in_metadata(payload)
         self.parts.head(id=id if kind in _RUN_EVENTS else None, model=model)
 
@@ -169,7 +170,7 @@ class AGUI(Format[RunParts]):
         if self._started:
             # A run that a run has begun is a part of it.
             is_inner = self.parts.id is not None and text_of(payload, "parentRunId") == self.parts.id
-            if self.begins_another(None if is_inner else id, payload):
+            if begins_another(self, None if is_inner else id, payload):
                 return
         self._started = True
         self.parts.head(id=id, model=model_in_metadata(payload))

@@ -11,13 +11,11 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.values import marks_in, reasons_of, split_names, worst_of
+from tokenstream.formats._reader import begins_another, end_at_mark, note_missing_start, type_of
 from tokenstream.formats._wire.anthropic.parts import AnthropicBlocks
-from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.events import Event
-    from tokenstream.formats._base import Frame
     from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.message import Usage
 
@@ -85,7 +83,7 @@ class Anthropic(Format[AnthropicBlocks]):
         ['Hel']
     """
 
-    __slots__ = ("_has_head", "_iterations", "_nameless", "_start_was_whole")
+    __slots__ = ("_has_head", "_iterations", "_start_was_whole")
 
     _parts_class = AnthropicBlocks
     name = "anthropic"
@@ -103,8 +101,6 @@ class Anthropic(Format[AnthropicBlocks]):
     fast = Fast(texts=[("delta", "text"), ("delta", "thinking"), ("delta", "partial_json")])
 
     def _set_up(self) -> None:
-        self._nameless = False
-        """True if the SSE event of the current payload has no name."""
         self._has_head = False
         """True once the start of the answer, or a whole answer, has been read."""
         self._start_was_whole = False
@@ -135,19 +131,13 @@ class Anthropic(Format[AnthropicBlocks]):
             return None
         return text_of(dict_of(payload, "message"), "id") or ""
 
-    def feed_plainly(self, frame: Frame) -> list[Event]:
-        name = frame.event if isinstance(frame, ServerSentEvent) else None
-        # "message" is the name that SSE gives an event without one.
-        self._nameless = name == "message" or isinstance(frame, bytes)
-        return super().feed_plainly(frame)
-
     def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return whether a payload whose SSE event is named "error" is a regular event of this format."""
         return not payload.get("error") and text_of(payload, "type") in _STREAM_EVENTS
 
     def read(self, payload: JsonObject, event: str) -> None:
-        kind = self.type_of(payload, event)
-        if self._nameless:
+        kind = type_of(self, payload, event)
+        if self.nameless:
             self.note("event_name_missing")
         reader = self._READERS.get(kind)
         if kind.startswith("content_block") and self._repeats_start():
@@ -168,7 +158,7 @@ class Anthropic(Format[AnthropicBlocks]):
         """Read the start of the answer; a server may send it twice, or put a whole answer into it."""
         message = dict_of(payload, "message")
         if self._has_head:
-            if self.begins_another(text_of(message, "id"), payload):
+            if begins_another(self, text_of(message, "id"), payload):
                 return
             self.parts.is_restarted = True
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
@@ -186,7 +176,7 @@ class Anthropic(Format[AnthropicBlocks]):
             self.note("content_twice")
             return
         self._read_message(payload, whole=True)
-        self.end_at_mark()
+        end_at_mark(self)
 
     def _read_block_start(self, payload: JsonObject) -> None:
         index = self.parts.find_index(payload.get("index"), new=True)
@@ -217,13 +207,13 @@ class Anthropic(Format[AnthropicBlocks]):
     def _read_message_stop(self, payload: JsonObject) -> None:
         self._expect_start()
         self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
-        self.end_at_mark()
+        end_at_mark(self)
 
     # -- internals -----------------------------------------------------------
 
     def _expect_start(self) -> None:
         if not self._has_head:
-            self.note_missing_start()
+            note_missing_start(self)
 
     def _repeats_start(self) -> bool:
         """Return True if the events of blocks only repeat the whole answer that `message_start` contained."""

@@ -12,6 +12,7 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._kit.values import json_text, reasons_of, split_names
+from tokenstream.formats._reader import note_missing_start, note_second_start
 from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
 from tokenstream.framing._frames import INITIAL_RESPONSE
 
@@ -182,7 +183,7 @@ class BedrockConverse(Format[ConverseBlocks]):
     def finished(self) -> bool:
         return self._stopped or super().finished
 
-    def _judge_end(self) -> None:
+    def judge_end(self) -> None:
         if self.error is None and not self.ended and self.finished:
             self.conclude()
 
@@ -257,7 +258,7 @@ class BedrockConverse(Format[ConverseBlocks]):
             self.error = refusal(HARNESS)
             return
         if self._has_head:
-            self.note_second_start()
+            note_second_start(self)
             self.parts.cut()
         self._has_head = True
         self.parts.head(role=text_of(payload, "role"))
@@ -292,7 +293,7 @@ class BedrockConverse(Format[ConverseBlocks]):
         self._stopped = True
         if reason is None:
             self.note("finish_missing")
-            self.error = self.find_cut()
+            self.error = self.reader.find_cut(self)
         elif reason in _HARNESS_REASONS:
             self._stopped, self.error = False, refusal(HARNESS)
         else:
@@ -310,7 +311,7 @@ class BedrockConverse(Format[ConverseBlocks]):
 
     def _note_missing_start(self) -> None:
         if not self._has_head:
-            self.note_missing_start()
+            note_missing_start(self)
 
     _READERS: ClassVar[ReadersOf[BedrockConverse]] = {
         "messageStart": _read_message_start,

@@ -15,6 +15,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import named_exception
+from tokenstream.formats._reader import FrameReader, end_at_mark
 from tokenstream.formats._wire.bedrock_invoke.plain import COUNT_FIELDS, METRICS, PlainModel
 from tokenstream.framing import EventStreamMessage
 from tokenstream.framing._frames import INITIAL_RESPONSE
@@ -110,6 +111,14 @@ _TEXTS: tuple[KeyPath, ...] = (
 _CHANGING: tuple[KeyPath, ...] = tuple((name,) for name in sorted(COUNT_FIELDS))
 
 
+class _ChunkReader(FrameReader["BedrockInvoke"]):
+    __slots__ = ()
+
+    def read_facts(self, format: BedrockInvoke, payload: JsonObject, event: str) -> tuple[list[Event], bool]:
+        """Read nothing after the end: the model's format, which has ended, would count the frame, too."""
+        return ([], True) if format.error is None else super().read_facts(format, payload, event)
+
+
 class BedrockInvoke(Format):
     """The `bedrock-invoke` format: the model's native payloads, each packed into a chunk.
 
@@ -125,6 +134,7 @@ class BedrockInvoke(Format):
     __slots__ = ("_chunk_reader", "_counted", "_data", "_inner", "_last_arrived")
 
     name = "bedrock-invoke"
+    reader = _ChunkReader()
     is_one_answer = True
     framing = "aws-eventstream"
     documented = frozenset[str]()
@@ -165,7 +175,7 @@ class BedrockInvoke(Format):
             return None
         decoded = None
         with suppress(ProtocolError):
-            decoded = self.decode(unpack(packed))
+            decoded = self.reader.decode(self, unpack(packed))
         return inner.begun_by(decoded, "") if is_dict(decoded) else None
 
     @property
@@ -176,17 +186,17 @@ class BedrockInvoke(Format):
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events of a frame: read it on the fast path if possible; otherwise, decode it."""
-        chunk_reader = self._chunk_reader
-        if chunk_reader is not None and isinstance(frame, EventStreamMessage):
-            start, read = chunk_reader
+        _chunk_reader = self._chunk_reader
+        if _chunk_reader is not None and isinstance(frame, EventStreamMessage):
+            start, read = _chunk_reader
             fits = frame.event == "chunk" and frame.kind == "event" and frame.payload.startswith(start)
             delta = read(frame.payload[len(start) :]) if fits else None
             if delta is not None:
                 return [delta]
         self._data, self._chunk_reader = b"", None
         # Not `Format.feed`, whose fast path would read the chunk, and not the payload in it.
-        events = self.feed_plainly(frame)
-        fast = self._fast_path
+        events = self.reader.feed_plainly(self, frame)
+        fast = self.fast_path
         if fast is not None:
             # Learn from this payload how to read similar payloads without decoding them. If the frame had
             # other content, too, `_data` is empty, and an empty payload teaches nothing.
@@ -218,7 +228,7 @@ class BedrockInvoke(Format):
         self._chunk_reader = None
         if self.error is None and not self.ended and self.finished:
             # The last payload has arrived (`finished`), although no frame has ended the answer.
-            self.end_at_mark()
+            end_at_mark(self)
         if self._inner is None or self.error is not None:
             return super().end(now=now)
         # The model's format has all parts, so it closes them and judges whether the answer has ended.
@@ -227,10 +237,6 @@ class BedrockInvoke(Format):
         events = self._inner.end(now=now)
         self.error = self._inner.error
         return events
-
-    def _read_facts(self, payload: JsonObject, event: str) -> tuple[list[Event], bool]:
-        """Read nothing after the end: the model's format, which has ended, would count the frame, too."""
-        return ([], True) if self.error is None else super()._read_facts(payload, event)
 
     def conclude(self) -> None:
         if self._inner is not None and not self._inner.ended:
@@ -275,7 +281,7 @@ class BedrockInvoke(Format):
 
     def _read_model(self, data: bytes) -> None:
         """Read a payload of the model, and the fields that Bedrock has added to it."""
-        payload = self.decode(data)
+        payload = self.reader.decode(self, data)
         if not is_dict(payload):
             raise ProtocolError("the bytes of a chunk are not a JSON object")
         added = {name: value for name, value in payload.items() if name.startswith(_ADDED_PREFIX)}

@@ -8,6 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, te
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.values import split_names
+from tokenstream.formats._reader import begins_another, type_of
 from tokenstream.formats._wire.cohere.parts import FINISH_REASONS
 from tokenstream.formats._wire.cohere.v2 import V2
 
@@ -103,7 +104,7 @@ class Cohere(V2):
         """
         # Payloads of v1 have their type in the field `event_type` instead.
         is_v2 = text_of(delta.raw, "event_type") is None
-        return self._count_nameless if self.is_nameless and is_v2 else None
+        return self._count_nameless if self.nameless and is_v2 else None
 
     def _count_nameless(self, delta: Event) -> None:
         """Count a departure from the documentation for a delta without an event name, on the fast path."""
@@ -122,7 +123,7 @@ class Cohere(V2):
         elif kind is None:
             super().read(payload, event)
         else:
-            reader = Cohere.READERS_V1.get(self.type_of(payload, event, "event_type"))
+            reader = Cohere.READERS_V1.get(type_of(self, payload, event, "event_type"))
             if reader is None:
                 self.parts.unknown(kind, payload)
             else:
@@ -138,7 +139,7 @@ class Cohere(V2):
 
     def _read_stream_start(self, payload: JsonObject) -> None:
         id = text_of(payload, *ID_FIELDS)
-        if self.parts.started and self.begins_another(id, payload):
+        if self.parts.started and begins_another(self, id, payload):
             return
         self.parts.head(id=id)
 

@@ -8,12 +8,11 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, is_dict, 
 from tokenstream.formats._base import Format
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.values import split_names, worst_of
+from tokenstream.formats._reader import begins_another, end_without_finish, note_missing_start, type_of
 from tokenstream.formats._wire.cohere.parts import COUNTED, FINISH_REASONS, CohereParts, failure_of, usage_of
-from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.formats._base import Frame
     from tokenstream.formats._kit.values import Mark, ReadersOf
 
 _MESSAGE_FIELDS = ("role", "content", "tool_plan", "tool_calls", "citations")
@@ -26,16 +25,12 @@ _BARE_ERROR_FIELDS = frozenset({"message", "id"})
 class V2(Format[CohereParts]):
     """Reads answers of v2, the current version of Cohere's chat API; the base class of `Cohere`."""
 
-    __slots__ = ("is_nameless",)
+    __slots__ = ()
 
     _parts_class = CohereParts
     counted = COUNTED
     sentinel = b"[DONE]"
     ends_twice = True
-
-    def _set_up(self) -> None:
-        self.is_nameless = False
-        """True if the current frame has no event name."""
 
     @classmethod
     def is_whole_v2(cls, payload: JsonObject) -> bool:
@@ -51,16 +46,16 @@ class V2(Format[CohereParts]):
         if kind is None and not event:
             self._read_unmarked(payload)
             return
-        if self.is_nameless:
+        if self.nameless:
             # Not `self.note`, which would stop the fast path; there, `follow` counts the departures.
             self.departures.note("event_name_missing", event=self.frames)
-        kind = self.type_of(payload, event)
+        kind = type_of(self, payload, event)
         reader = V2.READERS.get(kind)
         if reader is None:
             self.parts.unknown(kind, payload)
         else:
             if not (self.parts.started or kind in ("message-start", "debug")):
-                self.note_missing_start()
+                note_missing_start(self)
             reader(self, payload)
             if not self.later_frames:
                 self._report_rest(payload)
@@ -68,12 +63,6 @@ class V2(Format[CohereParts]):
     def tolerates(self, payload: JsonObject, event: str) -> bool:
         """Return True for a payload that looks like an error, but is `message-end`, which may contain one."""
         return text_of(payload, "type") == "message-end"
-
-    def _read_frame(self, frame: Frame) -> None:
-        """Read a frame; first record whether it has an event name (SSE's default `message` is not one)."""
-        event = frame.event if isinstance(frame, ServerSentEvent) else None
-        self.is_nameless = isinstance(frame, bytes) or event == "message"
-        super()._read_frame(frame)
 
     def _read_unmarked(self, payload: JsonObject) -> None:
         """Read a payload without a type: a whole answer, or an error."""
@@ -89,7 +78,7 @@ class V2(Format[CohereParts]):
 
     def _read_message_start(self, payload: JsonObject) -> None:
         id, message = text_of(payload, "id"), _message_of(payload)
-        if self.parts.started and self.begins_another(id, payload):
+        if self.parts.started and begins_another(self, id, payload):
             return
         self.parts.head(id=id, role=text_of(message, "role"))
         # All fields except the first, the role, are content.
@@ -153,7 +142,7 @@ class V2(Format[CohereParts]):
             marks.insert(0, (FINISH_REASONS.get(reason.upper(), "unknown"), reason))
         if not marks:
             self.note("finish_missing")
-            self.end_without_finish()
+            end_without_finish(self)
             return
         self.parts.forget_open()
         meaning, word = worst_of(marks, self.note)

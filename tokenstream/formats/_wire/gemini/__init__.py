@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._fast.shape import KeyPath
     from tokenstream.formats._kit.open import OpenChoice
     from tokenstream.formats._kit.values import Mark
-    from tokenstream.message import FinishReason, Usage
+    from tokenstream.message import FinishReason
 
 FINISH_REASONS = reasons_of(
     # PUP_LIMITED_DISABLED: the user has violated the "Prohibited Use Policy (PUP)", so that input is not
@@ -195,9 +195,6 @@ class Gemini(Format[GeminiParts]):
     def follow(self, delta: Event) -> DeltaCallback:
         return self.parts.store_delta
 
-    def late_usage(self) -> Usage | None:
-        return self.parts.late_usage()
-
     def read(self, payload: JsonObject, event: str) -> None:
         chunk = to_camel_case(_unwrap_response(payload))
         if chunk is payload and _is_plain_delta(chunk):
@@ -215,7 +212,7 @@ class Gemini(Format[GeminiParts]):
         if blocked and not chunk.get("candidates"):
             self.parts.finish(0, "content_filter", blocked)
 
-    def _judge_end(self) -> None:
+    def judge_end(self) -> None:
         # If each candidate has its finish reason, the end of the input is the terminal event.
         if self.error is None and self.parts.finished:
             self.ended = True

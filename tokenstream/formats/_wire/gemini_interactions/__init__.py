@@ -9,7 +9,9 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.values import marks_in, split_names, worst_of
+from tokenstream.formats._reader import begins_another, end_without_finish, note_missing_start, type_of
 from tokenstream.formats._resume.event_log import MOST_SAVED
+from tokenstream.formats._resume.resuming import Resume
 from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
 from tokenstream.formats._wire.gemini_interactions.step import (
     ALIASES,
@@ -45,6 +47,17 @@ _KNOWN_IN_INTERACTIONS = split_names(
 )
 
 
+class _ResumeByIds(Resume["GeminiInteractions"]):
+    __slots__ = ()
+
+    def list_positions(self, format: GeminiInteractions) -> list[int | str]:
+        return format.event_ids
+
+    def prepare(self, format: GeminiInteractions) -> None:
+        super().prepare(format)
+        format.expect_repeats()
+
+
 class GeminiInteractions(Format[InteractionSteps]):
     """The `gemini-interactions` format: the events of a stream, or a whole interaction in one payload.
 
@@ -66,6 +79,7 @@ class GeminiInteractions(Format[InteractionSteps]):
     )
 
     _parts_class = InteractionSteps
+    _resume_class = _ResumeByIds
     name = "gemini-interactions"
     counted = USAGE
     # Of `Interaction` in google-genai.
@@ -90,7 +104,6 @@ class GeminiInteractions(Format[InteractionSteps]):
         self._status: str | None = None
         self._event_id: str | None = None
         self._event_ids: list[str] = []
-        """The ids of the last events, by which a checkpoint recognizes a replay: they have no order."""
         self._goes_on = False
         """True once another connection goes on with the answer, whose end may repeat all of it."""
         self._reported_id: str | None = None
@@ -119,7 +132,8 @@ class GeminiInteractions(Format[InteractionSteps]):
         return self._event_id
 
     @property
-    def seen_positions(self) -> list[int | str]:
+    def event_ids(self) -> list[int | str]:
+        """The ids of the last events, by which a checkpoint recognizes a replay: they have no order."""
         return [*self._event_ids]
 
     def position_of(self, payload: JsonObject) -> str | None:
@@ -141,7 +155,7 @@ class GeminiInteractions(Format[InteractionSteps]):
         return ALIASES.get(kind, kind) in _EVENTS
 
     def read(self, payload: JsonObject, event: str) -> None:
-        kind = self.type_of(payload, event, "event_type")
+        kind = type_of(self, payload, event, "event_type")
         # Types in previews of the API are replaced by the present ones.
         kind = ALIASES.get(kind, kind)
         event_id = text_of(payload, "event_id")
@@ -156,7 +170,7 @@ class GeminiInteractions(Format[InteractionSteps]):
         reader = self._READERS.get(kind)
         if reader is not None:
             if not (self.parts.started or kind in _STARTS or _steps_of(dict_of(payload, "interaction"))):
-                self.note_missing_start()
+                note_missing_start(self)
             reader(self, payload)
             if payload.keys() != _PLAIN_PAYLOAD and not self.later_frames:
                 self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
@@ -178,20 +192,21 @@ class GeminiInteractions(Format[InteractionSteps]):
         self._ids_are_shared = self._ids_are_shared or known.setdefault(event_id, content) != content
         return is_known and not self._ids_are_shared
 
-    def prepare_to_continue(self) -> None:
-        super().prepare_to_continue()
+    def expect_repeats(self) -> None:
+        """Expect the end of the answer, which another connection goes on with, to repeat all of it."""
         self._goes_on = True
-
-    def _judge_end(self) -> None:
-        if self.error is None and not self.ended:
-            self._finish_by_status()
 
     def read_sentinel(self) -> None:
         """End the answer with the last status, if it is final: the terminal event may be missing."""
-        if self._replay is None and not self.parts.finished:
+        if not (self.parts.finished or (self.resume and self.resume.replay)):
             self._finish_by_status()
         if self.error is None:
             super().read_sentinel()
+
+    def judge_end(self) -> None:
+        self._report_position()
+        if self.error is None and not self.ended:
+            self._finish_by_status()
 
     def _finish_by_status(self) -> None:
         """Finish with the last status, if it is final; the event that describes a failure is missing."""
@@ -200,16 +215,12 @@ class GeminiInteractions(Format[InteractionSteps]):
             if reason == "error":
                 self._set_error([])
 
-    def finish_input(self) -> None:
-        self._report_position()
-        super().finish_input()
-
     # -- events --------------------------------------------------------------
 
     def _read_created(self, payload: JsonObject) -> None:
         """Report a new interaction's fields; count a departure if the answer had begun before."""
         interaction = dict_of(payload, "interaction")
-        if self.parts.started and self.begins_another(text_of(interaction, "id"), payload):
+        if self.parts.started and begins_another(self, text_of(interaction, "id"), payload):
             return
         self._read_interaction_fields(interaction)
 
@@ -269,7 +280,7 @@ class GeminiInteractions(Format[InteractionSteps]):
         if not own_marks:
             self.note("finish_missing")
         if not (own_marks or marks):
-            self.end_without_finish()
+            end_without_finish(self)
             return
         reason, status = worst_of(own_marks + marks, self.note)
         self.parts.finish(0, reason, status)

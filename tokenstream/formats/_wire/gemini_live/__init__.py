@@ -130,7 +130,7 @@ class GeminiLive(Format[LiveTurn]):
         """True while the server waits for the client: for a turn, a tool's result, or the end of playback."""
         return not self._turn_is_open or self._awaits_result or self.parts.finished
 
-    def _judge_end(self) -> None:
+    def judge_end(self) -> None:
         """Take the end for a cut if a turn is open, or none has begun."""
         if self.error is None and not (self.ended or self.parts.finished):
             self.error = self.cut_short()

@@ -12,6 +12,7 @@ from tokenstream.formats._kit.identity import Identity
 from tokenstream.formats._kit.openai import PROVIDERS_REASONS, reason_of
 from tokenstream.formats._kit.repeated import text_of_arguments
 from tokenstream.formats._kit.values import failure_text
+from tokenstream.formats._reader import end_at_mark
 from tokenstream.formats._wire.langchain.graph_parts import DOCUMENTED, MODEL_MESSAGES
 from tokenstream.formats._wire.langchain.parts import (
     COUNTED,
@@ -191,7 +192,7 @@ class LangChain(Format):
         is_marked_last = payload.get("chunk_position") == "last"
         is_end = is_whole or (is_marked_last and self._is_from_model(payload))
         if is_end:
-            self.end_at_mark()
+            end_at_mark(self)
 
     def read_in_session(self, message: JsonObject, departures: Departures) -> None:
         """Read a message whose departures are those of a session."""

@@ -14,6 +14,7 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
 from tokenstream.formats._kit.values import failure_text, split_names
+from tokenstream.formats._reader import FrameReader, note_missing_start, note_second_start
 from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.formats._wire.langchain.graph_parts import (
     DOCUMENTED,
@@ -43,7 +44,7 @@ from tokenstream.formats._wire.langchain.protocol_blocks import (
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
-    from tokenstream.errors import ProviderError, StreamError
+    from tokenstream.errors import ProviderError
     from tokenstream.events import Event
     from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
@@ -55,6 +56,15 @@ _MESSAGE_EVENTS = frozenset(
     {START, "content-block-start", "content-block-delta", "content-block-finish", FINISH}
 )
 _FAILED = frozenset({"tool-error", "error"})
+
+
+class _RunReader(FrameReader["LangChainProtocol"]):
+    __slots__ = ()
+
+    @override
+    def decode(self, format: LangChainProtocol, payload: bytes) -> Json:
+        data = super().decode(format, payload)
+        return {"data": data} if is_list(data) else data
 
 
 class LangChainProtocol(HostedSession):
@@ -84,13 +94,14 @@ class LangChainProtocol(HostedSession):
         "_messages",
         "_name",
         "_names_provider",
-        "_placed",
         "_placed_messages",
         "_reader",
         "_run_is_open",
         "_streamed",
+        "mixed",
     )
 
+    reader = _RunReader()
     name = "langchain-protocol"
     counted = COUNTED
     closes_parts = True
@@ -116,8 +127,6 @@ class LangChainProtocol(HostedSession):
         """True if the open answer names its provider, whose integration passes on the finish reason."""
         self._placed_messages = OpenMessages()
         """The open messages, judging by the events that `place_of` was given."""
-        self._placed: OpenMessage | None = None
-        """The message of the last of these events; None if it belongs to none."""
         self._streamed = GraphMessages(has_begun=answer is not None)
         """Finds the messages in a server's older stream."""
         self._reader: LangChain | None = None
@@ -137,7 +146,7 @@ class LangChainProtocol(HostedSession):
     def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
         inner, metadata = _message_event_in(payload)
         kind = text_of(inner, "event")
-        self._placed = None
+        self.mixed = None
         if kind not in _MESSAGE_EVENTS and kind != "error":
             # The end of a run ends the answer that is open.
             is_end = _ending_of_run(payload) is not None
@@ -147,18 +156,16 @@ class LangChainProtocol(HostedSession):
                 if message["type"] in MODEL_MESSAGES:
                     return name, message["type"] == "ai" or message.get("chunk_position") == "last"
             return None, is_end
-        message = self._placed = self._placed_messages.place(inner, source_of(payload, metadata))
-        if message is None or not message.is_answer or message.was_taken:
+        message = self._placed_messages.place(inner, source_of(payload, metadata))
+        if message is None or not message.is_answer:
             return None, False
-        # A line that mixes an answer with another one ends both; see `take_mixed`.
+        was_taken = message.was_taken
+        if message.is_mixed:
+            # A line that mixes an answer with another one ends both.
+            self.mixed = {id: mixed_error() for id in message.take_ids()}
+        if was_taken:
+            return None, False
         return message.id, message.is_mixed or kind in (FINISH, "error")
-
-    @override
-    def take_mixed(self) -> dict[str, StreamError] | None:
-        placed = self._placed
-        if placed is None or not placed.is_mixed or not placed.is_answer:
-            return None
-        return {id: mixed_error() for id in placed.take_ids()}
 
     @override
     def tolerates(self, payload: JsonObject, event: str) -> bool:
@@ -213,11 +220,6 @@ class LangChainProtocol(HostedSession):
             return
         else:
             self.parts.unknown(method or "event", payload)
-
-    @override
-    def decode(self, payload: bytes) -> Json:
-        data = super().decode(payload)
-        return {"data": data} if is_list(data) else data
 
     def cut_short(self) -> StreamTruncated:
         if self._reader is not None:
@@ -274,7 +276,7 @@ class LangChainProtocol(HostedSession):
         if message is not None and message.is_mixed:
             self._end_mixed(message, kind)
         elif kind == START and self.answer_is_open and message is self._message:
-            self.note_second_start()
+            note_second_start(self)
             return
         # A message of a tool, or of a model that runs beside the one whose answer is open, is not the answer.
         elif reader is not None and self._begin(event, kind, message, source):
@@ -306,7 +308,7 @@ class LangChainProtocol(HostedSession):
             if self.parts.started or self._answer is not None:
                 # The rest of a message that is not read.
                 return False
-            self.note_missing_start()
+            note_missing_start(self)
             message = OpenMessage("", is_answer=True)
             if kind not in (FINISH, "error"):
                 message = self._messages.begin(source, "", is_answer=True)
@@ -359,7 +361,7 @@ class LangChainProtocol(HostedSession):
 
     def _end_without_reason(self) -> None:
         """End an answer whose model sends no finish reason; inside a call's arguments, it was cut off."""
-        self.error = self.find_cut()
+        self.error = self.reader.find_cut(self)
         if self.error is None and self._is_of_graph:
             # Another answer may follow.
             self.end_answer("unknown", None, awaits_results=True)

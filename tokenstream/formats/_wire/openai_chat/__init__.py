@@ -26,12 +26,14 @@ from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, ToolCallDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._detect.payloads import has_snowflakes_call
+from tokenstream.formats._endings import has_told_all
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import CHAT_COUNTS, FINISH_REASONS, usage_of
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import split_names
+from tokenstream.formats._reader import FrameReader
 from tokenstream.formats._wire.openai_chat.bare import (
     BARE_FIELDS,
     ENVELOPE,
@@ -97,6 +99,19 @@ class _ChatParts(Parts):
         super().close_all(complete=complete)
 
 
+class _ChatReader(FrameReader["OpenAIChat"]):
+    __slots__ = ()
+
+    def find_cut(self, format: OpenAIChat) -> StreamError | None:
+        try:
+            for choice in format.parts.choices.values():
+                # Content that is held back counts, too.
+                choice.reader.settle()
+        except ProtocolError as error:
+            return error
+        return super().find_cut(format)
+
+
 class OpenAIChat(Format[_ChatParts]):
     """The `openai-chat` format, which Azure, DeepSeek, Mistral, OpenRouter, vLLM and others send, too.
 
@@ -114,6 +129,9 @@ class OpenAIChat(Format[_ChatParts]):
     __slots__ = ("_created", "_is_in_envelope", "_messages_grow")
 
     _parts_class = _ChatParts
+    reader = _ChatReader()
+    # `read` checks for errors, by the payload's layout.
+    checks_errors = False
     name = "openai-chat"
     documented = DOCUMENTED
     counted = CHAT_COUNTS
@@ -205,39 +223,25 @@ class OpenAIChat(Format[_ChatParts]):
             return lambda _: fields.get("id") == id  # False if the last decoded payload had another id
         return None
 
-    def _judge_end(self) -> None:
+    def judge_end(self) -> None:
         if self._is_in_envelope and self.error is None and self.parts.finished:
             # No terminal event is missing.
             self.ended = True
 
-    def find_cut(self) -> StreamError | None:
-        try:
-            for choice in self.parts.choices.values():
-                # Content that is held back counts, too.
-                choice.reader.settle()
-        except ProtocolError as error:
-            return error
-        return super().find_cut()
-
     # -- the answer --------------------------------------------------------
-
-    def _read_object(self, payload: JsonObject, event: str) -> None:
-        # `read` checks for errors, by the payload's layout.
-        self.parts.raw = payload
-        self.read(payload, event)
 
     def read(self, payload: JsonObject, event: str) -> None:
         plan = _ANSWER_PLANS[tuple(payload)]
         if plan.may_be_error or event == "error" or payload.get("object") == "error":
             error = provider_error(payload, event)
-            if error is not None and (plan.is_chunk or not self.doubts(error, payload, event)):
+            if error is not None and (plan.is_chunk or not self.reader.doubts(self, error, payload, event)):
                 # Read the chunk's content before the error: some servers send text and usage with an error.
                 # A chunk of the answer itself that has an error says how the answer has ended.
-                was_whole = self.is_whole and not plan.is_chunk
+                was_whole = has_told_all(self) and not plan.is_chunk
                 if plan.is_chunk:
                     with suppress(ProtocolError):
                         self._read_answer(payload, plan)
-                self.fail(error, was_whole=was_whole)
+                self.reader.fail(self, error, was_whole=was_whole)
                 return
         # A bare payload, of a server's native route, has a chunk's content in fewer layers, or in one more.
         chunk = convert_to_chunk(payload) if plan.may_be_bare else None

@@ -25,6 +25,7 @@ from tokenstream.formats._kit.sessions import (
     find_session_kind,
 )
 from tokenstream.formats._kit.values import WHOLE, fragment_text, split_names, worst_of
+from tokenstream.formats._reader import note_missing_start, note_second_start
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, is_event, marks_of, response_of
 
@@ -195,7 +196,7 @@ class OpenAIRealtime(SessionEvents[RealtimeOutputs]):
         response = dict_of(payload, "response")
         id = text_of(response, "id") or ""
         if id in self._open_responses:
-            self.note_second_start()
+            note_second_start(self)
             return
         self.parts.read_audio_format(response)
         if not self._open_responses:
@@ -219,14 +220,14 @@ class OpenAIRealtime(SessionEvents[RealtimeOutputs]):
             if self.parts.finished or id in self._ended_responses:
                 self.note("finish_repeated")
                 return
-            self.note_missing_start()
+            note_missing_start(self)
         marks, cut = marks_of(response), None
         self._add_missing_items(response, id)
         self._open_responses.pop(id, None)
         if not marks:
             self.note("finish_missing")
             # The items of other responses are open.
-            cut = None if self._open_responses else self.find_cut()
+            cut = None if self._open_responses else self.reader.find_cut(self)
         reason, status = worst_of(marks, self.note) if marks else ("unknown", None)
         self.parts.end_response(id, complete=reason in WHOLE or not (marks or cut))
         if id:

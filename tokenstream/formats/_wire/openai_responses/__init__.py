@@ -14,6 +14,8 @@ from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.openai import RESPONSE_COUNTS, report_usage
 from tokenstream.formats._kit.sessions import RESPONSE_FIELDS
 from tokenstream.formats._kit.values import WHOLE, split_names, worst_of
+from tokenstream.formats._reader import begins_another, end_without_finish, note_missing_start, type_of
+from tokenstream.formats._resume.resuming import Resume
 from tokenstream.formats._wire.openai_responses.events import (
     ENDPOINT_EVENTS,
     READERS,
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.errors import ProviderError
     from tokenstream.events import Event
-    from tokenstream.formats._base import Frame
     from tokenstream.message import Message
 
 _NUMBER = ("sequence_number",)
@@ -48,6 +49,14 @@ _EVENT_FIELDS = PADDING | split_names(
     "sequence_number snapshot status summary_index text thought type urls"
 )
 """Fields of events that are read, or that repeat other fields."""
+
+
+class _ResumeInBackground(Resume["OpenAIResponses"]):
+    __slots__ = ()
+
+    def is_kept(self, message: Message) -> bool:
+        # OpenAI cancels a response that does not run in the background when the connection closes.
+        return message.provider_data.get("background") is True
 
 
 class OpenAIResponses(Format[ResponseItems]):
@@ -65,17 +74,17 @@ class OpenAIResponses(Format[ResponseItems]):
 
     __slots__ = (
         "_created",
-        "_decoded",
         "_endpoint",
         "_has_events",
         "_last_event",
-        "_nameless",
         "_numbers_are_shared",
         "_open_streams",
         "_response_ids",
     )
 
     _parts_class = ResponseItems
+    checks_errors = False
+    _resume_class = _ResumeInBackground
     name = "openai-responses"
     counted = RESPONSE_COUNTS
     # Of `Response`, of the events of a stream, of speech, of a transcript and of an image, and of llama.cpp.
@@ -104,11 +113,6 @@ class OpenAIResponses(Format[ResponseItems]):
         # Readers.
         self._endpoint = Endpoint()
         """Reads the events of endpoints that send no responses."""
-        # The current payload.
-        self._decoded = False
-        """True if the current payload arrived decoded, without an event name."""
-        self._nameless = False
-        """True if the SSE event of the current payload has no name."""
         # The events so far.
         self._last_event: JsonObject | None = None
         """The last numbered event that was decoded; None before the first on this connection."""
@@ -183,10 +187,6 @@ class OpenAIResponses(Format[ResponseItems]):
     def of_answer(self, answer: str) -> OpenAIResponses:
         return OpenAIResponses(limits=self.limits)
 
-    def is_kept(self, message: Message) -> bool:
-        # OpenAI cancels a response that does not run in the background when the connection closes.
-        return message.provider_data.get("background") is True
-
     @property
     def position(self) -> int | None:
         """The `sequence_number` of the last event; a client sends it as `starting_after` to resume."""
@@ -209,10 +209,6 @@ class OpenAIResponses(Format[ResponseItems]):
         self.parts.read_latest_number()
         return super().state()
 
-    def feed_plainly(self, frame: Frame) -> list[Event]:
-        self._decoded = isinstance(frame, dict)
-        return super().feed_plainly(frame)
-
     def follow(self, delta: Event) -> DeltaCallback:
         """Return a callback that stores each later delta, for its sequence number, and counts its characters.
 
@@ -231,7 +227,7 @@ class OpenAIResponses(Format[ResponseItems]):
         items = self.parts
         section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.last_section
         is_numbered = sequence_number_of(delta.raw) is not None
-        note = self.departures.note if self._nameless else None
+        note = self.departures.note if self.nameless else None
         field = "fragment" if section is None else "text"
 
         def record_delta(delta: AnyEvent) -> bool | None:
@@ -271,9 +267,8 @@ class OpenAIResponses(Format[ResponseItems]):
         kind = text_of(payload, "type") or event
         return _is_known(kind) or is_about_input(kind) or payload.get("object") == "response"
 
-    def _read_object(self, payload: JsonObject, event: str) -> None:
+    def read(self, payload: JsonObject, event: str) -> None:
         """Read a payload and its sequence number; store an error of the connection instead of reading it."""
-        self.parts.raw = payload
         number = sequence_number_of(payload)
         if number is not None:
             if self._is_repeated(number, payload):
@@ -284,27 +279,27 @@ class OpenAIResponses(Format[ResponseItems]):
         if not self.tolerates(payload, event):
             # Not an event about the response: an error in it concerns the connection.
             error = error_of(payload, event)
-            if error is not None and not self.doubts(error, payload, event):
+            if error is not None and not self.reader.doubts(self, error, payload, event):
                 self._set_error(error)
                 return
-        self.read(payload, event)
+        self.read_checked(payload, event)
 
-    def read(self, payload: JsonObject, event: str) -> None:
+    def read_checked(self, payload: JsonObject, event: str) -> None:
+        """Read a payload that is not an error of the connection, and not the one before it again."""
         kind = text_of(payload, "type")
         if kind is None and payload.get("object") == "response":
             self._read_whole_response(payload)
             return
         if (kind or event) in ENDPOINT_EVENTS:
             # OpenAI sends these events without a name.
-            self._nameless = False
+            self.nameless = False
             if self._endpoint.read_event(self.parts, payload, kind or event):
                 self.conclude()
             return
-        self._nameless = not (event or self._decoded)
-        if self._nameless:
+        if self.nameless:
             # `self.note` would keep the next payloads from the fast path, where `follow` counts them.
             self.departures.note("event_name_missing", event=self.frames)
-        kind = self.type_of(payload, event)
+        kind = type_of(self, payload, event)
         if _is_known(kind):
             if not _EVENT_FIELDS.issuperset(payload):
                 self.parts.report_unknown_fields(payload, _EVENT_FIELDS)
@@ -321,7 +316,7 @@ class OpenAIResponses(Format[ResponseItems]):
             self._has_events = True
             if reader is not None:
                 # The first event should be about the response.
-                self.note_missing_start()
+                note_missing_start(self)
         if reader is None:
             self._read_response_event(payload, kind)
         elif not reader(self.parts, payload, kind):
@@ -343,7 +338,7 @@ class OpenAIResponses(Format[ResponseItems]):
             self._read_end(response, word, payload)
             return
         if word == "created":
-            if self._created and self.begins_another(text_of(response, "id"), payload):
+            if self._created and begins_another(self, text_of(response, "id"), payload):
                 return
             self._created = True
         self._read_head(response)
@@ -373,7 +368,7 @@ class OpenAIResponses(Format[ResponseItems]):
             if output:
                 self.parts.read_output(output, complete=False)
             report_usage(self.parts, payload, response)
-            self.end_without_finish()
+            end_without_finish(self)
             return
         reason, status = worst_of(marks, self.note)
         self.parts.read_output(output, complete=reason in WHOLE)

@@ -21,17 +21,17 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.formats._base import Format, Frame
+from tokenstream.formats._detect.payloads import object_of
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.answer import READ_WHOLE
 from tokenstream.formats._kit.parts import make_result_of_part
 from tokenstream.formats._kit.values import mend_surrogates, split_names
-from tokenstream.formats._resume.resuming import Replay
+from tokenstream.formats._reader import FrameReader
+from tokenstream.formats._resume.resuming import Replay, Resume
 from tokenstream.formats._wire.tokenstream.words import CONTROL, EVENTS, KNOWN_FIELDS, end_of, event_of
 from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.events import Event
     from tokenstream.message import Ending
@@ -72,326 +72,6 @@ PARTS: dict[type, str] = {
 """Maps classes of events to the kind of part that they belong to."""
 _LONGEST_ID = 18
 """The longest SSE event id that is read as a position, in characters."""
-
-
-class TokenStream(Format):
-    """Reads the protocol `tokenstream`, as SSE or as JSON lines; see docs/reference/protocol.md.
-
-    Events are read unchanged, including part indexes. An answer has ended only once its last
-    record has arrived. A *position* is the number of an event in the answer: the id of an
-    SSE event, or the key `at` of a line.
-    """
-
-    __slots__ = (
-        "_answer_id",
-        "_call_count",
-        "_ended_calls",
-        "_last_position",
-        "_latest",
-        "_part_kinds",
-        "_sse_id",
-        "_unchecked",
-        "_verdict",
-    )
-
-    name = "tokenstream"
-    documented = frozenset[str]()
-    # Some proxies end all streams with OpenAI's sentinel.
-    sentinel = b"[DONE]"
-    finish_is_last = False
-    resumes = True
-    merges_replays = True
-    fast = Fast(
-        texts=[("text",)],
-        changing=[("at",)],
-        counts=[("at",)],
-        padding=frozenset(),
-        units=frozenset({"event", "line", "message"}),
-        turns=True,
-    )
-
-    # A saved state has the position of `_latest` instead.
-    unkept = frozenset({"_latest", "_answer_id", "_unchecked"})
-
-    def _set_up(self) -> None:
-        # Positions.
-        self._last_position: int | None = None
-        """The position of the last event; None if the events have none."""
-        self._latest: Event | None = None
-        """The last delta, if it was read without decoding; its payload may have a position."""
-        self._sse_id = ""
-        """The id of the current SSE event, "" if it has none."""
-        # The parts, against which later events are checked.
-        self._call_count = 0
-        """Number of tool calls since the answer began, or began again."""
-        self._part_kinds: dict[tuple[int, int], str] = {}
-        """Maps choice and part index to the kind of the part."""
-        self._ended_calls: set[tuple[int, int]] = set()
-        """Choice and index of the tool calls, and of the results of providers' tools, that have ended."""
-        # The answer as a whole.
-        self._verdict: Ending = "complete"
-        """The ending that the last record states."""
-        self._answer_id: str | None = None
-        """The answer's id in the relay's journal; None if the relay has not sent it."""
-        self._unchecked = True
-        """True until the first event of a connection was read, which names the answer."""
-
-    @property
-    def lack(self) -> str:
-        """No departure: the answer that the relay reads has it."""
-        return ""
-
-    @classmethod
-    def recognises(cls, payload: JsonObject, event: str) -> bool:
-        kind = text_of(payload, "type")
-        # A relay gives its SSE events no names.
-        if kind is None or event:
-            return False
-        # Other formats have these two types as well, with other fields.
-        if kind == "error":
-            return "ending" in payload and "retryable" in payload
-        if kind == "message_start":
-            return payload.keys().isdisjoint(_FIELDS_OF_OTHERS)
-        if kind not in _REQUIRED_KEYS:
-            return False
-        required_key = _REQUIRED_KEYS[kind]
-        return required_key is None or required_key in payload
-
-    @property
-    def finished(self) -> bool:
-        """True once the last record has arrived without an error that cut the answer off."""
-        return self.ended and (self.error is None or self._verdict == "complete")
-
-    @property
-    def known_ending(self) -> Ending:
-        return self._verdict
-
-    @property
-    def position(self) -> int | None:
-        """The position of the last event; the relay can continue after it. None once the answer has ended."""
-        # A delta that was read without decoding has its position read only now, if anybody asks.
-        latest, self._latest = self._latest, None
-        if latest is not None:
-            self._note_position(latest.raw)
-        return None if self.ended else self._last_position
-
-    @property
-    def answer_id(self) -> str | None:
-        return self._answer_id
-
-    def position_of(self, payload: JsonObject) -> int | None:
-        """Return the position of an event: the key `at` of a line, or the id of the SSE event; else None."""
-        if payload.get("type") == "live":
-            # In this record, `at` is the end of the replay, and not a position of the record.
-            return None
-        sse_id = self._sse_id
-        if sse_id:
-            is_number = sse_id.isascii() and sse_id.isdecimal() and len(sse_id) <= _LONGEST_ID
-            return int(sse_id) if is_number else None
-        position = payload.get("at")
-        is_number = isinstance(position, int) and position > 0 and position is not True
-        return position if is_number else None
-
-    def tolerates(self, payload: JsonObject, event: str) -> bool:
-        """Return whether a payload with an error is an event of this format, which reads the error itself."""
-        kind = text_of(payload, "type")
-        return kind in EVENTS or kind in CONTROL
-
-    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        self._sse_id = frame.id if isinstance(frame, ServerSentEvent) else ""
-        return super().feed(frame, now=now)
-
-    def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
-        """Return a function that reads frames without decoding; None if the frames have ids to read."""
-        return None if self._sse_id else super().frame_shortcut()
-
-    def follow(self, delta: Event) -> DeltaCallback | None:
-        """Return a function that sets the run's step of each later delta, and records the delta's position.
-
-        The fast path reads only the text of later deltas; see `Format.follow`. The result is None if they
-        have neither step nor position. Deltas with a signature must always be decoded.
-        """
-        if isinstance(delta, ReasoningDelta) and delta.signature is not None:
-            return always_decode
-        # The position is in the payload, or else it may be the id of the SSE event.
-        step, has_position = delta.step, "at" in delta.raw
-        if step is None and not has_position:
-            return self._record_sse_position if self._sse_id else None
-
-        def record_delta(delta: AnyEvent) -> None:
-            if step is not None:
-                delta.step = step
-            if has_position:
-                # The payload is decoded for its position only when `position` is asked for.
-                self._latest = delta
-            else:
-                self._record_sse_position(delta)
-
-        return record_delta
-
-    def read_sentinel(self) -> None:
-        """Ignore the sentinel, which a proxy must have added: only the last record ends an answer."""
-
-    def read(self, payload: JsonObject, event: str) -> None:
-        """Report the event in `payload`, or record the end of the answer."""
-        if self.parts.may_hold_surrogates:
-            payload = mend_surrogates(payload)
-        kind = text_of(payload, "type") or event
-        if self._unchecked:
-            self._check_answer(payload)
-        if kind in ("end", "error"):
-            self._read_end(payload)
-        # Up to the position in "live", the relay replays events.
-        elif kind not in ("live", "ping"):
-            event_read = event_of(payload)
-            if event_read is None:
-                self.parts.raw = payload
-                self.parts.unknown(kind, payload)
-            else:
-                self._report_event(event_read, payload)
-                self.parts.tell_fields(payload, KNOWN_FIELDS)
-                for name in payload.keys() - READ_WHOLE:
-                    self.parts.tell_fields(dict_of(payload, name), KNOWN_FIELDS)
-        # The position of this payload is newer than that of the last delta read without decoding.
-        self._latest = None
-        self._note_position(payload)
-
-    def after_end(self, frame: Frame) -> None:
-        """Count a frame after the end, but for the result that `inspect --json` prints there."""
-        if self._object_in(frame)[0].get("type") != "result":
-            super().after_end(frame)
-
-    def prepare_to_continue(self) -> None:
-        """Prepare for another connection, which continues after `position`; drop repeated events."""
-        super().prepare_to_continue()
-        self._unchecked = True
-        position = self.position
-        self._replay = None if position is None else _PositionReplay(position)
-        # A server may send events twice later on, such as those it has stored, and then what is live.
-        self.shortcuts = position is None
-
-    # -- internals ---------------------------------------------------------------
-
-    def _check_answer(self, payload: JsonObject) -> None:
-        """Note the answer's id in a connection's first event; raise `PositionLost` for another answer."""
-        # A ping, or an event that a proxy has added, says nothing of the answer.
-        if "answer" not in payload and not self.recognises(payload, ""):
-            return
-        self._unchecked = False
-        answer_id = text_of(payload, "answer")
-        if self._answer_id is None:
-            self._answer_id = answer_id
-        elif answer_id != self._answer_id:
-            raise PositionLost("the relay sent another answer than the one it was asked to go on with")
-
-    def _check_repeated(self, replay: Replay, payload: JsonObject, event: str) -> bool:
-        """Return True for an event that was read on an earlier connection, and count it in `dropped`."""
-        if self._unchecked:
-            self._check_answer(payload)
-        positions = cast("_PositionReplay", replay)
-        # A relay may merge deltas for a slow reader, so positions before a delta may seem to be missing.
-        may_be_merged = text_of(payload, "type") in _DELTAS
-        repeated = positions.check_if_read(self.position_of(payload), may_be_merged=may_be_merged)
-        if repeated:
-            self.dropped += 1
-        return repeated
-
-    def _note_position(self, payload: JsonObject) -> None:
-        position = self.position_of(payload)
-        if position is not None:
-            self._last_position = position
-
-    def _record_sse_position(self, _delta: object) -> None:
-        """Record the position of a delta that was read without decoding: the id of the current SSE event."""
-        self._note_position({})
-
-    def _report_event(self, event: Event, payload: JsonObject) -> None:
-        """Report an event, after checks against the limits and the kind of its part."""
-        parts = self.parts
-        if event.part is not None or event.choice or isinstance(event, Finish):
-            # Create the choice, which checks the limit on choices. Other events may be of the whole answer.
-            parts.choice(event.choice)
-        if event.part is not None:
-            parts.check_room(event.part)
-            self._check_part_kind(event, event.part)
-            if self._drop_if_late(event, event.part):
-                return
-        if payload.get("type") == "tool_call_start":
-            self._call_count += 1
-            if self._call_count > self.limits.tool_calls:
-                raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
-        elif isinstance(event, Restarted):
-            self._call_count = 0
-            self._part_kinds.clear()
-            self._ended_calls.clear()
-        elif isinstance(event, Resumed):
-            self._forget_cut_calls(event)
-        if "raw" in payload:
-            # The event keeps the `raw` that the relay sent; the fast path would set the payload itself.
-            self.shortcuts = False
-        else:
-            event.raw = payload
-        parts.emit(event)
-        self._follow_result(event)
-
-    def _forget_cut_calls(self, event: Resumed) -> None:
-        """Forget the calls that have not ended, if some were left out: other parts may take their places."""
-        kinds = self._part_kinds.items() if event.discarded else ()
-        for key in [key for key, kind in kinds if kind == "tool_call" and key not in self._ended_calls]:
-            del self._part_kinds[key]
-            if self._fast_path is not None:
-                self._fast_path.forget(*key)
-
-    def _follow_result(self, event: Event) -> None:
-        """Report the result of a provider's tool once its part has ended, but only at its first end."""
-        if not isinstance(event, PartDone):
-            return
-        key = (event.choice, event.part)
-        if self._part_kinds.get(key) != "server_tool_result" or key in self._ended_calls:
-            return
-        self._ended_calls.add(key)
-        result = make_result_of_part(event.choice, event.raw)
-        if event.step is not None:
-            result.step = event.step
-        self.parts.emit(result)
-
-    def _check_part_kind(self, event: Event, part: int) -> None:
-        """Record the kind of an event's part, if the event reveals it; refuse another kind than before."""
-        # The class of a delta shows the kind; so may the content in the start or end of a part.
-        content: Any = getattr(event, "content", None)
-        kind = PARTS.get(event.__class__) or getattr(content, "kind", None)
-        if kind is None:
-            return
-        first_kind = self._part_kinds.setdefault((event.choice, part), kind)
-        # A closing tag alone makes a text reasoning.
-        is_late = (first_kind, kind, event.__class__) == ("text", "reasoning", PartDone)
-        if first_kind != kind and not is_late:
-            raise ProtocolError(f"part {part} was {first_kind!r} before, and cannot be {kind!r}")
-
-    def _drop_if_late(self, event: Event, part: int) -> bool:
-        """Drop an event that comes after the end of its tool call: count a departure, and return True.
-
-        The application may have run the call, which therefore must not change. If the event itself ends a
-        call, this end is recorded, so that later events are dropped.
-        """
-        key = (event.choice, part)
-        if self._part_kinds.get(key) != "tool_call":
-            return False
-        if key in self._ended_calls:
-            self.note("call_after_done" if isinstance(event, ToolCallDelta) else "call_repeated")
-            return True
-        if isinstance(event, ToolCallDone | PartDone):
-            self._ended_calls.add(key)
-            if self._fast_path is not None:
-                self._fast_path.forget(*key)
-        return False
-
-    def _read_end(self, payload: JsonObject) -> None:
-        end = end_of(payload)
-        self._verdict = end.ending
-        if end.error is not None:
-            self.error = end.error
-        self.conclude()
 
 
 class _PositionReplay(Replay):
@@ -437,3 +117,335 @@ class _PositionReplay(Replay):
             raise PositionLost(f"the relay has merged events before and after position {last_read} into one")
         self.ended = True
         return False
+
+
+class _ResumeByPosition(Resume["TokenStream"]):
+    """Continues the answer over another connection of the relay, which may have merged events."""
+
+    __slots__ = ()
+
+    merges_replays = True
+
+    def find_answer_id(self, format: TokenStream) -> str | None:
+        return format.answer_id
+
+    def prepare(self, format: TokenStream) -> None:
+        format.expect_answer()
+        position = format.position
+        self.replay = None if position is None else _PositionReplay(position)
+        # A server may send events twice later on, such as those it has stored, and then what is live.
+        format.shortcuts = position is None
+
+    def check_repeated(self, format: TokenStream, replay: Replay, payload: JsonObject, event: str) -> bool:
+        format.check_answer(payload)
+        positions = cast("_PositionReplay", replay)
+        # A relay may merge deltas for a slow reader, so positions before a delta may seem to be missing.
+        may_be_merged = text_of(payload, "type") in _DELTAS
+        return positions.check_if_read(format.position_of(payload), may_be_merged=may_be_merged)
+
+
+class _RecordReader(FrameReader["TokenStream"]):
+    __slots__ = ()
+
+    def find_lack(self, format: TokenStream) -> str:
+        """Return no departure: the answer that the relay reads has it."""
+        return ""
+
+    def find_ending(self, format: TokenStream) -> Ending:
+        return format.verdict
+
+    def after_end(self, format: TokenStream, frame: Frame) -> None:
+        """Count a frame after the end, but for the result that `inspect --json` prints there."""
+        if object_of(frame, format.limits).get("type") != "result":
+            super().after_end(format, frame)
+
+
+class TokenStream(Format):
+    """Reads the protocol `tokenstream`, as SSE or as JSON lines; see docs/reference/protocol.md.
+
+    Events are read unchanged, including part indexes. An answer has ended only once its last
+    record has arrived. A *position* is the number of an event in the answer: the id of an
+    SSE event, or the key `at` of a line.
+    """
+
+    __slots__ = (
+        "_answer_id",
+        "_call_count",
+        "_ended_calls",
+        "_last_position",
+        "_latest",
+        "_part_kinds",
+        "_sse_id",
+        "_unchecked",
+        "_verdict",
+    )
+
+    name = "tokenstream"
+    documented = frozenset[str]()
+    # Some proxies end all streams with OpenAI's sentinel.
+    sentinel = b"[DONE]"
+    finish_is_last = False
+    resumes = True
+    _resume_class = _ResumeByPosition
+    reader = _RecordReader()
+    fast = Fast(
+        texts=[("text",)],
+        changing=[("at",)],
+        counts=[("at",)],
+        padding=frozenset(),
+        units=frozenset({"event", "line", "message"}),
+        turns=True,
+    )
+
+    # A saved state has the position of `_latest` instead.
+    unkept = frozenset({"_latest", "_answer_id", "_unchecked"})
+
+    def _set_up(self) -> None:
+        # Positions.
+        self._last_position: int | None = None
+        """The position of the last event; None if the events have none."""
+        self._latest: Event | None = None
+        """The last delta, if it was read without decoding; its payload may have a position."""
+        self._sse_id = ""
+        """The id of the current SSE event, "" if it has none."""
+        # The parts, against which later events are checked.
+        self._call_count = 0
+        """Number of tool calls since the answer began, or began again."""
+        self._part_kinds: dict[tuple[int, int], str] = {}
+        """Maps choice and part index to the kind of the part."""
+        self._ended_calls: set[tuple[int, int]] = set()
+        """Choice and index of the tool calls, and of the results of providers' tools, that have ended."""
+        # The answer as a whole.
+        self._verdict: Ending = "complete"
+        self._answer_id: str | None = None
+        self._unchecked = True
+        """True until the first event of a connection was read, which names the answer."""
+
+    @classmethod
+    def recognises(cls, payload: JsonObject, event: str) -> bool:
+        kind = text_of(payload, "type")
+        # A relay gives its SSE events no names.
+        if kind is None or event:
+            return False
+        # Other formats have these two types as well, with other fields.
+        if kind == "error":
+            return "ending" in payload and "retryable" in payload
+        if kind == "message_start":
+            return payload.keys().isdisjoint(_FIELDS_OF_OTHERS)
+        if kind not in _REQUIRED_KEYS:
+            return False
+        required_key = _REQUIRED_KEYS[kind]
+        return required_key is None or required_key in payload
+
+    @property
+    def finished(self) -> bool:
+        """True once the last record has arrived without an error that cut the answer off."""
+        return self.ended and (self.error is None or self._verdict == "complete")
+
+    @property
+    def verdict(self) -> Ending:
+        """The ending that the last record states."""
+        return self._verdict
+
+    @property
+    def position(self) -> int | None:
+        """The position of the last event; the relay can continue after it. None once the answer has ended."""
+        # A delta that was read without decoding has its position read only now, if anybody asks.
+        latest, self._latest = self._latest, None
+        if latest is not None:
+            self._note_position(latest.raw)
+        return None if self.ended else self._last_position
+
+    @property
+    def answer_id(self) -> str | None:
+        """The answer's id in the relay's journal; None if the relay has not sent it."""
+        return self._answer_id
+
+    def position_of(self, payload: JsonObject) -> int | None:
+        """Return the position of an event: the key `at` of a line, or the id of the SSE event; else None."""
+        if payload.get("type") == "live":
+            # In this record, `at` is the end of the replay, and not a position of the record.
+            return None
+        sse_id = self._sse_id
+        if sse_id:
+            is_number = sse_id.isascii() and sse_id.isdecimal() and len(sse_id) <= _LONGEST_ID
+            return int(sse_id) if is_number else None
+        position = payload.get("at")
+        is_number = isinstance(position, int) and position > 0 and position is not True
+        return position if is_number else None
+
+    def tolerates(self, payload: JsonObject, event: str) -> bool:
+        """Return whether a payload with an error is an event of this format, which reads the error itself."""
+        kind = text_of(payload, "type")
+        return kind in EVENTS or kind in CONTROL
+
+    def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
+        self._sse_id = frame.id if isinstance(frame, ServerSentEvent) else ""
+        return super().feed(frame, now=now)
+
+    def follow(self, delta: Event) -> DeltaCallback | None:
+        """Return a function that sets the run's step of each later delta, and records the delta's position.
+
+        The fast path reads only the text of later deltas; see `Format.follow`. The result is None if they
+        have neither step nor position. Deltas with a signature must always be decoded.
+        """
+        if isinstance(delta, ReasoningDelta) and delta.signature is not None:
+            return always_decode
+        # The position is in the payload, or else it may be the id of the SSE event.
+        step, has_position = delta.step, "at" in delta.raw
+        if step is None and not has_position:
+            return self._record_sse_position if self._sse_id else None
+
+        def record_delta(delta: AnyEvent) -> None:
+            if step is not None:
+                delta.step = step
+            if has_position:
+                # The payload is decoded for its position only when `position` is asked for.
+                self._latest = delta
+            else:
+                self._record_sse_position(delta)
+
+        return record_delta
+
+    def read(self, payload: JsonObject, event: str) -> None:
+        """Report the event in `payload`, or record the end of the answer."""
+        if self.parts.may_hold_surrogates:
+            payload = mend_surrogates(payload)
+        kind = text_of(payload, "type") or event
+        # Frames of named events are read without their ids, which are positions.
+        self.shortcuts = self.shortcuts and not (event and self._sse_id)
+        self.check_answer(payload)
+        if kind in ("end", "error"):
+            self._read_end(payload)
+        # Up to the position in "live", the relay replays events.
+        elif kind not in ("live", "ping"):
+            event_read = event_of(payload)
+            if event_read is None:
+                self.parts.raw = payload
+                self.parts.unknown(kind, payload)
+            else:
+                self._report_event(event_read, payload)
+                self.parts.tell_fields(payload, KNOWN_FIELDS)
+                for name in payload.keys() - READ_WHOLE:
+                    self.parts.tell_fields(dict_of(payload, name), KNOWN_FIELDS)
+        # The position of this payload is newer than that of the last delta read without decoding.
+        self._latest = None
+        self._note_position(payload)
+
+    def read_sentinel(self) -> None:
+        """Ignore the sentinel, which a proxy must have added: only the last record ends an answer."""
+
+    def expect_answer(self) -> None:
+        """Expect the first event of another connection, which names the answer."""
+        self._unchecked = True
+
+    # -- internals ---------------------------------------------------------------
+
+    def check_answer(self, payload: JsonObject) -> None:
+        """Note the answer's id in a connection's first event; raise `PositionLost` for another answer."""
+        # A ping, or an event that a proxy has added, says nothing of the answer.
+        if not self._unchecked or ("answer" not in payload and not self.recognises(payload, "")):
+            return
+        self._unchecked = False
+        answer_id = text_of(payload, "answer")
+        if self._answer_id is None:
+            self._answer_id = answer_id
+        elif answer_id != self._answer_id:
+            raise PositionLost("the relay sent another answer than the one it was asked to go on with")
+
+    def _note_position(self, payload: JsonObject) -> None:
+        position = self.position_of(payload)
+        if position is not None:
+            self._last_position = position
+
+    def _record_sse_position(self, _delta: object) -> None:
+        """Record the position of a delta that was read without decoding: the id of the current SSE event."""
+        self._note_position({})
+
+    def _report_event(self, event: Event, payload: JsonObject) -> None:
+        """Report an event, after checks against the limits and the kind of its part."""
+        parts = self.parts
+        if event.part is not None or event.choice or isinstance(event, Finish):
+            # Create the choice, which checks the limit on choices. Other events may be of the whole answer.
+            parts.choice(event.choice)
+        if event.part is not None:
+            parts.check_room(event.part)
+            self._check_part_kind(event, event.part)
+            if self._drop_if_late(event, event.part):
+                return
+        if payload.get("type") == "tool_call_start":
+            self._call_count += 1
+            if self._call_count > self.limits.tool_calls:
+                raise LimitExceeded(limit="tool_calls", value=self.limits.tool_calls)
+        elif isinstance(event, Restarted):
+            self._call_count = 0
+            self._part_kinds.clear()
+            self._ended_calls.clear()
+        elif isinstance(event, Resumed):
+            self._forget_cut_calls(event)
+        if "raw" in payload:
+            # The event keeps the `raw` that the relay sent; the fast path would set the payload itself.
+            self.shortcuts = False
+        else:
+            event.raw = payload
+        parts.emit(event)
+        self._follow_result(event)
+
+    def _forget_cut_calls(self, event: Resumed) -> None:
+        """Forget the calls that have not ended, if some were left out: other parts may take their places."""
+        kinds = self._part_kinds.items() if event.discarded else ()
+        for key in [key for key, kind in kinds if kind == "tool_call" and key not in self._ended_calls]:
+            del self._part_kinds[key]
+            if self.fast_path is not None:
+                self.fast_path.forget(*key)
+
+    def _follow_result(self, event: Event) -> None:
+        """Report the result of a provider's tool once its part has ended, but only at its first end."""
+        if not isinstance(event, PartDone):
+            return
+        key = (event.choice, event.part)
+        if self._part_kinds.get(key) != "server_tool_result" or key in self._ended_calls:
+            return
+        self._ended_calls.add(key)
+        result = make_result_of_part(event.choice, event.raw)
+        if event.step is not None:
+            result.step = event.step
+        self.parts.emit(result)
+
+    def _check_part_kind(self, event: Event, part: int) -> None:
+        """Record the kind of an event's part, if the event reveals it; refuse another kind than before."""
+        # The class of a delta shows the kind; so may the content in the start or end of a part.
+        content: Any = getattr(event, "content", None)
+        kind = PARTS.get(event.__class__) or getattr(content, "kind", None)
+        if kind is None:
+            return
+        first_kind = self._part_kinds.setdefault((event.choice, part), kind)
+        # A closing tag alone makes a text reasoning.
+        is_late = (first_kind, kind, event.__class__) == ("text", "reasoning", PartDone)
+        if first_kind != kind and not is_late:
+            raise ProtocolError(f"part {part} was {first_kind!r} before, and cannot be {kind!r}")
+
+    def _drop_if_late(self, event: Event, part: int) -> bool:
+        """Drop an event that comes after the end of its tool call: count a departure, and return True.
+
+        The application may have run the call, which therefore must not change. If the event itself ends a
+        call, this end is recorded, so that later events are dropped.
+        """
+        key = (event.choice, part)
+        if self._part_kinds.get(key) != "tool_call":
+            return False
+        if key in self._ended_calls:
+            self.note("call_after_done" if isinstance(event, ToolCallDelta) else "call_repeated")
+            return True
+        if isinstance(event, ToolCallDone | PartDone):
+            self._ended_calls.add(key)
+            if self.fast_path is not None:
+                self.fast_path.forget(*key)
+        return False
+
+    def _read_end(self, payload: JsonObject) -> None:
+        end = end_of(payload)
+        self._verdict = end.ending
+        if end.error is not None:
+            self.error = end.error
+        self.conclude()

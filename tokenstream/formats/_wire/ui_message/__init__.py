@@ -98,7 +98,7 @@ class UIMessage(Format[UIParts]):
     def withheld(self) -> StreamError | None:
         return self._withheld or super().withheld
 
-    def _judge_end(self) -> None:
+    def judge_end(self) -> None:
         """Take the error that a chunk has reported for the reason why the answer has not ended."""
         if not self.ended:
             # An error in a chunk was withheld, because the answer might have gone on after it.
