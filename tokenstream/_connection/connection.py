@@ -9,7 +9,15 @@ from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, Strea
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole
 from tokenstream.formats._detect.undetected_format import UndetectedFormat
-from tokenstream.formats._endings import ANSWERED, ENDINGS, Endings, find_end_sign, has_told_all
+from tokenstream.formats._endings import (
+    ANSWERED,
+    ENDINGS,
+    Endings,
+    cut_waiting,
+    find_end_sign,
+    has_told_all,
+    waits_for_calls,
+)
 from tokenstream.formats._reader import dispose_of, prepare_to_continue
 
 if TYPE_CHECKING:
@@ -210,7 +218,7 @@ class Connection:
     def endings(self) -> Endings:
         """The endings of the answer if its input ends here, from the sign in all that the server has sent."""
         format = self.format
-        sign, is_open = find_end_sign(format), format.may_go_on or format.parts.finish_waits
+        sign, is_open = find_end_sign(format), format.may_go_on or waits_for_calls(format.parts)
         is_open = is_open or sign == "early reason"
         if format.finished and sign in ("nothing", "doubt"):
             # The format gives the reason to the reader only at its end.
@@ -528,7 +536,7 @@ class Connection:
             self._store_position(0)
         parts = self.format.parts
         # No end of the answer has shown that nothing more of these calls follows.
-        parts.cut_waiting()
+        cut_waiting(parts)
         parts.close_all(complete=self.endings.broken == "complete")
         return parts.take()
 

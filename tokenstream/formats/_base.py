@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.departures import Departures
 from tokenstream.formats._detect.first_frames import FirstFrames, truncation_error
+from tokenstream.formats._endings import confirm_finishes
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import split_names
@@ -403,14 +404,14 @@ class Format(ErrorKeeper, ABC, Generic[PartsT_co]):
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""
         self.ended = True
-        self.parts.confirm_finishes()
+        confirm_finishes(self.parts)
         self.parts.close_all(complete=True)
 
     def read_sentinel(self) -> None:
         """End the answer at the sentinel; the end is certain only if the finish reason arrived before it."""
         is_new = self.resume is None or self.resume.replay is None
         if is_new:
-            self.parts.confirm_finishes()
+            confirm_finishes(self.parts)
         if self.finished:
             self.conclude()
         else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from tokenstream.formats._base import Format
+    from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import Ending
 
 InputState: TypeAlias = Literal["reading", "sliced", "ending", "resting", "ended", "shut"]
@@ -45,6 +46,8 @@ EndSign: TypeAlias = Literal[
 """
 ANSWERED: tuple[EndSign, ...] = ("sentinel", "terminal")
 """Words that come at the very end: only the rest of the connection follows."""
+_DOUBTFUL: frozenset[str] = frozenset({"error", "cancelled", "unknown"})
+"""Finish reasons after which an error says more than they do."""
 
 
 class Endings(NamedTuple):
@@ -111,9 +114,42 @@ def awaits_end(format: Format, sign: EndSign) -> bool:
 
 def has_told_all(format: Format) -> bool:
     """Return True if the server has told that the answer is over, and why, and nothing can follow."""
-    return (
-        format.is_one_answer
-        and not (format.may_go_on or find_early_choices(format))
-        and format.parts.finished
-        and not format.parts.ends_in_doubt
-    )
+    parts = format.parts
+    is_over = parts.finished and format.is_one_answer and not (format.may_go_on or find_early_choices(format))
+    finishes = [choice.finish for choice in parts.choices.values()]
+    is_doubtful = any(finish is not None and finish.reason in _DOUBTFUL for finish in finishes)
+    return is_over and not (is_doubtful or waits_for_calls(parts))
+
+
+def waits_for_calls(parts: Parts) -> bool:
+    """Return True if a finish reason has come that is not reported yet, because calls may still go on."""
+    return any(choice.finish_waits for choice in parts.choices.values())
+
+
+def breaks_off_in_call(parts: Parts) -> bool:
+    """Return True if an open call's arguments are the beginning of a JSON value: no call ends like that."""
+    calls = [call for choice in parts.choices.values() for call in choice.open_calls()]
+    texts = [call.arguments.join() for call in calls if call.type != "custom"]
+    if not texts:
+        return False
+    from tokenstream.formats._kit.repeated import is_beginning
+
+    return any(map(is_beginning, texts))
+
+
+def confirm_finishes(parts: Parts) -> None:
+    """Take the reasons that content has followed for the choices' reasons: the end mark has come."""
+    for choice in parts.choices.values():
+        # Words that nobody has read may be the answer: no mark ends it then.
+        if choice.early_finish is not None and (choice.next_part or not choice.is_unread):
+            choice.confirm_finish(choice.early_finish)
+
+
+def cut_waiting(parts: Parts) -> None:
+    """Close the calls that wait for arguments, and hand out none: their finish is not reported either."""
+    for choice in parts.choices.values():
+        if choice.finish_waits:
+            choice.finish, choice.finish_waits = None, False
+        for call in choice.open_calls():
+            if call.waits:
+                parts.close_call(call, whole=False)

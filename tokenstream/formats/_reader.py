@@ -41,7 +41,7 @@ from tokenstream.formats._detect.payloads import (
     object_of,
     payload_of,
 )
-from tokenstream.formats._endings import has_told_all
+from tokenstream.formats._endings import breaks_off_in_call, confirm_finishes, cut_waiting, has_told_all
 from tokenstream.formats._kit.errors import (
     PIECE,
     exception_error,
@@ -362,7 +362,7 @@ class FrameReader(Generic[FormatT]):
         """
         parts = format.parts
         needs_answer = format.closes_parts or format.assumed
-        is_cut = parts.breaks_off_in_call or (needs_answer and not parts.has_answer)
+        is_cut = breaks_off_in_call(parts) or (needs_answer and not parts.has_answer)
         if not (is_cut or any(choice.finish for choice in parts.choices.values())):
             is_cut = gives_reasons(find_address(parts.url).host)
         return format.cut_short() if is_cut or (format.closes_parts and parts.has_open) else None
@@ -398,8 +398,8 @@ def _judge_missing_end(format: Format) -> None:
         format.assumed = False  # the input has ended cleanly, which confirms the sentinel's end
     if format.error is not None or format.ended:
         return
-    if parts.breaks_off_in_call and any(choice.has_reopened for choice in parts.choices.values()):
-        parts.cut_waiting()
+    if breaks_off_in_call(parts) and any(choice.has_reopened for choice in parts.choices.values()):
+        cut_waiting(parts)
     if parts.finished:  # finish reasons suffice, but a terminal event may be missing
         if format.sentinel is not None or not format.ends_with_input:
             format.note("done_missing")
@@ -412,7 +412,7 @@ def _judge_missing_end(format: Format) -> None:
 
 def end_at_mark(format: Format) -> None:
     """End an answer at a mark that confirms its finish reason, or stands for it."""
-    format.parts.confirm_finishes()
+    confirm_finishes(format.parts)
     if format.parts.finished:
         format.conclude()
     else:

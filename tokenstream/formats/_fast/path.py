@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format, Frame, Unit
     from tokenstream.formats._fast.entry import AnyLookup, AnyShape, Payload, Read, SplitRead
     from tokenstream.formats._fast.shape import KeyPath
+    from tokenstream.formats._kit.parts import Parts
 
 KeyPaths: TypeAlias = "tuple[KeyPath, ...] | list[KeyPath]"
 
@@ -405,7 +406,11 @@ class FastPath:
         A call holds back half a surrogate pair, or arguments `{}` that may be a placeholder. Fragments
         of a call that waits for its arguments are counted, so they are decoded.
         """
-        call = self._format().parts.part_of(event)
+        parts: Parts = self._format().parts
+        state = parts.choices.get(event.choice)
+        # A stage that replaces events may have changed the index.
+        index = event.part if parts.stage is None else parts.stage.original_index(event.choice, event.part)
+        call = None if state is None else state.opened.get(index)
         is_growing = isinstance(call, OpenCall) and not (
             call.held or call.placeholder or call.waits or call.turn
         )

@@ -19,6 +19,7 @@ from tokenstream.events import (
     MessageStart,
     PartStart,
     ProviderData,
+    ToolResult,
     Unknown,
     UsageUpdate,
 )
@@ -30,14 +31,14 @@ from tokenstream.formats._kit.values import mend_surrogates, split_names
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from tokenstream._basics.loose import AnyEvent, AnyFunction, DeltaCallback, JsonObject, RuleNote
+    from tokenstream._basics.loose import AnyEvent, AnyFunction, DeltaCallback, Json, JsonObject, RuleNote
     from tokenstream._basics.request_facts import OfferedTools
     from tokenstream.departures import Affects
     from tokenstream.formats._kit.count_paths import Counts
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._kit.whole_text import TextFinder
     from tokenstream.limits import Limits
-    from tokenstream.message import ReasoningPart, RefusalPart, TextPart, Usage
+    from tokenstream.message import Message, ReasoningPart, RefusalPart, TextPart, Usage
 
 _ABSENT = object()
 _ENVELOPE = ("type", "id", "event_id")
@@ -113,6 +114,7 @@ class AnswerEvents:
         "_places",
         "_told",
         "begins_inside",
+        "calls_seen",
         "choices",
         "difference",
         "fields",
@@ -168,6 +170,8 @@ class AnswerEvents:
         self._told: tuple[str, ...] = ()
         """The details and names of what was told to be unread."""
         self.choices: dict[int, OpenChoice] = {}
+        self.calls_seen = 0
+        """Number of tool calls that have begun, in all choices."""
         self._parts_seen = 0
         """Number of parts of all choices."""
         self.place: OutputPlace = _NOWHERE
@@ -259,6 +263,20 @@ class AnswerEvents:
                     if not self.begins_inside:
                         self.begins_inside = True
                         self.note("start_missing")
+
+    def go_through_pauses(
+        self, withholds: Callable[[Finish], bool], paused: Message | None, *, counts_bytes: bool
+    ) -> None:
+        """Withhold pauses, and number all parts after those of the message before the last pause."""
+        self.withholds = withholds
+        if paused is not None:
+            text = paused.text
+            self.first_part = len(paused.parts)
+            if self.stage is not None:
+                self.stage.begin_at(self.first_part)
+            self.text_before = len(text.encode("utf-8", "surrogatepass")) if counts_bytes else len(text)
+            # Limits bound the whole message, and a call without an id gets one that no other call has.
+            self.calls_seen = len(paused.tool_calls)
 
     def adopt_pauses(self, other: AnswerEvents) -> None:
         """Take over what another object, which has read nothing, knows of the pauses of the message."""
@@ -469,6 +487,12 @@ class AnswerEvents:
             return
         if has_text(fields_except(data, *_ENVELOPE) if is_dict(data) else data):
             self.tell_unread("event_unread", name, is_form=False)
+
+    def result_of_call(
+        self, id: str, output: Json, error: str | None = None, *, provider_executed: bool = False
+    ) -> None:
+        """Report a tool's result that is no part, because the application called the tool."""
+        self._out.append(ToolResult(id, output, error, provider_executed, raw=self.raw))
 
     def input_transcript(
         self,

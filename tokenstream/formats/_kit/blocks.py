@@ -8,6 +8,7 @@ from tokenstream._basics.json import says_no_arguments
 from tokenstream._basics.untrusted import index_of, whole_number
 from tokenstream.formats._kit.open import OpenCall
 from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.repeated import add_late
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -39,10 +40,12 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
     a number of our own, which counts up without gaps in order of arrival.
     """
 
-    __slots__ = ("_closed", "_open", "_waiting", "is_restarted", "newest")
+    __slots__ = ("_closed", "_last_written", "_open", "_waiting", "is_restarted", "newest")
 
     def _set_up(self) -> None:
         super()._set_up()
+        self._last_written: OpenPart | None = None
+        """The part written to last, if the format calls `record_written_part`."""
         self.newest = -1
         """Index of the block that was opened last."""
         self.is_restarted = False
@@ -100,6 +103,12 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
             return next((key for key, _ in self._unended() if isinstance(key, int)), max(self.newest, 0))
         return self.newest + 1 if new else max(self.newest, 0)
 
+    def record_written_part(self, part: OpenPart) -> None:
+        """Record the part that text is now added to; count a departure if that interrupts an open part."""
+        previous, self._last_written = self._last_written, part
+        if previous is not part and previous is not None and not previous.closed:
+            self.note("parts_interleaved")
+
     def _note_unopened(self, key: KeyT) -> None:
         """Count a piece of a block that is not open as a departure; a new block will have its key."""
         self.note("part_after_close" if key in self._closed else "part_unopened")
@@ -108,7 +117,7 @@ class KeyedParts(Parts, Generic[KeyT, BlockT]):
     def _read_unmatched(self, key: KeyT, arguments: object, *, is_arguments: bool = True) -> None:
         """Read a piece that belongs to no open block: arguments may repeat those of a closed call."""
         if is_arguments and key in self._closed:
-            self.add_late(0, self._closed[key], arguments)
+            add_late(self, 0, self._closed[key], arguments)
             return
         self.note("part_unopened")
         if is_arguments:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 from tokenstream._basics.untrusted import fields_except, text_of
 from tokenstream.events import ToolProgress
 from tokenstream.formats._kit.blocks import KeyedParts
-from tokenstream.formats._kit.open import OpenCall, OpenPart
+from tokenstream.formats._kit.open import OpenCall, OpenPart, note_unread_texts
 from tokenstream.formats._kit.parts import empty_part
+from tokenstream.formats._kit.repeated import add_late
 from tokenstream.formats._kit.values import fragment_text
 from tokenstream.message import OpaquePart
 
@@ -192,7 +193,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         part = self._open.get((CALL, id))
         if part is None:
             if (CALL, id) in self._closed:
-                self.add_late(0, id, fragment)
+                add_late(self, 0, id, fragment)
                 return True
             if fragment and not fragment.isspace():
                 self.note("part_unopened")
@@ -205,7 +206,7 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         fragment = fragment_text(payload.get(field), self.note)
         if fragment is None:
             self.note("delta_misfits")
-            self.note_unread(self._open.get((CALL, call_id_of(payload))), payload)
+            note_unread_texts(self._open.get((CALL, call_id_of(payload))), payload)
         elif self.add_to_call(call_id_of(payload), fragment):
             return
         # The fragment is not text, or its call does not exist.

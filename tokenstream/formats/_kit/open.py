@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import is_one_value, looks_whole, says_no_arguments
 from tokenstream._basics.text_log import TextLog
-from tokenstream._basics.untrusted import is_encodable
+from tokenstream._basics.untrusted import has_text, is_encodable
 from tokenstream._values.parts import OWN_ENDS
-from tokenstream.formats._kit.values import mend_surrogates
+from tokenstream.formats._kit.values import mend_surrogates, split_names
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
@@ -24,6 +24,14 @@ OPENING = frozenset("{[")
 
 LONGEST_PLACEHOLDER = 8
 """The most characters of an empty object in place of arguments: it may have white space in it."""
+
+
+_NAMING = split_names(
+    "agent_id block_type call_id content_index created_at event_id function id index item_id model name "
+    "obfuscation output_index providerMetadata rawEvent response_id role toolCallId toolUseId tool_call_id "
+    "tool_name type"
+)
+"""Fields of a call's delta that say which call it is of, and no argument."""
 
 
 class OpenPart:
@@ -486,3 +494,11 @@ def join_halves(part: OpenPart, text: str, note: RuleNote) -> str:
     if "\ufffd" in mended and "\ufffd" not in text:
         note("lone_surrogate")
     return mended
+
+
+def note_unread_texts(part: OpenPart | None, delta: JsonObject, *known: str) -> None:
+    """Note texts in a call's delta that are under no `known` name: they may be its arguments."""
+    if isinstance(part, OpenCall):
+        unread = (delta.keys() - _NAMING).difference(known)
+        if any(has_text(delta[name]) for name in unread):
+            part.note_unread()

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.json import says_no_arguments
-from tokenstream._basics.untrusted import has_text
 from tokenstream._values.parts import BESIDE, MADE_UP_ID, WORDED
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import (
@@ -30,21 +29,12 @@ from tokenstream.events import (
 )
 from tokenstream.formats._kit.answer import AnswerEvents
 from tokenstream.formats._kit.open import OPENING, CallsInTurn, OpenCall, OpenChoice, OpenPart, join_halves
-from tokenstream.formats._kit.values import (
-    CUT_SHORT,
-    is_worse,
-    json_text,
-    mend_surrogates,
-    spellings_of,
-    split_names,
-)
+from tokenstream.formats._kit.values import CUT_SHORT, is_worse, json_text, mend_surrogates
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream._basics.loose import AnyEvent, Json, JsonObject
-    from tokenstream.message import FinishReason, MediaPart, Message, Part, ServerToolCall, ServerToolResult
+    from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream.message import FinishReason, MediaPart, Part, ServerToolCall, ServerToolResult
 
 TextKind: TypeAlias = Literal["text", "reasoning", "refusal"]
 
@@ -70,15 +60,6 @@ _WITHDRAWN: dict[str, Part] = {
 """Maps the kind of a part to the content that the part has once the server has withdrawn it."""
 _WITHDRAWN_OTHER = OpaquePart.model_construct(type="dropped")
 """The content of a withdrawn part that is neither text nor reasoning."""
-_DOUBTFUL: frozenset[str] = frozenset({"error", "cancelled", "unknown"})
-"""Finish reasons after which an error says more than they do."""
-
-_NAMING = split_names(
-    "agent_id block_type call_id content_index created_at event_id function id index item_id model name "
-    "obfuscation output_index providerMetadata rawEvent response_id role toolCallId toolUseId tool_call_id "
-    "tool_name type"
-)
-"""Fields of a call's delta that say which call it is of, and no argument."""
 
 
 class Parts(AnswerEvents):
@@ -88,13 +69,9 @@ class Parts(AnswerEvents):
     calls `write`. Several tool calls may be open at the same time. The base has the answer as a whole.
     """
 
-    __slots__ = ("_has_lost_arguments", "_last_written", "calls_seen")
+    __slots__ = ("_has_lost_arguments",)
 
     def _set_up(self) -> None:
-        self._last_written: OpenPart | None = None
-        """The part written to last, if the format calls `record_written_part`."""
-        self.calls_seen = 0
-        """Number of tool calls that have begun, in all choices."""
         self._has_lost_arguments = False
         """True once arguments have come that belong to no call: one that has none may have lost them."""
 
@@ -219,20 +196,6 @@ class Parts(AnswerEvents):
         repeat = WholeText("", 0, kind, choice=part.choice, part=part.index)
         return self.find_text(repeat) + added_by(self._out, repeat)
 
-    def go_through_pauses(
-        self, withholds: Callable[[Finish], bool], paused: Message | None, *, counts_bytes: bool
-    ) -> None:
-        """Withhold pauses, and number all parts after those of the message before the last pause."""
-        self.withholds = withholds
-        if paused is not None:
-            text = paused.text
-            self.first_part = len(paused.parts)
-            if self.stage is not None:
-                self.stage.begin_at(self.first_part)
-            self.text_before = len(text.encode("utf-8", "surrogatepass")) if counts_bytes else len(text)
-            # Limits bound the whole message, and a call without an id gets one that no other call has.
-            self.calls_seen = len(paused.tool_calls)
-
     def add(self, part: OpenPart, text: str) -> None:
         """Report text as a delta of a part; hold back half a surrogate pair until the other half arrives."""
         if part.whole_text and self.is_in_whole_text(part, text):
@@ -254,14 +217,6 @@ class Parts(AnswerEvents):
             self._add(RefusalDelta, part.choice, part.index).text = text
         else:
             self._add(PartDelta, part.choice, part.index).fragment = text
-
-    def add_whole(self, part: OpenPart, text: str) -> None:
-        """Add the whole text of a part, of which no delta has arrived; some may follow."""
-        if part.kind == "media":
-            self.add_media(part, transcript=text)
-        else:
-            self.add(part, text)
-        part.tell(text, 0)
 
     def is_in_whole_text(self, part: OpenPart, delta: str) -> bool:
         """Return True if a delta after the whole text of a part repeats some of it, and count it.
@@ -306,12 +261,6 @@ class Parts(AnswerEvents):
         self._out.append(repeat)  # `take` replaces it by a delta with the missing text
         self.whole_text_repeated = True
 
-    def record_written_part(self, part: OpenPart) -> None:
-        """Record the part that text is now added to; count a departure if that interrupts an open part."""
-        previous, self._last_written = self._last_written, part
-        if previous is not part and previous is not None and not previous.closed:
-            self.note("parts_interleaved")
-
     def add_signature(self, part: OpenPart, signature: str) -> None:
         """Add a signature, or a piece of one, to a reasoning part, unless it repeats the whole signature."""
         if signature and signature != part.signature:
@@ -340,12 +289,6 @@ class Parts(AnswerEvents):
             moved = {name: at + self.text_before for name, at in positions.items() if at is not None}
             citation = citation.model_copy(update=moved)
         self._out.append(CitationAdded(citation, choice=choice, part=index, raw=self.raw))
-
-    def result_of_call(
-        self, id: str, output: Json, error: str | None = None, *, provider_executed: bool = False
-    ) -> None:
-        """Report a tool's result that is no part, because the application called the tool."""
-        self._out.append(ToolResult(id, output, error, provider_executed, raw=self.raw))
 
     def close(self, part: OpenPart, content: Part | None = None) -> None:
         """Close a part unless it is closed; its end has `content` if the deltas do not add up to that."""
@@ -540,7 +483,9 @@ class Parts(AnswerEvents):
         """
         if isinstance(part, OpenCall):
             if part.closed:
-                self.add_late(part.choice, part.sent_id, fragment)
+                from tokenstream.formats._kit.repeated import add_late
+
+                add_late(self, part.choice, part.sent_id, fragment)
             elif isinstance(fragment, str):
                 self.add_arguments(part, fragment)
             elif fragment is not None:
@@ -554,82 +499,6 @@ class Parts(AnswerEvents):
         elif fragment:
             self.add(part, fragment)
         return True
-
-    def complete_arguments(
-        self, call: OpenCall, arguments: object, *, replaces: Literal["none", "broken", "all"] = "broken"
-    ) -> None:
-        """Add what the pieces of a call lack of all its arguments, which the server tells at its end.
-
-        If the call was handed out, the arguments are compared. Otherwise, they replace pieces that are
-        others: "none", because the end may be that of another answer, "broken" ones, which are no JSON, or
-        "all".
-        """
-        from tokenstream._basics.same_call import choose_arguments
-
-        if call.closed or arguments is None:
-            self.compare_arguments(call.choice, call.sent_id, arguments)
-            return
-        if self.may_hold_surrogates:
-            arguments = mend_surrogates(arguments)
-        spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
-        arrived = call.arguments.join()
-        whole = choose_arguments(arrived + call.placeholder, spellings, is_json=call.type != "custom")
-        if whole is None and replaces == "all":
-            whole = spellings[0]
-        adds, is_placeholder = whole is not None and whole.startswith(arrived), says_no_arguments(arrived)
-        if whole is None or not (adds or is_placeholder or replaces != "none"):
-            self.note("late_content")
-            raise self._refuse(
-                ProtocolError(
-                    "the end of a tool call tells other arguments than its pieces; the call was not handed "
-                    "out"
-                )
-            )
-        if not adds:
-            # The call will be handed out with these arguments.
-            self.note("arguments_placeholder" if is_placeholder else "arguments_rewritten")
-            call.replace_arguments(whole)
-        elif whole != arrived + call.placeholder:
-            call.drop_held()
-            self.add_arguments(call, whole[len(arrived) :])
-            if call.type == "custom":
-                # Pieces of JSON show by themselves that they repeat it; those of free text do not.
-                call.tell(whole, len(arrived))
-
-    def add_late(self, choice: int, sent_id: str, fragment: object) -> None:
-        """Read a fragment for a closed call, which may repeat arguments handed out, but not change them."""
-        from tokenstream.formats._kit.repeated import text_of_arguments
-
-        text = text_of_arguments(fragment)
-        # White space adds nothing to arguments, so it is not a departure.
-        if text and not text.isspace():
-            if self.choice(choice).ended.are_changed_by(sent_id, text):
-                raise self._refuse_change()
-            self.note("call_after_done")
-
-    def compare_arguments(self, choice: int, sent_id: str, arguments: object) -> None:
-        """Refuse arguments, sent again, that are others than those handed out; empty ones say nothing."""
-        from tokenstream.formats._kit.repeated import text_of_arguments
-
-        if self.choice(choice).ended.differ_from(sent_id, text_of_arguments(arguments)):
-            raise self._refuse_change()
-
-    def _refuse_change(self) -> ProtocolError:
-        """Return the error for other arguments of a call that was handed out, and count it."""
-        self.note("late_content")
-        return self._refuse(
-            ProtocolError(
-                "a tool call was handed out, and the server then sends other arguments for it; the call may "
-                "have been run with arguments that were not meant"
-            )
-        )
-
-    def note_unread(self, part: OpenPart | None, delta: JsonObject, *known: str) -> None:
-        """Note texts in a call's delta that are under no `known` name: they may be its arguments."""
-        if isinstance(part, OpenCall):
-            unread = (delta.keys() - _NAMING).difference(known)
-            if any(has_text(delta[name]) for name in unread):
-                part.note_unread()
 
     def note_lost_arguments(self, fragment: object) -> None:
         """Note that arguments have come for a call that has not begun: they are in no call of the message."""
@@ -682,11 +551,6 @@ class Parts(AnswerEvents):
         if state.held_calls:
             self._out += state.take_ready()
 
-    def close_before_next(self, call: OpenCall | None) -> None:
-        """Hand out a call, because another one begins; if its arguments are not whole, leave it open."""
-        if call is not None and call.has_arguments and call.is_whole:
-            self.close_call(call)
-
     def _may_go_on(self, call: OpenCall) -> bool:
         """Return True if arguments of a call may follow its choice's finish reason: not if it takes none."""
         may_go_on = call.breaks_off if self._takes_nothing(call) else call.may_go_on
@@ -698,45 +562,9 @@ class Parts(AnswerEvents):
     # -- ends --------------------------------------------------------------
 
     @property
-    def finish_waits(self) -> bool:
-        """True if a finish reason has come that is not reported yet, because calls may still go on."""
-        return any(choice.finish_waits for choice in self.choices.values())
-
-    @property
-    def ends_in_doubt(self) -> bool:
-        """True if a choice's calls may still go on, or its finish reason is none of a whole answer."""
-        reasons = (choice.finish.reason for choice in self.choices.values() if choice.finish is not None)
-        return self.finish_waits or any(reason in _DOUBTFUL for reason in reasons)
-
-    def confirm_finishes(self) -> None:
-        """Take the reasons that content has followed for the choices' reasons: the end mark has come."""
-        for choice in self.choices.values():
-            # Words that nobody has read may be the answer: no mark ends it then.
-            if choice.early_finish is not None and (choice.next_part or not choice.is_unread):
-                choice.confirm_finish(choice.early_finish)
-
-    @property
     def has_open(self) -> bool:
         """True if the server has not ended something that it has begun, in a format that marks such ends."""
         return any(not part.waits for choice in self.choices.values() for part in choice.opened.values())
-
-    @property
-    def breaks_off_in_call(self) -> bool:
-        """True if an open call's arguments are the beginning of a JSON value: no call ends like that."""
-        calls = [call for choice in self.choices.values() for call in choice.open_calls()]
-        texts = [call.arguments.join() for call in calls if call.type != "custom"]
-        if not texts:
-            return False
-        from tokenstream.formats._kit.repeated import is_beginning
-
-        return any(map(is_beginning, texts))
-
-    def part_of(self, event: AnyEvent) -> OpenPart | None:
-        """Return the open part that an earlier event belongs to; None if the part is closed."""
-        state = self.choices.get(event.choice)
-        # A stage that replaces events may have changed the index.
-        index = event.part if self.stage is None else self.stage.original_index(event.choice, event.part)
-        return None if state is None else state.opened.get(index)
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record a choice's finish reason and close its open parts.
@@ -817,23 +645,6 @@ class Parts(AnswerEvents):
         if self.stage is not None:
             # No event reports the end of a part that was cut off, so the stage learns of it here.
             self.stage.end(whole=complete)
-
-    def cut_waiting(self) -> None:
-        """Close the calls that wait for arguments, and hand out none: their finish is not reported either."""
-        for choice in self.choices.values():
-            if choice.finish_waits:
-                choice.finish, choice.finish_waits = None, False
-            for call in choice.open_calls():
-                if call.waits:
-                    self.close_call(call, whole=False)
-
-    def end_waiting(self, choice: int) -> None:
-        """Hand out the calls of a choice that wait: the end of its answer has come, and not just a reason."""
-        state = self.choice(choice)
-        for call in state.open_calls():
-            if call.waits:
-                self.close_call(call)
-        self._report_waiting_finish(state)
 
     def _report_waiting_finish(self, choice: OpenChoice) -> None:
         if choice.finish_waits and choice.finish is not None:

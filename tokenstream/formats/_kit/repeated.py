@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic_core import from_json
 
 from tokenstream._basics.json import looks_whole, says_no_arguments
-from tokenstream._basics.same_call import form_of, judge
+from tokenstream._basics.same_call import choose_arguments, form_of, judge
 from tokenstream._basics.text_log import TextLog
 from tokenstream._values.event_base import are_equal_deltas
+from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.open import OPENING
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import json_text, mend_surrogates, spellings_of
 from tokenstream.partial_json._strict.numbers import may_be_too_long
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, JsonObject, RuleNote
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
+    from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import ToolCall
 
 MOST_SPREAD = 8
@@ -289,3 +291,71 @@ class LastEvent:
             return None
 
         return record_delta
+
+
+def complete_arguments(
+    parts: Parts, call: OpenCall, arguments: object, *, replaces: Literal["none", "broken", "all"] = "broken"
+) -> None:
+    """Add what the pieces of a call lack of all its arguments, which the server tells at its end.
+
+    If the call was handed out, the arguments are compared. Otherwise, they replace pieces that are
+    others: "none", because the end may be that of another answer, "broken" ones, which are no JSON, or
+    "all".
+    """
+    if call.closed or arguments is None:
+        compare_arguments(parts, call.choice, call.sent_id, arguments)
+        return
+    if parts.may_hold_surrogates:
+        arguments = mend_surrogates(arguments)
+    spellings = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
+    arrived = call.arguments.join()
+    whole = choose_arguments(arrived + call.placeholder, spellings, is_json=call.type != "custom")
+    if whole is None and replaces == "all":
+        whole = spellings[0]
+    adds, is_placeholder = whole is not None and whole.startswith(arrived), says_no_arguments(arrived)
+    if whole is None or not (adds or is_placeholder or replaces != "none"):
+        raise _note_difference(
+            parts, "the end of a tool call tells other arguments than its pieces; the call was not handed out"
+        )
+    if not adds:
+        # The call will be handed out with these arguments.
+        parts.note("arguments_placeholder" if is_placeholder else "arguments_rewritten")
+        call.replace_arguments(whole)
+    elif whole != arrived + call.placeholder:
+        call.drop_held()
+        parts.add_arguments(call, whole[len(arrived) :])
+        if call.type == "custom":
+            # Pieces of JSON show by themselves that they repeat it; those of free text do not.
+            call.tell(whole, len(arrived))
+
+
+def add_late(parts: Parts, choice: int, sent_id: str, fragment: object) -> None:
+    """Read a fragment for a closed call, which may repeat arguments handed out, but not change them."""
+    text = text_of_arguments(fragment)
+    # White space adds nothing to arguments, so it is not a departure.
+    if text and not text.isspace():
+        if parts.choice(choice).ended.are_changed_by(sent_id, text):
+            raise _refuse_change(parts)
+        parts.note("call_after_done")
+
+
+def compare_arguments(parts: Parts, choice: int, sent_id: str, arguments: object) -> None:
+    """Refuse arguments, sent again, that are others than those handed out; empty ones say nothing."""
+    if parts.choice(choice).ended.differ_from(sent_id, text_of_arguments(arguments)):
+        raise _refuse_change(parts)
+
+
+def _refuse_change(parts: Parts) -> ProtocolError:
+    """Return the error for other arguments of a call that was handed out, and count it."""
+    return _note_difference(
+        parts,
+        "a tool call was handed out, and the server then sends other arguments for it; the call may have "
+        "been run with arguments that were not meant",
+    )
+
+
+def _note_difference(parts: Parts, message: str) -> ProtocolError:
+    """Return the error for late arguments that are others, and keep it: no finish reason makes up for it."""
+    parts.note("late_content")
+    parts.difference = error = ProtocolError(message)
+    return error

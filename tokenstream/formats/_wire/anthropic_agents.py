@@ -13,7 +13,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_
 from tokenstream.errors import ProviderError
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.count_paths import Counts
-from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
+from tokenstream.formats._kit.sessions import REMEMBERED, HostedSession
 from tokenstream.formats._kit.values import counts_in, failure_text, json_text, reasons_of, split_names
 from tokenstream.formats._reader import note_missing_start
 from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult, TextPart, Usage

@@ -22,6 +22,7 @@ from tokenstream.formats._custom import (
     find_text,
 )
 from tokenstream.formats._detect.payloads import PING_NAMES, name_of
+from tokenstream.formats._endings import confirm_finishes
 from tokenstream.formats._fast.path import FastPath
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.error_details import classify_error
@@ -82,7 +83,7 @@ class _MappedReader(FrameReader["Custom"]):
             format.read_value(self.decode(format, payload), event)
         if format.error is not None:
             return
-        format.parts.confirm_finishes()
+        confirm_finishes(format.parts)
         if not format.parts.finished:
             format.parts.finish(0, format.reason_of(event) or "stop", event)
         format.conclude()

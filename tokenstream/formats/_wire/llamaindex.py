@@ -8,6 +8,7 @@ from tokenstream._basics.untrusted import count_of, dict_of, dicts_of, is_dict, 
 from tokenstream.events import TextDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.open import note_unread_texts
 from tokenstream.formats._kit.openai import PROVIDERS_REASONS, provider_marks
 from tokenstream.formats._kit.values import base64_bytes, json_text, split_names, worst_of
 from tokenstream.formats._reader import end_without_finish
@@ -210,7 +211,7 @@ class LlamaIndex(Format):
             # Store the values until the end: unlike text, which only gets longer, they may still change.
             call.values = arguments
         if arguments is None:
-            self.parts.note_unread(call.part, {**item, **function})
+            note_unread_texts(call.part, {**item, **function})
 
     def _add_arguments(self, call: _RepeatedCall, text: str) -> None:
         if call.part.closed:

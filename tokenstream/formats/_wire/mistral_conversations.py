@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.open import NO_PART
+from tokenstream.formats._kit.open import NO_PART, note_unread_texts
 from tokenstream.formats._kit.openai import CHAT_COUNTS, usage_of
 from tokenstream.formats._kit.parts import empty_part
 from tokenstream.formats._kit.values import split_names
@@ -197,7 +197,7 @@ class MistralConversations(Format):
             for arguments in self._nameless.pop(call.sent_id, ()):
                 self.parts.add_fragment(call, arguments)
         if "arguments" not in payload:
-            self.parts.note_unread(call, payload)
+            note_unread_texts(call, payload)
         self.parts.add_fragment(call, payload.get("arguments"))
 
     def _read_tool(self, payload: JsonObject) -> None:

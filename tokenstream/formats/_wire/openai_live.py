@@ -10,6 +10,7 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.formats._kit.openai import SESSION_COUNTS, usage_of
+from tokenstream.formats._kit.repeated import complete_arguments
 from tokenstream.formats._kit.sessions import SESSION_EVENTS, SessionEvents, find_session_kind
 from tokenstream.formats._kit.values import base64_bytes, failure_text, reasons_of
 from tokenstream.formats._reader import note_missing_start
@@ -247,7 +248,9 @@ class OpenAILive(SessionEvents):
             response.calls[key] = call
         if not is_done:
             return
-        self.parts.complete_arguments(call, text_of(item, "input" if type == "custom" else "arguments") or "")
+        complete_arguments(
+            self.parts, call, text_of(item, "input" if type == "custom" else "arguments") or ""
+        )
         self.parts.end_at_mark(call, whole=text_of(item, "status") not in _CUT_STATUSES)
         del response.calls[key]
 

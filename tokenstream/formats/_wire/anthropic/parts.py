@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._kit.blocks import KeyedParts
+from tokenstream.formats._kit.open import note_unread_texts
 from tokenstream.formats._kit.parts import empty_part
 from tokenstream.formats._kit.values import failure_text, fragment_text
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult
@@ -69,7 +70,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         if block is not None:
             reader = self._DELTA_READERS.get(kind)
             if reader is None:
-                self.note_unread(block.part, delta)
+                note_unread_texts(block.part, delta)
                 self.tell_field(kind, fields_except(delta, "type"))
             elif reader(self, block, delta):
                 # A delta between those of another open part is a departure.
@@ -198,7 +199,7 @@ class AnthropicBlocks(KeyedParts[int, AnthropicBlock]):
         return True
 
     def _add_input(self, block: AnthropicBlock, delta: JsonObject) -> bool:
-        self.note_unread(block.part, delta, "partial_json")
+        note_unread_texts(block.part, delta, "partial_json")
         fragment = fragment_text(delta.get("partial_json"), self.note)
         if fragment is None or not self.add_fragment(block.part, fragment):
             return False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._kit.blocks import KeyedParts
+from tokenstream.formats._kit.open import note_unread_texts
 from tokenstream.formats._kit.parts import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.values import failure_text
 from tokenstream.message import Citation, MediaPart, OpaquePart, ServerToolCall, ServerToolResult
@@ -143,7 +144,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
                 continue
             reader = self._DELTA_READERS.get(name)
             if reader is None:
-                self.note_unread(block.part, {name: value})
+                note_unread_texts(block.part, {name: value})
                 self.tell_field(name, value)
                 self.stray(name, payload)
             elif not reader(self, block, value):
@@ -269,7 +270,7 @@ class ConverseBlocks(KeyedParts[int, ConverseBlock]):
             if block.part is None:
                 self.note("part_unopened")
             return False
-        self.note_unread(block.part, delta, "input")
+        note_unread_texts(block.part, delta, "input")
         self.tell_fields(delta, ("toolUseId", "name", "input"))
         fragment = delta.get("input")
         if fragment is None and block.part.kind in ("tool_call", "server_tool_call"):

@@ -9,8 +9,9 @@ from tokenstream._values.parts import CONTEXT
 from tokenstream.formats._kit.blocks import KeyedParts
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenPart
+from tokenstream.formats._kit.open import NO_PART, OpenCall, OpenPart, note_unread_texts
 from tokenstream.formats._kit.parts import empty_part
+from tokenstream.formats._kit.repeated import complete_arguments
 from tokenstream.formats._kit.values import fields_of_call, reasons_of
 from tokenstream.message import Citation, OpaquePart, ReasoningPart
 
@@ -194,7 +195,7 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
         function = dict_of(call, "function")
         arguments = function.get("arguments")
         fields = {**call, **function}
-        self.note_unread(opened, fields, "arguments")
+        note_unread_texts(opened, fields, "arguments")
         self.tell_fields(fields, _CALL_FIELDS)
         if opened is None:
             self._read_unmatched(key, arguments)
@@ -242,7 +243,7 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
             self.note("call_repeated")
         # A call without a name was opened as an opaque part, which takes no arguments.
         if opened is not None:
-            self.note_unread(opened, delta, "parameters", "text")
+            note_unread_texts(opened, delta, "parameters", "text")
             self.add_fragment(opened, parameters)
 
     def read_call_list(self, calls: list[JsonObject]) -> None:
@@ -259,7 +260,7 @@ class CohereParts(KeyedParts[_CallKey, OpenPart]):
                 # The call was not streamed.
                 opened = self._open_v1_call(name or "")
             # v1 documents arguments as JSON values, of which the pieces are one spelling.
-            self.complete_arguments(opened, values, replaces="all")
+            complete_arguments(self, opened, values, replaces="all")
             self._note_closed(key, opened)
             # The list has all calls with all of their arguments.
             self.close_call(opened)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.blocks import KeyedParts
-from tokenstream.formats._kit.open import OpenCall, OpenPart
+from tokenstream.formats._kit.open import OpenCall, OpenPart, note_unread_texts
 from tokenstream.formats._kit.parts import BLANK_TEXT, empty_part
+from tokenstream.formats._kit.repeated import complete_arguments
 from tokenstream.formats._kit.values import base64_bytes, fragment_text
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
@@ -81,7 +82,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
         if adder is not None:
             self.tell_inside(delta, DELTA_FIELDS)
         if adder is None or kind == "arguments_delta":
-            self.note_unread(step.part, delta, *(CALL_FIELDS if fits else ()))
+            note_unread_texts(step.part, delta, *(CALL_FIELDS if fits else ()))
         if not fits:
             self.note("delta_misfits")
             self.stray(kind or "step.delta", payload)
@@ -128,7 +129,7 @@ class InteractionSteps(KeyedParts[int, InteractionStep]):
             return
         if isinstance(step.part, OpenCall) and step.has_fragments:
             # The whole interaction may be another one: nothing in it replaces what has arrived.
-            self.complete_arguments(step.part, data.get("arguments"), replaces="none")
+            complete_arguments(self, step.part, data.get("arguments"), replaces="none")
         further = fields_except(data, "type", "content", "summary") or {}
         step.data.update({key: value for key, value in further.items() if key not in step.data})
         if not step.has_fragments and "arguments" in further:

@@ -9,8 +9,9 @@ from tokenstream.errors import StreamTruncated
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.identity import Identity
+from tokenstream.formats._kit.open import note_unread_texts
 from tokenstream.formats._kit.openai import PROVIDERS_REASONS, reason_of
-from tokenstream.formats._kit.repeated import text_of_arguments
+from tokenstream.formats._kit.repeated import complete_arguments, text_of_arguments
 from tokenstream.formats._kit.values import failure_text
 from tokenstream.formats._reader import end_at_mark
 from tokenstream.formats._wire.langchain.graph_parts import DOCUMENTED, MODEL_MESSAGES
@@ -21,6 +22,7 @@ from tokenstream.formats._wire.langchain.parts import (
     MODEL_FIELDS,
     PROVIDER_FIELDS,
     LangChainBlocks,
+    close_before_next,
     reason_in,
     report_metadata,
 )
@@ -66,7 +68,7 @@ class LangChainCalls:
             return
         # Without arguments, the chunk only begins the call, or repeats its id.
         if arguments is None:
-            self._parts.note_unread(call, chunk, "id", "index", "name", "error")
+            note_unread_texts(call, chunk, "id", "index", "name", "error")
         elif text := text_of_arguments(arguments):
             self._parts.add_fragment(call, text)
 
@@ -78,7 +80,7 @@ class LangChainCalls:
         else:
             if known.closed:
                 self._parts.note("call_repeated")
-            self._parts.complete_arguments(known, call.get("args"))
+            complete_arguments(self._parts, known, call.get("args"))
 
     def _find_or_begin_call(self, chunk: JsonObject, index: int | str | None) -> OpenCall | None:
         """Return the call that a chunk continues or begins; None if it begins one without a name."""
@@ -92,7 +94,7 @@ class LangChainCalls:
         continues = call is not None and (id is None or id == call.sent_id)
         if continues or name is None:
             return call
-        self._parts.close_before_next(self._last_call)
+        close_before_next(self._parts, self._last_call)
         call = self._last_call = self._parts.open_call(0, id, name, number=index)
         self._identity.begin(call, index)
         self._identity.add_name(call, id)

@@ -30,7 +30,7 @@ from tokenstream.message import (
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject, RuleNote
-    from tokenstream.formats._kit.open import OpenPart
+    from tokenstream.formats._kit.open import OpenCall, OpenPart
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.formats._kit.values import ReadersOf, ReasonsOfWords
     from tokenstream.message import FinishReason
@@ -335,3 +335,9 @@ def report_metadata(parts: Parts, metadata: JsonObject) -> None:
             parts.items(name, tokens)
         else:
             parts.field(name, value)
+
+
+def close_before_next(parts: Parts, call: OpenCall | None) -> None:
+    """Hand out a call, because another one begins; if its arguments are not whole, leave it open."""
+    if call is not None and call.has_arguments and call.is_whole:
+        parts.close_call(call)

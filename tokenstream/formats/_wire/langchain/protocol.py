@@ -12,7 +12,7 @@ from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of, te
 from tokenstream.errors import PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
-from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
+from tokenstream.formats._kit.sessions import REMEMBERED, HostedSession
 from tokenstream.formats._kit.values import failure_text, split_names
 from tokenstream.formats._reader import FrameReader, note_missing_start, note_second_start
 from tokenstream.formats._wire.langchain import LangChain

@@ -19,11 +19,13 @@ from tokenstream._basics.untrusted import (
     text_or_empty,
 )
 from tokenstream.formats._kit.open import NO_PART, OpenCall
+from tokenstream.formats._kit.repeated import complete_arguments
 from tokenstream.formats._kit.values import base64_bytes, split_names
 from tokenstream.formats._wire.langchain.parts import (
     MESSAGE_FIELDS,
     LangChainBlocks,
     citation_of,
+    close_before_next,
     find_signature,
     tell_unread_fields,
 )
@@ -190,7 +192,7 @@ class ProtocolBlocks:
     def begin(self, event: JsonObject) -> None:
         """Begin a block; a text, reasoning or a call with a name becomes a part, with what the start has."""
         self._close_ended_calls()
-        self._parts.close_before_next(self._last_call)
+        close_before_next(self._parts, self._last_call)
         self._last_call = None
         index, content = int_of(event, "index") or 0, _find_event_block(event)
         before = self._blocks.get(index)
@@ -254,7 +256,7 @@ class ProtocolBlocks:
             tell_unread_fields(self._parts, content)
         if isinstance(block.part, OpenCall) and block.part.closed:
             # The block after it has shown that the call was whole; its end repeats the arguments.
-            self._parts.complete_arguments(block.part, content.get("args"))
+            complete_arguments(self._parts, block.part, content.get("args"))
         elif _is_ended(block):
             self._parts.note("part_end_unmatched")
         elif kind in _GROWING:
@@ -343,7 +345,7 @@ class ProtocolBlocks:
             self._parts.whole(0, OpaquePart(type="tool_call", data=content))
             return
         if arguments:
-            self._parts.complete_arguments(call, arguments)
+            complete_arguments(self._parts, call, arguments)
         self._ended_calls.append(call)
 
     def _open_call(self, block: _ContentBlock, content: JsonObject) -> None:

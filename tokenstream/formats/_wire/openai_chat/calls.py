@@ -72,7 +72,9 @@ class ChatCalls:
                 continue
             self._parts.tell_fields(fragment.extras or {}, call.fields)
             if call.part is not None and call.name == fragment.name and fragment.arguments is not ABSENT:
-                self._parts.complete_arguments(call.part, fragment.arguments)
+                from tokenstream.formats._kit.repeated import complete_arguments
+
+                complete_arguments(self._parts, call.part, fragment.arguments)
 
     def read_legacy(self, body: JsonObject) -> None:
         """Read the `function_call` of a delta, the older form of `tool_calls`."""
@@ -392,7 +394,7 @@ class ChatCalls:
                 self._parts.note("call_unnamed")
             call.pending.append(arguments)
         elif call.part.closed:
-            self._parts.add_late(self._choice, call.part.sent_id, arguments)
+            self._parts.add_fragment(call.part, arguments)
         elif isinstance(arguments, str):
             self._add_text(call.part, arguments)
         else:

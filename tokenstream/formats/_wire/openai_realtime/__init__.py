@@ -12,6 +12,7 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDelta, ToolCallDelta
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.errors import more_telling, provider_error
+from tokenstream.formats._kit.open import note_unread_texts
 from tokenstream.formats._kit.openai import (
     INPUT_TRANSCRIPTION,
     RESPONSE_REASONS,
@@ -298,7 +299,7 @@ class OpenAIRealtime(SessionEvents[RealtimeOutputs]):
         else:
             item = self.parts.find_item(payload)
             call = None if item is None else item.call
-            self.parts.note_unread(call, payload)
+            note_unread_texts(call, payload)
             self.report_misfit(payload)
 
     def _read_arguments_done(self, payload: JsonObject) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, text_of
 from tokenstream.formats._kit.identity import WHOLE, Identity
 from tokenstream.formats._kit.open import OpenCall
+from tokenstream.formats._kit.repeated import complete_arguments
 from tokenstream.formats._kit.sessions import SessionParts
 from tokenstream.formats._kit.values import base64_bytes, failure_text, split_names
 from tokenstream.formats._wire.openai_realtime.words import RealtimeContent, RealtimeItem, output_format
@@ -289,7 +290,7 @@ class RealtimeOutputs(SessionParts):
             return
         if isinstance(call, OpenCall):
             # By OpenAI's documents, an item is whole at its end.
-            self.complete_arguments(call, text, replaces="all")
+            complete_arguments(self, call, text, replaces="all")
         elif item.arguments_reported and not call.closed:
             self.tell(call, text, len(text))
         elif not call.closed:

@@ -11,6 +11,7 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.identity import likeness_of_call
+from tokenstream.formats._kit.repeated import add_late, compare_arguments, complete_arguments
 from tokenstream.formats._kit.values import split_names
 from tokenstream.formats._wire.openai_responses.item import ResponseItem
 from tokenstream.formats._wire.openai_responses.words import arguments_of, arguments_text, data_of
@@ -63,7 +64,7 @@ class CallItem(ResponseItem):
         """Open the call once it has a name; close it if the item is complete."""
         if self.ended and self._call is None:
             if complete and self.type in _CALL_TYPES:
-                self.parts.compare_arguments(0, self._sent_id, arguments_of(item, self.type))
+                compare_arguments(self.parts, 0, self._sent_id, arguments_of(item, self.type))
             return
         # If OpenAI described the tool, the item has no name, and its other fields are the arguments.
         is_applications_tool = self.type in _CALL_TYPES
@@ -139,7 +140,7 @@ class CallItem(ResponseItem):
     def _set_arguments(self, call: OpenCall, text: str) -> None:
         self._has_all_arguments = True
         # By OpenAI's documents, an item is whole at its end; its clients replace what they have.
-        self.parts.complete_arguments(call, text, replaces="all")
+        complete_arguments(self.parts, call, text, replaces="all")
 
     def add_input(self, field: str, text: str) -> bool:
         if field not in _INPUT_FIELDS:
@@ -148,7 +149,7 @@ class CallItem(ResponseItem):
             self.parts.add_arguments(self._call, text)
         elif self.ended:
             if self._custom_call is None or not self.parts.is_in_whole_text(self._custom_call, text):
-                self.parts.add_late(0, self._sent_id, text)
+                add_late(self.parts, 0, self._sent_id, text)
         else:
             self.parts.note("call_unnamed")
             self._hold_back(text)
@@ -164,7 +165,7 @@ class CallItem(ResponseItem):
         if self._call is not None:
             self._set_arguments(self._call, text)
         elif self.ended:
-            self.parts.compare_arguments(0, self._sent_id, text)
+            compare_arguments(self.parts, 0, self._sent_id, text)
         else:
             # The call still has no name. This text replaces the fragments.
             self._unnamed = TextLog()

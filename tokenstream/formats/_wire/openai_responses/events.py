@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
+from tokenstream.formats._kit.open import note_unread_texts
 from tokenstream.formats._kit.openai import usage_of
 from tokenstream.formats._kit.values import fragment_text, split_names
 from tokenstream.formats._wire.openai_responses.calls import CallItem
@@ -115,7 +116,7 @@ def _add_input(items: ResponseItems, payload: JsonObject, kind: str) -> bool:
     if text is None:
         item = items.find_item(payload, item_type)
         call = item.call if isinstance(item, CallItem) else None
-        items.note_unread(call, payload)
+        note_unread_texts(call, payload)
         return False
     return items.find_or_start_item(payload, item_type).add_input(field, text)
 

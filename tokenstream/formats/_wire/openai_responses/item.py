@@ -20,7 +20,7 @@ from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToo
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenCall, OpenPart
-    from tokenstream.formats._kit.parts import Parts
+    from tokenstream.formats._kit.sessions import SessionParts
     from tokenstream.formats._wire.openai_responses.shell import ShellCommands
     from tokenstream.message import Part
 
@@ -36,7 +36,7 @@ class ResponseItem(ABC):
 
     __slots__ = ("call_id", "commands", "ended", "id", "index", "is_named", "parts", "place", "type")
 
-    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
+    def __init__(self, parts: SessionParts, item_type: str, index: int) -> None:
         self.parts = parts
         self.type = item_type
         self.index = index
