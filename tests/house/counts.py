@@ -122,6 +122,12 @@ def shared_functions(of: list[Module]) -> dict[str, set[str]]:
     return {name: where for name, where in sorted(places.items()) if len(where) > 1}
 
 
+def methods(of: Iterable[Module]) -> dict[str, int]:
+    """Return the number of methods of each class, without those of its bases."""
+    classes = [node for module in of for node in module.tree.body if isinstance(node, ast.ClassDef)]
+    return {each.name: sum(isinstance(node, _FUNCTIONS) for node in each.body) for each in classes}
+
+
 def stale_names(of: list[Module]) -> set[str]:
     """Return the private names that the text has in backticks, and nothing in the package defines."""
     text = "\n".join(module.text for module in of)

@@ -14,6 +14,7 @@ from tests.house import budget, rings, rooms
 from tests.house.counts import (
     Module,
     lines_by_kind,
+    methods,
     modules,
     participles,
     shared_functions,
@@ -84,23 +85,21 @@ def package() -> list[Module]:
     return modules(PACKAGE)
 
 
-def test_lines_are_counted_by_kind() -> None:
-    """A docstring is no code, and neither is an import; a blank line of a string is code."""
-    counts = lines_by_kind([_sample()])
+def test_a_sample_is_counted() -> None:
+    """A docstring is no code, a blank line of a string is; an object that a function made is not foreign."""
+    sample = [Module("a.py", "(top)", _SAMPLE)]
+    found = writes(sample)["all"]
 
-    assert Counter(code=18, docstrings=2, imports=1, comments=1, blank=6) == counts
-
-
-def test_a_name_without_its_underscore_is_the_same_name() -> None:
-    """Readers see the class, not the underscore."""
-    assert {"Answer": ["a.py", "a.py"]} == shared_names([_sample()])
-
-
-def test_only_writes_to_objects_of_others_are_foreign() -> None:
-    """An object that the function has made is its own, as is `self`."""
-    found = writes([_sample()])["all"]
-
+    assert Counter(code=18, docstrings=2, imports=1, comments=1, blank=6) == lines_by_kind(sample)
+    assert {"Answer": ["a.py", "a.py"]} == shared_names(sample)
     assert (2, 3, 1) == (found.functions, found.foreign, found.setters)
+
+
+def test_a_class_of_the_formats_has_few_methods(package: list[Module]) -> None:
+    """Those of `Format` are what an author of a format may write."""
+    counted = methods(each for each in package if each.name.startswith("formats/"))
+    assert counted["Format"] <= 30
+    assert max(counted.values()) <= 45
 
 
 @pytest.mark.slow
@@ -226,8 +225,7 @@ def test_few_write_into_objects_of_others(package: list[Module]) -> None:
     """A fact that one class keeps is written by that class."""
     found = writes(package)
 
-    beyond = [room for room, most in _FOREIGN_WRITES.items() if found[room].per_thousand > most]
-    assert beyond == []
+    assert [] == [room for room, most in _FOREIGN_WRITES.items() if found[room].per_thousand > most]
 
 
 @pytest.mark.parametrize("name", _CALLS)
@@ -275,7 +273,3 @@ def test_a_walk_stays_within_the_package(name: str) -> None:
     counter = walk(WALKS[name])
 
     assert 0 < len(counter.functions) <= counter.calls
-
-
-def _sample() -> Module:
-    return Module("a.py", "(top)", _SAMPLE)

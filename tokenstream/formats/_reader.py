@@ -75,6 +75,10 @@ _FURTHER = (
 )
 """Events that show that the answer goes further, whatever an event of an unknown kind has reported."""
 
+_OF_ANSWER = ("error", "doubt", "ended", "assumed", "unfinished", "departures")
+_OF_CHOICE = ("current_part", "finish", "early_finish", "finish_waits")
+"""Attributes of a format and of a choice that the reading of facts after the end leaves as they are."""
+
 FormatT = TypeVar("FormatT", bound="Format", default="Format")
 
 
@@ -127,7 +131,7 @@ class FrameReader(Generic[FormatT]):
         """Return the facts in a payload after an error, which gives way to one if it says nothing itself."""
         further = provider_error(payload, event) if is_vague(format.error) else None
         if further is not None and not is_vague(further):
-            format.error = further
+            self.fail(format, further)
             self.classify_error(format, further)
         return self.read_facts(format, payload, event)[0]
 
@@ -160,7 +164,7 @@ class FrameReader(Generic[FormatT]):
         try:
             format.parts.close_all(complete=format.error is None and format.finished)
         except ProtocolError as error:
-            format.error = format.error or error
+            self.fail(format, format.error or error)
         return format.parts.take()
 
     def after_end(self, format: FormatT, frame: Frame) -> None:
@@ -192,35 +196,24 @@ class FrameReader(Generic[FormatT]):
         """Return the token counts, ids and fields in a payload after the end, and True if it has more."""
         if not payload or text_of(payload, "type") in PING_NAMES:
             return [], not payload
-        kept = format.error, format.doubt, format.ended, format.assumed, format.unfinished, format.departures
-        choices = format.parts.choices
-        states = {
-            index: (
-                state.opened.copy(),
-                state.current_part,
-                state.finish,
-                state.early_finish,
-                state.finish_waits,
-            )
-            for index, state in choices.items()
-        }
+        parts, error, kept = format.parts, format.error, _values_of(format, _OF_ANSWER)
+        choices = parts.choices
+        known = {*choices}
+        for choice in choices.values():
+            kept += [*_values_of(choice, _OF_CHOICE), (choice, "opened", choice.opened.copy())]
         # What the rules say of a complete answer does not hold for one that has failed.
         format.ended, format.departures = False, Departures()
         try:
             self.read_object(format, payload, event)
-            has_more = format.error is not kept[0]
+            has_more = format.error is not error
         except ProtocolError:
             has_more = True
-        events = format.parts.take()
-        format.error, format.doubt, format.ended, format.assumed, format.unfinished, format.departures = kept
-        format.parts.difference = None
-        for index in [*choices]:
-            if index not in states:
-                del choices[index]
-        for index, (opened, current, finish, early, waits) in states.items():
-            state = choices[index]
-            state.opened, state.current_part = opened, current
-            state.finish, state.early_finish, state.finish_waits = finish, early, waits
+        events = parts.take()
+        parts.difference = None
+        for owner, name, value in kept:
+            setattr(owner, name, value)
+        for index in choices.keys() - known:
+            del choices[index]
         has_more = has_more or any(isinstance(event, _FURTHER) for event in events)
         return [
             event
@@ -281,20 +274,19 @@ class FrameReader(Generic[FormatT]):
     def read_frame(self, format: FormatT, frame: Frame) -> None:
         """Read a frame: a decoded payload, an exception, the sentinel, an error, a ping, or JSON."""
         event = ""
-        if isinstance(frame, dict):
-            format.nameless, parts = False, format.parts
-            parts.may_hold_surrogates = parts.may_hold_surrogates or may_hold_halves(frame)
-            if format.resume is None or not format.resume.drops(format, frame, ""):
-                self.read_object(format, frame, "")
-            return
-        if not isinstance(frame, bytes):
+        if not isinstance(frame, (bytes, dict)):
             if isinstance(frame, EventStreamMessage) and (frame.kind != "event" or frame.event == PIECE):
                 error = exception_error(frame.event, frame.payload, frame.headers)
                 self.fail(format, error, was_whole=has_told_all(format))
                 return
             event, frame = name_of(frame), frame.payload
-        format.nameless = not event
-        format.parts.raw = None
+        format.nameless = not event and frame.__class__ is not dict
+        if isinstance(frame, dict):
+            parts = format.parts
+            parts.may_hold_surrogates = parts.may_hold_surrogates or may_hold_halves(frame)
+            if format.resume is None or not format.resume.drops(format, frame, ""):
+                self.read_object(format, frame, "")
+            return
         payload = frame.strip()
         if payload == format.sentinel:
             format.read_sentinel()
@@ -322,8 +314,8 @@ class FrameReader(Generic[FormatT]):
         else:
             self.fail(format, error, was_whole=has_told_all(format))
 
-    def fail(self, format: FormatT, error: ProviderError | ProtocolError | None, *, was_whole: bool) -> None:
-        """End the answer with the provider's error, unless all of the answer had arrived before it.
+    def fail(self, format: FormatT, error: StreamError | None, *, was_whole: bool = False) -> None:
+        """End the answer with an error, unless all of the answer had arrived before it.
 
         Args:
             error: The error.
@@ -390,6 +382,10 @@ class FrameReader(Generic[FormatT]):
         return "complete"
 
 
+def _values_of(owner: object, names: tuple[str, ...]) -> list[tuple[object, str, Any]]:
+    return [(owner, name, getattr(owner, name)) for name in names]
+
+
 def _judge_missing_end(format: Format) -> None:
     """Find a cut, or count a departure, at the end of an input that no certain end came before."""
     parts = format.parts
@@ -404,7 +400,7 @@ def _judge_missing_end(format: Format) -> None:
         if format.sentinel is not None or not format.ends_with_input:
             format.note("done_missing")
     elif not format.ends_with_input:
-        format.error = format.withheld or format.cut_short()
+        format.reader.fail(format, format.withheld or format.cut_short())
 
 
 # -- for the formats --------------------
@@ -425,7 +421,7 @@ def end_without_finish(format: Format) -> None:
 
     If an event has reported an error, and nothing of the answer has come since, that is how it ended.
     """
-    format.error = format.doubt or format.reader.find_cut(format)
+    format.reader.fail(format, format.doubt or format.reader.find_cut(format))
     if format.error is None:
         format.conclude()
 
@@ -458,7 +454,7 @@ def begins_another(format: Format, id: str | None, payload: dict[str, Any]) -> b
         format.conclude()
         format.later_frames.append(payload)
     else:
-        format.error = make_splice_error(id)
+        format.reader.fail(format, make_splice_error(id))
     return True
 
 
@@ -493,5 +489,6 @@ def dispose_of(format: Format) -> None:
 
     What is read of an answer refers to its parts, and these to that. Nothing may be read afterwards.
     """
-    format.fast_path = None
+    if format.fast_path is not None:
+        format.fast_path.entries.clear()
     format.parts.dispose()

@@ -180,15 +180,15 @@ class UndetectedFormat(Format):
         for frame, result in held:
             # An object before bare text is no piece of it, although an object within the text may be one.
             is_aside = name == "text" and result in _OBJECTS
-            events += _leave_unread(real_format, frame) if is_aside else real_format.feed(frame)
+            real_format.frames += is_aside
+            events += _leave_unread(real_format.parts, frame) if is_aside else real_format.feed(frame)
             if real_format.error is not None:
                 break
         return events
 
 
-def _leave_unread(format: Format, frame: Frame) -> list[Event]:
+def _leave_unread(parts: Parts, frame: Frame) -> list[Event]:
     """Report a frame with an object as unknown without reading it, and return the events."""
-    format.frames += 1
-    format.parts.raw = data = object_of(frame, format.limits)
-    format.parts.unknown(event_in(frame) or text_of(data, "type") or "event", data)
-    return format.parts.take()
+    parts.raw = data = object_of(frame, parts.limits)
+    parts.unknown(event_in(frame) or text_of(data, "type") or "event", data)
+    return parts.take()

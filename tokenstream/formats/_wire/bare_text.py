@@ -46,12 +46,12 @@ class _TextReader(FrameReader["Text"]):
         if format.first_frames.is_detected and payload.lstrip()[:1] == b"{":
             _check_no_proof(payload, format.limits)
         if event == "error":
-            format.error = provider_error(_decode_object(payload) or {"error": {"message": text}}, event)
+            self.fail(format, provider_error(_decode_object(payload) or {"error": {"message": text}}, event))
         elif event not in ("", "message"):
             format.parts.unknown(event, text)
         elif (error := _read_server_error(payload)) is not None:
             format.note("error_unmarked")
-            format.error = error
+            self.fail(format, error)
         else:
             format.add_text(text)
 

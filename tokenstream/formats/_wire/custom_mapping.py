@@ -58,13 +58,12 @@ class _MappedReader(FrameReader["Custom"]):
             return
         event, payload = _split(frame)
         mapped = format.mapped
-        format.parts.raw = None
         if mapped.sentinel is not None and payload.strip() == mapped.sentinel:
             format.read_sentinel()
         elif event in mapped.ends:
             self._read_end(format, event, payload)
         elif event == "error" and not payload.lstrip().startswith(b"{"):
-            format.error = text_error(payload)
+            self.fail(format, text_error(payload))
         # Unless the mapping names the SSE events with text, bare text has no event name.
         elif mapped.bare and event != "error" and event in (mapped.events or ("",)):
             # White space is text, too; empty data say nothing.
