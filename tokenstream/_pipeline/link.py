@@ -169,8 +169,8 @@ class Link:
     @property
     def sent_id(self) -> str | None:
         """The answer's id in the relay's journal, if the relay has sent it in an event."""
-        format = self.connection.format
-        return None if format.resume is None else format.resume.find_answer_id(format)
+        resume = self.connection.format.resume
+        return None if resume is None else resume.answer_id
 
     def take_head(self, head: ResponseHead, coding: str) -> None:
         """Accept the head of a response, whose status decides if the body is an answer or an error."""

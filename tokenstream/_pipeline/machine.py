@@ -193,8 +193,7 @@ class Machine:
             ending = "truncated" if isinstance(error, TRUNCATIONS) else "failed"
         elif ending is None or ending == "complete":
             # An error body is not an answer, and an answer sent by a relay may have been stopped.
-            format = connection.format
-            ending = "stopped" if refusal is not None else format.reader.find_ending(format)
+            ending = "stopped" if refusal is not None else connection.format.known_ending
         is_cut = refusal is None and (error is not None or connection.format.goes_on)
         cut = connection.unfinished_choices if is_cut else []
         cut = [*cut, *(self.intake.reopened_choices if ending == "stopped" else ())]

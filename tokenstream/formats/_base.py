@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._kit.count_paths import Counts
     from tokenstream.formats._resume.resuming import Resume
-    from tokenstream.message import FinishReason, Message
+    from tokenstream.message import Ending, FinishReason, Message
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
 """One unit of a framing: a bare payload, a payload with an event name, or a decoded payload."""
@@ -122,6 +122,8 @@ class Format(ErrorKeeper, ABC, Generic[PartsT_co]):
     several_on_socket: ClassVar[bool] = False
     """True if a WebSocket may contain several answers although a body contains one."""
 
+    known_ending: Ending = "complete"
+    """The ending of an answer that is over without an error; another one if the server tells it."""
     mixed: dict[str, StreamError] | None = None
     """Errors, by the answers' keys, of those that end with the payload that `place_of` was last given,
     because nothing tells any more whose the payloads are; None if the payload has a place."""

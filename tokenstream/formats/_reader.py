@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame
-    from tokenstream.message import Ending
 
 _FURTHER = (
     TextDelta,
@@ -373,13 +372,6 @@ class FrameReader(Generic[FormatT]):
         # A tool of the provider's, or a call in a form that is carried as it is.
         kinds = [kind for choice in parts.choices.values() for kind in choice.kinds]
         return "" if any("tool" in kind or "function" in kind for kind in kinds) else "call_missing"
-
-    def find_ending(self, format: FormatT) -> Ending:
-        """Return the ending of an answer that is over without an error.
-
-        It is "complete", except in a format that also transmits endings, such as "stopped".
-        """
-        return "complete"
 
 
 def _values_of(owner: object, names: tuple[str, ...]) -> list[tuple[object, str, Any]]:

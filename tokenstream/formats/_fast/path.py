@@ -411,10 +411,9 @@ class FastPath:
         # A stage that replaces events may have changed the index.
         index = event.part if parts.stage is None else parts.stage.original_index(event.choice, event.part)
         call = None if state is None else state.opened.get(index)
-        is_growing = isinstance(call, OpenCall) and not (
-            call.held or call.placeholder or call.waits or call.turn
-        )
-        return call if isinstance(call, OpenCall) and is_growing else None
+        if isinstance(call, OpenCall) and not (call.held or call.placeholder or call.waits or call.turn):
+            return call
+        return None
 
     def _find_changing(self, payload: JsonObject) -> KeyPaths:
         """Return the places whose values a shape that is learnt now must not compare.

@@ -170,7 +170,7 @@ class AnswerEvents:
         self._told: tuple[str, ...] = ()
         """The details and names of what was told to be unread."""
         self.choices: dict[int, OpenChoice] = {}
-        self.calls_seen = 0
+        self.calls_seen: int = 0
         """Number of tool calls that have begun, in all choices."""
         self._parts_seen = 0
         """Number of parts of all choices."""

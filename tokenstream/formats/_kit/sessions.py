@@ -151,7 +151,11 @@ class SessionParts(Parts):
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
         """Record the finish reason and close every open part: the answer is over, the session goes on."""
         super().finish(choice, reason, raw_reason)
-        self.end_waiting(choice)
+        state = self.choice(choice)
+        for call in state.open_calls():
+            if call.waits:
+                self.close_call(call)
+        self._report_waiting_finish(state)
 
     def end_answer(self, reason: FinishReason, word: str | None, *, awaits_results: bool) -> None:
         """End the answer; a "stop" becomes "tool_calls" only if the answer awaits results of its calls."""
@@ -171,14 +175,6 @@ class SessionParts(Parts):
         else:
             self.add(part, text)
         part.tell(text, 0)
-
-    def end_waiting(self, choice: int) -> None:
-        """Hand out the calls of a choice that wait: the end of its answer has come, and not just a reason."""
-        state = self.choice(choice)
-        for call in state.open_calls():
-            if call.waits:
-                self.close_call(call)
-        self._report_waiting_finish(state)
 
 
 SessionPartsT_co = TypeVar("SessionPartsT_co", bound=SessionParts, default=SessionParts, covariant=True)

@@ -72,7 +72,7 @@ class Resume(Generic[FormatT]):
     not kept, so that both are freed with the answer.
     """
 
-    __slots__ = ("replay",)
+    __slots__ = ("answer_id", "goes_on", "replay")
 
     merges_replays: ClassVar[bool] = False
     """True if a server may merge events when it repeats them, so that they cannot be compared one by one."""
@@ -80,10 +80,10 @@ class Resume(Generic[FormatT]):
     def __init__(self) -> None:
         self.replay: Replay | None = None
         """Detects payloads that another connection repeats, by their positions; None if none are repeated."""
-
-    def find_answer_id(self, format: FormatT) -> str | None:
-        """Return the answer's id in a relay's journal, if the relay has sent it in an event; else None."""
-        return None
+        self.goes_on = False
+        """True once another connection goes on with the answer, whose end may repeat all of it."""
+        self.answer_id: str | None = None
+        """The answer's id in a relay's journal; None if no relay has sent it in an event."""
 
     def list_positions(self, format: FormatT) -> list[int | str]:
         """Return the last positions that were read, the newest at the end; by default only the last one."""
@@ -100,7 +100,7 @@ class Resume(Generic[FormatT]):
 
     def prepare(self, format: FormatT) -> None:
         """Prepare to drop what another connection repeats up to `position`, unless that is unknown."""
-        position = format.position
+        self.goes_on, position = True, format.position
         self.replay = None if position is None else Replay(position, format.parts.id)
 
     def drops(self, format: FormatT, payload: JsonObject, event: str) -> bool:

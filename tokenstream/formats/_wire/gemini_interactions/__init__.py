@@ -53,10 +53,6 @@ class _ResumeByIds(Resume["GeminiInteractions"]):
     def list_positions(self, format: GeminiInteractions) -> list[int | str]:
         return format.event_ids
 
-    def prepare(self, format: GeminiInteractions) -> None:
-        super().prepare(format)
-        format.expect_repeats()
-
 
 class GeminiInteractions(Format[InteractionSteps]):
     """The `gemini-interactions` format: the events of a stream, or a whole interaction in one payload.
@@ -68,15 +64,7 @@ class GeminiInteractions(Format[InteractionSteps]):
         ['PartStart', 'TextDelta']
     """
 
-    __slots__ = (
-        "_event_id",
-        "_event_ids",
-        "_goes_on",
-        "_ids_are_shared",
-        "_read_events",
-        "_reported_id",
-        "_status",
-    )
+    __slots__ = ("_event_id", "_event_ids", "_ids_are_shared", "_read_events", "_reported_id", "_status")
 
     _parts_class = InteractionSteps
     _resume_class = _ResumeByIds
@@ -104,8 +92,6 @@ class GeminiInteractions(Format[InteractionSteps]):
         self._status: str | None = None
         self._event_id: str | None = None
         self._event_ids: list[str] = []
-        self._goes_on = False
-        """True once another connection goes on with the answer, whose end may repeat all of it."""
         self._reported_id: str | None = None
         """The last event id that was reported as a field of the answer."""
         self._read_events: dict[str, int] = {}
@@ -192,10 +178,6 @@ class GeminiInteractions(Format[InteractionSteps]):
         self._ids_are_shared = self._ids_are_shared or known.setdefault(event_id, content) != content
         return is_known and not self._ids_are_shared
 
-    def expect_repeats(self) -> None:
-        """Expect the end of the answer, which another connection goes on with, to repeat all of it."""
-        self._goes_on = True
-
     def read_sentinel(self) -> None:
         """End the answer with the last status, if it is final: the terminal event may be missing."""
         if not (self.parts.finished or (self.resume and self.resume.replay)):
@@ -252,7 +234,8 @@ class GeminiInteractions(Format[InteractionSteps]):
         """Read the ended interaction, which has the outcome, and report unknown fields."""
         interaction = dict_of(payload, "interaction")
         steps = _steps_of(interaction)
-        if self._goes_on and steps and text_of(interaction, "status") != "failed":
+        goes_on = self.resume is not None and self.resume.goes_on
+        if goes_on and steps and text_of(interaction, "status") != "failed":
             self.parts.repeat_steps(steps)
         self._read_ended_interaction(interaction)
 

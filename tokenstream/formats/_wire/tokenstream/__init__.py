@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError
@@ -27,7 +27,7 @@ from tokenstream.formats._kit.answer import READ_WHOLE
 from tokenstream.formats._kit.parts import make_result_of_part
 from tokenstream.formats._kit.values import mend_surrogates, split_names
 from tokenstream.formats._reader import FrameReader
-from tokenstream.formats._resume.resuming import Replay, Resume
+from tokenstream.formats._resume.resuming import Resume
 from tokenstream.formats._wire.tokenstream.words import CONTROL, EVENTS, KNOWN_FIELDS, end_of, event_of
 from tokenstream.framing._frames import ServerSentEvent
 
@@ -74,74 +74,71 @@ _LONGEST_ID = 18
 """The longest SSE event id that is read as a position, in characters."""
 
 
-class _PositionReplay(Replay):
-    """Detects repeated events by their positions.
+class _ResumeByPosition(Resume["TokenStream"]):
+    """Continues the answer over another connection of the relay, whose positions tell what it sends again.
 
     For slow readers, a relay may merge several deltas into one, which has the position of the last.
-
-    Args:
-        after: The position of the last event that was read.
     """
 
-    __slots__ = ("_last_read", "_last_repeated")
-
-    def __init__(self, after: int) -> None:
-        # The id of the answer is not needed: positions alone tell which events are repeated.
-        super().__init__(after, answer=None)
-        self._last_read = after
-        self._last_repeated = 0
-        """The position of the last repeated event; 0 if none was repeated."""
-
-    def check_if_read(self, position: int | None, *, may_be_merged: bool) -> bool:
-        """Return whether an event was read before; record the position of a new one.
-
-        A gap raises `PositionLost`, and so does a delta that was merged from several, of which some were read
-        before.
-        """
-        if position is None:
-            return False
-        last_read, last_repeated = self._last_read, self._last_repeated
-        if position <= last_read:
-            self._last_repeated = position
-            return True
-        self._last_read = position
-        if self.ended:
-            # The first new event has come before, so nothing can be missing.
-            return False
-        # A merged delta covers several positions, so positions before it may seem to be missing.
-        if not may_be_merged and position > max(last_read, last_repeated) + 1:
-            msg = f"the relay goes on at position {position}, but {last_read + 1} is the next one"
-            raise PositionLost(msg)
-        # Repeated events arrived, but not up to `last_read`: the delta covers this position and later ones.
-        if may_be_merged and 0 < last_repeated < last_read:
-            raise PositionLost(f"the relay has merged events before and after position {last_read} into one")
-        self.ended = True
-        return False
-
-
-class _ResumeByPosition(Resume["TokenStream"]):
-    """Continues the answer over another connection of the relay, which may have merged events."""
-
-    __slots__ = ()
+    __slots__ = ("_has_new", "_is_unchecked", "_last_read", "_last_repeated")
 
     merges_replays = True
 
-    def find_answer_id(self, format: TokenStream) -> str | None:
-        return format.answer_id
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_unchecked = True
+        """True until the first event of a connection was read, which names the answer."""
+        self._last_read: int | None = None
+        """The position of the last event that was read; None if nothing is repeated."""
+        self._last_repeated = 0
+        """The position of the last repeated event; 0 if none was repeated."""
+        self._has_new = False
+        """True once an event has come that is not repeated."""
+
+    def check_answer(self, payload: JsonObject) -> None:
+        """Note the answer's id in a connection's first event; raise `PositionLost` for another answer."""
+        # A ping, or an event that a proxy has added, says nothing of the answer.
+        if not self._is_unchecked or ("answer" not in payload and not TokenStream.recognises(payload, "")):
+            return
+        self._is_unchecked = False
+        answer_id = text_of(payload, "answer")
+        if self.answer_id is None:
+            self.answer_id = answer_id
+        elif answer_id != self.answer_id:
+            raise PositionLost("the relay sent another answer than the one it was asked to go on with")
 
     def prepare(self, format: TokenStream) -> None:
-        format.expect_answer()
-        position = format.position
-        self.replay = None if position is None else _PositionReplay(position)
+        self._is_unchecked, self._last_read = True, format.position
+        self._last_repeated, self._has_new = 0, False
         # A server may send events twice later on, such as those it has stored, and then what is live.
-        format.shortcuts = position is None
+        format.shortcuts = self._last_read is None
 
-    def check_repeated(self, format: TokenStream, replay: Replay, payload: JsonObject, event: str) -> bool:
-        format.check_answer(payload)
-        positions = cast("_PositionReplay", replay)
-        # A relay may merge deltas for a slow reader, so positions before a delta may seem to be missing.
-        may_be_merged = text_of(payload, "type") in _DELTAS
-        return positions.check_if_read(format.position_of(payload), may_be_merged=may_be_merged)
+    def drops(self, format: TokenStream, payload: JsonObject, event: str) -> bool:
+        last_read = self._last_read
+        if last_read is None:
+            return False
+        self.check_answer(payload)
+        position = format.position_of(payload)
+        is_repeated = position is not None and position <= last_read
+        if position is not None and is_repeated:
+            self._last_repeated = position
+            format.dropped += 1
+        elif position is not None:
+            # Once the first new event has come, nothing can be missing.
+            if not self._has_new:
+                self._check_gap(position, last_read, may_be_merged=text_of(payload, "type") in _DELTAS)
+            self._last_read, self._has_new = position, True
+        return is_repeated
+
+    def _check_gap(self, position: int, last_read: int, *, may_be_merged: bool) -> None:
+        """Raise `PositionLost` before the first new event for a gap, or a delta of which a part was read."""
+        # A merged delta covers several positions, so positions before it may seem to be missing.
+        if not may_be_merged and position > max(last_read, self._last_repeated) + 1:
+            msg = f"the relay goes on at position {position}, but {last_read + 1} is the next one"
+            raise PositionLost(msg)
+        # Repeated events arrived, but not up to `last_read`: the delta covers this position and later ones.
+        if may_be_merged and 0 < self._last_repeated < last_read:
+            raise PositionLost(f"the relay has merged events before and after position {last_read} into one")
 
 
 class _RecordReader(FrameReader["TokenStream"]):
@@ -150,9 +147,6 @@ class _RecordReader(FrameReader["TokenStream"]):
     def find_lack(self, format: TokenStream) -> str:
         """Return no departure: the answer that the relay reads has it."""
         return ""
-
-    def find_ending(self, format: TokenStream) -> Ending:
-        return format.verdict
 
     def after_end(self, format: TokenStream, frame: Frame) -> None:
         """Count a frame after the end, but for the result that `inspect --json` prints there."""
@@ -169,17 +163,16 @@ class TokenStream(Format):
     """
 
     __slots__ = (
-        "_answer_id",
         "_call_count",
         "_ended_calls",
         "_last_position",
         "_latest",
         "_part_kinds",
         "_sse_id",
-        "_unchecked",
-        "_verdict",
+        "known_ending",
     )
 
+    resume: _ResumeByPosition
     name = "tokenstream"
     documented = frozenset[str]()
     # Some proxies end all streams with OpenAI's sentinel.
@@ -198,7 +191,7 @@ class TokenStream(Format):
     )
 
     # A saved state has the position of `_latest` instead.
-    unkept = frozenset({"_latest", "_answer_id", "_unchecked"})
+    unkept = frozenset({"_latest"})
 
     def _set_up(self) -> None:
         # Positions.
@@ -216,10 +209,8 @@ class TokenStream(Format):
         self._ended_calls: set[tuple[int, int]] = set()
         """Choice and index of the tool calls, and of the results of providers' tools, that have ended."""
         # The answer as a whole.
-        self._verdict: Ending = "complete"
-        self._answer_id: str | None = None
-        self._unchecked = True
-        """True until the first event of a connection was read, which names the answer."""
+        self.known_ending = "complete"
+        """The ending that the last record states."""
 
     @classmethod
     def recognises(cls, payload: JsonObject, event: str) -> bool:
@@ -240,12 +231,7 @@ class TokenStream(Format):
     @property
     def finished(self) -> bool:
         """True once the last record has arrived without an error that cut the answer off."""
-        return self.ended and (self.error is None or self._verdict == "complete")
-
-    @property
-    def verdict(self) -> Ending:
-        """The ending that the last record states."""
-        return self._verdict
+        return self.ended and (self.error is None or self.known_ending == "complete")
 
     @property
     def position(self) -> int | None:
@@ -255,11 +241,6 @@ class TokenStream(Format):
         if latest is not None:
             self._note_position(latest.raw)
         return None if self.ended else self._last_position
-
-    @property
-    def answer_id(self) -> str | None:
-        """The answer's id in the relay's journal; None if the relay has not sent it."""
-        return self._answer_id
 
     def position_of(self, payload: JsonObject) -> int | None:
         """Return the position of an event: the key `at` of a line, or the id of the SSE event; else None."""
@@ -314,7 +295,7 @@ class TokenStream(Format):
         kind = text_of(payload, "type") or event
         # Frames of named events are read without their ids, which are positions.
         self.shortcuts = self.shortcuts and not (event and self._sse_id)
-        self.check_answer(payload)
+        self.resume.check_answer(payload)
         if kind in ("end", "error"):
             self._read_end(payload)
         # Up to the position in "live", the relay replays events.
@@ -335,23 +316,7 @@ class TokenStream(Format):
     def read_sentinel(self) -> None:
         """Ignore the sentinel, which a proxy must have added: only the last record ends an answer."""
 
-    def expect_answer(self) -> None:
-        """Expect the first event of another connection, which names the answer."""
-        self._unchecked = True
-
     # -- internals ---------------------------------------------------------------
-
-    def check_answer(self, payload: JsonObject) -> None:
-        """Note the answer's id in a connection's first event; raise `PositionLost` for another answer."""
-        # A ping, or an event that a proxy has added, says nothing of the answer.
-        if not self._unchecked or ("answer" not in payload and not self.recognises(payload, "")):
-            return
-        self._unchecked = False
-        answer_id = text_of(payload, "answer")
-        if self._answer_id is None:
-            self._answer_id = answer_id
-        elif answer_id != self._answer_id:
-            raise PositionLost("the relay sent another answer than the one it was asked to go on with")
 
     def _note_position(self, payload: JsonObject) -> None:
         position = self.position_of(payload)
@@ -445,7 +410,7 @@ class TokenStream(Format):
 
     def _read_end(self, payload: JsonObject) -> None:
         end = end_of(payload)
-        self._verdict = end.ending
+        self.known_ending = end.ending
         if end.error is not None:
             self.error = end.error
         self.conclude()
