@@ -132,15 +132,15 @@ class Connection:
                 self.format = UndetectedFormat(limits=limits, found=self._use_format)
             else:
                 self._use_format(registry.create(format, limits=limits))
-        elif isinstance(continued_format, UndetectedFormat):
-            # It holds the frames of the connection that it has read before.
-            self.format = continued_format
-            continued_format.found = self._use_format
-            prepare_to_continue(continued_format)
         else:
-            # It was prepared for the connection that it has read before.
-            self._adapt = None
-            self._use_format(continued_format)
+            if isinstance(continued_format, UndetectedFormat):
+                # It holds the frames of the connection that it has read before.
+                self.format = continued_format
+                continued_format.found = self._use_format
+            else:
+                # It was prepared for the connection that it has read before.
+                self._adapt = None
+                self._use_format(continued_format)
             prepare_to_continue(continued_format)
         self.framing: Framing
         if self.format.framing in _COMES_FRAMED:

@@ -411,7 +411,7 @@ class Format(ErrorKeeper, ABC, Generic[PartsT_co]):
 
     def read_sentinel(self) -> None:
         """End the answer at the sentinel; the end is certain only if the finish reason arrived before it."""
-        is_new = self.resume is None or self.resume.replay is None
+        is_new = self.resume is None or self.resume.after is None
         if is_new:
             confirm_finishes(self.parts)
         if self.finished:

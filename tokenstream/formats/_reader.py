@@ -195,8 +195,7 @@ class FrameReader(Generic[FormatT]):
         """Return the token counts, ids and fields in a payload after the end, and True if it has more."""
         if not payload or text_of(payload, "type") in PING_NAMES:
             return [], not payload
-        parts, error, kept = format.parts, format.error, _values_of(format, _OF_ANSWER)
-        choices = parts.choices
+        error, kept, choices = format.error, _values_of(format, _OF_ANSWER), format.parts.choices
         known = {*choices}
         for choice in choices.values():
             kept += [*_values_of(choice, _OF_CHOICE), (choice, "opened", choice.opened.copy())]
@@ -207,8 +206,8 @@ class FrameReader(Generic[FormatT]):
             has_more = format.error is not error
         except ProtocolError:
             has_more = True
-        events = parts.take()
-        parts.difference = None
+        events = format.parts.take()
+        format.parts.difference = None
         for owner, name, value in kept:
             setattr(owner, name, value)
         for index in choices.keys() - known:

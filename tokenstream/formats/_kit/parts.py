@@ -308,15 +308,15 @@ class Parts(AnswerEvents):
 
     def withdraw(self, index: int, kind: str) -> None:
         """Close a part of the first choice, if it is open, and replace its content by an empty one."""
-        state = self.choice(0)
-        part = state.opened.pop(index, None)
-        if part is not None:
-            # Half a surrogate pair that the part still holds is dropped.
-            part.held, part.closed = "", True
-            if state.current_part is part:
-                state.current_part = None
         # The end of a part replaces the content that its deltas have built.
-        self._out.append(PartDone(_WITHDRAWN.get(kind, _WITHDRAWN_OTHER), part=index, raw=self.raw))
+        content = _WITHDRAWN.get(kind, _WITHDRAWN_OTHER)
+        part = self.choice(0).opened.get(index)
+        if part is None:
+            self._add(PartDone, 0, index).content = content
+        else:
+            # Half a surrogate pair that the part still holds is dropped.
+            part.held = ""
+            self.close(part, content)
 
     def close_current(self, choice: OpenChoice) -> None:
         """Close the text or the like to which pieces without an index or id are added, if there is one."""

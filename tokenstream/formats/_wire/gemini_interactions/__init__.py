@@ -180,7 +180,7 @@ class GeminiInteractions(Format[InteractionSteps]):
 
     def read_sentinel(self) -> None:
         """End the answer with the last status, if it is final: the terminal event may be missing."""
-        if not (self.parts.finished or (self.resume and self.resume.replay)):
+        if not (self.parts.finished or (self.resume and self.resume.after)):
             self._finish_by_status()
         if self.error is None:
             super().read_sentinel()

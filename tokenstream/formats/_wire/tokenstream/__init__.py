@@ -80,7 +80,7 @@ class _ResumeByPosition(Resume["TokenStream"]):
     For slow readers, a relay may merge several deltas into one, which has the position of the last.
     """
 
-    __slots__ = ("_has_new", "_is_unchecked", "_last_read", "_last_repeated")
+    __slots__ = ("_has_new", "_is_unchecked", "_last_repeated")
 
     merges_replays = True
 
@@ -88,8 +88,6 @@ class _ResumeByPosition(Resume["TokenStream"]):
         super().__init__()
         self._is_unchecked = True
         """True until the first event of a connection was read, which names the answer."""
-        self._last_read: int | None = None
-        """The position of the last event that was read; None if nothing is repeated."""
         self._last_repeated = 0
         """The position of the last repeated event; 0 if none was repeated."""
         self._has_new = False
@@ -108,14 +106,14 @@ class _ResumeByPosition(Resume["TokenStream"]):
             raise PositionLost("the relay sent another answer than the one it was asked to go on with")
 
     def prepare(self, format: TokenStream) -> None:
-        self._is_unchecked, self._last_read = True, format.position
+        self._is_unchecked, self.after = True, format.position
         self._last_repeated, self._has_new = 0, False
         # A server may send events twice later on, such as those it has stored, and then what is live.
-        format.shortcuts = self._last_read is None
+        format.shortcuts = self.after is None
 
     def drops(self, format: TokenStream, payload: JsonObject, event: str) -> bool:
-        last_read = self._last_read
-        if last_read is None:
+        last_read = self.after
+        if not isinstance(last_read, int):
             return False
         self.check_answer(payload)
         position = format.position_of(payload)
@@ -127,7 +125,7 @@ class _ResumeByPosition(Resume["TokenStream"]):
             # Once the first new event has come, nothing can be missing.
             if not self._has_new:
                 self._check_gap(position, last_read, may_be_merged=text_of(payload, "type") in _DELTAS)
-            self._last_read, self._has_new = position, True
+            self.after, self._has_new = position, True
         return is_repeated
 
     def _check_gap(self, position: int, last_read: int, *, may_be_merged: bool) -> None:
