@@ -340,23 +340,6 @@ class FrameReader(Generic[FormatT]):
             format.fast_path.clear()
         return True
 
-    def find_cut(self, format: FormatT) -> StreamError | None:
-        """Return the error for an answer that was cut off before a mark without a reason; else None.
-
-        Servers write such a mark on every way out. The answer was cut off if:
-
-        1. the arguments of an open call are the beginning of a JSON value;
-        2. there is neither a text nor a call, and the mark is the sentinel or the format closes its parts;
-        3. the format closes its parts, and anything is open;
-        4. the host always sends a reason, and no choice has any.
-        """
-        parts = format.parts
-        needs_answer = format.closes_parts or format.assumed
-        is_cut = breaks_off_in_call(parts) or (needs_answer and not parts.has_answer)
-        if not (is_cut or any(choice.finish for choice in parts.choices.values())):
-            is_cut = gives_reasons(find_address(parts.url).host)
-        return format.cut_short() if is_cut or (format.closes_parts and parts.has_open) else None
-
     def find_lack(self, format: FormatT) -> str:
         """Return the departure of a whole answer without content, or the calls of its reason; else ""."""
         parts, is_said = format.parts, False
@@ -412,9 +395,27 @@ def end_without_finish(format: Format) -> None:
 
     If an event has reported an error, and nothing of the answer has come since, that is how it ended.
     """
-    format.reader.fail(format, format.doubt or format.reader.find_cut(format))
+    format.reader.fail(format, format.doubt or find_cut(format))
     if format.error is None:
         format.conclude()
+
+
+def find_cut(format: Format) -> StreamError | None:
+    """Return the error for an answer that was cut off before a mark without a reason; else None.
+
+    Servers write such a mark on every way out. The answer was cut off if:
+
+    1. the arguments of an open call are the beginning of a JSON value;
+    2. there is neither a text nor a call, and the mark is the sentinel or the format closes its parts;
+    3. the format closes its parts, and anything is open;
+    4. the host always sends a reason, and no choice has any.
+    """
+    parts = format.parts
+    needs_answer = format.closes_parts or format.assumed
+    is_cut = breaks_off_in_call(parts) or (needs_answer and not parts.has_answer)
+    if not (is_cut or any(choice.finish for choice in parts.choices.values())):
+        is_cut = gives_reasons(find_address(parts.url).host)
+    return format.cut_short() if is_cut or (format.closes_parts and parts.has_open) else None
 
 
 def type_of(format: Format, payload: dict[str, Any], event: str, field: str = "type") -> str:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.formats._fast.path import Fast
     from tokenstream.limits import Limits
@@ -81,11 +80,10 @@ class ResponsesInTurn(OpenAIResponses):
         self._is_between = True
         self.parts.close_all(complete=True)
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the events held back at the input's end; set `error` if a response is open, or none came."""
+    def judge_end(self) -> None:
+        """Set `error` if a response is open, or none came."""
         if self.error is None and not self.parts.finished:
             self.error = self.cut_short()
-        return super().end(now=now)
 
     @property
     def finished(self) -> bool:

@@ -12,7 +12,7 @@ from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._kit.count_paths import Counts
 from tokenstream.formats._kit.errors import named_exception
 from tokenstream.formats._kit.values import json_text, reasons_of, split_names
-from tokenstream.formats._reader import note_missing_start, note_second_start
+from tokenstream.formats._reader import find_cut, note_missing_start, note_second_start
 from tokenstream.formats._wire.bedrock_converse.parts import ConverseBlocks
 from tokenstream.framing._frames import INITIAL_RESPONSE
 
@@ -293,7 +293,7 @@ class BedrockConverse(Format[ConverseBlocks]):
         self._stopped = True
         if reason is None:
             self.note("finish_missing")
-            self.error = self.reader.find_cut(self)
+            self.error = find_cut(self)
         elif reason in _HARNESS_REASONS:
             self._stopped, self.error = False, refusal(HARNESS)
         else:

@@ -31,7 +31,6 @@ from tokenstream.message import OpaquePart
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.departures import Departures
-    from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.formats._kit.parts import Parts
     from tokenstream.limits import Limits
@@ -202,11 +201,10 @@ class LangChain(Format):
         self.frames += 1
         self.read(message, "")
 
-    def end(self, *, now: float = 0.0) -> list[Event]:
+    def judge_end(self) -> None:
         # Versions before 1 do not mark the last chunk: after a finish reason, the input may just end.
         if self.error is None and self.parts.finished:
             self.ended = True
-        return super().end(now=now)
 
     def cut_short(self) -> StreamTruncated:
         if not self.frames:

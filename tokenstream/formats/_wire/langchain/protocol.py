@@ -14,7 +14,7 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.sessions import REMEMBERED, HostedSession
 from tokenstream.formats._kit.values import failure_text, split_names
-from tokenstream.formats._reader import FrameReader, note_missing_start, note_second_start
+from tokenstream.formats._reader import FrameReader, find_cut, note_missing_start, note_second_start
 from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.formats._wire.langchain.graph_parts import (
     DOCUMENTED,
@@ -45,7 +45,6 @@ from tokenstream.formats._wire.langchain.protocol_blocks import (
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ProviderError
-    from tokenstream.events import Event
     from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
 
@@ -188,13 +187,13 @@ class LangChainProtocol(HostedSession):
         return self._is_of_graph and super().resting
 
     @override
-    def end(self, *, now: float = 0.0) -> list[Event]:
+    def judge_end(self) -> None:
         if self._reader is not None and self.parts.finished:
             self._end_streamed()
         if self._run_is_open and self.error is None and not self.ended:
             # Between two answers, only the end of the run shows that nothing is missing.
             self.error = self._failure or self._last_error or self.cut_short()
-        return super().end(now=now)
+        super().judge_end()
 
     @override
     def read(self, payload: JsonObject, event: str) -> None:
@@ -361,7 +360,7 @@ class LangChainProtocol(HostedSession):
 
     def _end_without_reason(self) -> None:
         """End an answer whose model sends no finish reason; inside a call's arguments, it was cut off."""
-        self.error = self.reader.find_cut(self)
+        self.error = find_cut(self)
         if self.error is None and self._is_of_graph:
             # Another answer may follow.
             self.end_answer("unknown", None, awaits_results=True)

@@ -33,7 +33,6 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import CHAT_COUNTS, FINISH_REASONS, usage_of
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import split_names
-from tokenstream.formats._reader import FrameReader
 from tokenstream.formats._wire.openai_chat.bare import (
     BARE_FIELDS,
     ENVELOPE,
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import DeltaCallback, Json, JsonObject
-    from tokenstream.errors import StreamError
     from tokenstream.events import Event
 
 _AnswerReader: TypeAlias = "Callable[[OpenAIChat, str, Any], None]"
@@ -99,19 +97,6 @@ class _ChatParts(Parts):
         super().close_all(complete=complete)
 
 
-class _ChatReader(FrameReader["OpenAIChat"]):
-    __slots__ = ()
-
-    def find_cut(self, format: OpenAIChat) -> StreamError | None:
-        try:
-            for choice in format.parts.choices.values():
-                # Content that is held back counts, too.
-                choice.reader.settle()
-        except ProtocolError as error:
-            return error
-        return super().find_cut(format)
-
-
 class OpenAIChat(Format[_ChatParts]):
     """The `openai-chat` format, which Azure, DeepSeek, Mistral, OpenRouter, vLLM and others send, too.
 
@@ -129,7 +114,6 @@ class OpenAIChat(Format[_ChatParts]):
     __slots__ = ("_created", "_is_in_envelope", "_messages_grow")
 
     _parts_class = _ChatParts
-    reader = _ChatReader()
     # `read` checks for errors, by the payload's layout.
     checks_errors = False
     name = "openai-chat"
@@ -227,6 +211,13 @@ class OpenAIChat(Format[_ChatParts]):
         if self._is_in_envelope and self.error is None and self.parts.finished:
             # No terminal event is missing.
             self.ended = True
+        if self.assumed and self.error is None:
+            try:
+                for choice in self.parts.choices.values():
+                    # Content that is held back counts, too, where an answer may have been cut off.
+                    choice.reader.settle()
+            except ProtocolError as error:
+                self.error = self.doubt or error
 
     # -- the answer --------------------------------------------------------
 

@@ -26,7 +26,7 @@ from tokenstream.formats._kit.sessions import (
     find_session_kind,
 )
 from tokenstream.formats._kit.values import WHOLE, fragment_text, split_names, worst_of
-from tokenstream.formats._reader import note_missing_start, note_second_start
+from tokenstream.formats._reader import find_cut, note_missing_start, note_second_start
 from tokenstream.formats._wire.openai_realtime.parts import RealtimeOutputs
 from tokenstream.formats._wire.openai_realtime.words import REMEMBERED_ITEMS, is_event, marks_of, response_of
 
@@ -228,7 +228,7 @@ class OpenAIRealtime(SessionEvents[RealtimeOutputs]):
         if not marks:
             self.note("finish_missing")
             # The items of other responses are open.
-            cut = None if self._open_responses else self.reader.find_cut(self)
+            cut = None if self._open_responses else find_cut(self)
         reason, status = worst_of(marks, self.note) if marks else ("unknown", None)
         self.parts.end_response(id, complete=reason in WHOLE or not (marks or cut))
         if id:
