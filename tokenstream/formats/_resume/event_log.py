@@ -131,7 +131,7 @@ class EventLog:
         """
         log = cls()
         if saved is None:
-            seen = [] if format.resume is None else format.resume.list_positions(format)
+            seen = format.last_positions or ([] if format.position is None else [format.position])
             saved = {"seen": [[key, ""] for key in seen], "answers": [answer] if answer else []}
         for key, digest in saved["seen"]:
             log._append(Description(LoggedEvent(_checked_key(key), bytes.fromhex(digest)), is_numbered=True))

@@ -41,11 +41,6 @@ class Resume(Generic[FormatT]):
         self.answer_id: str | None = None
         """The answer's id in a relay's journal; None if no relay has sent it in an event."""
 
-    def list_positions(self, format: FormatT) -> list[int | str]:
-        """Return the last positions that were read, the newest at the end; by default only the last one."""
-        position = format.position
-        return [] if position is None else [position]
-
     def is_kept(self, message: Message) -> bool:
         """Return whether the server goes on with an answer, and stores it, when the connection breaks.
 

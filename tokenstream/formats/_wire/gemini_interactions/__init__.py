@@ -11,7 +11,6 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.values import marks_in, split_names, worst_of
 from tokenstream.formats._reader import begins_another, end_without_finish, note_missing_start, type_of
 from tokenstream.formats._resume.event_log import MOST_SAVED
-from tokenstream.formats._resume.resuming import Resume
 from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
 from tokenstream.formats._wire.gemini_interactions.step import (
     ALIASES,
@@ -47,13 +46,6 @@ _KNOWN_IN_INTERACTIONS = split_names(
 )
 
 
-class _ResumeByIds(Resume["GeminiInteractions"]):
-    __slots__ = ()
-
-    def list_positions(self, format: GeminiInteractions) -> list[int | str]:
-        return format.event_ids
-
-
 class GeminiInteractions(Format[InteractionSteps]):
     """The `gemini-interactions` format: the events of a stream, or a whole interaction in one payload.
 
@@ -64,10 +56,9 @@ class GeminiInteractions(Format[InteractionSteps]):
         ['PartStart', 'TextDelta']
     """
 
-    __slots__ = ("_event_id", "_event_ids", "_ids_are_shared", "_read_events", "_reported_id", "_status")
+    __slots__ = ("_ids_are_shared", "_read_events", "_reported_id", "_status", "last_positions")
 
     _parts_class = InteractionSteps
-    _resume_class = _ResumeByIds
     name = "gemini-interactions"
     counted = USAGE
     # Of `Interaction` in google-genai.
@@ -90,9 +81,9 @@ class GeminiInteractions(Format[InteractionSteps]):
 
     def _set_up(self) -> None:
         self._status: str | None = None
-        self._event_id: str | None = None
-        self._event_ids: list[str] = []
-        self._reported_id: str | None = None
+        self.last_positions: list[int | str] = []
+        """The ids of the last events, by which a checkpoint recognizes a replay: they have no order."""
+        self._reported_id: int | str | None = None
         """The last event id that was reported as a field of the answer."""
         self._read_events: dict[str, int] = {}
         """The hashes of the last events, by their ids, to recognise events that are sent again."""
@@ -113,14 +104,9 @@ class GeminiInteractions(Format[InteractionSteps]):
         return event in cls.event_names and (is_dict(payload.get("interaction")) or "index" in payload)
 
     @property
-    def position(self) -> str | None:
+    def position(self) -> int | str | None:
         """The last `event_id`; a client sends it as `last_event_id` to resume the answer."""
-        return self._event_id
-
-    @property
-    def event_ids(self) -> list[int | str]:
-        """The ids of the last events, by which a checkpoint recognizes a replay: they have no order."""
-        return [*self._event_ids]
+        return self.last_positions[-1] if self.last_positions else None
 
     def position_of(self, payload: JsonObject) -> str | None:
         return text_of(payload, "event_id")
@@ -149,10 +135,9 @@ class GeminiInteractions(Format[InteractionSteps]):
             if self._is_repeated(event_id, kind, payload):
                 self.note("frame_repeated")
                 return
-            self._event_id = event_id
-            self._event_ids.append(event_id)
-            if len(self._event_ids) > 2 * MOST_SAVED:
-                del self._event_ids[:MOST_SAVED]
+            self.last_positions.append(event_id)
+            if len(self.last_positions) > 2 * MOST_SAVED:
+                del self.last_positions[:MOST_SAVED]
         reader = self._READERS.get(kind)
         if reader is not None:
             if not (self.parts.started or kind in _STARTS or _steps_of(dict_of(payload, "interaction"))):
@@ -307,9 +292,9 @@ class GeminiInteractions(Format[InteractionSteps]):
 
     def _report_position(self) -> None:
         """Report the id of the last event as a field: the answer can be resumed after this event."""
-        if self._event_id != self._reported_id:
-            self._reported_id = self._event_id
-            self.parts.field("event_id", self._event_id)
+        if self.position != self._reported_id:
+            self._reported_id = self.position
+            self.parts.field("event_id", self._reported_id)
 
 
 def _steps_of(interaction: JsonObject) -> list[JsonObject]:
