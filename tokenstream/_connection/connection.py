@@ -519,7 +519,7 @@ class Connection:
         if error is not None:
             # Quirk (Vertex AI, 2025-06): an error in mid-stream is JSON over several lines without `data:`;
             # recording: gemini-sse-vertexai-sdk-test-data-streaming-failure-error-mid-stream-40958d6e.
-            self._departures.note("error_unmarked", event=self.frames_seen)
+            self.note("error_unmarked")
         return error
 
     def _note_if_not_streamed(self) -> None:

@@ -15,7 +15,7 @@ from tokenstream._basics.untrusted import kind_of, text_of
 from tokenstream._basics.url import find_address
 from tokenstream._providers.hosts import gives_reasons
 from tokenstream.departures import Departures
-from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
+from tokenstream.errors import ProtocolError, ProviderError
 from tokenstream.events import (
     Finish,
     MediaDelta,
@@ -30,7 +30,7 @@ from tokenstream.events import (
     ToolCallStart,
     UsageUpdate,
 )
-from tokenstream.formats._detect.first_frames import make_splice_error
+from tokenstream.formats._detect.first_frames import make_splice_error, number_error
 from tokenstream.formats._detect.payloads import (
     PING_NAMES,
     event_in,
@@ -109,9 +109,7 @@ class FrameReader(Generic[FormatT]):
         except ProtocolError as fault:
             error = first_frames.find_mismatch(format, certain=True) or fault
             if isinstance(error, ProtocolError) and error.event is None:
-                error.event = format.frames
-                advice = "" if isinstance(error, LimitExceeded) else "; what came before it is in .partial"
-                error.args = (f"frame {format.frames}: {error.message}{advice}",)
+                number_error(error, format.frames, "what came before it is in .partial")
             # The traceback would hold this frame, and so the error itself.
             format.error = error.with_traceback(None)
         if format.error is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream.errors import StreamTruncated
+from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import MessageStart, PartStart, ProviderData, Unknown
 
 if TYPE_CHECKING:
@@ -145,3 +145,11 @@ def make_splice_error(id: str) -> StreamTruncated:
         f"another answer, {id[:_MOST_SHOWN]!r}, begins before the end of this one: "
         "a proxy may have asked again; what had arrived is in .partial"
     )
+
+
+def number_error(error: ProtocolError, frame: int, advice: str) -> ProtocolError:
+    """Say in an error which frame it is about, and what to do, unless a limit says that; return the error."""
+    error.event = frame
+    advice = "" if isinstance(error, LimitExceeded) else f"; {advice}"
+    error.args = (f"frame {frame}: {error.message}{advice}",)
+    return error

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import text_of
-from tokenstream.errors import LimitExceeded, ProtocolError, StreamError
+from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
+from tokenstream.formats._detect.first_frames import number_error
 from tokenstream.formats._detect.payloads import event_in, object_of, payload_of
 from tokenstream.formats._detect.recognise import BARE, END, PING, UNCLAIMED, WAIT, find_likeliest, recognise
 from tokenstream.formats._kit.answer import note_nothing
@@ -112,12 +113,8 @@ class UndetectedFormat(Format):
         try:
             result = recognise(frame, self.limits, document=self.documents, decoded=decoded)
         except ProtocolError as error:
-            error.event = self._skipped + len(self._held) + 1
-            advice = (
-                "" if isinstance(error, LimitExceeded) else '; if the data are bare text, pass format="text"'
-            )
-            error.args = (f"frame {error.event}: {error.message}{advice}",)
-            self.error = error
+            number = self._skipped + len(self._held) + 1
+            self.error = number_error(error, number, 'if the data are bare text, pass format="text"')
             return []
         if result == PING:
             self._skipped += 1
