@@ -114,11 +114,13 @@ def awaits_end(format: Format, sign: EndSign) -> bool:
 
 def has_told_all(format: Format) -> bool:
     """Return True if the server has told that the answer is over, and why, and nothing can follow."""
-    parts = format.parts
-    is_over = parts.finished and format.is_one_answer and not (format.may_go_on or find_early_choices(format))
-    finishes = [choice.finish for choice in parts.choices.values()]
-    is_doubtful = any(finish is not None and finish.reason in _DOUBTFUL for finish in finishes)
-    return is_over and not (is_doubtful or waits_for_calls(parts))
+    choices, is_over = format.parts.choices.values(), format.is_one_answer and format.parts.finished
+    if not is_over or format.may_go_on or find_early_choices(format):
+        return False
+    return not any(
+        choice.finish_waits or (choice.finish is not None and choice.finish.reason in _DOUBTFUL)
+        for choice in choices
+    )
 
 
 def waits_for_calls(parts: Parts) -> bool:

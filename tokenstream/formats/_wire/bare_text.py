@@ -10,10 +10,10 @@ from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.events import TextDelta
 from tokenstream.formats._base import Format, Frame, Unit
+from tokenstream.formats._detect.payloads import event_in, payload_of
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.parts import BLANK_TEXT
 from tokenstream.formats._reader import FrameReader
-from tokenstream.framing._frames import ServerSentEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +34,9 @@ class _TextReader(FrameReader["Text"]):
     __slots__ = ()
 
     def read_frame(self, format: Text, frame: Frame) -> None:
-        event = frame.event if isinstance(frame, ServerSentEvent) else ""
-        payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+        payload = payload_of(frame)
         if isinstance(payload, bytes) and payload.isspace():
-            self.read_text(format, payload, event)
+            self.read_text(format, payload, event_in(frame))
         else:
             super().read_frame(format, frame)
 
@@ -47,7 +46,7 @@ class _TextReader(FrameReader["Text"]):
             _check_no_proof(payload, format.limits)
         if event == "error":
             self.fail(format, provider_error(_decode_object(payload) or {"error": {"message": text}}, event))
-        elif event not in ("", "message"):
+        elif event:
             format.parts.unknown(event, text)
         elif (error := _read_server_error(payload)) is not None:
             format.note("error_unmarked")

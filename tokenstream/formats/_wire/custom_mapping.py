@@ -21,7 +21,7 @@ from tokenstream.formats._custom import (
     find,
     find_text,
 )
-from tokenstream.formats._detect.payloads import PING_NAMES, name_of
+from tokenstream.formats._detect.payloads import PING_NAMES, event_in
 from tokenstream.formats._endings import confirm_finishes
 from tokenstream.formats._fast.path import FastPath
 from tokenstream.formats._fast.shape import PADDING
@@ -56,7 +56,7 @@ class _MappedReader(FrameReader["Custom"]):
         if not isinstance(frame, bytes | ServerSentEvent):
             super().read_frame(format, frame)
             return
-        event, payload = _split(frame)
+        event, payload = event_in(frame), frame if isinstance(frame, bytes) else frame.payload
         mapped = format.mapped
         if mapped.sentinel is not None and payload.strip() == mapped.sentinel:
             format.read_sentinel()
@@ -326,10 +326,6 @@ class Custom(Format):
             return
         if event not in PING_NAMES and kind not in PING_NAMES:
             self.parts.unknown(event or kind or "payload", data)
-
-
-def _split(frame: bytes | ServerSentEvent) -> tuple[str, bytes]:
-    return ("", frame) if isinstance(frame, bytes) else (name_of(frame), frame.payload)
 
 
 def _scalar_of(value: object) -> str | None:

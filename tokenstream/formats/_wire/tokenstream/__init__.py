@@ -117,16 +117,17 @@ class _ResumeByPosition(Resume["TokenStream"]):
             return False
         self.check_answer(payload)
         position = format.position_of(payload)
-        is_repeated = position is not None and position <= last_read
-        if position is not None and is_repeated:
+        if position is None:
+            return False
+        if position <= last_read:
             self._last_repeated = position
             format.dropped += 1
-        elif position is not None:
-            # Once the first new event has come, nothing can be missing.
-            if not self._has_new:
-                self._check_gap(position, last_read, may_be_merged=text_of(payload, "type") in _DELTAS)
-            self.after, self._has_new = position, True
-        return is_repeated
+            return True
+        # Once the first new event has come, nothing can be missing.
+        if not self._has_new:
+            self._check_gap(position, last_read, may_be_merged=text_of(payload, "type") in _DELTAS)
+        self.after, self._has_new = position, True
+        return False
 
     def _check_gap(self, position: int, last_read: int, *, may_be_merged: bool) -> None:
         """Raise `PositionLost` before the first new event for a gap, or a delta of which a part was read."""
