@@ -218,8 +218,8 @@ class Connection:
     def endings(self) -> Endings:
         """The endings of the answer if its input ends here, from the sign in all that the server has sent."""
         format = self.format
-        sign, is_open = find_end_sign(format), format.may_go_on or waits_for_calls(format.parts)
-        is_open = is_open or sign == "early reason"
+        sign = find_end_sign(format)
+        is_open = format.may_go_on or waits_for_calls(format.parts) or sign == "early reason"
         if format.finished and sign in ("nothing", "doubt"):
             # The format gives the reason to the reader only at its end.
             sign = "open reason" if is_open else "reason"
@@ -234,10 +234,10 @@ class Connection:
     @property
     def _is_over(self) -> bool:
         """True if the terminal event of an answer has come, and the end of the input tells nothing more."""
-        format, framing, first_frames = self.format, self.framing, self.format.first_frames
+        format, first_frames = self.format, self.format.first_frames
         is_read = format.ended and first_frames.enough and first_frames.is_proven
         is_certain = is_read and not format.assumed and format.error is None and self.error is None
-        return is_certain and framing.is_spotless
+        return is_certain and self.framing.is_spotless
 
     @property
     def _is_cut(self) -> bool:

@@ -107,19 +107,18 @@ def find_early_choices(format: Format) -> list[int]:
 
 def awaits_end(format: Format, sign: EndSign) -> bool:
     """Return True while only the end of the answer is left to come, or an error may have ended it."""
-    if not format.is_one_answer or sign in ANSWERED or format.error is not None:
-        return False
-    return format.doubt is not None or (ENDINGS[sign].ends_in_silence and not format.may_go_on)
+    is_open = format.is_one_answer and sign not in ANSWERED and format.error is None
+    return is_open and (format.doubt is not None or (ENDINGS[sign].ends_in_silence and not format.may_go_on))
 
 
 def has_told_all(format: Format) -> bool:
     """Return True if the server has told that the answer is over, and why, and nothing can follow."""
-    choices, is_over = format.parts.choices.values(), format.is_one_answer and format.parts.finished
+    is_over = format.is_one_answer and format.parts.finished
     if not is_over or format.may_go_on or find_early_choices(format):
         return False
     return not any(
         choice.finish_waits or (choice.finish is not None and choice.finish.reason in _DOUBTFUL)
-        for choice in choices
+        for choice in format.parts.choices.values()
     )
 
 

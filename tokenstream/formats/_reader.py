@@ -15,7 +15,7 @@ from tokenstream._basics.untrusted import kind_of, text_of
 from tokenstream._basics.url import find_address
 from tokenstream._providers.hosts import gives_reasons
 from tokenstream.departures import Departures
-from tokenstream.errors import ProtocolError, ProviderError
+from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import (
     Finish,
     MediaDelta,
@@ -30,7 +30,7 @@ from tokenstream.events import (
     ToolCallStart,
     UsageUpdate,
 )
-from tokenstream.formats._detect.first_frames import make_splice_error, number_error
+from tokenstream.formats._detect.first_frames import number_error
 from tokenstream.formats._detect.payloads import (
     PING_NAMES,
     event_in,
@@ -74,6 +74,8 @@ _FURTHER = (
 )
 """Events that show that the answer goes further, whatever an event of an unknown kind has reported."""
 
+_MOST_SHOWN = 80
+"""Number of characters of a foreign id that an error shows."""
 _OF_ANSWER = ("error", "doubt", "ended", "assumed", "unfinished", "departures")
 _OF_CHOICE = ("current_part", "finish", "early_finish", "finish_waits")
 """Attributes of a format and of a choice that the reading of facts after the end leaves as they are."""
@@ -444,7 +446,11 @@ def begins_another(format: Format, id: str | None, payload: dict[str, Any]) -> b
         format.conclude()
         format.later_frames.append(payload)
     else:
-        format.reader.fail(format, make_splice_error(id))
+        message = (
+            f"another answer, {id[:_MOST_SHOWN]!r}, begins before the end of this one: a proxy may have "
+            "asked again; what had arrived is in .partial"
+        )
+        format.reader.fail(format, StreamTruncated(message))
     return True
 
 

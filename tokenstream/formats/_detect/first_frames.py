@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._detect.recognise import Mismatch
 
 _MOST_KEPT = 8
-_MOST_SHOWN = 80
-"""Number of characters of a foreign id that an error shows."""
 _BEGINNINGS = (MessageStart, PartStart, ProviderData, Unknown)
 """Events of which a format may make some for a payload of which it knows nothing but the type."""
 
@@ -136,14 +134,6 @@ def truncation_error(frames: int, open_calls: int) -> StreamTruncated:
     return StreamTruncated(
         f"the input ended after {frames} frame{'s' * (frames != 1)}{inside}, "
         "before the end of the answer; what had arrived is in .partial"
-    )
-
-
-def make_splice_error(id: str) -> StreamTruncated:
-    """Return the error for an answer that another one, with this id, cuts off in the same body."""
-    return StreamTruncated(
-        f"another answer, {id[:_MOST_SHOWN]!r}, begins before the end of this one: "
-        "a proxy may have asked again; what had arrived is in .partial"
     )
 
 

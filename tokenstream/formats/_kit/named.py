@@ -138,8 +138,9 @@ class NamedParts(KeyedParts[tuple[str, str], OpenPart]):
         """Add fields to the `provider_data` of an open part; if they change, report its start again."""
         if data is None:
             return
-        merged = {**(self.data_of(part) or {}), **data}
-        if merged != self.data_of(part):
+        earlier = self.data_of(part)
+        merged = {**(earlier or {}), **data}
+        if merged != earlier:
             self._data[part.index] = merged
             self.report_start_again(part, self.make_empty_part(kind, merged))
 

@@ -184,7 +184,7 @@ class Parts(AnswerEvents):
 
     def has_text(self, part: OpenPart, text: str) -> bool:
         """Return True if a text is the whole text of a part, as far as it has arrived."""
-        return self.find_text is not None and text != "" and text == self.arrived_of(part)
+        return text != "" and text == self.arrived_of(part)
 
     def arrived_of(self, part: OpenPart) -> str:
         """Return the text of a part, as far as it has arrived; "" if no message holds it."""

@@ -51,7 +51,7 @@ _EVENT_FIELDS = PADDING | split_names(
 """Fields of events that are read, or that repeat other fields."""
 
 
-class _ResumeInBackground(Resume["OpenAIResponses"]):
+class _ResumeInBackground(Resume):
     __slots__ = ()
 
     def is_kept(self, message: Message) -> bool:
