@@ -122,7 +122,7 @@ class Format(ErrorKeeper, ABC, Generic[PartsT_co]):
     several_on_socket: ClassVar[bool] = False
     """True if a WebSocket may contain several answers although a body contains one."""
 
-    last_positions: Sequence[int | str] = ()
+    last_positions: Any = ()
     """The last positions that were read, the newest at the end, if they have no order; else empty."""
     known_ending: Ending = "complete"
     """The ending of an answer that is over without an error; another one if the server tells it."""
