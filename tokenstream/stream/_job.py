@@ -54,7 +54,7 @@ class Job:
     """The answer as an earlier process has left it, with which this one goes on; None for a new one."""
 
     def __post_init__(self) -> None:
-        id: object = self.id
+        id: Any = self.id
         if not isinstance(id, str) or not id:
             raise MisuseError(f"job= takes an id of yours for this answer, such as a uuid, not {id!r}")
         if self.checkpoint is not None:
@@ -173,7 +173,7 @@ class AsyncKeepingDriver(AsyncDriver):
         self._keeper = Keeper(options.job)
         super().__init__(source, options)
 
-    async def next_event(self, until: float | None = None, pauses: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - as in the base class
+    async def next_event(self, until: float | None = None, pauses: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 # pyright: ignore[reportIncompatibleMethodOverride] # as in the base class
         return await self._keep_before(await super().next_event(until, pauses=pauses))
 
     __anext__ = next_event
