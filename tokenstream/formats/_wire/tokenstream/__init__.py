@@ -34,7 +34,6 @@ from tokenstream.framing._frames import ServerSentEvent
 if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, DeltaCallback, JsonObject
     from tokenstream.events import Event
-    from tokenstream.message import Ending
 
 _REQUIRED_KEYS = {
     kind: key or None
