@@ -98,7 +98,7 @@ PUBLIC: dict[str, list[str]] = {
         "tap",
     ],
     "tokenstream.cli": [],
-    "tokenstream.departures": ["Departure", "Departures", "RULES"],
+    "tokenstream.departures": ["Departures", "RULES"],
     "tokenstream.errors": [
         "AnswerRejected",
         "CallStoreUnavailable",

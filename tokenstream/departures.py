@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-__all__ = ["RULES", "Departure", "Departures"]
+__all__ = ["RULES", "Departures"]
 
 DepartureName: TypeAlias = Literal[
     "end_unmarked",

@@ -9,9 +9,6 @@ from __future__ import annotations
 from functools import cache
 from typing import Literal, NamedTuple, TypeAlias
 
-_WIRE = "tokenstream.formats._wire"
-_ENCODERS = "tokenstream.relay._encoders"
-
 Path = tuple[str, ...]
 """The keys that lead to a field of a request."""
 
@@ -114,11 +111,11 @@ class APIRecord(NamedTuple):
     name: str
     """The name of its format."""
     reader: str | None = None
-    """The module and the class of the format; None for a dialect, which another format reads, and for a
-    protocol that is written only.
+    """The module, in `tokenstream.formats._wire`, and the class of the format; None for a dialect, which
+    another format reads, and for a protocol that is written only.
     """
     writer: str | None = None
-    """The module and the class of the encoder; None if nothing is written."""
+    """The module, in `tokenstream.relay._encoders`, and the class of the encoder; None if it is never written."""
     dialect_of: str | None = None
     """The format that reads this one; None if it has a reader of its own, or none at all."""
     takes_name: bool = True
@@ -150,8 +147,8 @@ class APIRecord(NamedTuple):
 _APIS = (
     APIRecord(
         "openai-chat",
-        f"{_WIRE}.openai_chat.OpenAIChat",
-        f"{_ENCODERS}.openai.chat.OpenAIChatEncoder",
+        "openai_chat.OpenAIChat",
+        "openai.chat.OpenAIChatEncoder",
         paths="/chat/completions",
         turn="to_openai_chat",
         request=RequestRecord(
@@ -161,8 +158,8 @@ _APIS = (
     ),
     APIRecord(
         "anthropic",
-        f"{_WIRE}.anthropic.Anthropic",
-        f"{_ENCODERS}.blocks.anthropic.AnthropicEncoder",
+        "anthropic.Anthropic",
+        "blocks.anthropic.AnthropicEncoder",
         paths="/messages|:streamRawPredict",
         turn="to_anthropic",
         request=RequestRecord(
@@ -174,8 +171,8 @@ _APIS = (
     ),
     APIRecord(
         "openai-responses",
-        f"{_WIRE}.openai_responses.OpenAIResponses",
-        f"{_ENCODERS}.openai.responses.OpenAIResponsesEncoder",
+        "openai_responses.OpenAIResponses",
+        "openai.responses.OpenAIResponsesEncoder",
         paths="/responses(/[^/]+)?",
         turn="to_openai_responses",
         request=RequestRecord(
@@ -187,8 +184,8 @@ _APIS = (
     ),
     APIRecord(
         "gemini",
-        f"{_WIRE}.gemini.Gemini",
-        f"{_ENCODERS}.google.gemini.GeminiEncoder",
+        "gemini.Gemini",
+        "google.gemini.GeminiEncoder",
         paths=":streamGenerateContent",
         turn="to_gemini",
         request=RequestRecord(
@@ -210,8 +207,8 @@ _APIS = (
     ),
     APIRecord(
         "ollama",
-        f"{_WIRE}.ollama.Ollama",
-        f"{_ENCODERS}.native.OllamaEncoder",
+        "ollama.Ollama",
+        "native.OllamaEncoder",
         paths="/api/chat",
         turn="to_ollama",
         request=RequestRecord("messages", (("options", "num_predict"),), json=(("format",),)),
@@ -219,8 +216,8 @@ _APIS = (
     ),
     APIRecord(
         "bedrock-converse",
-        f"{_WIRE}.bedrock_converse.BedrockConverse",
-        f"{_ENCODERS}.blocks.bedrock.BedrockConverseEncoder",
+        "bedrock_converse.BedrockConverse",
+        "blocks.bedrock.BedrockConverseEncoder",
         paths="/converse-stream",
         turn="to_bedrock",
         request=RequestRecord(
@@ -234,8 +231,8 @@ _APIS = (
     ),
     APIRecord(
         "bedrock-invoke",
-        f"{_WIRE}.bedrock_invoke.BedrockInvoke",
-        f"{_ENCODERS}.blocks.bedrock.BedrockInvokeEncoder",
+        "bedrock_invoke.BedrockInvoke",
+        "blocks.bedrock.BedrockInvokeEncoder",
         paths="/invoke-with-response-stream",
         turn="to_anthropic",
         request=RequestRecord("messages", (("max_tokens",),)),
@@ -245,37 +242,35 @@ _APIS = (
     ),
     APIRecord(
         "cohere",
-        f"{_WIRE}.cohere.Cohere",
-        f"{_ENCODERS}.blocks.cohere.CohereEncoder",
+        "cohere.Cohere",
+        "blocks.cohere.CohereEncoder",
         paths="/v2/chat",
         turn="to_cohere",
         request=RequestRecord("messages", (("max_tokens",),), json=(("response_format", "type"),)),
         provider="cohere",
     ),
-    APIRecord("ui-message", f"{_WIRE}.ui_message.UIMessage", f"{_ENCODERS}.ui.ui_message.UIMessageEncoder"),
-    APIRecord("ag-ui", f"{_WIRE}.ag_ui.AGUI", f"{_ENCODERS}.ui.ag_ui.AGUIEncoder"),
-    APIRecord(
-        "tokenstream", f"{_WIRE}.tokenstream.TokenStream", f"{_ENCODERS}.tokenstream.TokenStreamEncoder"
-    ),
+    APIRecord("ui-message", "ui_message.UIMessage", "ui.ui_message.UIMessageEncoder"),
+    APIRecord("ag-ui", "ag_ui.AGUI", "ui.ag_ui.AGUIEncoder"),
+    APIRecord("tokenstream", "tokenstream.TokenStream", "tokenstream.TokenStreamEncoder"),
     APIRecord(
         "openai-realtime",
-        f"{_WIRE}.openai_realtime.OpenAIRealtime",
-        f"{_ENCODERS}.openai.realtime.OpenAIRealtimeEncoder",
+        "openai_realtime.OpenAIRealtime",
+        "openai.realtime.OpenAIRealtimeEncoder",
         paths="/realtime",
         provider="openai",
     ),
     APIRecord(
         "gemini-live",
-        f"{_WIRE}.gemini_live.GeminiLive",
-        f"{_ENCODERS}.google.gemini.GeminiLiveEncoder",
+        "gemini_live.GeminiLive",
+        "google.gemini.GeminiLiveEncoder",
         paths="[./]BidiGenerateContent(Constrained)?",
         provider="gcp.gen_ai",
         operation="generate_content",
     ),
     APIRecord(
         "gemini-interactions",
-        f"{_WIRE}.gemini_interactions.GeminiInteractions",
-        f"{_ENCODERS}.google.gemini_interactions.GeminiInteractionsEncoder",
+        "gemini_interactions.GeminiInteractions",
+        "google.gemini_interactions.GeminiInteractionsEncoder",
         paths="/interactions(/[^/]+)?",
         pause=PauseRecord("continuation_token", parent="previous_interaction_id"),
         replay_parameter="last_event_id",
@@ -285,8 +280,8 @@ _APIS = (
     ),
     APIRecord(
         "openai-completions",
-        f"{_WIRE}.openai_completions.OpenAICompletions",
-        f"{_ENCODERS}.openai.chat.OpenAICompletionsEncoder",
+        "openai_completions.OpenAICompletions",
+        "openai.chat.OpenAICompletionsEncoder",
         paths="(?<!/chat)/completions",
         request=RequestRecord("prompt", (("max_tokens",),), is_text=True),
         provider="openai",
@@ -294,37 +289,28 @@ _APIS = (
     ),
     APIRecord(
         "tgi",
-        f"{_WIRE}.tgi.TGI",
-        f"{_ENCODERS}.native.TGIEncoder",
+        "tgi.TGI",
+        "native.TGIEncoder",
         paths="/generate_stream",
         request=RequestRecord("inputs", (("parameters", "max_new_tokens"),), is_text=True),
     ),
     APIRecord(
         "anthropic-agents",
-        f"{_WIRE}.anthropic_agents.AnthropicAgents",
+        "anthropic_agents.AnthropicAgents",
         provider="anthropic",
         input_excludes_cache=True,
     ),
-    APIRecord(
-        "mistral-conversations", f"{_WIRE}.mistral_conversations.MistralConversations", provider="mistral_ai"
-    ),
-    APIRecord("transcription", f"{_WIRE}.transcription.Transcription"),
-    APIRecord("openai-live", f"{_WIRE}.openai_live.OpenAILive", paths="/live/sessions", provider="openai"),
-    APIRecord("a2a", f"{_WIRE}.a2a.A2A"),
-    APIRecord("langchain-protocol", f"{_WIRE}.langchain.protocol.LangChainProtocol", replay_field="since"),
-    APIRecord("langchain", f"{_WIRE}.langchain.LangChain"),
-    APIRecord("llamaindex", f"{_WIRE}.llamaindex.LlamaIndex"),
-    APIRecord("text", f"{_WIRE}.bare_text.Text", f"{_ENCODERS}.text.TextEncoder"),
-    APIRecord("pieces", f"{_WIRE}.pieces.Pieces"),
-    APIRecord(
-        "mistral",
-        writer=f"{_ENCODERS}.openai.chat.MistralEncoder",
-        dialect_of="openai-chat",
-        turn="to_mistral",
-    ),
-    APIRecord(
-        "ndjson", writer=f"{_ENCODERS}.tokenstream.NDJSONEncoder", dialect_of="tokenstream", takes_name=False
-    ),
+    APIRecord("mistral-conversations", "mistral_conversations.MistralConversations", provider="mistral_ai"),
+    APIRecord("transcription", "transcription.Transcription"),
+    APIRecord("openai-live", "openai_live.OpenAILive", paths="/live/sessions", provider="openai"),
+    APIRecord("a2a", "a2a.A2A"),
+    APIRecord("langchain-protocol", "langchain.protocol.LangChainProtocol", replay_field="since"),
+    APIRecord("langchain", "langchain.LangChain"),
+    APIRecord("llamaindex", "llamaindex.LlamaIndex"),
+    APIRecord("text", "bare_text.Text", "text.TextEncoder"),
+    APIRecord("pieces", "pieces.Pieces"),
+    APIRecord("mistral", writer="openai.chat.MistralEncoder", dialect_of="openai-chat", turn="to_mistral"),
+    APIRecord("ndjson", writer="tokenstream.NDJSONEncoder", dialect_of="tokenstream", takes_name=False),
 )
 
 

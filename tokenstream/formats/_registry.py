@@ -51,7 +51,7 @@ def load(name: str) -> type[Format]:
         msg = f"there is no format {name!r}; the formats are {', '.join([*names(), *installed_names()])}"
         raise MisuseError(msg)
     module, _, class_name = home.rpartition(".")
-    loaded: type[Format] = getattr(import_module(module), class_name)
+    loaded: type[Format] = getattr(import_module(f"tokenstream.formats._wire.{module}"), class_name)
     return loaded
 
 

@@ -29,7 +29,7 @@ def load(format: str) -> type[Encoder]:
         written = [each.name for each in all_apis() if each.writer is not None]
         raise MisuseError(f"the format {format!r} cannot be written: take one of {', '.join(written)}")
     module, _, name = api.writer.rpartition(".")
-    encoder_class: type[Encoder] = getattr(import_module(module), name)
+    encoder_class: type[Encoder] = getattr(import_module(f"{__name__}.{module}"), name)
     return encoder_class
 
 
