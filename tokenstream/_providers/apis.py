@@ -115,7 +115,7 @@ class APIRecord(NamedTuple):
     another format reads, and for a protocol that is written only.
     """
     writer: str | None = None
-    """The module, in `tokenstream.relay._encoders`, and the class of the encoder; None if it is never written."""
+    """The module, in `tokenstream.relay._encoders`, and the class of the encoder; None if none is written."""
     dialect_of: str | None = None
     """The format that reads this one; None if it has a reader of its own, or none at all."""
     takes_name: bool = True

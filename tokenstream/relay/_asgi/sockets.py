@@ -38,16 +38,13 @@ _TOO_LARGE, _MALFORMED, _UNKNOWN, _RESTART = 1009, 1007, 1008, 1012
 """The close codes that are sent; see RFC 6455, section 7.4.1, and the registry of IANA."""
 
 
-class Disconnection(Exception):
-    """Raised if the client of a WebSocket has disconnected, whichever framework is used."""
-
-
 class ServerSocket(ABC):
     """The server's end of one WebSocket connection, with the same methods for every framework."""
 
     def __init__(self, framework_socket: Any) -> None:  # noqa: ANN401 - one of several frameworks' types
         self._framework_socket = framework_socket
-        self._disconnect_errors: tuple[type[Exception], ...] = (OSError, *_find_disconnect_errors())
+        self.disconnect_errors: tuple[type[Exception], ...] = (OSError, *_find_disconnect_errors())
+        """The exceptions that the methods raise if the client has disconnected."""
 
     @property
     def wrapped(self) -> tuple[object, object]:
@@ -61,39 +58,18 @@ class ServerSocket(ABC):
     def read_header(self, name: str) -> str:
         """Return a header, named in lower case, of the connection's request; "" if it is absent."""
 
+    @abstractmethod
     async def open(self) -> None:
-        """Accept the connection, unless the application has; raise `Disconnection` if the client has gone."""
-        try:
-            await self._open()
-        except self._disconnect_errors as error:
-            raise Disconnection from error
+        """Accept the connection, unless the application has."""
 
     @abstractmethod
-    async def _open(self) -> None: ...
-
-    async def receive(self) -> str | bytes:
-        try:
-            return await self._receive()
-        except self._disconnect_errors as error:
-            raise Disconnection from error
-
-    async def send(self, message: str | bytes) -> None:
-        try:
-            await self._send(message)
-        except self._disconnect_errors as error:
-            raise Disconnection from error
+    async def receive(self) -> str | bytes: ...
 
     @abstractmethod
-    async def _receive(self) -> str | bytes: ...
-
-    @abstractmethod
-    async def _send(self, message: str | bytes) -> None: ...
+    async def send(self, message: str | bytes) -> None: ...
 
     async def close(self, code: int, reason: str) -> None:
-        try:
-            await self._framework_socket.close(code=code, reason=reason)
-        except self._disconnect_errors as error:
-            raise Disconnection from error
+        await self._framework_socket.close(code=code, reason=reason)
 
 
 class _ASGISocket(ServerSocket):
@@ -102,20 +78,20 @@ class _ASGISocket(ServerSocket):
     def read_header(self, name: str) -> str:
         return read_header(self._framework_socket.scope, name)
 
-    async def _open(self) -> None:
+    async def open(self) -> None:
         state = getattr(self._framework_socket, "application_state", None)
         # None: this is Litestar, where accepting a connection twice has no effect.
         if state is None or state.name == "CONNECTING":
             await self._framework_socket.accept()
 
-    async def _receive(self) -> str | bytes:
+    async def receive(self) -> str | bytes:
         message = await self._framework_socket.receive()
         if message["type"] == "websocket.disconnect":
-            raise Disconnection
+            raise ConnectionError
         text: str | None = message.get("text")
         return message.get("bytes") or b"" if text is None else text
 
-    async def _send(self, message: str | bytes) -> None:
+    async def send(self, message: str | bytes) -> None:
         kind = "text" if isinstance(message, str) else "bytes"
         await self._framework_socket.send({"type": "websocket.send", kind: message})
 
@@ -132,14 +108,14 @@ class _WebsocketsSocket(ServerSocket):
         headers = getattr(socket, "request_headers", None) if request is None else request.headers
         return "" if headers is None else ", ".join(headers.get_all(name))
 
-    async def _open(self) -> None:
+    async def open(self) -> None:
         """Do nothing: the server of `websockets` has accepted the connection already."""
 
-    async def _receive(self) -> str | bytes:
+    async def receive(self) -> str | bytes:
         message: str | bytes = await self._framework_socket.recv()
         return message
 
-    async def _send(self, message: str | bytes) -> None:
+    async def send(self, message: str | bytes) -> None:
         await self._framework_socket.send(message)
 
 
@@ -174,7 +150,7 @@ class MessageWriter(Sending):
         self._is_sse = self.protocol.media_type.startswith("text/event-stream")
         self._is_binary = self.protocol.media_type == AWS_EVENT_STREAM
         # A ping of our own protocol; with another protocol, no heartbeats are sent.
-        self.heartbeat = '{"type":"ping"}' if self.protocol.name == "ndjson" else ""
+        self.heartbeat = b'{"type":"ping"}' if self.protocol.name == "ndjson" else b""
 
     def to_messages(self, chunks: Iterable[bytes]) -> list[str | bytes]:
         """Return chunks as messages, without the framing that events have in a body."""
@@ -245,7 +221,7 @@ class SocketDelivery(Delivery):
             await self._socket.open()
         except BaseException as error:
             await self._give_up()
-            if isinstance(error, Disconnection):
+            if isinstance(error, self._socket.disconnect_errors):
                 return False
             raise
         self._sent_at = time.monotonic()
@@ -255,7 +231,7 @@ class SocketDelivery(Delivery):
     async def turn_away(self) -> bool:
         """Close the connection of another site's page, or refuse it; return False: it is not open."""
         await self._give_up()
-        with suppress(Disconnection):
+        with suppress(*self._socket.disconnect_errors):
             await self._socket.close(_UNKNOWN, CROSS_SITE)
         return False
 
@@ -270,7 +246,17 @@ class SocketDelivery(Delivery):
         await self._send_chunks(chunks)
         self._owes_end = False
 
-    # -- sending -------------------------------------------------------------
+    # -- receiving and sending -----------------------------------------------
+
+    async def _receive(self, max_size: int) -> JsonObject | None:
+        """Return a message of the client; None, and end the delivery, if it has gone or made a mistake."""
+        try:
+            return parse_message(await self._socket.receive(), max_size)
+        except self._socket.disconnect_errors:
+            self._note_disconnect()
+        except MessageRefused as refused:
+            self._refuse(refused)
+        return None
 
     async def _send_answer(self, events: EventsIn) -> None:
         """Send an answer and its end; if the answer fails, send the error."""
@@ -305,13 +291,13 @@ class SocketDelivery(Delivery):
             self._send_began = time.monotonic()
             try:
                 await self._socket.send(message)
-            except Disconnection:
+            except self._socket.disconnect_errors:
                 self._note_disconnect()
         self._send_began, self._sent_at = None, time.monotonic()
 
     async def _stay_alive(self) -> None:
         """Send a heartbeat after each `keep_alive` seconds of silence, if the protocol has heartbeats."""
-        seconds, heartbeat = self._timing.keep_alive, self._writer.heartbeat.encode()
+        seconds, heartbeat = self._timing.keep_alive, self._writer.heartbeat
         if seconds is None or not heartbeat:
             return
         while not self._disconnected:
@@ -353,7 +339,7 @@ class SocketDelivery(Delivery):
                 elif self._owes_end:
                     # The stopped answer was cancelled, because it did not end by itself.
                     await self._send_last(self._writer.encode_end("stopped"))
-            except Disconnection:
+            except self._socket.disconnect_errors:
                 self._disconnected = True
 
     async def _fail(self, error: StreamError) -> None:

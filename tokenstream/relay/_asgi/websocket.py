@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, overload
 
@@ -13,12 +14,10 @@ from tokenstream.errors import MisuseError, pass_over
 from tokenstream.relay._asgi.asking import check_origins, sent_cross_site
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, TIMING, Timing, check_timing
 from tokenstream.relay._asgi.sockets import (
-    Disconnection,
     MessageRefused,
     MessageWriter,
     ServerSocket,
     SocketDelivery,
-    parse_message,
     wrap_socket,
 )
 from tokenstream.relay._events_in import EventsIn
@@ -122,17 +121,10 @@ class SessionDelivery(SocketDelivery):
 
     async def _listen(self) -> None:
         """Receive the client's messages, and act on them, until it disconnects or makes a mistake."""
-        with self._questions_in:
-            try:
-                while True:
-                    await self._act_on(parse_message(await self._socket.receive(), _MAX_QUESTION))
-            except Disconnection:
-                self._note_disconnect()
-            except MessageRefused as refused:
-                self._refuse(refused)
-            except BrokenResourceError:
-                # The delivery has ended while a question was waiting.
-                pass
+        # The delivery may end while a question is waiting.
+        with self._questions_in, suppress(BrokenResourceError):
+            while self._refused is None and (message := await self._receive(_MAX_QUESTION)) is not None:
+                await self._act_on(message)
 
     async def _act_on(self, message: JsonObject) -> None:
         """Ask, stop or interrupt, as a message of the client says."""
@@ -149,7 +141,7 @@ class SessionDelivery(SocketDelivery):
             ):
                 await self._interrupt(played_ms)
             case _:
-                raise MessageRefused(_EXPECTED)
+                self._refuse(MessageRefused(_EXPECTED))
 
     async def _interrupt(self, played_ms: float | None) -> None:
         """Interrupt the latest answer, of which the client may not say how much was heard."""
@@ -216,16 +208,11 @@ class _AnswerDelivery(SocketDelivery):
             if self._listening.cancel_called:
                 # The answer ended before this task began. A message that is there already would be taken.
                 return
-            try:
-                message = parse_message(await self._socket.receive(), _MAX_MESSAGE)
-                if message != {"type": "stop"}:
-                    raise MessageRefused('while an answer is sent, only {"type":"stop"} may be sent')
-            except Disconnection:
-                self._note_disconnect()
-            except MessageRefused as refused:
-                self._refuse(refused)
-            else:
+            message = await self._receive(_MAX_MESSAGE)
+            if message == {"type": "stop"}:
                 self._tasks.start_soon(self._stop, "the client has stopped it")
+            elif message is not None:
+                self._refuse(MessageRefused('while an answer is sent, only {"type":"stop"} may be sent'))
 
     def _stop_source(self, reason: str) -> bool:
         return self._events.stop(reason)
