@@ -33,8 +33,6 @@ class ServedAnswer:
     The producer of an answer in a journal has one, too, which it shares with the response that starts it.
     """
 
-    __slots__ = ("_asked_id", "_is_kept", "_source", "given", "has_begun", "id", "owner", "status")
-
     def __init__(self, id: str | None, *, owner: str | None = None, asked_id: str | None = None) -> None:
         self.id = id  # as its readers have it
         self.owner = owner

@@ -5,9 +5,8 @@ The losses are found by encoding small answers that contain everything there is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from tokenstream._values.parts import COUNTS
 from tokenstream.errors import MisuseError
@@ -58,14 +57,13 @@ _TYPES = ("image/png", "image/tiff", "audio/pcm", "audio/wav", "video/mp4", "app
 """The types of media that are tried: two of a family of which a protocol may know one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Protocol:
+class Protocol(NamedTuple):
     """Properties of a protocol that do not depend on an answer."""
 
     name: str
     media_type: str
     """The content type of a response's body."""
-    headers: HeaderFields = field(repr=False)
+    headers: HeaderFields
     """Headers of a response, in lower case."""
     heartbeat: bytes
     """The heartbeat, which may be sent between any two events; empty if the protocol has none."""
@@ -91,14 +89,8 @@ def find_protocol(name: str) -> Protocol:
         **({} if is_sse else {"content-encoding": "identity"}),
         **encoder.further_headers,
     }
-    return Protocol(
-        name=name,
-        media_type=encoder.content_type,
-        headers=headers,
-        heartbeat=b": keep-alive\n\n" if is_sse else encoder.heartbeat,
-        retry=b"retry: 1000\n\n" if is_sse else b"",
-        has_ids=is_sse or encoder.has_ids,
-    )
+    heartbeat, retry = (b": keep-alive\n\n", b"retry: 1000\n\n") if is_sse else (encoder.heartbeat, b"")
+    return Protocol(name, encoder.content_type, headers, heartbeat, retry, is_sse or encoder.has_ids)
 
 
 def headers(protocol: ProtocolName = "tokenstream") -> dict[str, str]:

@@ -42,8 +42,6 @@ _NOT_PIECEWISE = frozenset({"accumulate", "markdown_blocks", "patches"})
 class _ShapedText:
     """A text part that is being transformed, with the stages for this part."""
 
-    __slots__ = ("chain", "choice_and_part", "choice_and_step", "sent", "step", "waiting_events")
-
     def __init__(self, chain: Chain[str, str], event: TextDelta | PartStart | PartDone) -> None:
         self.chain = chain
         self.choice_and_part = (event.choice, event.part)
@@ -53,12 +51,6 @@ class _ShapedText:
         """Pieces of transformed text that were returned already."""
         self.waiting_events: list[Event] = []
         """Citations, and the choice's `Finish`, that follow text which a stage may still hold back."""
-
-    def send(self, deltas: list[TextDelta]) -> list[Event]:
-        """Return pieces of the transformed text, and then the events that had to wait for them."""
-        self.sent += [delta.text for delta in deltas]
-        events: list[Event] = [_set_step(delta, self.step) for delta in deltas]
-        return events + self.take_waiting() if self.waiting_events else events
 
     def take_waiting(self) -> list[Event]:
         events, self.waiting_events = self.waiting_events, []
@@ -159,11 +151,11 @@ class Shaping(ErrorKeeper):
         if text.chain.error is not None:
             self.error = text.chain.error
         choice, part = text.choice_and_part
-        deltas = [TextDelta(piece, choice=choice, part=part) for piece in pieces if piece]
-        if not deltas:
-            # The waiting events keep waiting, since the text before them is still held back.
-            return []
-        return text.send(deltas)
+        new = [*filter(None, pieces)]
+        text.sent += new
+        events = [_set_step(TextDelta(piece, choice=choice, part=part), text.step) for piece in new]
+        # Without a piece, the events keep waiting, since the text before them is still held back.
+        return events + text.take_waiting() if new else events
 
     def _end_part(self, event: PartDone, now: float) -> list[Event]:
         """Return the text that the stages of a text part have held back, and the end of any part."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from urllib.parse import unquote
 
 from tokenstream.errors import MisuseError
@@ -41,8 +40,7 @@ class SourceRefused(Exception):
         self.incident = incident
 
 
-@dataclass(frozen=True, slots=True)
-class AskedPosition:
+class AskedPosition(NamedTuple):
     """The parts of a request that say which answer it asks for, and from which position on."""
 
     method: str
@@ -54,7 +52,7 @@ class AskedPosition:
     """The answer's id in the header `X-Answer-Id`; None if it is absent."""
     key: str | None
     """The header `Idempotency-Key`; None if it is absent."""
-    sent_path: str = field(default="", repr=False)
+    sent_path: str
     """The path as the client has sent it, still encoded; "" if the server or the framework hides it."""
 
     @property
@@ -67,13 +65,13 @@ def read_asked(scope: Mapping[str, Any]) -> AskedPosition:
     id, path = read_header(scope, "x-answer-id"), _whole_path(scope)
     sent = (scope.get("raw_path") or b"").decode("latin-1")
     return AskedPosition(
-        method=scope["method"],
-        path=path,
-        position=read_header(scope, "last-event-id"),
-        id=unquote(id) if id else None,
-        key=read_header(scope, "idempotency-key") or None,
+        scope["method"],
+        path,
+        read_header(scope, "last-event-id"),
+        unquote(id) if id else None,
+        read_header(scope, "idempotency-key") or None,
         # A server may send only a part of the path.
-        sent_path=sent if unquote(sent) == path else "",
+        sent if unquote(sent) == path else "",
     )
 
 

@@ -210,9 +210,9 @@ class Delivery(ABC):
     _delivers_first: ClassVar[bool] = False
     """True to receive only once the answer waits, as what the reader sends after its end is for others."""
 
-    def __init__(self, timing: Timing, receive: object, send: object) -> None:
+    def __init__(self, timing: Timing, receive: Any, send: Any) -> None:  # noqa: ANN401 - of a framework
         self._timing = timing
-        self._callables = receive, send
+        self._receive, self._send = receive, send
         self._disconnected = False
         self.shutting_down = False
         """True once this response is ended because the server shuts down."""
@@ -232,7 +232,7 @@ class Delivery(ABC):
         """Send until the answer ends, its reader disconnects, or the server shuts down."""
         self._sending = CancelScope()
         try:
-            with watch_shutdown(self, *self._callables) as self._came_late:
+            with watch_shutdown(self, self._receive, self._send) as self._came_late:
                 async with create_task_group() as self._tasks:
                     work, other = self._listen, self._deliver_and_conclude
                     if self._delivers_first:
@@ -305,7 +305,7 @@ class Delivery(ABC):
             return
         if not self._is_aborted:
             self._is_aborted = True
-            if abort_connection(*self._callables):
+            if abort_connection(self._receive, self._send):
                 # The send ends, and the server reports the disconnect.
                 return
         elif overdue < STOP_SECONDS:

@@ -141,7 +141,7 @@ class FollowOutlet(Outlet):
             raise error
         self.has_ended = True
         has_failed = isinstance(error, JournalError) and error.kind == "unavailable"
-        return self._transcript.break_off() if has_failed else None
+        return self._transcript.failure if has_failed else None
 
     def stop(self, reason: str) -> bool:
         """Return False, which means that the answer was not stopped: it goes on without this reader."""
@@ -175,9 +175,8 @@ class Transcript:
         self._answer_key = b',"answer":%b' % json.dumps(feed.id).encode()
         """The JSON member with the answer's id, which `frame_live` adds to the first event of a response."""
         self._feed = feed
-        self._first = feed.first
         self._chunks: list[bytes] = []
-        """The bytes of each record, from the record at position `_first` on."""
+        """The bytes of each record, from the first of the feed on."""
         self._joined_range = (0, 0)
         """For the last chunk that was joined from several: the position after which it begins, and the last
         position that was known then.
@@ -185,8 +184,6 @@ class Transcript:
         self._joined: tuple[bytes, int] = (b"", 0)
         """The last chunk that was joined from several: its bytes, and the last position in it."""
         self._body = body
-        self._last_event: bytes | None = None
-        """The error event after the last chunk, if the journal failed before the answer's end; else None."""
         if self.frame_record is None and feed.first > 1:
             raise JournalError(
                 f"the beginning of the answer was trimmed, and {protocol!r} needs it", kind="answer_expired"
@@ -194,24 +191,24 @@ class Transcript:
 
     def chunk_after(self, after: int) -> tuple[bytes, int]:
         """Return the bytes of the records after a position, at least one, and the last position in them."""
-        chunks = self._chunks
+        chunks, first = self._chunks, self._feed.first
         if len(chunks) < len(self._feed.records):
             # The first of the readers of a record encodes it.
             self._catch_up()
-        last_position = self._first + len(chunks) - 1
+        last_position = first + len(chunks) - 1
         # The common case is a reader that lacks only the last chunk.
         if after + 1 == last_position:
             return chunks[-1], last_position
         # Readers at the same position share the joined bytes.
         if self._joined_range != (after, last_position):
-            first_index = after + 1 - self._first
+            first_index = after + 1 - first
             size, end_index = 0, first_index
             while end_index < len(chunks) and size < _MAX_JOINED:
                 size += len(chunks[end_index])
                 end_index += 1
             joined = b"".join(chunks[first_index:end_index])
             self._joined_range = (after, last_position)
-            self._joined = joined, self._first + end_index - 1
+            self._joined = joined, first + end_index - 1
         return self._joined
 
     def frame_live(self, live_after: int) -> bytes:
@@ -225,25 +222,21 @@ class Transcript:
             return b""
         return self.frame_record(None, b'{"type":"live","at":%d%b}' % (live_after, self._answer_key))
 
-    def break_off(self) -> bytes:
-        """Return the error event to send after the last record, because the journal has failed.
+    @cached_property
+    def failure(self) -> bytes:
+        """The error event to send after the last record, because the journal has failed.
 
         The event has no position, so that a reader can continue after the last record that it has.
         """
-        if self._last_event is None:
-            # The encoder needs every record before the error.
-            self._catch_up()
-            record = record_interruption("the journal of this answer cannot be used now")
-            self._last_event = (
-                self._encode_end(record) if self.frame_record is None else self.frame_record(None, record)
-            )
-        return self._last_event
+        # The encoder needs every record before the error.
+        self._catch_up()
+        record = record_interruption("the journal of this answer cannot be used now")
+        return self._encode_end(record) if self.frame_record is None else self.frame_record(None, record)
 
     def trim(self, count: int) -> None:
         # The encoder needs each record once, even those whose chunks are dropped.
         self._catch_up()
         del self._chunks[:count]
-        self._first += count
 
     # -- within ----------------------------------------------------------------
 

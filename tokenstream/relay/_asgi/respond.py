@@ -236,7 +236,6 @@ def respond(
         raise MisuseError("an answer has an id and an owner only in a journal: pass journal=…")
     if body is not None or location is not None:
         raise MisuseError("an answer is kept, and has an address, only in a journal: pass journal=…")
-    own = next((value for name, value in (headers or {}).items() if name.lower() == "x-answer-id"), None)
-    own = None if own is None else unquote(own)
-    outlet = AnswerOutlet(stream, Sending(protocol, shape=shape, id=own, names=True))
+    named = (unquote(value) for name, value in (headers or {}).items() if name.lower() == "x-answer-id")
+    outlet = AnswerOutlet(stream, Sending(protocol, shape=shape, id=next(named, None), names=True))
     return make_response(outlet, timing=timing, headers=headers)

@@ -55,7 +55,6 @@ class HTTPDelivery(Delivery):
     ) -> None:
         super().__init__(timing, receive, send)
         self._outlet, self._make_head = outlet, make_head
-        self._receive, self._send = receive, send
         self._head_begun = False
         self._heartbeat_sent: Event | None = None
         """Set when the current heartbeat was sent; None while no heartbeat is being sent."""

@@ -23,7 +23,7 @@ import time
 from contextlib import contextmanager
 from functools import partial
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.relay._attribution import report_ended
 from tokenstream.stream._reading.host import Host, find_host
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from tokenstream._basics.loose import Action, JsonObject
+    from tokenstream.relay._asgi.delivery import Delivery
 
 _POLL_SECONDS, _DRAINING_POLL_SECONDS = 0.2, 0.05
 """The seconds between two polls; once a server shuts down, its last moments count."""
@@ -79,22 +80,8 @@ def abort_connection(receive: object, send: object) -> bool:
     return False
 
 
-class WatchedResponse(Protocol):
-    """A response that is open, whose methods are called in its event loop's thread."""
-
-    def let_stuck_go(self) -> None:
-        """Look at the reader; called several times a second."""
-
-    def choose_drain(self) -> float | None:
-        """Return the seconds that the response may run on; None for as long as the server itself waits."""
-
-    def end_for_shutdown(self) -> bool:
-        """End the response; return True if an answer is cut off by that."""
-        ...
-
-
 @contextmanager
-def watch_shutdown(response: WatchedResponse, receive: object, send: object) -> Generator[bool, None, None]:
+def watch_shutdown(response: Delivery, receive: object, send: object) -> Generator[bool, None, None]:
     """Return a context manager that ends a response in time if its server shuts down.
 
     The block gets True if the server was noticed to shut down before: the response is a new one. What a
@@ -119,7 +106,7 @@ def watch_shutdown(response: WatchedResponse, receive: object, send: object) -> 
 class _OpenResponse:
     """An open response, and what was found of its server."""
 
-    def __init__(self, response: WatchedResponse, receive: object, send: object) -> None:
+    def __init__(self, response: Delivery, receive: object, send: object) -> None:
         self.response = response
         self._callables = receive, send
         self._checks = tuple(_find_shutdown_checks(receive, send))
@@ -142,8 +129,8 @@ class _Watch:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._entries: dict[int, _OpenResponse] = {}
-        """The entries of the open responses, by the `id()` of each."""
+        self._entries: set[_OpenResponse] = set()
+        """The entries of the open responses."""
         self._cancel_polling: Action | None = None
         """Ends the polling; None while no response is open."""
         self._pause = _POLL_SECONDS
@@ -153,18 +140,18 @@ class _Watch:
     @property
     def is_draining(self) -> bool:
         """True once a shutdown was noticed, while responses that were open then have not ended."""
-        return any(entry.ends_at < math.inf for entry in self._entries.values())
+        return any(entry.ends_at < math.inf for entry in self._entries)
 
     def add(self, entry: _OpenResponse) -> None:
         """Watch the server of a response for a shutdown; with the first response, the polling begins."""
-        self._entries[id(entry)] = entry
+        self._entries.add(entry)
         if self._cancel_polling is None:
             self._polled_at = time.monotonic()
             self._cancel_polling = self._begin_polling()
 
     def remove(self, entry: _OpenResponse) -> None:
         """Forget a response that has ended; after the last one, no server is polled for a shutdown."""
-        self._entries.pop(id(entry), None)
+        self._entries.discard(entry)
         if not self._entries:
             if self._cancel_polling is not None:
                 self._cancel_polling()
@@ -173,7 +160,7 @@ class _Watch:
                 _watches.pop(self.host.loop, None)
 
     def shut_down(self) -> None:
-        self._end_those(list(self._entries.values()), time.monotonic())
+        self._end_those([*self._entries], time.monotonic())
 
     def poll(self) -> None:
         """Ask each server once if it is shutting down, and shut down the responses of those that are."""
@@ -181,7 +168,7 @@ class _Watch:
         # The server's own clock has run since the signal, which came after the last poll.
         now = time.monotonic()
         since, self._polled_at = max(self._polled_at, now - _LATEST), now
-        for entry in list(self._entries.values()):
+        for entry in [*self._entries]:
             entry.response.let_stuck_go()
             if all_end or entry.ends_at < math.inf or entry.is_server_exiting():
                 ending.append(entry)

@@ -248,7 +248,7 @@ class SocketDelivery(Delivery):
 
     # -- receiving and sending -----------------------------------------------
 
-    async def _receive(self, max_size: int) -> JsonObject | None:
+    async def _read_message(self, max_size: int) -> JsonObject | None:
         """Return a message of the client; None, and end the delivery, if it has gone or made a mistake."""
         try:
             return parse_message(await self._socket.receive(), max_size)

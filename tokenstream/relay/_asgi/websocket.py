@@ -123,7 +123,7 @@ class SessionDelivery(SocketDelivery):
         """Receive the client's messages, and act on them, until it disconnects or makes a mistake."""
         # The delivery may end while a question is waiting.
         with self._questions_in, suppress(BrokenResourceError):
-            while self._refused is None and (message := await self._receive(_MAX_QUESTION)) is not None:
+            while self._refused is None and (message := await self._read_message(_MAX_QUESTION)) is not None:
                 await self._act_on(message)
 
     async def _act_on(self, message: JsonObject) -> None:
@@ -208,7 +208,7 @@ class _AnswerDelivery(SocketDelivery):
             if self._listening.cancel_called:
                 # The answer ended before this task began. A message that is there already would be taken.
                 return
-            message = await self._receive(_MAX_MESSAGE)
+            message = await self._read_message(_MAX_MESSAGE)
             if message == {"type": "stop"}:
                 self._tasks.start_soon(self._stop, "the client has stopped it")
             elif message is not None:
