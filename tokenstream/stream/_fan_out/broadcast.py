@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 class SyncHub(Hub[SyncDriver]):
     """Reads a stream once for all readers of a broadcast, which may be used in any threads."""
 
-    __slots__ = ("_changed", "_pump", "_room", "lock", "reads_ahead")
-
     def __init__(self, driver: SyncDriver) -> None:
         pump = driver.pump
         # No other thread may read while the pump is replaced.
@@ -204,8 +202,6 @@ class SyncHub(Hub[SyncDriver]):
 
 class _LockedSharedCursor(SharedCursor[ItemT]):
     """A cursor in an answer to which another thread may be adding."""
-
-    __slots__ = ()
 
     _hub: SyncHub
 

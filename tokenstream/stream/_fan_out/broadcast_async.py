@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 class AsyncHub(Hub[AsyncDriver]):
     """Reads a stream once for all readers of a broadcast, in any tasks of one event loop."""
 
-    __slots__ = ("_current", "_room_event", "_wake_event")
-
     def __init__(self, driver: AsyncDriver) -> None:
         if driver.pump.busy:
             raise concurrent_read_error()

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 class Hub(EventQueue[DriverT]):
     """Reads a stream once for all readers of a broadcast, whose views are cursors in one shared message."""
 
-    __slots__ = ("__weakref__", "_bells", "_listeners", "around_tool", "leader", "watcher")
-
     def __init__(self, driver: DriverT) -> None:
         super().__init__(driver)
         self.leader: object = None
@@ -137,8 +135,6 @@ class Hub(EventQueue[DriverT]):
 
 class _Leadership:
     """A context in which one thread or task reads the stream for all readers."""
-
-    __slots__ = ("_caller", "_hub")
 
     def __init__(self, hub: Hub[Any], caller: object) -> None:
         self._hub = hub

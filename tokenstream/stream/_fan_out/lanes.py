@@ -55,19 +55,10 @@ class LabelledEvent(NamedTuple, Generic[K]):
 class _LaneQueue:
     """The queue of a merge's streams (lanes) that may have an event, in the order of their turns."""
 
-    __slots__ = ("numbers", "waiter")
-
     def __init__(self) -> None:
         self.numbers: deque[int] = deque()
         self.waiter: ArrivalBell | None = None
         """Rung when an entry is added to the queue; None if nobody waits for that."""
-
-    def put(self, entry: _QueueEntry) -> None:
-        """Add an entry at the end of the queue, and wake the loop if it waits for one."""
-        self.numbers.append(entry.number)
-        waiter = self.waiter
-        if waiter is not None:
-            waiter.set()
 
 
 class _QueueEntry:
@@ -76,8 +67,6 @@ class _QueueEntry:
     The thread or task that reads the stream rings the entry as a bell: `set` puts it into the queue. An
     entry has only the lane's number, so that this thread or task does not keep the stream alive.
     """
-
-    __slots__ = ("_queue", "is_queued", "number", "was_rung")
 
     def __init__(self, queue: _LaneQueue, number: int) -> None:
         self._queue = queue
@@ -93,13 +82,14 @@ class _QueueEntry:
         self.was_rung = True
         if not self.is_queued:
             self.is_queued = True
-            self._queue.put(self)
+            self._queue.numbers.append(self.number)
+            waiter = self._queue.waiter
+            if waiter is not None:
+                waiter.set()
 
 
 class MergeLane(Generic[K, DriverT]):
     """One of the streams of a merge."""
-
-    __slots__ = ("alarm", "alarm_is_earliest", "driver", "entry", "has_ended", "label", "since")
 
     def __init__(self, label: K, driver: DriverT, entry: _QueueEntry) -> None:
         self.label = label

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
+from collections import deque
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, get_args
 
@@ -58,16 +59,12 @@ class Ring(Generic[ItemT]):
         (1, 3, 'b', 'c')
     """
 
-    __slots__ = ("_first", "_items", "end", "size")
+    __slots__ = ("_items", "end")
 
     def __init__(self, size: int, *, begin: int = 0) -> None:
-        self.size = size
-        """The largest number of items that are held."""
         self.end = begin
         """The number that the next item will get."""
-        self._first = begin
-        """The number of the first item of all, which is stored at index 0 of `_items`."""
-        self._items: list[ItemT] = []
+        self._items: deque[ItemT] = deque(maxlen=size)
 
     @property
     def begin(self) -> int:
@@ -76,18 +73,13 @@ class Ring(Generic[ItemT]):
 
     def append(self, item: ItemT) -> None:
         """Add an item; it replaces the oldest one if the ring is full."""
-        items = self._items
-        if len(items) < self.size:
-            items.append(item)
-        else:
-            # The place of the oldest item; item number `_first`, the ring's first one, had index 0.
-            items[(self.end - self._first) % self.size] = item
+        self._items.append(item)
         self.end += 1
 
     def __getitem__(self, number: int) -> ItemT:
         if not self.begin <= number < self.end:
             raise IndexError(number)
-        return self._items[(number - self._first) % self.size]
+        return self._items[number - self.begin]
 
 
 class ReaderCursor:
@@ -148,23 +140,6 @@ class ReaderCursor:
 
 class EventQueue(Generic[DriverT]):
     """Holds the events of a stream for several readers, each of which takes every event."""
-
-    __slots__ = (
-        "_lowest_number",
-        "_numbers",
-        "_options_fixed",
-        "_readers",
-        "_slow_count",
-        "_slow_users",
-        "_sweep_at",
-        "driver",
-        "has_ended",
-        "last_restart",
-        "news",
-        "policy",
-        "ring",
-        "size",
-    )
 
     def __init__(self, driver: DriverT) -> None:
         self.driver = driver

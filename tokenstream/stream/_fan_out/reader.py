@@ -42,8 +42,6 @@ class SharedCursor(Generic[ItemT]):
     Other readers may be ahead, so more than one event may have arrived since this cursor last looked.
     """
 
-    __slots__ = ("_cursor", "_hub", "_reader_cursor", "_seen_count", "_waiting")
-
     def __init__(self, cursor: Cursor[ItemT], hub: Hub[Any], reader_cursor: ReaderCursor) -> None:
         self._cursor = cursor
         self._hub = hub
@@ -93,8 +91,6 @@ class SharedCursor(Generic[ItemT]):
 
 class SharedCursors(_CursorMaker):
     """Makes the same cursors as `Cursors`, wrapped for one reader of a broadcast."""
-
-    __slots__ = ("_cursors", "_share")
 
     def __init__(self, cursors: Cursors, share: Callable[[Cursor[Any]], SharedCursor[Any]]) -> None:
         self._cursors = cursors
@@ -154,14 +150,6 @@ class ReaderDriver(UncopyableObject):
 
     def _share(self, cursor: Cursor[Any]) -> SharedCursor[Any]:
         return self.cursor_type(cursor, self.hub, self.cursor)
-
-    @property
-    def source_driver(self) -> FromHub:
-        return self.hub.driver
-
-    def enter_block(self) -> None:
-        """Note for all readers that the stream is in a `with` block."""
-        self.hub.driver.enter_block()
 
     def set_options(self, policy: Policy | None, size: int | None) -> None:
         self.hub.set_options(policy, size)
@@ -275,8 +263,6 @@ class _EventDriver:
 
     The `step` of a `ReaderDriver` only reports that something has arrived.
     """
-
-    __slots__ = ("_reader_driver",)
 
     def __init__(self, reader_driver: ReaderDriver) -> None:
         self._reader_driver = reader_driver

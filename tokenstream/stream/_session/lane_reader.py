@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 class LaneReader:
     """Reads a connection, and sorts its messages into lanes, the queues of its answers."""
 
-    __slots__ = ("driver", "session")
-
     def __init__(self, driver: SyncDriver) -> None:
         self.driver = driver
         self.session = AnswersSession(driver)
@@ -121,8 +119,6 @@ class LaneReader:
 class _LaneMessages:
     """Iterator over a connection's messages that belong to one answer; the answer's stream reads them."""
 
-    __slots__ = ("_lane", "_reader", "_seconds")
-
     def __init__(self, reader: LaneReader, lane: AnswerLane) -> None:
         self._reader = reader
         self._lane = lane
@@ -147,8 +143,6 @@ class _LaneMessages:
 
 class AsyncLaneReader:
     """Reads a connection in an event loop; otherwise like `LaneReader`."""
-
-    __slots__ = ("driver", "session")
 
     def __init__(self, driver: AsyncDriver) -> None:
         self.driver = driver
@@ -197,8 +191,6 @@ class AsyncLaneReader:
 
 class _AsyncLaneMessages:
     """Asynchronous iterator over a connection's messages that belong to one answer, for its stream."""
-
-    __slots__ = ("_lane", "_reader")
 
     def __init__(self, reader: AsyncLaneReader, lane: AnswerLane) -> None:
         self._reader = reader

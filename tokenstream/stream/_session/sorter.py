@@ -43,8 +43,6 @@ _MAX_FINISHED = 256
 class WaitingBytes:
     """Counter of the bytes of all messages that wait in the queues of a connection's answers."""
 
-    __slots__ = ("size",)
-
     def __init__(self) -> None:
         self.size = 0
 
@@ -63,18 +61,6 @@ class AnswerLane:
         format: The format object that reads the answer.
         waiting: Counts the bytes waiting in all lanes of the connection.
     """
-
-    __slots__ = (
-        "_count",
-        "_departures",
-        "_messages",
-        "_waiting",
-        "dropped",
-        "failure",
-        "format",
-        "has_ended",
-        "is_whole",
-    )
 
     def __init__(self, format: Format, waiting: WaitingBytes) -> None:
         self.format = format
@@ -137,7 +123,7 @@ class AnswerLane:
 
 
 class Sorter:
-    """A stage that sorts the messages of one connection into lanes, which are the queues of the answers.
+    """Sorts the messages of one connection into lanes, which are the queues of the answers.
 
     A message that belongs to no answer goes to the oldest open answer, or else to the next answer.
 
@@ -146,24 +132,6 @@ class Sorter:
         limits: Bounds on untrusted input; `Limits.body` applies to the messages that wait in all lanes.
         messages: True if each chunk is one whole message.
     """
-
-    stop: str | None = None
-    """Always None: this stage never asks to stop."""
-
-    __slots__ = (
-        "_are_payloads",
-        "_connection",
-        "_connection_format",
-        "_finished_names",
-        "_limits",
-        "_messages_between",
-        "_open_lanes",
-        "_undecided_frames",
-        "_waiting",
-        "error",
-        "has_several",
-        "server_error",
-    )
 
     def __init__(self, wanted: FormatChoice, *, limits: Limits, messages: bool) -> None:
         self._limits = limits
@@ -201,8 +169,8 @@ class Sorter:
         if self._connection_format is not None:
             dispose_of(self._connection_format)
 
-    def feed(self, chunk: object, *, now: float = 0.0) -> list[AnswerLane]:
-        """Sort a chunk; return the lanes of the answers that begin in it; a stage's `now` is not used."""
+    def feed(self, chunk: object) -> list[AnswerLane]:
+        """Sort a chunk; return the lanes of the answers that begin in it."""
         if is_dict(chunk):
             # The source delivers decoded payloads, which need no framing.
             self._connection.take_payloads()
@@ -210,12 +178,11 @@ class Sorter:
         self.error = self._connection.framing.error or self.error
         return new_lanes
 
-    def end(self, *, now: float = 0.0) -> list[AnswerLane]:
-        """End every open answer, because the connection has ended; return no lanes, as no answer begins."""
+    def end(self) -> None:
+        """End every open answer, because the connection has ended."""
         for lane in self._open_lanes.values():
             lane.has_ended = True
         self._open_lanes.clear()
-        return []
 
     @property
     def has_unfinished(self) -> bool:

@@ -23,17 +23,6 @@ if TYPE_CHECKING:
 class Onlooker:
     """Builds the message of a tap from all that other code reads; its failures never reach that code."""
 
-    __slots__ = (
-        "_first",
-        "_is_start_known",
-        "_was_read_lost",
-        "clock",
-        "error",
-        "has_ended",
-        "item_count",
-        "machine",
-    )
-
     def __init__(
         self,
         *,
