@@ -309,10 +309,8 @@ class StreamError(_AnswerError):
         self.retry_after = retry_after
         self._checkpoint: Checkpoint | None = None
         self.tool_calls_delivered = ()
-        self.events_seen = 0
-        self.bytes_seen = 0
-        self.request_id = None
-        self.provider_message = None
+        self.events_seen = self.bytes_seen = 0
+        self.request_id = self.provider_message = None
         self.tail = b""
         self.stderr = ""
 
@@ -344,7 +342,7 @@ class ConnectError(StreamError):
         retryable: True if another attempt may succeed; None to derive it from `kind`.
     """
 
-    default_kind: ErrorKind = "network"
+    default_kind = "network"
 
     def __init__(
         self,
@@ -412,13 +410,13 @@ class NotAStream(StreamError):
 class StreamInterrupted(StreamError):
     """The connection broke while the answer was arriving; `__cause__` is the transport's error."""
 
-    default_kind: ErrorKind = "network"
+    default_kind = "network"
 
 
 class StreamTruncated(StreamError):
     """The connection was closed cleanly, or another answer began on it, before the end of the answer."""
 
-    default_kind: ErrorKind = "network"
+    default_kind = "network"
 
 
 class StreamStalled(StreamError):
@@ -430,7 +428,7 @@ class StreamStalled(StreamError):
             read timeout of the caller's own client.
     """
 
-    default_kind: ErrorKind = "network"
+    default_kind = "network"
 
     def __init__(self, message: str, *, limit: str = "") -> None:
         super().__init__(message)
@@ -446,7 +444,7 @@ class ProtocolError(StreamError):
         offset: Position of the fault in that frame's payload, in bytes, or None.
     """
 
-    default_kind: ErrorKind = "server"
+    default_kind = "server"
 
     def __init__(self, message: str, *, event: int | None = None, offset: int | None = None) -> None:
         super().__init__(message, retryable=False)

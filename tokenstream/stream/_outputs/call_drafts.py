@@ -33,8 +33,6 @@ class CheckedCursor(LogCallCursor):
         answers: True to record the error of a call that cannot be run as the call's result.
     """
 
-    __slots__ = ("_answers", "_maybe_cut", "_tools")
-
     def __init__(
         self,
         accumulator: Accumulator,
@@ -112,20 +110,6 @@ class CallDraftCursor:
     Args:
         tools: Checks the calls against the tools.
     """
-
-    __slots__ = (
-        "_answer",
-        "_begun_calls",
-        "_chars_read",
-        "_delivered",
-        "_ended_calls",
-        "_failure",
-        "_open_calls",
-        "_queue",
-        "_restarts",
-        "_restored",
-        "_tools",
-    )
 
     def __init__(self, answer: OutputChoice, tools: ValidatedCalls) -> None:
         self._answer = answer
@@ -277,7 +261,7 @@ class CallDraftCursor:
             message, open_call.text.text, whole=best.complete, errors=best.errors, best=best
         )
         # The error already has its text and its last snapshot.
-        return add_context(error, message, self._answer.origin, text="", best=None)
+        return add_context(error, self._answer)
 
 
 class _DraftedCall:
@@ -287,8 +271,6 @@ class _DraftedCall:
         tools: Checks the calls against the tools.
         was_delivered: True if the call was delivered whole before the answer was restarted.
     """
-
-    __slots__ = ("_tools", "call", "document", "has_drafts", "is_new", "stage", "text")
 
     def __init__(self, call: BegunCall, tools: ValidatedCalls, *, was_delivered: bool) -> None:
         self.call = call

@@ -48,23 +48,6 @@ class OutputCursor(Generic[ItemT]):
         kind: The kind of items that the stage returns.
     """
 
-    __slots__ = (
-        "_accumulator",
-        "_answer",
-        "_delivered",
-        "_documents",
-        "_failure",
-        "_is_drafts",
-        "_kind",
-        "_make_stage",
-        "_only_document",
-        "_queue",
-        "_raise_at_once",
-        "_restarts",
-        "_tells_ends",
-        "_was_end_read",
-    )
-
     def __init__(
         self, answer: OutputChoice, make_stage: Callable[[], OutputStage[ItemT]], kind: OutputKind
     ) -> None:
@@ -142,7 +125,7 @@ class OutputCursor(Generic[ItemT]):
 
     def end(self) -> ItemT | None:
         """Return the item that the end of the stream adds, or None; raise the error of an invalid output."""
-        if self._restarts != self._answer.accumulator.restarts:
+        if self._restarts != self._accumulator.restarts:
             self._start_over()
         if not self._was_end_read:
             self._was_end_read = True
@@ -186,7 +169,7 @@ class OutputCursor(Generic[ItemT]):
 
     def _start_over(self) -> None:
         """Read a restarted answer from its start; items other than drafts are not delivered twice."""
-        self._restarts = self._answer.accumulator.restarts
+        self._restarts = self._accumulator.restarts
         self._documents = OutputDocuments(self._answer, self._make_stage, self._kind)
         self._only_document = self._documents.only
         self._queue.clear()
@@ -232,7 +215,7 @@ class OutputCursor(Generic[ItemT]):
             return None
         item: Any = self._queue.popleft()
         if isinstance(item, OutputInvalid):
-            raise add_context(item, self._answer.message, self._answer.origin, text="", best=None)
+            raise add_context(item, self._answer)
         # From a cursor, None would mean that no item has arrived.
         return cast("ItemT", NULL) if item is None else item
 
@@ -279,9 +262,7 @@ class OutputCursor(Generic[ItemT]):
 
     def _set_failure(self, document: OutputDocument[ItemT], error: Exception) -> None:
         """Record the error to raise: at the end, or at once if the program's own code has raised it."""
-        self._failure = add_context(
-            error, self._answer.message, self._answer.origin, document.text.text, document.last_snapshot
-        )
+        self._failure = add_context(error, self._answer, document.text.text, document.last_snapshot)
         self._raise_at_once = not isinstance(error, TokenStreamError)
 
     def _read_end(self) -> None:
@@ -293,12 +274,10 @@ class OutputCursor(Generic[ItemT]):
         message, tool = self._answer.message, self._answer.tool
         if self._failure is not None:
             # The message has ended after the error was recorded, so the error gets the new message.
-            self._failure = add_context(self._failure, message, self._answer.origin, text="", best=None)
+            self._failure = add_context(self._failure, self._answer)
         elif not documents or (tool is None and documents[0].text.empty):
             # No JSON has arrived. Of a tool's call, empty arguments count as an empty object.
-            self._failure = add_context(
-                missing_json_error(message, tool), message, self._answer.origin, text="", best=None
-            )
+            self._failure = add_context(missing_json_error(message, tool), self._answer)
         # The first error ends the output.
         for document in documents:
             if self._failure is not None:
@@ -318,8 +297,6 @@ class ResultCursor(Generic[T]):
         document: The document to read if there are several, with *lenient*.
         outcomes: Results of earlier requests, each under a key made of the request's arguments.
     """
-
-    __slots__ = ("_answer", "_document", "_key", "_lenient", "_outcomes", "_type")
 
     def __init__(
         self,

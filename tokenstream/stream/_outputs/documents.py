@@ -55,8 +55,6 @@ class OutputChoice:
         tool: The tool whose arguments are the JSON; None if the answer's own text is.
     """
 
-    __slots__ = ("accumulator", "choice", "driver", "tool")
-
     def __init__(self, driver: Driver, choice: int, tool: str | None) -> None:
         self.driver = driver
         self.accumulator: Accumulator = driver.accumulator
@@ -84,8 +82,6 @@ class OutputDocument(Generic[ItemT]):
         text: The cursor in the document's text.
         kind: The kind of items that the stage returns.
     """
-
-    __slots__ = ("_delivered_count", "_kind", "last", "stage", "text")
 
     def __init__(
         self, text: AnswerTextCursor | ArgumentsCursor, stage: OutputStage[ItemT], kind: OutputKind
@@ -174,8 +170,6 @@ class BegunCall(NamedTuple):
 class BegunCalls:
     """Finds the tool calls of a choice as they begin."""
 
-    __slots__ = ("_answer", "_examined_count", "_number")
-
     def __init__(self, answer: OutputChoice) -> None:
         self._answer = answer
         self._examined_count = 0
@@ -204,8 +198,6 @@ class OutputDocuments(Generic[ItemT]):
         kind: The kind of items. Elements of arrays are read from all calls, other items
             from the first call that has arguments.
     """
-
-    __slots__ = ("_answer", "_calls", "_documents", "_growing", "_kind", "_make_stage", "_selected_index")
 
     def __init__(
         self, answer: OutputChoice, make_stage: Callable[[], OutputStage[ItemT]], kind: OutputKind

@@ -44,8 +44,6 @@ class Once:
         MisuseError: `store` is not a store.
     """
 
-    __slots__ = ("_choice", "_same_calls", "store")
-
     def __init__(self, store: AnyCallStore, cursor: CheckedCalls | None, choice: int = 0) -> None:
         if isinstance(store, type) or not all(hasattr(store, name) for name in _MEMBERS):
             raise MisuseError(f"once= takes a CallStore, such as MemoryCallStore(), and not {store!r:.80}")
@@ -97,8 +95,6 @@ class Once:
 class AsyncOnce(Once):
     """Runs calls at most once, for an `AsyncStream`."""
 
-    __slots__ = ()
-
     async def do(self, steps: Generator[CallStep, Any, Any]) -> object:
         """Carry out the steps that a generator yields, awaiting awaitables; return the generator's result.
 
@@ -131,8 +127,6 @@ class AsyncOnce(Once):
 
 class _TakenSteps:
     """The steps of a generator while they are taken: what to send into it next, and how it has ended."""
-
-    __slots__ = ("_resume", "_steps", "interruption", "result")
 
     def __init__(self, steps: Generator[CallStep, Any, Any]) -> None:
         self._steps = steps

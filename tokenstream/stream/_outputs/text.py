@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from tokenstream._answer.accumulator import Accumulator
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.text_log import TextLog
-    from tokenstream._values.origin import Origin
     from tokenstream.partial_json import Partial
+    from tokenstream.stream._outputs.documents import OutputChoice
 
 AnyOutputError: TypeAlias = OutputInvalid | OutputIncomplete | LimitExceeded
 """Errors for an answer that does not match the request."""
@@ -95,14 +95,14 @@ def failed_stream_error(cause: StreamError, text: str, best: Partial[Any] | None
 
 
 def add_context(
-    error: ErrorT, message: Message, origin: Origin | None, text: str, best: Partial[Any] | None
+    error: ErrorT, answer: OutputChoice, text: str = "", best: Partial[Any] | None = None
 ) -> ErrorT:
     """Add to a stage's error what the stage does not know, where it is missing, and return the same error.
 
     Exceptions of the program's own validators stay unchanged.
     """
     if isinstance(error, OutputInvalid | OutputIncomplete | LimitExceeded):
-        error.partial, error.origin = message, origin
+        error.partial, error.origin = answer.message, answer.origin
     if isinstance(error, OutputInvalid | OutputIncomplete):
         error.text = error.text or text
         error.best = best if error.best is None else error.best

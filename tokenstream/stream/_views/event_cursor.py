@@ -44,20 +44,6 @@ class EventCursor:
         []
     """
 
-    __slots__ = (
-        "_accumulator",
-        "_begun",
-        "_choice_cursors",
-        "_choices",
-        "_fields",
-        "_head",
-        "_reported_spent",
-        "_reported_usage",
-        "_restarts",
-        "_seen_spent",
-        "_seen_usage",
-    )
-
     def __init__(self, accumulator: Accumulator) -> None:
         self._accumulator = accumulator
         self._choices, *_ = accumulator.state_to_copy()
@@ -201,8 +187,6 @@ class EventCursor:
 
 class _ChoiceCursor:
     """A reader's cursor in one choice of the answer."""
-
-    __slots__ = ("_fields", "_next", "_open", "_parts", "_reopened", "_results", "_state", "finish")
 
     def __init__(self, state: ChoiceState) -> None:
         self._state = state

@@ -36,8 +36,6 @@ class DeliveredItems:
         are_same: Compares two items; None if items are pieces of text.
     """
 
-    __slots__ = ("_accumulator", "_are_same", "_at", "_repeated", "items")
-
     def __init__(
         self,
         accumulator: Accumulator,
@@ -288,8 +286,6 @@ class LogDeltaCursor(LogWordCursor[Delta]):
     A reader that begins late gets each run of deltas to one part in one piece.
     """
 
-    __slots__ = ("_waiting",)
-
     def __init__(self, accumulator: Accumulator, choice: int) -> None:
         super().__init__(accumulator, choice, *DELTAS.values())
         self._waiting: deque[Delta] = deque()
@@ -328,8 +324,6 @@ class LogCallCursor(LogCursor[ToolCall]):
     Args:
         wait: True to hold back all calls until the answer is complete.
     """
-
-    __slots__ = ("_calls", "_until_complete", "has_store")
 
     def __init__(self, accumulator: Accumulator, choice: int, *, wait: bool = False) -> None:
         super().__init__(accumulator, choice)

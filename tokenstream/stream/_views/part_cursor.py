@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 class PartCursor:
     """A reader's cursor in a part, which has an index in the message."""
 
-    __slots__ = ("_choice", "_data_length", "_final", "_index", "_part", "_start", "_text_length")
-
     def __init__(self, part: GrowingPart, choice: int, index: int) -> None:
         self._part = part
         self._choice = choice

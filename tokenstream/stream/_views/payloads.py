@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 class PayloadCursor:
     """A reader's place in the payloads of an answer, of which none was read before."""
 
-    __slots__ = ("_frames", "_machine")
-
     def __init__(self, machine: Machine) -> None:
         self._frames: deque[Frame] = machine.intake.arrivals.keep()
         self._machine = machine

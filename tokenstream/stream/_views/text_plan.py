@@ -141,24 +141,6 @@ class ShapedCursor(Generic[ItemT]):
         paced: True if `tick` is called on time, even at the end of the text.
     """
 
-    __slots__ = (
-        "_chain",
-        "_clock",
-        "_delivered_at",
-        "_failure",
-        "_gathered",
-        "_have_stages_ended",
-        "_is_paced",
-        "_owes_end",
-        "_queue",
-        "_stage_makers",
-        "_text",
-        "_waiting",
-        "has_text_ended",
-        "is_settled",
-        "is_timed",
-    )
-
     def __init__(
         self, text: TextCursor[Any], stage_makers: tuple[MakeStage, ...], clock: Clock, *, paced: bool
     ) -> None:
