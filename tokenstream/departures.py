@@ -205,9 +205,6 @@ class Departures(Mapping[DepartureName, Departure]):
             raise KeyError(f"{name!r} is one of the details of {_PLACES[name][0]!r}: ask .details[{name!r}]")
         return self._noted[name]
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._noted
-
     def __iter__(self) -> Iterator[DepartureName]:
         return iter(self._noted)
 

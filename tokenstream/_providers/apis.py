@@ -6,7 +6,6 @@ first used. Their order is that in which detection asks the readers: the most co
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Literal, NamedTuple, TypeAlias
 
 Path = tuple[str, ...]
@@ -314,16 +313,14 @@ _APIS = (
 )
 
 
+_BY_NAME = {api.name: api for api in _APIS}
+
+
 def all_apis() -> tuple[APIRecord, ...]:
     """Return the records of all APIs, in the order of detection."""
     return _APIS
 
 
-@cache
-def _by_name() -> dict[str, APIRecord]:
-    return {api.name: api for api in _APIS}
-
-
 def api_named(name: str | None) -> APIRecord | None:
     """Return the record of an API; None for an unknown name, such as a format of another distribution."""
-    return _by_name().get(name or "")
+    return _BY_NAME.get(name or "")

@@ -327,9 +327,8 @@ def check_prefix(prefix: str) -> None:
 
 def _read_state(reply: Sequence[Any]) -> CallState:
     """Return the state of a call from the reply of a Lua script: the status, and perhaps the result."""
-    status, *results = reply
-    result = results[0] if results else None
-    return CallState(status.decode(), None if result is None else result.decode())
+    texts: list[Any] = [None if each is None else each.decode() for each in reply]
+    return CallState(*texts)
 
 
 def _to_ms(seconds: float) -> int:

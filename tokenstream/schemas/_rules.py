@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._basics.untrusted import is_dict, is_list
 
@@ -52,8 +51,7 @@ class SchemaRefused(Exception):
         self.why = why
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """The part of JSON Schema that an API supports."""
 
     name: str
