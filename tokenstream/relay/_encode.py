@@ -161,7 +161,7 @@ def encode(
 ) -> Iterator[bytes]: ...
 @explain_options(**OF_RELAY)
 def encode(
-    stream: AsyncIterable[Event] | Iterable[Event],
+    stream: Any,
     protocol: ProtocolName = "tokenstream",
     *,
     ids: bool = False,
@@ -213,7 +213,7 @@ def payloads(
 ) -> Iterator[dict[str, Any]]: ...
 @explain_options(**OF_RELAY)
 def payloads(
-    stream: AsyncIterable[Event] | Iterable[Event],
+    stream: Any,
     protocol: ProtocolName = "tokenstream",
     *,
     ids: bool = False,

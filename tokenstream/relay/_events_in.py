@@ -103,10 +103,6 @@ class EventsIn:
         elif hasattr(self.source, "aclose"):
             await self.source.aclose()
 
-    async def close(self) -> None:
-        """Close a source that was not entered, even while the current task is being cancelled."""
-        await close_stream(self.source)
-
     def next(self) -> Awaitable[Event]:
         if self._events is None:
             if self._error is not None:

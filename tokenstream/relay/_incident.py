@@ -36,19 +36,13 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.waits import HeaderFields
 
-_REQUEST_TIMEOUT, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 503, 504
-_SENT_BY_STATUS = {
-    429: 429,
-    _UNAVAILABLE: _UNAVAILABLE,
-    529: _UNAVAILABLE,
-    _REQUEST_TIMEOUT: _GATEWAY_TIMEOUT,
-    _GATEWAY_TIMEOUT: _GATEWAY_TIMEOUT,
-}
+_GATEWAY_TIMEOUT = 504
+_SENT_BY_STATUS = {429: 429, 503: 503, 529: 503, 408: _GATEWAY_TIMEOUT, 504: _GATEWAY_TIMEOUT}
 """Maps statuses of the provider, whatever its error's kind is, to the statuses to send."""
 _OWN: dict[type[StreamError], int] = {
     # The SDKs of providers ask again after 429 and 500, and not after 402.
     CostExceeded: 402,
-    PurseUnavailable: _UNAVAILABLE,
+    PurseUnavailable: 503,
     GuardFailed: 500,
 }
 """The statuses of errors that are none of the provider's."""

@@ -13,7 +13,7 @@ from tokenstream.relay._asgi.follow import parse_position
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.start import StartOutlet
 from tokenstream.relay._attribution import interrupt_source
-from tokenstream.relay._events_in import EventsIn
+from tokenstream.relay._events_in import EventsIn, close_stream
 from tokenstream.relay._incident import Incident, judge_error
 from tokenstream.relay._sending import Sending
 from tokenstream.relay.journal._errors import JournalError, judge_failure
@@ -60,8 +60,6 @@ class AnswerOutlet(Outlet):
         """The response to send instead if the request wants to continue an answer; else None."""
         self._entry_error: StreamError | None = None
         """The error with which the source could not be entered; None if it was entered."""
-        self._is_head = False
-        """True if only the head was asked for."""
         self._interruption: StreamError | None = None
         """The error of the server's shutdown, which has ended the answer; None if it has not."""
 
@@ -87,8 +85,7 @@ class AnswerOutlet(Outlet):
         if self._refusal is not None:
             return self
         try:
-            # A HEAD request needs no answer, so the function that makes one is not called.
-            if self._function is not None and not self._is_head:
+            if self._function is not None:
                 function, self._function = self._function, None
                 self.served.given = function
                 self._read_from(await make_source(function), self.writer)
@@ -101,7 +98,7 @@ class AnswerOutlet(Outlet):
     async def __aexit__(self, *error: object) -> None:
         # With a refusal, the source was not entered, and is only closed. If entering failed, nothing is open.
         if self._refusal is not None:
-            await self._events.close()
+            await close_stream(self._events.source)
         elif self._entry_error is None:
             await self._events.__aexit__(*error)
 
@@ -128,7 +125,8 @@ class AnswerOutlet(Outlet):
 
         The result is the refusal whose head is sent in place of the answer's.
         """
-        self._is_head = True
+        # So it is not called: only the head was asked for.
+        self._function = None
         return await super().open_head()
 
     def next(self) -> Awaitable[Any]:

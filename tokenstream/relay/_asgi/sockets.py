@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from anyio import move_on_after, sleep
 
@@ -38,8 +38,8 @@ _TOO_LARGE, _MALFORMED, _UNKNOWN, _RESTART = 1009, 1007, 1008, 1012
 """The close codes that are sent; see RFC 6455, section 7.4.1, and the registry of IANA."""
 
 
-class ServerSocket(ABC):
-    """The server's end of one WebSocket connection, with the same methods for every framework."""
+class _FrameworkSocket:
+    """The server's end of one WebSocket connection, with what is alike in all frameworks."""
 
     def __init__(self, framework_socket: Any) -> None:  # noqa: ANN401 - one of several frameworks' types
         self._framework_socket = framework_socket
@@ -54,31 +54,19 @@ class ServerSocket(ABC):
         """
         return self._framework_socket.receive, self._framework_socket.send
 
-    @abstractmethod
-    def read_header(self, name: str) -> str:
-        """Return a header, named in lower case, of the connection's request; "" if it is absent."""
-
-    @abstractmethod
-    async def open(self) -> None:
-        """Accept the connection, unless the application has."""
-
-    @abstractmethod
-    async def receive(self) -> str | bytes: ...
-
-    @abstractmethod
-    async def send(self, message: str | bytes) -> None: ...
-
     async def close(self, code: int, reason: str) -> None:
         await self._framework_socket.close(code=code, reason=reason)
 
 
-class _ASGISocket(ServerSocket):
+class _ASGISocket(_FrameworkSocket):
     """A WebSocket of Starlette, FastAPI or Litestar."""
 
     def read_header(self, name: str) -> str:
+        """Return a header, named in lower case, of the connection's request; "" if it is absent."""
         return read_header(self._framework_socket.scope, name)
 
     async def open(self) -> None:
+        """Accept the connection, unless the application has."""
         state = getattr(self._framework_socket, "application_state", None)
         # None: this is Litestar, where accepting a connection twice has no effect.
         if state is None or state.name == "CONNECTING":
@@ -96,7 +84,7 @@ class _ASGISocket(ServerSocket):
         await self._framework_socket.send({"type": "websocket.send", kind: message})
 
 
-class _WebsocketsSocket(ServerSocket):
+class _WebsocketsSocket(_FrameworkSocket):
     @property
     def wrapped(self) -> tuple[object, object]:
         return self._framework_socket.recv, self._framework_socket.send
@@ -117,6 +105,10 @@ class _WebsocketsSocket(ServerSocket):
 
     async def send(self, message: str | bytes) -> None:
         await self._framework_socket.send(message)
+
+
+ServerSocket: TypeAlias = _ASGISocket | _WebsocketsSocket
+"""The server's end of one WebSocket connection, with the same methods for every framework."""
 
 
 def wrap_socket(websocket: object) -> ServerSocket:
@@ -170,12 +162,6 @@ class MessageRefused(Exception):
         super().__init__(reason)
         self.code = code
         self.reason = reason
-
-    def make_error(self) -> ProtocolError:
-        """Return the error with which the client's answer ends; it is not logged as one that broke off."""
-        error = ProtocolError(self.reason)
-        mark_reported(error)
-        return error
 
 
 def parse_message(message: str | bytes, max_size: int) -> JsonObject:
@@ -331,7 +317,10 @@ class SocketDelivery(Delivery):
                 if self._refused is not None:
                     why = "an answer ends because of its reader: %s"
                     self._writer.served.tell(INFO, why, self._refused.reason)
-                    await self._fail(self._refused.make_error())
+                    error = ProtocolError(self._refused.reason)
+                    # It is not logged as one that broke off.
+                    mark_reported(error)
+                    await self._fail(error)
                     await self._socket.close(self._refused.code, self._refused.reason)
                 elif self.shutting_down:
                     await self._fail(interrupt_source(self._source))

@@ -20,7 +20,7 @@ from tokenstream.relay._asgi.sockets import (
     SocketDelivery,
     wrap_socket,
 )
-from tokenstream.relay._events_in import EventsIn
+from tokenstream.relay._events_in import EventsIn, close_stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
@@ -186,7 +186,7 @@ class _AnswerDelivery(SocketDelivery):
 
     async def _give_up(self) -> None:
         """Close the source of the answer, since `run`, which enters and leaves it, is not reached."""
-        await self._events.close()
+        await close_stream(self._events.source)
 
     async def _deliver(self) -> None:
         await self._send_answer(self._events)
