@@ -94,7 +94,7 @@ class JSONRPCParser(ErrorKeeper):
         if self.error is not None:
             return []
         messages = [message for payloads in self._frames.feed(chunk) for message in self._read(payloads)]
-        if self._frames.error is not None and self.error is None:
+        if self.error is None:
             self.error = self._frames.error
         return messages
 

@@ -57,7 +57,7 @@ def _sniff_field(first: bytes, *, over: bool) -> BodyKind | None:
     if name_end is not None and first[: name_end.start()] in _SSE_FIELDS:
         return "sse"
     # A text may begin like the field `error`, but has no JSON after the colon.
-    if any(first.startswith(field) for field in _ERROR_FIELDS):
+    if first.startswith(_ERROR_FIELDS):
         return "sse"
     if name_end is None and any(field.startswith(first) for field in _SSE_FIELDS):
         # If no more bytes arrive, it is an event stream that was cut in its first line.

@@ -93,6 +93,8 @@ class Outlet(ABC):
 
     is_behind = False
     """True if sending the last chunk took long, so that more may have arrived; set by whoever sends."""
+    _refusal: Incident | None = None
+    """The response to send instead, if the request alone shows that the answer cannot be sent."""
     first_chunk: bytes | None = None
     """The chunk with which the body begins, which `open` has read; None if it is still to come."""
     has_ended = False

@@ -64,8 +64,6 @@ class FollowOutlet(Outlet):
         self._last_event_id = last_event_id
         self._is_own = False
         """True if the answer was started for this reader, so that none of its events is a replay."""
-        self._refusal: Incident | None = None
-        """The response to send instead, if the request alone shows that the answer cannot be sent."""
         self._has_begun = False
         """True once `open` has begun to follow the answer."""
 

@@ -56,8 +56,6 @@ class AnswerOutlet(Outlet):
         """Makes the source when it is needed; None once it was called, or if the source was passed itself."""
         self._read_from(_NOTHING if self._function is not None else source, writer)
         super().__init__(writer, writer.served, writer.served.id)
-        self._refusal: Incident | None = None
-        """The response to send instead if the request wants to continue an answer; else None."""
         self._entry_error: StreamError | None = None
         """The error with which the source could not be entered; None if it was entered."""
         self._interruption: StreamError | None = None

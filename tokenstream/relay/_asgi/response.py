@@ -291,16 +291,15 @@ class Response:
         Raises:
             MisuseError: The answer was sent already, or the scope is not an HTTP request's.
         """
-        outlet, self._outlet = self._outlet, None
-        if outlet is None:
-            raise MisuseError("this response was sent already: make one for each request")
         if scope["type"] != "http":
             # The answer was not touched, so a later call may still send it.
-            self._outlet = outlet
             raise MisuseError(
                 f"a relay answers requests over HTTP, and this is {scope['type']!r}: call it in an "
                 "endpoint, and take relay.websocket() for WebSockets"
             )
+        outlet, self._outlet = self._outlet, None
+        if outlet is None:
+            raise MisuseError("this response was sent already: make one for each request")
         status = self.status_code
         prepared = await outlet.prepare(read_asked(scope))
 
