@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from tests.compare.benchmarks.shapes import (
     Answer,
@@ -16,7 +15,6 @@ from tests.compare.benchmarks.shapes import (
     item,
     named,
 )
-from tests.support.wire import sse
 
 
 def _gemini(number: int, text: str, finish: str | None = None) -> Event:
@@ -58,44 +56,18 @@ def gemini_array(name: str, count: int) -> Answer:
     return Answer(name, made.format, [b"["], deltas, made.payloads, made.tail, made.text)
 
 
-_INTERACTION: Payload = {
-    "id": "v1_ChdMYVowTWFkZVVwRm9yVGVzdHNPbmx5EhdMYVowTWFkZVVwRm9yVGVzdHNPbmx5",
-    "status": "in_progress",
-    "object": "interaction",
-    "model": "gemini-2.5-flash",
-}
+def _step(text: str) -> Event:
+    kind = "step.delta"
+    return kind, {"index": 0, "delta": {"text": text, "type": "text"}, "event_type": kind}
 
 
-def _step(kind: str, **fields: Any) -> Event:
-    return kind, {**fields, "event_type": kind}
-
-
-INTERACTIONS = Shape(
-    "gemini-interactions",
-    named,
-    lambda _, text, __: _step("step.delta", index=1, delta={"text": text, "type": "text"}),
-    (
-        _step("interaction.created", interaction=_INTERACTION),
-        _step("step.start", index=1, step={"type": "model_output"}),
-    ),
-    (
-        _step("step.stop", index=1),
-        _step("interaction.completed", interaction={**_INTERACTION, "status": "completed"}),
-    ),
-    sse("[DONE]", event="done"),
-    tokens=10,
-)
+INTERACTIONS = Shape("gemini-interactions", named, lambda _, text, __: _step(text), tokens=10)
 
 
 LIVE = Shape(
     "gemini-live",
     alone,
     lambda _, text, __: ("", {"serverContent": {"modelTurn": {"parts": [{"text": text}]}}}),
-    (("", {"setupComplete": {"sessionId": "s-1"}}),),
-    (
-        ("", {"serverContent": {"generationComplete": True}}),
-        ("", {"serverContent": {"turnComplete": True}, "usageMetadata": {"totalTokenCount": 13}}),
-    ),
     tokens=3,
     written=indented,
 )

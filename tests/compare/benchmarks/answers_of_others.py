@@ -16,32 +16,18 @@ from tests.compare.benchmarks.shapes import (
     nameless,
     tight,
 )
-from tests.support.wire import DONE, bytes_of
+from tests.support.wire import bytes_of
 
 if TYPE_CHECKING:
     import random
 
 
-def _converse(name: str, source: random.Random | None = None, **fields: Any) -> Event:
-    return name, {**fields, "p": "abcdefgh" if source is None else letters(source, 62)}
+def _converse(text: str, source: random.Random) -> Event:
+    delta = {"contentBlockIndex": 0, "delta": {"text": text}, "p": letters(source, 62)}
+    return "contentBlockDelta", delta
 
 
-CONVERSE = Shape(
-    "bedrock-converse",
-    binary,
-    lambda _, text, source: _converse("contentBlockDelta", source, contentBlockIndex=0, delta={"text": text}),
-    (_converse("messageStart", role="assistant"),),
-    (
-        _converse("contentBlockStop", contentBlockIndex=0),
-        _converse("messageStop", stopReason="end_turn"),
-        _converse(
-            "metadata",
-            metrics={"latencyMs": 7211},
-            usage={"inputTokens": 11, "outputTokens": 236, "totalTokens": 247},
-        ),
-    ),
-    tokens=3,
-)
+CONVERSE = Shape("bedrock-converse", binary, lambda _, text, source: _converse(text, source), tokens=3)
 
 
 def _invoked(payload: Payload, source: random.Random | None = None) -> Event:
@@ -49,37 +35,12 @@ def _invoked(payload: Payload, source: random.Random | None = None) -> Event:
     return "chunk", {"bytes": inner, "p": "abcdefgh" if source is None else letters(source, 62)}
 
 
-_CLAUDE_HEAD: Payload = {
-    "model": "claude-sonnet-4-20250514",
-    "id": "msg_bdrk_01UdjYBBipA9omjYhicnevgq",
-    "type": "message",
-    "role": "assistant",
-    "content": [],
-    "stop_reason": None,
-    "stop_sequence": None,
-    "usage": {"input_tokens": 22, "output_tokens": 1},
-}
 _METRICS: Payload = {"inputTokenCount": 22, "outputTokenCount": 33, "invocationLatency": 2481}
 CLAUDE = Shape(
     "bedrock-invoke",
     binary,
     lambda _, text, source: _invoked(
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}, source
-    ),
-    (
-        _invoked({"type": "message_start", "message": _CLAUDE_HEAD}),
-        _invoked({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
-    ),
-    (
-        _invoked({"type": "content_block_stop", "index": 0}),
-        _invoked(
-            {
-                "type": "message_delta",
-                "delta": {"stop_reason": "end_turn", "stop_sequence": None},
-                "usage": {"output_tokens": 33},
-            }
-        ),
-        _invoked({"type": "message_stop", "amazon-bedrock-invocationMetrics": _METRICS}),
     ),
     tokens=2,
 )
@@ -111,31 +72,12 @@ LLAMA = Shape(
 # -- the others -------------------------------------------------------------------
 
 
-def _cohere(kind: str, delta: Payload, **fields: Any) -> Event:
-    return kind, {"type": kind, **fields, "delta": delta}
+def _cohere(text: str) -> Event:
+    kind = "content-delta"
+    return kind, {"type": kind, "index": 0, "delta": {"message": {"content": {"text": text}}}}
 
 
-COHERE = Shape(
-    "cohere",
-    named,
-    lambda _, text, __: _cohere("content-delta", {"message": {"content": {"text": text}}}, index=0),
-    (
-        (
-            "message-start",
-            {
-                "id": "7d1b6a52-0c7e-4c55-8f0e-3f1f2c9a1b01",
-                "type": "message-start",
-                "delta": {"message": {"role": "assistant", "content": [], "tool_plan": ""}},
-            },
-        ),
-        _cohere("content-start", {"message": {"content": {"type": "text", "text": ""}}}, index=0),
-    ),
-    (
-        ("content-end", {"type": "content-end", "index": 0}),
-        _cohere("message-end", {"finish_reason": "COMPLETE"}),
-    ),
-    DONE,
-)
+COHERE = Shape("cohere", named, lambda _, text, __: _cohere(text))
 COHERE_1 = Shape(
     "cohere",
     line,
@@ -155,19 +97,14 @@ COHERE_1 = Shape(
 )
 
 
-def _ollama(number: int, text: str, *, done: bool = False, **fields: Any) -> Event:
+def _ollama(number: int, text: str) -> Event:
     # The clock of a machine that gives thirty tokens in a second.
     at = f"2025-05-19T09:{number // 1800 % 60:02}:{number // 30 % 60:02}.{number * 33_333_333 % 10**9:09}Z"
     said = {"role": "assistant", "content": text}
-    return "", {"model": "llama3.2", "created_at": at, "message": said, **fields, "done": done}
+    return "", {"model": "llama3.2", "created_at": at, "message": said, "done": False}
 
 
-OLLAMA = Shape(
-    "ollama",
-    line,
-    lambda number, text, _: _ollama(number, text),
-    tail=(_ollama(99_999, "", done=True, done_reason="stop", prompt_eval_count=17, eval_count=24),),
-)
+OLLAMA = Shape("ollama", line, lambda number, text, _: _ollama(number, text))
 
 
 def _tgi(number: int, text: str, source: random.Random) -> Event:
@@ -176,22 +113,7 @@ def _tgi(number: int, text: str, source: random.Random) -> Event:
     return "", {"index": number + 1, "token": token, "generated_text": None, "details": None}
 
 
-TGI = Shape(
-    "tgi",
-    tight,
-    _tgi,
-    tail=(
-        (
-            "",
-            {
-                "index": 99_999,
-                "token": {"id": 2, "text": "</s>", "logprob": -0.1441, "special": True},
-                "generated_text": "",
-                "details": {"finish_reason": "eos_token", "generated_tokens": 11, "seed": None},
-            },
-        ),
-    ),
-)
+TGI = Shape("tgi", tight, _tgi)
 
 
 _MANAGED: Payload = {"processed_at": "2026-11-20T10:00:00Z"}
@@ -306,25 +228,14 @@ LLAMAINDEX = Shape(
 )
 
 
-def _ui(kind: str, **fields: Any) -> Event:
-    return kind, {"type": kind, **fields}
-
-
 UI = Shape(
-    "ui-message",
-    nameless,
-    lambda _, text, __: _ui("text-delta", id="txt-0", delta=text),
-    (_ui("start", messageId="msg-7KqZ2mVb"), _ui("start-step"), _ui("text-start", id="txt-0")),
-    (_ui("text-end", id="txt-0"), _ui("finish-step"), _ui("finish", finishReason="stop")),
-    DONE,
+    "ui-message", nameless, lambda _, text, __: ("", {"type": "text-delta", "id": "txt-0", "delta": text})
 )
-_RUN_IDS = {"threadId": "thread-3", "runId": "run-9f"}
 AG_UI = Shape(
     "ag-ui",
     nameless,
-    lambda _, text, __: _ui("TEXT_MESSAGE_CONTENT", messageId="m1", delta=text),
-    (_ui("RUN_STARTED", **_RUN_IDS), _ui("TEXT_MESSAGE_START", messageId="m1", role="assistant")),
-    (_ui("TEXT_MESSAGE_END", messageId="m1"), _ui("RUN_FINISHED", **_RUN_IDS)),
+    lambda _, text, __: ("", {"type": "TEXT_MESSAGE_CONTENT", "messageId": "m1", "delta": text}),
+    ids={"msg-0": "m1"},
 )
 _IN_TASK = {
     "taskId": "3e7b47f3-73ef-4afc-9b54-b3b8a5c9383e",
@@ -348,20 +259,7 @@ A2A = Shape(
     (_update("statusUpdate", status={"state": "TASK_STATE_COMPLETED"}),),
 )
 
-TOKENSTREAM = Shape(
-    "tokenstream",
-    nameless,
-    lambda _, text, __: ("", {"type": "text_delta", "text": text}),
-    (
-        ("", {"type": "message_start", "model": "m"}),
-        ("", {"type": "part_start", "content": {"kind": "text"}}),
-    ),
-    (
-        ("", {"type": "part_done"}),
-        ("", {"type": "finish", "reason": "stop"}),
-        ("", {"type": "end", "ending": "complete"}),
-    ),
-)
+TOKENSTREAM = Shape("tokenstream", nameless, lambda _, text, __: ("", {"type": "text_delta", "text": text}))
 
 
 SHAPES = {

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.compare.benchmarks.bodies import ALPHABET, Chunk, tokens
 from tests.support.aws_eventstream import message
 from tests.support.wire import bytes_of, sse
+from tokenstream import testing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,10 +97,11 @@ class Shape:
     Args:
         frame: The borders of an event.
         delta: Makes a text delta of its number and its text, with random values from a source.
-        head: The events before.
+        head: The events before. Without head and tail, those of a script are taken.
         tail: The events after.
         last: Bytes after the last event.
         tokens: How many tokens stand in one delta.
+        ids: The ids of a script, with those that the deltas have in their place.
     """
 
     format: Any
@@ -110,21 +112,40 @@ class Shape:
     last: bytes = b""
     tokens: int = 1
     written: Callable[[Payload], bytes] = bytes_of
+    ids: dict[str, str] = field(default_factory=dict)
 
     def answer(self, name: str, count: int) -> Answer:
         source = random.Random(0)
         pieces = tokens(count * self.tokens, 0)
         texts = ["".join(pieces[at : at + self.tokens]) for at in range(0, len(pieces), self.tokens)]
         deltas = [self._chunk(self.delta(number, text, source)) for number, text in enumerate(texts)]
+        head = [self._chunk(event).wire for event in self.head]
+        tail = [*(self._chunk(event).wire for event in self.tail), *filter(None, [self.last])]
+        if not head and not tail:
+            head, tail = self._around(texts)
         return Answer(
             name,
             self.format,
-            [self._chunk(event).wire for event in self.head],
+            head,
             [delta.wire for delta in deltas],
             [delta.payload for delta in deltas if delta.payload is not None],
-            [*(self._chunk(event).wire for event in self.tail), *filter(None, [self.last])],
+            tail,
             "".join(texts),
         )
+
+    def _around(self, texts: list[str]) -> tuple[list[bytes], list[bytes]]:
+        """Return what a script writes before its texts and after them."""
+        script = testing.script()
+        chunks, others = (
+            script.text(first, *texts[1:]).finish("stop").recording(self.format).chunks()
+            for first in (texts[0], f"{texts[0]}.")
+        )
+        at = [chunk == other for chunk, other in zip(chunks, others, strict=True)].index(False)
+        for theirs, ours in self.ids.items():
+            chunks = [chunk.replace(b'"%s"' % theirs.encode(), b'"%s"' % ours.encode()) for chunk in chunks]
+        if self.frame is alone:
+            chunks = [chunk.strip() for chunk in chunks]
+        return chunks[:at], chunks[at + len(texts) :]
 
     def _chunk(self, event: Event) -> Chunk:
         name, payload = event
