@@ -290,22 +290,14 @@ def test_what_is_no_header_is_explained(
     assert complaint in capsys.readouterr().err
 
 
-def test_the_help_lists_the_formats(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each that bytes may be in can be named as it stands there."""
-    with pytest.raises(SystemExit):
-        main(["inspect", "--help"])
-    words = " ".join(capsys.readouterr().out.split())
-
-    listed = re.findall(r" formats: (.*?) exit status: ", words)
-
-    assert [set(registry.names()) - {"pieces"}] == [set(names.split(", ")) for names in listed]
-
-
-def test_the_help_lists_the_statuses(capsys: pytest.CaptureFixture[str]) -> None:
-    """The help is the first place to look for them."""
+def test_the_help_lists_the_formats_and_the_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each format that bytes may be in can be named as it stands there."""
     with pytest.raises(SystemExit):
         main(["inspect", "--help"])
     shown = capsys.readouterr().out
 
+    listed = re.findall(r" formats: (.*?) exit status: ", " ".join(shown.split()))
+
     for status in (0, 1, 2, 3, 4, 5, 130, 141):
         assert re.search(rf"^  {status} ", shown, re.MULTILINE)
+    assert [set(registry.names()) - {"pieces"}] == [set(names.split(", ")) for names in listed]

@@ -61,10 +61,20 @@ def _scope(headers: dict[str, str]) -> dict[str, Any]:
     return {"headers": [(name.encode(), value.encode()) for name, value in named.items()]}
 
 
+class _OldConnection:
+    """A connection of the server in `websockets.legacy`, which has the headers, and no request."""
+
+    recv = send = close = None
+
+    def __init__(self, **headers: str) -> None:
+        self.request_headers = Headers(headers)
+
+
 @pytest.mark.parametrize("headers, refused", _CASES)
 def test_the_browser_s_own_headers_tell_whose_page_asks(headers: dict[str, str], refused: bool) -> None:
     """What the browser says counts, then the origin and the host; a program sends neither."""
     assert refused is relay.is_cross_site(_scope(headers))
+    assert refused is relay.is_cross_site(_OldConnection(**{"host": HERE, **headers}))
 
 
 @pytest.mark.parametrize("headers, _", _CASES)
@@ -107,21 +117,6 @@ def test_what_is_no_list_of_origins_is_refused_where_it_is_given(origins: Any) -
 def test_what_is_no_request_is_refused() -> None:
     with pytest.raises(MisuseError):
         relay.is_cross_site(object())
-
-
-class _OldConnection:
-    """A connection of the server in `websockets.legacy`, which has the headers, and no request."""
-
-    recv = send = close = None
-
-    def __init__(self, **headers: str) -> None:
-        self.request_headers = Headers(headers)
-
-
-@pytest.mark.parametrize("headers, refused", _CASES)
-def test_an_old_server_of_websockets_is_no_way_in(headers: dict[str, str], refused: bool) -> None:
-    """Connections of that server have their headers in another place."""
-    assert refused is relay.is_cross_site(_OldConnection(**{"host": HERE, **headers}))
 
 
 # -- routes ---------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tokenstream import Message, relay
 from tokenstream._values.parts import COUNTS
-from tokenstream.errors import MisuseError, NotExpressible, StreamError, StreamTruncated
+from tokenstream.errors import NotExpressible, StreamError, StreamTruncated
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -251,12 +251,6 @@ def test_what_is_lost_takes_nothing_else_with_it(protocol: ProtocolName) -> None
     for answer, (plain, is_kept) in _BESIDE.items():
         if not losses_of(protocol, *_ANSWERS[plain]):
             assert is_kept(_read(_sent(_ANSWERS[answer], protocol), protocol).message)
-
-
-def test_an_unknown_protocol_is_misuse() -> None:
-    unknown: Any = "carrier pigeon"
-    with pytest.raises(MisuseError, match="carrier pigeon"):
-        relay.losses(unknown)
 
 
 def test_a_caller_may_change_what_it_was_given() -> None:

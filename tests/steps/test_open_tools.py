@@ -10,8 +10,6 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from tests.steps.agents.claude_code import INIT, calls, ended, said
 from tests.steps.agents.support import FOLDER, cuts_of
 from tests.support.tables import in_one_test
@@ -190,20 +188,3 @@ def test_a_tool_that_is_done_has_the_result_of_the_whole_run(path: Any) -> None:
     for place in cuts_of(body, path.name):
         for id, (state, result) in _outcomes_of(body[:place]).items():
             assert state != "done" or whole[id] == (state, result), (place, id)
-
-
-@pytest.mark.parametrize("again", [True, False])
-def test_a_tool_over_ag_ui_waits_for_what_the_application_says(again: bool) -> None:
-    """Agno asks so for a confirmation: the run ends, and the next one may begin with the call again."""
-    call = AGENTS["ag-ui"][1:3]
-    result = {"type": "TOOL_CALL_RESULT", "messageId": "m", "toolCallId": "c", "content": '"dropped"'}
-    with Steps() as run:
-        list(run.follow(AGENTS["ag-ui"], agent="ag-ui"))
-        assert [waiting.id for waiting in run.waiting] == ["c"]
-        start, *_, end = AGENTS["ag-ui"]
-        later = [{**start, "runId": "r2"}, *(call if again else []), result, {**end, "runId": "r2"}]
-        list(run.follow(later, agent="ag-ui"))
-
-    (tool,) = tools_in(run)
-    assert (tool.state, tool.result) == ("done", '"dropped"')
-    assert (run.waiting, [turn.state for turn in run.turns]) == ((), ["done", "done"])

@@ -377,11 +377,6 @@ def test_a_process_that_is_gone_is_an_error_of_the_call_alone() -> None:
 # -- misuse --------------------------------------------------------------------
 
 
-def test_a_run_without_an_agent_cannot_be_steered() -> None:
-    with Steps() as run, pytest.raises(MisuseError, match="no agent to steer"):
-        run.steer("Be brief.")
-
-
 @in_one_test(
     "lines, words",
     [

@@ -38,9 +38,21 @@ class Asker(NamedTuple):
 
 
 _AG_UI = {"threadId": "t", "runId": "r"}
+_AG_UI_CALL = [
+    {"type": "TOOL_CALL_START", "toolCallId": "c", "toolCallName": "rm"},
+    {"type": "TOOL_CALL_END", "toolCallId": "c"},
+]
+_AG_UI_RESULT = {"type": "TOOL_CALL_RESULT", "toolCallId": "c", "content": "ok"}
+_AG_UI_OPEN = [{"type": "RUN_STARTED", **_AG_UI}, *_AG_UI_CALL, {"type": "RUN_FINISHED", **_AG_UI}]
 _OUTCOME = {"type": "interrupt", "interrupts": [{"id": "i1", "reason": "confirm", "message": "really?"}]}
 _A2A = {"taskId": "t", "contextId": "c"}
 _QUESTION = {"messageId": "x", "role": "ROLE_AGENT", "parts": [{"text": "really?"}]}
+
+
+def _goes_on_over_ag_ui(*items: dict[str, Any]) -> _Items:
+    """Return the next run of a thread, with some items in it."""
+    next_run = {**_AG_UI, "runId": "r2"}
+    return [{"type": "RUN_STARTED", **next_run}, *items, {"type": "RUN_FINISHED", **next_run}]
 
 
 def _protocol(method: str, seq: int, **params: Any) -> dict[str, Any]:
@@ -114,10 +126,7 @@ ASKERS = {
     "AG-UI": Asker(
         "ag-ui",
         [{"type": "RUN_STARTED", **_AG_UI}, {"type": "RUN_FINISHED", **_AG_UI, "outcome": _OUTCOME}],
-        [
-            {"type": "RUN_STARTED", "threadId": "t", "runId": "r2"},
-            {"type": "RUN_FINISHED", "threadId": "t", "runId": "r2"},
-        ],
+        _goes_on_over_ag_ui(),
     ),
     "A2A": Asker(
         "a2a",
@@ -182,19 +191,19 @@ ASKERS = {
         "ag-ui",
         [
             {"type": "RUN_STARTED", **_AG_UI},
-            {"type": "TOOL_CALL_START", "toolCallId": "c", "toolCallName": "rm"},
-            {"type": "TOOL_CALL_END", "toolCallId": "c"},
+            *_AG_UI_CALL,
             {
                 "type": "RUN_FINISHED",
                 **_AG_UI,
                 "outcome": {"type": "interrupt", "interrupts": [{"id": "i1", "toolCallId": "c"}]},
             },
         ],
-        [
-            {"type": "RUN_STARTED", "threadId": "t", "runId": "r2"},
-            {"type": "TOOL_CALL_RESULT", "toolCallId": "c", "content": "ok"},
-            {"type": "RUN_FINISHED", "threadId": "t", "runId": "r2"},
-        ],
+        _goes_on_over_ag_ui(_AG_UI_RESULT),
+    ),
+    # Agno asks so for a confirmation: the run ends, and the next one may begin with the call again.
+    "AG-UI, a tool of the application": Asker("ag-ui", _AG_UI_OPEN, _goes_on_over_ag_ui(_AG_UI_RESULT)),
+    "AG-UI, a tool that is called again": Asker(
+        "ag-ui", _AG_UI_OPEN, _goes_on_over_ag_ui(*_AG_UI_CALL, _AG_UI_RESULT)
     ),
     "ADK, a confirmation": Asker(
         "adk",
@@ -248,6 +257,8 @@ def test_a_question_waits_after_the_loop(asker: Asker) -> None:
         # OpenAI's Agents SDK has no event for it: its events end.
         assert waiting[-1] == (asker is not ASKERS["OpenAI's Agents SDK, an approval"])
         assert [each.answered for each in run.waiting] == [False]
+        if asker is ASKERS["AG-UI, a tool of the application"]:
+            assert run.waiting[0].id == "c"
         assert _asked(run) == [("waiting", None)]
 
     assert len(run.waiting) == 1

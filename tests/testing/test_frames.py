@@ -91,6 +91,7 @@ def test_a_small_recording_is_cut_at_every_byte() -> None:
     recording = Recording.of([b"data: Hello\n\n"])
 
     assert [*range(13)] == choose_cut_places(recording, 256)
+    assert [] == choose_cut_places(Recording(), 256)
 
 
 def test_of_a_large_recording_a_sample_is_cut() -> None:
@@ -115,7 +116,3 @@ def test_messages_of_a_websocket_are_cut_between() -> None:
 
     assert [0, 2, 4] == choose_cut_places(recording, 256)
     assert [0, 2] == choose_cut_places(recording, 2)
-
-
-def test_an_empty_recording_has_no_place_to_cut() -> None:
-    assert [] == choose_cut_places(Recording(), 256)

@@ -239,9 +239,3 @@ def test_a_recording_that_cannot_be_written_is_reported_at_the_end(tmp_path: Pat
 
     assert CHAT == got
     assert "could not be written" in "".join([str(raised.value), *getattr(raised.value, "__notes__", ())])
-
-
-@pytest.mark.parametrize("whole", [b"data: Hel\n\n", "data: Hel\n\n", Path("answer.sse")])
-def test_a_body_that_is_complete_already_is_refused(whole: Any, path: Path) -> None:
-    with pytest.raises(MisuseError, match=r"is complete already: Recording\.load\(path\) reads a file"):
-        record(whole, path)

@@ -31,10 +31,6 @@ _MISUSES: dict[str, tuple[Callable[[Any], object], str]] = {
     ),
     "a tool without a name": (lambda script: script.tool_call(""), "name='' is invalid"),
     "a call with an empty id": (lambda script: script.tool_call("ls", id=""), "id='' is invalid"),
-    "two calls of one id": (
-        lambda script: script.tool_call("ls", id="a").tool_call("rm", id="a"),
-        "the id 'a' is in the script already",
-    ),
     "arguments that are no JSON": (
         lambda script: script.tool_call("rm", {"path": _OBJECT}),
         "arguments cannot be written as JSON: Object of type object",
@@ -54,10 +50,6 @@ _MISUSES: dict[str, tuple[Callable[[Any], object], str]] = {
     "a choice below 0": (lambda script: script.choice(-1), "choice -1 is invalid"),
     "fewer tokens than none": (lambda script: script.usage(input_tokens=-1), "input_tokens=-1 .* 0 or more"),
     "tokens in words": (lambda script: script.usage(output_tokens="many"), "output_tokens='many'"),
-    "a provider's word for the end": (
-        lambda script: script.finish("end_turn"),
-        "'end_turn' is not a finish reason: pass one of stop, ",
-    ),
     "a kind of error that is none": (
         lambda script: script.error(kind="busy"),
         "'busy' is not a kind of error: pass one of overloaded, ",
@@ -66,7 +58,6 @@ _MISUSES: dict[str, tuple[Callable[[Any], object], str]] = {
     "text behind the error": (lambda script: script.error().text("a"), r"after error\(\)"),
     "a payload that is no JSON": (lambda script: script.raw(_OBJECT), "payload cannot be written as JSON"),
     "a payload of bytes": (lambda script: script.raw(b"{}"), "payload cannot be written as JSON"),
-    "an event's name of two lines": (lambda script: script.raw({}, event="a\nb"), "pass text on one line"),
     "a rate of nothing": (lambda _: testing.script(rate=0), "rate=0 .* above 0"),
     "a model of no text": (lambda _: testing.script(model=_OBJECT), r"script\(\) takes text"),
 }

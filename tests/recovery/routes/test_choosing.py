@@ -15,14 +15,7 @@ from tests.support.clocks import on
 from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.raised import is_same_error
 from tokenstream import Message, Retry, Route, Usage, connect, resilient, testing
-from tokenstream.errors import (
-    AnswerRejected,
-    GuardFailed,
-    MisuseError,
-    OutputIncomplete,
-    OutputInvalid,
-    StreamTruncated,
-)
+from tokenstream.errors import AnswerRejected, GuardFailed, OutputIncomplete, OutputInvalid, StreamTruncated
 from tokenstream.events import UsageUpdate
 from tokenstream.recovery._route import RouteHealth
 
@@ -198,13 +191,6 @@ class TestAnAnswerThatHasToBeGood:
 
         assert found.text == TRUTH
         assert len(judged) == 1
-
-    def test_is_not_judged_by_an_async_def(self) -> None:
-        async def judge(message: Message) -> bool:
-            return bool(message.text)
-
-        with pytest.raises(MisuseError, match="async def"):
-            Retry(accept=judge)
 
     @in_each_world
     def test_is_an_error_if_none_is(self, world: str) -> None:

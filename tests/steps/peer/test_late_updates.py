@@ -80,31 +80,24 @@ def _turns(*events: dict[str, Any] | int) -> list[Any]:
     ]
 
 
-@in_one_test("late", [*_LATE.values(), *_WITHOUT_IDS.values()], ids=[*_LATE, *_WITHOUT_IDS])
+_ROUNDS: list[dict[str, Any] | int] = [
+    *(0, *_FIRST, _answer(0)),
+    *(1, _says("Two.", messageId="m2"), _answer(1)),
+    *(2, _says("Three.", messageId="m3"), _answer(2)),
+]
+"""Three prompts, each with what the agent says to it."""
+
+
+@in_one_test("late", _WITHOUT_IDS.values(), ids=_WITHOUT_IDS)
 def test_an_update_between_two_prompts_belongs_to_no_later_turn(late: list[dict[str, Any]]) -> None:
-    right = _turns(0, *_FIRST, _answer(0), 1, _says("Three.", messageId="m2"), _answer(1))
-
-    assert right == _turns(0, *_FIRST, _answer(0), *late, 1, _says("Three.", messageId="m2"), _answer(1))
+    assert _turns(*_ROUNDS) == _turns(*_ROUNDS[:4], *late, *_ROUNDS[4:])
 
 
 @in_one_test("late", _LATE.values(), ids=_LATE)
-def test_an_update_after_the_next_prompt_belongs_to_the_turn_of_its_id(late: list[dict[str, Any]]) -> None:
-    """A message or a tool of a turn that has ended is not the next turn's, whatever its place."""
-    right = _turns(0, *_FIRST, _answer(0), 1, _says("Three.", messageId="m2"), _answer(1))
-
-    assert right == _turns(0, *_FIRST, _answer(0), 1, *late, _says("Three.", messageId="m2"), _answer(1))
-    assert right == _turns(0, *_FIRST, _answer(0), 1, _says("Three.", messageId="m2"), *late, _answer(1))
-
-
-@in_one_test("late", _LATE.values(), ids=_LATE)
-def test_an_update_may_be_late_by_several_turns(late: list[dict[str, Any]]) -> None:
-    """A tool in the background may end long after its turn."""
-    between: list[dict[str, Any] | int] = [1, _says("Two.", messageId="m2"), _answer(1), 2]
-    right = _turns(0, *_FIRST, _answer(0), *between, _says("Three.", messageId="m3"), _answer(2))
-
-    assert right == _turns(
-        0, *_FIRST, _answer(0), *between, *late, _says("Three.", messageId="m3"), _answer(2)
-    )
+def test_an_update_with_an_id_belongs_to_the_turn_of_its_id(late: list[dict[str, Any]]) -> None:
+    """A tool in the background may end long after its turn: whatever its place, it is no later turn's."""
+    for place in range(4, len(_ROUNDS) + 1):
+        assert _turns(*_ROUNDS) == _turns(*_ROUNDS[:place], *late, *_ROUNDS[place:]), place
 
 
 def test_a_prompt_that_waits_for_the_turn_in_progress_gets_what_follows() -> None:
