@@ -230,8 +230,6 @@ def read_rest() -> object:
 
 
 class Live:
-    """A connection of websockets."""
-
     def __getattr__(self, name: str) -> Any:
         if name not in {"recv", "send", "ping", "close"}:
             raise AttributeError(name)

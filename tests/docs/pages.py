@@ -72,8 +72,6 @@ _NOT_IN_A_SLUG = re.compile(r"[^\w\- ]")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of code."""
-
     language: str
     code: str
     line: int

@@ -187,7 +187,6 @@ def test_an_option_of_another_library_is_named_with_ours(make: Any, words: str) 
 
 @pytest.mark.parametrize("function", _TAKEN)
 def test_what_reads_answers_takes_few_options(function: Any) -> None:
-    """The signature of a function that reads answers shows each of its options."""
     assert _TAKEN[function].split() == [*inspect.signature(function).parameters]
 
 

@@ -34,8 +34,6 @@ class Played:
 
 
 class PlayedBody:
-    """One body, which notes that it was closed."""
-
     def __init__(self, number: int, chunks: Body, played: Played) -> None:
         self._number = number
         self._chunks = list(chunks)

@@ -153,7 +153,6 @@ def _told_of(loops: list[list[dict[str, Any]]], agent: str) -> Any:
 
 
 def _expected(agent: str) -> Any:
-    """Return what there is to tell of the turns."""
     cost = 0.25 if agent == "claude-code" else None
     return [("done", f"Done {number}.", 10 + number, 1, cost) for number in range(_TURNS)]
 

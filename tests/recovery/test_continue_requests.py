@@ -169,8 +169,6 @@ def test_a_limit_that_is_only_reckoned_to_be_used_up_ends_nothing() -> None:
 
 
 def test_the_tokens_of_all_that_the_answer_is_made_of_count() -> None:
-    """Each connection counts its own."""
-
     def counted(text: str, tokens: int) -> testing.Recording:
         usage = {"prompt_tokens": 3, "completion_tokens": tokens}
         return testing.Recording.of([wire.chat({"content": text}, usage=usage)], format="openai-chat")

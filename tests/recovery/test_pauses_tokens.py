@@ -133,8 +133,6 @@ def test_each_interaction_is_paid_for() -> None:
 
 
 class Order(BaseModel):
-    """What a customer wants."""
-
     dish: str
     table: int
 

@@ -150,7 +150,6 @@ def test_an_attempt_that_was_refused_costs_nothing(world: str) -> None:
 
 @in_each_world
 def test_an_exception_of_the_transport_is_the_cause(world: str) -> None:
-    """Each attempt tells how it ended."""
     played = play(world, [[*WHOLE[:CUT], ConnectionResetError("gone")], WHOLE], RESTART)
     first, second = played.reports
 

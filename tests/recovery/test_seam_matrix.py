@@ -306,7 +306,6 @@ def test_a_checkpoint_keeps_the_joins() -> None:
 
 
 def test_an_answer_that_was_restarted_after_a_seam_has_no_joins() -> None:
-    """The new answer is of one request."""
     text = TEXTS["prose"]
     refused = testing.script().text(JOINING["exact"](text[:50], text[50:])).refusal("I can't.")
     bodies = [broken(text, 50), refused.chunks("openai-chat"), answer("Another one.", 5)]

@@ -50,8 +50,6 @@ PATIENCE = Deadlines(first_event=60, idle_bytes=60)
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer."""
-
     name: str
     format: Any
     body: bytes
@@ -126,7 +124,6 @@ class Server:
 
 
 async def read(world: str, format: str, bodies: list[Recording], retry: Retry, view: str) -> Outcome:
-    """Read a view to its end or its error."""
     outcome = Outcome()
     server = Server(bodies, outcome)
     options: Any = {"format": format, "deadlines": PATIENCE}

@@ -67,8 +67,6 @@ in_draws = in_one_test(
 
 
 class Got(NamedTuple):
-    """What a program has at the end."""
-
     shown: str
     text: str
     calls: tuple[Any, ...]

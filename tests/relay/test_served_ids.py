@@ -77,7 +77,6 @@ _WAYS: dict[str, dict[str, Any]] = {
 
 
 def told(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
-    """Return the only warning."""
     (record,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
     return record
 

@@ -48,8 +48,6 @@ class Hangup(Exception):
 
 
 class Line(ServedSession):
-    """One connection of a client."""
-
     def __init__(self, server: Server, connection: ServerConnection) -> None:
         handshake = testing.Request(method="GET", path=server.path, headers=Message(), body=b"")
         choose = lambda request: server.answer(self, [*request.conversation])  # noqa: E731 - it needs the line
@@ -195,7 +193,6 @@ class Server:
         return True
 
     def answer(self, line: Line, items: list[Payload]) -> testing.Recording:
-        """Return the answer to a conversation."""
         return self.script(reply_to(items)).finish().recording(self.format)
 
     def script(self, reply: str | Payload) -> testing.Script:
@@ -351,7 +348,6 @@ class ResponsesServer(Server):
         return error is None
 
     def forget(self) -> None:
-        """Forget all responses."""
         self.store.responses.clear()
         for line in self.lines:
             assert isinstance(line, ResponsesLine)
@@ -430,8 +426,6 @@ def spoken(message: Payload) -> list[Payload]:
 
 
 class LiveLine(Line, GeminiLiveSession):
-    """A connection of Gemini Live."""
-
     def tell_handle(self) -> None:
         if getattr(self._server, "gives_handles", True):
             super().tell_handle()
@@ -459,7 +453,6 @@ class LiveServer(Server):
 
     @staticmethod
     def items_of(turns: list[Payload]) -> list[Payload]:
-        """Return turns as the items of the other APIs."""
         items: list[Payload] = []
         for turn in turns:
             if turn.get("role") != "user":

@@ -135,8 +135,6 @@ def test_a_preview_of_an_event_that_is_known_is_dropped() -> None:
 
 
 def test_an_error_that_is_not_of_the_connection_is_raised_at_once() -> None:
-    """A refusal stays a refusal."""
-
     def live() -> Any:
         raise ValueError("401")
 

@@ -75,7 +75,6 @@ def test_output_beyond_the_limit_is_refused_and_the_rest_is_kept() -> None:
 
 
 def test_news_of_one_type_replace_each_other() -> None:
-    """A plan that changes is one plan."""
     plan = {"type": "plan", "entries": [{"content": "look", "status": "pending"}]}
     with Steps() as run, run.step("agent") as step:
         step.update(plan)

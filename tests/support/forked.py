@@ -55,8 +55,6 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 class _Told(NamedTuple):
-    """What a process tells after each test."""
-
     done: tuple[str, Any] | None
     """The name and the place of the test; None before the first one."""
     reports: list[Any]

@@ -71,8 +71,6 @@ class _Async:
 
 @dataclass
 class Reading:
-    """The outcome of reading a stream."""
-
     events: list[Event] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     message: Message = field(default_factory=Message)

@@ -118,8 +118,6 @@ def _shown(value: Any, ids: object) -> str:
 
 
 class _Trouble(NamedTuple):
-    """A row that has not passed."""
-
     row: str
     error: BaseException
 

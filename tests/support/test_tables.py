@@ -104,8 +104,6 @@ def test_rows_that_are_skipped_are_listed_apart_from_those_that_fail() -> None:
 
 
 def test_a_test_whose_rows_are_all_skipped_is_skipped_for_their_reasons() -> None:
-    """Each reason is told once."""
-
     @in_one_test("reason", ["needs a moon", "needs a sun", "needs a moon"])
     def skipping(reason: str) -> None:
         pytest.skip(reason)

@@ -216,7 +216,6 @@ def test_several_streamed_answers_are_listed(tmp_path: Path) -> None:
 
 
 def test_an_empty_cassette_has_no_answer(tmp_path: Path) -> None:
-    """An empty list is a cassette all the same."""
     assert [] == load_cassette(cassette(tmp_path))
     with pytest.raises(RecordingInvalid, match="0 answers"):
         Recording.load(cassette(tmp_path))

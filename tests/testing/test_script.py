@@ -91,7 +91,6 @@ def test_a_call_without_arguments_has_none() -> None:
 
 
 def test_a_call_that_is_cut_is_never_done() -> None:
-    """Half of the arguments is half a call."""
     script = testing.script().tool_call("rm", '{"path": "/tm')
 
     assert not any(isinstance(event, ToolCallDone) for event in script.events)
@@ -128,7 +127,6 @@ def test_nothing_is_said_after_the_end() -> None:
 
 
 def test_another_choice_goes_on_after_the_end_of_the_first() -> None:
-    """Alternative answers end one by one."""
     script = testing.script().text("Yes").finish().choice(1).text("No").finish("length")
 
     read = script.stream("openai-chat")

@@ -191,7 +191,6 @@ def test_beginnings_of_keys_without_end_are_looked_through_quickly(tmp_path: Pat
 @given(border=st.integers(1, len(KEY) + 9))
 @examples(30)
 def test_a_key_is_found_across_the_borders_of_chunks(border: int) -> None:
-    """A chunk boundary has no meaning."""
     body = f"data: é {KEY}\n\n".encode()
     recording = Recording.of([b"data: a\n\n", body[:border], body[border:]])
     with pytest.raises(RecordingInvalid) as raised:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What one measurement gave."""
-
     title: str
     head: list[str]
     rows: list[list[str]]

@@ -58,8 +58,6 @@ class Step(BaseModel):
 
 
 class Recipe(BaseModel):
-    """The object that fills in."""
-
     name: str
     steps: list[Step]
 

@@ -20,8 +20,6 @@ KINDS = ("label", "strict", "partial", "allow", "lenient")
 
 @dataclass(frozen=True)
 class JSONCase:
-    """A text, and what is asked of it."""
-
     text: str
     kind: str
     readings: Sequence[Any] = ()

@@ -23,9 +23,7 @@ class Packages(Protocol):
     """Packages that are used as their documents show it."""
 
     @property
-    def name(self) -> str:
-        """The name on the page."""
-        ...
+    def name(self) -> str: ...
 
     @property
     def how(self) -> str:
@@ -55,8 +53,6 @@ def need_versions(packages: Packages, kept: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class PythonPackages:
-    """Packages that run in this process."""
-
     name: str
     how: str
     packages: tuple[str, ...]

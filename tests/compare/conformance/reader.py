@@ -101,8 +101,6 @@ def answer_by(read: Callable[[bytes, Answer], None], **empty: Any) -> Callable[[
 
 @dataclass(frozen=True)
 class PythonReader(PythonPackages):
-    """A reader that runs in this process."""
-
     events_of: Callable[[list[bytes]], list[SSEEvent]] | None = None
     sse: tuple[str, ...] = ()
     answer_of: Mapping[str, Callable[[bytes], Answer]] | None = None

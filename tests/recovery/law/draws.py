@@ -160,5 +160,4 @@ class Draw:
 
     @property
     def text(self) -> str:
-        """The text of the whole answer."""
         return "" if "text" not in KINDS[self.kind] else JSON if self.kind == "JSON" else TEXT

@@ -51,8 +51,6 @@ def payload_of(format: str, *, is_background: bool) -> dict[str, Any]:
 
 @dataclass
 class Bill:
-    """A request, and what its provider bills for it."""
-
     route: int
     fault: str
     format: str

@@ -35,8 +35,6 @@ _ERRORS: dict[str, tuple[int, dict[str, Any]]] = {
 
 @dataclass
 class Behaviour:
-    """The behaviour of a provider for one request."""
-
     fault: str = "whole"
     """The fault: whole, reset, early_end, error_event, status, refused, html, stall, connect."""
     after: int = 0
@@ -155,8 +153,6 @@ def _error_event(format: str) -> bytes:
 
 
 class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that ends with its fault."""
-
     def __init__(
         self, provider: Provider, chunks: Sequence[bytes], fault: str, request: httpx.Request
     ) -> None:
@@ -268,7 +264,6 @@ def ask(world: str, first: Provider, retry: Retry, **options: Any) -> Read:
 
 
 def read_route(world: str, route: Route, retry: Retry, *, view: str = "text") -> Read:
-    """Ask by a route, and return what was read."""
     return _read(world, route, retry, view, {})
 
 

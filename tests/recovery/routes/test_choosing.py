@@ -23,8 +23,6 @@ DOWN = Behaviour("status")
 
 
 class Order(BaseModel):
-    """The shape that an answer has to have."""
-
     dish: str
     guests: int
 

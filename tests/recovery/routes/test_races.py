@@ -24,8 +24,6 @@ on_each_loop = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 @dataclass
 class Raced:
-    """The result of a race."""
-
     asked: list[str]
     """The hosts of the requests, in order."""
     text: str

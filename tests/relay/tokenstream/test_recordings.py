@@ -53,8 +53,6 @@ def test_an_answer_of_a_real_server_is_read_again_as_it_was(recorded: Recorded) 
 
 
 class _Decoding(TokenStream):
-    """Decodes every payload."""
-
     fast: ClassVar[Any] = None
 
 

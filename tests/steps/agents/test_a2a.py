@@ -143,7 +143,6 @@ def test_an_error_of_json_rpc_fails_the_task() -> None:
 
 
 def test_tasks_of_several_streams_may_alternate() -> None:
-    """Each is a turn of its own."""
     other = [
         payload("artifact-update", taskId="t2", artifact=whole("zwei")),
         payload("status-update", taskId="t2", status={"state": "TASK_STATE_COMPLETED"}),

@@ -119,7 +119,6 @@ def test_an_answer_that_breaks_off_is_neither_complete_nor_part_of_the_result(na
 
 @in_one_test("name", LIMITS)
 def test_an_answer_that_ends_at_its_limit_says_so(name: str) -> None:
-    """The reason that the agent tells is that of the answer."""
     run, _, error = follow(LIMITS[name], agent=name.partition(",")[0])
 
     (turn,) = run.turns

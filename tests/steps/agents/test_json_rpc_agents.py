@@ -261,7 +261,6 @@ def test_an_interrupted_turn_is_stopped_and_the_next_one_goes_on() -> None:
 
 
 def test_the_plan_of_codex_is_news_of_the_turn() -> None:
-    """Each plan replaces the one before."""
     plan = [{"step": "look", "status": "completed"}, {"step": "mend", "status": "inProgress"}]
     plan.append({"step": "wait", "status": "blocked"})
     run = follow([turn("turn/started"), codex("turn/plan/updated", plan=plan), done()])

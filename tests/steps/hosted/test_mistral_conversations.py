@@ -52,7 +52,6 @@ def test_the_next_response_of_a_conversation_is_the_next_turn() -> None:
 
 
 def test_an_error_fails_the_turn_and_keeps_its_text() -> None:
-    """The error is what Mistral says."""
     error = {"type": "conversation.response.error", "message": "slow down", "code": 429}
     run = follow([*HANDOFF[:4], error])
 

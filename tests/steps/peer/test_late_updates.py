@@ -81,10 +81,10 @@ def _turns(*events: dict[str, Any] | int) -> list[Any]:
 
 
 _ROUNDS: list[dict[str, Any] | int] = [
-    *(0, *_FIRST, _answer(0)),
-    *(1, _says("Two.", messageId="m2"), _answer(1)),
-    *(2, _says("Three.", messageId="m3"), _answer(2)),
-]
+    0, *_FIRST, _answer(0),
+    1, _says("Two.", messageId="m2"), _answer(1),
+    2, _says("Three.", messageId="m3"), _answer(2),
+]  # fmt: skip
 """Three prompts, each with what the agent says to it."""
 
 

@@ -79,7 +79,6 @@ def test_an_unknown_parent_is_refused_and_the_connection_stays_open() -> None:
 
 @pytest.mark.parametrize("store", [True, False])
 def test_only_stored_responses_outlive_their_connection(store: bool) -> None:
-    """The cache of a connection is gone with it."""
     with testing.serve([HELLO, AGAIN], sessions=True) as server:
         with open_client(server, RESPONSES) as client:
             first = client.respond(store=store)

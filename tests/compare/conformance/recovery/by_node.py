@@ -16,8 +16,6 @@ _PATIENCE = 120.0
 
 @dataclass(frozen=True)
 class NodePeer(NodePackages):
-    """A library that runs in Node."""
-
     falls_back: bool = False
 
     def told(self, world: World) -> Told:

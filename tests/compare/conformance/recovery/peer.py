@@ -40,9 +40,7 @@ class Peer(Packages, Protocol):
         """True if it can ask another provider."""
         ...
 
-    def told(self, world: World) -> Told:
-        """Return what came of a case."""
-        ...
+    def told(self, world: World) -> Told: ...
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,6 @@ def _half(payload: Any) -> list[bytes]:
 
 
 def _send(connection: Connection, chunks: Sequence[bytes], *, ends: bool = True) -> None:
-    """Send a response in HTTP chunks."""
     connection.send(chunked_head(_CLOSE))
     for chunk in chunks:
         connection.send(http_chunk(chunk))
