@@ -140,7 +140,7 @@ class Format(ErrorKeeper, ABC, Generic[PartsT_co]):
     """Classes of the objects in `state`, apart from the format, its parts and the open parts."""
     _resume_class: ClassVar[type[Resume[Any]] | None] = None
     """The class of `resume`, if servers resume in a way of their own."""
-    _parts_class: ClassVar[type[Parts]] = Parts
+    _parts_class: ClassVar[type[Any]] = Parts
     """The class of `parts`; a derived format names its own one here, and as what it is generic in."""
     unkept: ClassVar[frozenset[str]] = split_names(
         "__weakref__ fast_path decoded_before departures doubt dropped error first_frames later_frames "
@@ -150,7 +150,7 @@ class Format(ErrorKeeper, ABC, Generic[PartsT_co]):
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         # Options.
-        self.limits = limits if limits is not None else DEFAULT_LIMITS
+        self.limits = limits or DEFAULT_LIMITS
         """The bounds on untrusted input."""
         # The fast path, which reads deltas without decoding their payloads.
         self.fast_path = None if self.fast is None else FastPath(self, self.fast)
@@ -187,8 +187,7 @@ class Format(ErrorKeeper, ABC, Generic[PartsT_co]):
         """The error in an event of a kind that is not known; None once the answer has gone further."""
         self.error: StreamError | None = None
         # The content of the answer.
-        parts: Any = self._parts_class(self.limits, self.note)
-        self.parts: PartsT_co = parts
+        self.parts: PartsT_co = self._parts_class(self.limits, self.note)
         """The open parts of the message."""
         self._set_up()
 

@@ -25,7 +25,6 @@ OPENING = frozenset("{[")
 LONGEST_PLACEHOLDER = 8
 """The most characters of an empty object in place of arguments: it may have white space in it."""
 
-
 _NAMING = split_names(
     "agent_id block_type call_id content_index created_at event_id function id index item_id model name "
     "obfuscation output_index providerMetadata rawEvent response_id role toolCallId toolUseId tool_call_id "
@@ -145,10 +144,7 @@ class OpenCall(OpenPart):
         self.is_unread = False
         """True if its deltas have texts that are not read, which may be its arguments if it has no others."""
         self.may_repeat: list[ToolCall] = []
-        """Finished calls that this call may repeat, judging by its content so far.
-
-        As long as there are any, no event reports this call.
-        """
+        """Finished calls that this one may repeat, by its content so far; no event reports it before."""
         # The call's data.
         self.name = name
         self.is_renamed = is_renamed

@@ -121,13 +121,8 @@ class Parts(AnswerEvents):
         """Note more data of a part, which its end reports; it keeps its words."""
         part.amended = content
         if part.closed:
-            self._report_end(part)
-
-    def _report_end(self, part: OpenPart, content: Part | None = None) -> None:
-        event = self._add(PartDone, part.choice, part.index)
-        event.content = content
-        if content is None and part.amended is not None:
-            event.content, event.is_amended = part.amended, True
+            event = self._add(PartDone, part.choice, part.index)
+            event.content, event.is_amended = content, True
 
     def whole(
         self, choice: int, content: ServerToolCall | ServerToolResult | MediaPart | OpaquePart | ReasoningPart
@@ -302,7 +297,10 @@ class Parts(AnswerEvents):
         state.opened.pop(part.index, None)
         if state.current_part is part:
             state.current_part = None
-        self._report_end(part, content)
+        event = self._add(PartDone, part.choice, part.index)
+        event.content = content
+        if part.amended is not None and content is None:
+            event.content, event.is_amended = part.amended, True
         if part.kind == "server_tool_result":
             self._out.append(make_result_of_part(part.choice, self.raw))
 
