@@ -6,31 +6,29 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tests.compare.benchmarks import answers_of_google, answers_of_openai, answers_of_others
-from tests.compare.benchmarks.bodies import ALPHABET, BODIES, middle_of, tokens
+from tests.compare.benchmarks.bodies import ALPHABET, tokens
 from tests.compare.benchmarks.shapes import Answer, Shape
-from tests.support.wire import bytes_of
+from tests.support.wire import DONE, bytes_of, sse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-def _of_body(name: str, count: int) -> Answer:
-    body = BODIES[name](count)
-    head, deltas, tail = middle_of(body)
-    ends = slice(len(head), len(head) + len(deltas))
-    payloads = body.payloads[ends]
-    return Answer(name, name, head, deltas, payloads, tail, body.text)
+    from collections.abc import Callable, Sequence
 
 
 def _of_objects(name: str, count: int) -> Answer:
     """Return the payloads of an answer as an SDK hands them over, decoded already."""
-    body = BODIES[name.partition(",")[0]](count)
-    head, deltas, _ = middle_of(body)
-    objects: list[Any] = [json.loads(payload) for payload in body.payloads]
-    last = len(head) + len(deltas)
-    return Answer(
-        name, body.format, objects[: len(head)], objects[len(head) : last], [], objects[last:], body.text
-    )
+    made = ANSWERS[name.partition(",")[0]](name, count)
+
+    def decoded(chunks: Sequence[bytes]) -> list[Any]:
+        lines = [line for chunk in chunks for line in chunk.splitlines()]
+        return [json.loads(line[6:]) for line in lines if line.startswith(b"data: {")]
+
+    head, deltas, tail = map(decoded, (made.head, made.deltas, made.tail))
+    return Answer(name, made.format, head, deltas, [], tail, made.text)
+
+
+def _of_text(name: str, count: int) -> Answer:
+    texts = tokens(count)
+    return Answer(name, name, [], [sse(text) for text in texts], [], [DONE], "".join(texts))
 
 
 def _of_pieces(name: str, count: int) -> Answer:
@@ -43,15 +41,15 @@ def _of(shapes: dict[str, Shape]) -> dict[str, Callable[[str, int], Answer]]:
 
 
 ANSWERS: dict[str, Callable[[str, int], Answer]] = {
-    "openai-chat": _of_body,
+    "openai-chat": answers_of_openai.CHAT.answer,
     "openai-chat, objects": _of_objects,
     **_of(answers_of_openai.SHAPES),
-    "anthropic": _of_body,
+    "anthropic": answers_of_others.ANTHROPIC.answer,
     "anthropic, objects": _of_objects,
     **_of(answers_of_google.SHAPES),
     "gemini, JSON array": answers_of_google.gemini_array,
     **_of(answers_of_others.SHAPES),
-    "text": _of_body,
+    "text": _of_text,
     "pieces": _of_pieces,
 }
 

@@ -5,10 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tests.compare.benchmarks.shapes import Event, Payload, Shape, alone, code, letters, named, nameless
-from tests.support.wire import DONE
+from tests.support.wire import DONE, bytes_of
 
 if TYPE_CHECKING:
     import random
+
+_CHAT_ID = "chatcmpl-u8jzPde0IgxLd6GncfBAepfJBd0Kh"
+
+
+def _chat(text: str, source: random.Random) -> Event:
+    choice = {"index": 0, "delta": {"content": text}, "logprobs": None, "finish_reason": None}
+    shape = {
+        "id": _CHAT_ID,
+        "object": "chat.completion.chunk",
+        "created": 1778089090,
+        "model": "gpt-4o-2024-08-06",
+        "service_tier": "default",
+        "system_fingerprint": "fp_560af6e559",
+        "choices": [choice],
+        "usage": None,
+        "obfuscation": "",
+    }
+    # OpenAI fills each line up to a length of 7 modulo 16, so that it tells little of the token.
+    missing = (7 - len(b"data: " + bytes_of(shape))) % 16
+    return "", {**shape, "obfuscation": code(source, missing)}
+
+
+CHAT = Shape(
+    "openai-chat", nameless, lambda _, text, source: _chat(text, source), ids={"chatcmpl-1": _CHAT_ID}
+)
 
 _ITEM = "msg_059e023db00a851000691f2a73e17081948d7803eaad776686"
 

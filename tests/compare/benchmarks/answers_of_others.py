@@ -1,9 +1,10 @@
-"""Answers as Bedrock, Cohere, Ollama, Hugging Face's servers, AI SDK, AG-UI and A2A send them."""
+"""Answers as Anthropic, Bedrock, Cohere, Ollama, Hugging Face's servers, AI SDK, AG-UI and A2A send them."""
 
 from __future__ import annotations
 
 import base64
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from tests.compare.benchmarks.shapes import (
     Event,
@@ -22,6 +23,20 @@ if TYPE_CHECKING:
     import random
 
 
+def _claude(text: str) -> Event:
+    kind = "content_block_delta"
+    return kind, {"type": kind, "index": 0, "delta": {"type": "text_delta", "text": text}}
+
+
+def _padded(payload: Payload) -> bytes:
+    """Return a payload with up to fifteen blanks at its end, as Anthropic sends it."""
+    written = bytes_of(payload)
+    return written[:-1] + b" " * (crc32(written) % 16) + b"}"
+
+
+ANTHROPIC = Shape("anthropic", named, lambda _, text, __: _claude(text), written=_padded)
+
+
 def _converse(text: str, source: random.Random) -> Event:
     delta = {"contentBlockIndex": 0, "delta": {"text": text}, "p": letters(source, 62)}
     return "contentBlockDelta", delta
@@ -36,14 +51,7 @@ def _invoked(payload: Payload, source: random.Random | None = None) -> Event:
 
 
 _METRICS: Payload = {"inputTokenCount": 22, "outputTokenCount": 33, "invocationLatency": 2481}
-CLAUDE = Shape(
-    "bedrock-invoke",
-    binary,
-    lambda _, text, source: _invoked(
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}, source
-    ),
-    tokens=2,
-)
+CLAUDE = Shape("bedrock-invoke", binary, lambda _, text, source: _invoked(_claude(text)[1], source), tokens=2)
 
 
 def _llama(number: int, text: str, source: random.Random) -> Event:
