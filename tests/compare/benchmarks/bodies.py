@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 
 _COMMON = (
     "the of and to in a is that for it as was with be by on not he his but at are this have from or had an "
@@ -43,14 +42,6 @@ _KINDS = [
 ]
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """One event's bytes on the wire, and the payload in it; None where that is no JSON."""
-
-    wire: bytes
-    payload: bytes | None
 
 
 def tokens(count: int, seed: int = 0) -> list[str]:

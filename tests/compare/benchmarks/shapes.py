@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from tests.compare.benchmarks.bodies import ALPHABET, Chunk, tokens
+from tests.compare.benchmarks.bodies import ALPHABET, tokens
 from tests.support.aws_eventstream import message
 from tests.support.wire import bytes_of, sse
 from tokenstream import testing
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Payload: TypeAlias = dict[str, Any]
-Frame: TypeAlias = "Callable[[str, bytes], Chunk]"
+Frame: TypeAlias = "Callable[[str, bytes], bytes]"
 """Puts a payload between its borders, given the event's name."""
 
 
@@ -48,37 +48,37 @@ class Answer:
 # -- borders --------------------------------------------------------------------
 
 
-def nameless(_: str, payload: bytes) -> Chunk:
-    return Chunk(sse(payload.decode()), payload)
+def nameless(_: str, payload: bytes) -> bytes:
+    return sse(payload.decode())
 
 
-def tight(_: str, payload: bytes) -> Chunk:
-    return Chunk(sse(payload.decode()).replace(b": ", b":", 1), payload)
+def tight(_: str, payload: bytes) -> bytes:
+    return sse(payload.decode()).replace(b": ", b":", 1)
 
 
-def carriage(_: str, payload: bytes) -> Chunk:
-    return Chunk(sse(payload.decode()).replace(b"\n", b"\r\n"), payload)
+def carriage(_: str, payload: bytes) -> bytes:
+    return sse(payload.decode()).replace(b"\n", b"\r\n")
 
 
-def named(name: str, payload: bytes) -> Chunk:
-    return Chunk(sse(payload.decode(), event=name), payload)
+def named(name: str, payload: bytes) -> bytes:
+    return sse(payload.decode(), event=name)
 
 
-def line(_: str, payload: bytes) -> Chunk:
-    return Chunk(payload + b"\n", payload)
+def line(_: str, payload: bytes) -> bytes:
+    return payload + b"\n"
 
 
-def item(_: str, payload: bytes) -> Chunk:
-    return Chunk(b"\n,\n" + payload, payload)
+def item(_: str, payload: bytes) -> bytes:
+    return b"\n,\n" + payload
 
 
-def alone(_: str, payload: bytes) -> Chunk:
-    return Chunk(payload, payload)
+def alone(_: str, payload: bytes) -> bytes:
+    return payload
 
 
-def binary(name: str, payload: bytes) -> Chunk:
+def binary(name: str, payload: bytes) -> bytes:
     headers = {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
-    return Chunk(message(headers, payload), payload)
+    return message(headers, payload)
 
 
 # -- making them ------------------------------------------------------------------
@@ -118,17 +118,17 @@ class Shape:
         source = random.Random(0)
         pieces = tokens(count * self.tokens, 0)
         texts = ["".join(pieces[at : at + self.tokens]) for at in range(0, len(pieces), self.tokens)]
-        deltas = [self._chunk(self.delta(number, text, source)) for number, text in enumerate(texts)]
-        head = [self._chunk(event).wire for event in self.head]
-        tail = [*(self._chunk(event).wire for event in self.tail), *filter(None, [self.last])]
+        deltas = [self.delta(number, text, source) for number, text in enumerate(texts)]
+        head = [self._chunk(event) for event in self.head]
+        tail = [*(self._chunk(event) for event in self.tail), *filter(None, [self.last])]
         if not head and not tail:
             head, tail = self._around(texts)
         return Answer(
             name,
             self.format,
             head,
-            [delta.wire for delta in deltas],
-            [delta.payload for delta in deltas if delta.payload is not None],
+            [self._chunk(delta) for delta in deltas],
+            [self.written(payload) for _, payload in deltas],
             tail,
             "".join(texts),
         )
@@ -147,7 +147,7 @@ class Shape:
             chunks = [chunk.strip() for chunk in chunks]
         return chunks[:at], chunks[at + len(texts) :]
 
-    def _chunk(self, event: Event) -> Chunk:
+    def _chunk(self, event: Event) -> bytes:
         name, payload = event
         return self.frame(name, self.written(payload))
 
