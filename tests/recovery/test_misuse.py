@@ -20,7 +20,6 @@ WHOLE = testing.script().text("Hello wonderful world").finish("stop").chunks("op
     ("field", "value", "expected"),
     [
         ("attempts", 0, "1 or more"),
-        ("attempts", 2.5, "1 or more"),
         ("attempts", True, "1 or more"),
         ("again", "restart", "True or False"),
         ("wait", -1, "at least 0"),
@@ -34,7 +33,6 @@ WHOLE = testing.script().text("Hello wonderful world").finish("stop").chunks("op
         ("seam", 0.9, "Seam(least=0.9)"),
         ("pauses", -1, "0 or more"),
         ("pauses", True, "0 or more"),
-        ("pauses", 1.5, "0 or more"),
         ("pauses", "8", "0 or more"),
         ("pauses", {"length": True}, "0 or more"),
         ("pauses", {"stop": 1}, '"pause" and "length"'),

@@ -79,12 +79,9 @@ ROWS = [row.replace("\\n", "\n").replace("\\r", "\r").split("|") for row in CASE
 
 @in_one_test("row", ROWS, ids="|".join)
 def test_a_text_comes_sentence_by_sentence(row: list[str]) -> None:
+    """In any pieces; and a sentence is out with the first character of the next."""
     for pieces in fragmentations("".join(row)):
         assert row == run(Sentences(), pieces)
-
-
-@in_one_test("row", ROWS, ids="|".join)
-def test_a_sentence_is_out_with_the_first_character_of_the_next(row: list[str]) -> None:
     sentences = Sentences()
     came = [at for at, character in enumerate("".join(row)) for _ in sentences.feed(character)]
 

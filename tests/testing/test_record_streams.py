@@ -170,7 +170,6 @@ class Awaited:
     [
         (lambda: io.BytesIO(b"a"), "complete already"),
         (lambda: b"data: Hel\n\n", "complete already"),
-        (lambda: "data: Hel\n\n", "complete already"),
         (lambda: Path("answer.sse"), r"is complete already: Recording\.load\(path\) reads a file"),
         (lambda: 3, "cannot be recorded itself.* stream=True"),
         (lambda: {"choices": []}, "cannot be recorded"),

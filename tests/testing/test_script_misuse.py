@@ -29,7 +29,6 @@ _MISUSES: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda script: script.reasoning("a", signature=b"x"),
         "signature takes text",
     ),
-    "a tool without a name": (lambda script: script.tool_call(""), "name='' is invalid"),
     "a call with an empty id": (lambda script: script.tool_call("ls", id=""), "id='' is invalid"),
     "arguments that are no JSON": (
         lambda script: script.tool_call("rm", {"path": _OBJECT}),
@@ -48,7 +47,6 @@ _MISUSES: dict[str, tuple[Callable[[Any], object], str]] = {
     "a file of text": (lambda script: script.media("abc", "image/png"), r"media\(\) takes the bytes"),
     "a file of no type": (lambda script: script.media(b"abc", ""), "mime_type='' is invalid"),
     "a choice below 0": (lambda script: script.choice(-1), "choice -1 is invalid"),
-    "fewer tokens than none": (lambda script: script.usage(input_tokens=-1), "input_tokens=-1 .* 0 or more"),
     "tokens in words": (lambda script: script.usage(output_tokens="many"), "output_tokens='many'"),
     "a kind of error that is none": (
         lambda script: script.error(kind="busy"),
