@@ -59,8 +59,6 @@ class Ring(Generic[ItemT]):
         (1, 3, 'b', 'c')
     """
 
-    __slots__ = ("_items", "end")
-
     def __init__(self, size: int, *, begin: int = 0) -> None:
         self.end = begin
         """The number that the next item will get."""

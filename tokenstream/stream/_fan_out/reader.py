@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
-    from tokenstream._pipeline.machine import Machine
-    from tokenstream.message import Message
     from tokenstream.stages._protocols import Cursor
     from tokenstream.stream._fan_out.hub import Hub
     from tokenstream.stream._opening import First
@@ -27,13 +25,6 @@ if TYPE_CHECKING:
 
     FromHub: TypeAlias = Any
     """A hub's result: a value from a `SyncHub`, an awaitable of that value from an `AsyncHub`."""
-
-
-if TYPE_CHECKING:
-    from tokenstream.stream._views.aspects import Cursors as _CursorMaker
-else:
-    # At run time, `__getattr__` takes each method from the `Cursors` of the reader.
-    _CursorMaker = object
 
 
 class SharedCursor(Generic[ItemT]):
@@ -89,7 +80,7 @@ class SharedCursor(Generic[ItemT]):
         return type(self)(cursor.make_waiting(), self._hub, self._reader_cursor)
 
 
-class SharedCursors(_CursorMaker):
+class SharedCursors:
     """Makes the same cursors as `Cursors`, wrapped for one reader of a broadcast."""
 
     def __init__(self, cursors: Cursors, share: Callable[[Cursor[Any]], SharedCursor[Any]]) -> None:
@@ -267,13 +258,7 @@ class _EventDriver:
     def __init__(self, reader_driver: ReaderDriver) -> None:
         self._reader_driver = reader_driver
 
-    if TYPE_CHECKING:
-        # The attributes of the reader's driver that a router's run uses.
-        machine: Machine
-        message: Message
-
-        def close(self, **how: bool) -> FromHub: ...
-    else:
+    if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
             return getattr(self._reader_driver, name)

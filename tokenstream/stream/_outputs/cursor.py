@@ -243,7 +243,7 @@ class OutputCursor(Generic[ItemT]):
             self._queue += document.feed(piece)
         elif document.text.rewritten:
             document.text.rewritten = False
-            self._queue += self._documents.read_again(document)
+            self._queue += document.read_again(self._make_stage())
         self._note_error(document)
 
     def _note_error(self, document: OutputDocument[ItemT]) -> None:

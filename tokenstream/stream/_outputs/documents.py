@@ -116,13 +116,13 @@ class OutputDocument(Generic[ItemT]):
         return items if self._kind == "drafts" else items[delivered:]
 
     def end(self, message: Message) -> tuple[list[ItemT], Exception | None]:
-        """Return the items that the end of the answer adds, and the document's error or None."""
-        error = self.stage.error
-        return ([], error) if error is not None else self._end_stage(message)
+        """Return the items that the end of the answer adds, and the document's error or None.
 
-    def _end_stage(self, message: Message) -> tuple[list[ItemT], Exception | None]:
-        """End the stage; return the items that this adds and the error, for a cut-off text only the error."""
-        stage, text = self.stage, self.text
+        Of a text that was cut off, only the error is returned.
+        """
+        stage, text, error = self.stage, self.text, self.stage.error
+        if error is not None:
+            return [], error
         is_complete = stage.complete
         is_cut = text.is_cut(message, complete=is_complete)
         items = stage.end()
@@ -259,10 +259,6 @@ class OutputDocuments(Generic[ItemT]):
             self._add_new_calls()
         document = self._growing.get(event.part)
         return document if self._kind == "items" or document in self.selected else None
-
-    def read_again(self, document: OutputDocument[ItemT]) -> list[ItemT]:
-        """Read a document again with a new stage, because its whole text differs from its pieces."""
-        return document.read_again(self._make_stage())
 
     def _add_new_calls(self) -> None:
         """Add a document for each call of the tool that has begun since this method was last used."""

@@ -366,8 +366,6 @@ class SortedFormat(Format):
     So the machine knows what its recovery needs, such as the position, and drops what comes a second time.
     """
 
-    __slots__ = ("_begin", "_inner", "_sorter", "name")
-
     ends_with_input = True
 
     def __init__(self, sorter: Sorter, inner: Format, begin: Callable[[list[AnswerLane]], object]) -> None:

@@ -266,13 +266,9 @@ class ToolCallView(View[CallT]):
 
     _usual_reading = "content"
 
-    if TYPE_CHECKING:
-
-        def __init__(self, driver: SyncDriver, cursor: CallCursor[CallT], instead: str) -> None: ...
-
     def when_complete(self) -> View[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
-        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
+        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # such a view has no other
         return View(self._driver, cursor.make_waiting(), self._instead)
 
 
@@ -283,13 +279,9 @@ class AsyncToolCallView(AsyncView[CallT]):
 
     _usual_reading = "content"
 
-    if TYPE_CHECKING:
-
-        def __init__(self, driver: AsyncDriver, cursor: CallCursor[CallT], instead: str) -> None: ...
-
     def when_complete(self) -> AsyncView[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
-        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
+        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # such a view has no other
         return AsyncView(self._driver, cursor.make_waiting(), self._instead)
 
 
