@@ -6,7 +6,7 @@ stages of the transformed view are created anew for each text part of the answer
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream._values.event_base import is_amended
@@ -39,21 +39,20 @@ _NOT_PIECEWISE = frozenset({"accumulate", "markdown_blocks", "patches"})
 """Methods of a text view that do not produce text piece by piece."""
 
 
-class _ShapedText:
+class _ShapedText(NamedTuple):
     """A text part that is being transformed, with the stages for this part."""
 
-    def __init__(self, chain: Chain[str, str], event: TextDelta | PartStart | PartDone) -> None:
-        self.chain = chain
-        self.choice_and_part = (event.choice, event.part)
-        self.choice_and_step = _choice_and_step(event)
-        self.step = event.step
-        self.sent: list[str] = []
-        """Pieces of transformed text that were returned already."""
-        self.waiting_events: list[Event] = []
-        """Citations, and the choice's `Finish`, that follow text which a stage may still hold back."""
+    chain: Chain[str, str]
+    choice_and_part: PartKey
+    choice_and_step: _ChoiceAndStep
+    sent: list[str]
+    """Pieces of transformed text that were returned already."""
+    waiting_events: list[Event]
+    """Citations, and the choice's `Finish`, that follow text which a stage may still hold back."""
 
     def take_waiting(self) -> list[Event]:
-        events, self.waiting_events = self.waiting_events, []
+        events = self.waiting_events[:]
+        self.waiting_events.clear()
         return events
 
 
@@ -128,13 +127,15 @@ class Shaping(ErrorKeeper):
         text = self._texts.get(choice_and_part)
         if text is None:
             chain: Chain[str, str] = Chain(*[make() for make in self._stages])
-            text = self._texts[choice_and_part] = _ShapedText(chain, event)
+            text = self._texts[choice_and_part] = _ShapedText(
+                chain, choice_and_part, _choice_and_step(event), [], []
+            )
         self._last_text[text.choice_and_step] = text
         return text
 
     def _texts_of_step(self, event: Event) -> list[_ShapedText]:
         """Return the open text parts of an event's step; outside a run, of the whole answer."""
-        return [text for text in self._texts.values() if text.step == event.step]
+        return [text for text in self._texts.values() if text.choice_and_step[1] == event.step]
 
     def _forget(self, text: _ShapedText) -> None:
         """Forget a text part, and its stages, because the part has ended."""
@@ -150,10 +151,10 @@ class Shaping(ErrorKeeper):
         """Return pieces of transformed text as events, then the events that had to wait for this text."""
         if text.chain.error is not None:
             self.error = text.chain.error
-        choice, part = text.choice_and_part
+        (choice, part), (_, step) = text.choice_and_part, text.choice_and_step
         new = [*filter(None, pieces)]
-        text.sent += new
-        events = [_set_step(TextDelta(piece, choice=choice, part=part), text.step) for piece in new]
+        text.sent.extend(new)
+        events = [_set_step(TextDelta(piece, choice=choice, part=part), step) for piece in new]
         # Without a piece, the events keep waiting, since the text before them is still held back.
         return events + text.take_waiting() if new else events
 
