@@ -447,7 +447,7 @@ class Parts(AnswerEvents):
             fragment = join_halves(call, fragment, self.note)
         if call.waits and not fragment.isspace():
             self.note("content_after_finish")
-            self.choices[call.choice].has_reopened = True
+            self.choice(call.choice).has_reopened = True
             call.drop_placeholder(self.note)
         # Only a fragment that begins like a JSON value, after other arguments, may be a repetition of them.
         if fragment[:1] in OPENING and call.has_arguments and call.type != "custom":
