@@ -377,6 +377,7 @@ _ABOUT_BYTES = (
     "compare/benchmarks/imports.py",
     "compare/conformance/test_conformance.py",
     "compare/sdks/",
+    "docs/test_protocol_page.py",
     "cli/test_serve.py",
     "formats/",
     "framing/",

@@ -9,7 +9,7 @@ import anyio
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from tests.relay.news import run_with_news
+from tests.steps.news import run_with_news
 from tokenstream import AsyncStream, relay, testing
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 from tests.browser.bundled import routes_of
 from tests.browser.chat.support import until
 from tests.browser.interfaces import PIECES, TEXT, make_relay
-from tests.relay.news import PLANS, RESULTS, TEXTS
+from tests.steps.news import PLANS, RESULTS, TEXTS
 from tests.support.node import bundle, node_with
 from tests.support.served import by_uvicorn
 

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.relay.encode.support import all_of, list_payloads
-from tests.relay.news import OUTPUT, PLANS, PROGRESS, RESULTS, TEXTS, run_with_news
+from tests.steps.news import OUTPUT, PLANS, PROGRESS, RESULTS, TEXTS, run_with_news
 from tests.stream.bodies import later
 from tests.support.encoders import PROTOCOLS, READ_BACK, create, read_as
 from tokenstream import Steps, Stream, relay

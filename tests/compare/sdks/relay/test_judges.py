@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from tests.compare.sdks.relay.judges.npm import read_in_node
-from tests.relay.news import OUTPUT, PLANS, RESULTS, TEXTS, run_with_news
 from tests.relay.provider_tools import ran
+from tests.steps.news import OUTPUT, PLANS, RESULTS, TEXTS, run_with_news
 from tests.support.encoders import create
 from tokenstream import Steps, relay, testing
 from tokenstream.events import Event, StepDelta, StepDone, StepStart, StepWaiting, TextDelta
