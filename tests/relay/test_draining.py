@@ -338,7 +338,8 @@ async def test_the_time_of_an_answer_begins_with_the_signal(
     loop = SimpleNamespace(call_later=lambda *_: SimpleNamespace(cancel=lambda: None))
     host: Any = SimpleNamespace(name="asyncio", loop=loop)
     watch = shutdown._Watch(host)  # noqa: SLF001 - polled here, at the times of the test
-    client, response, signals = Client(), Open(), list[int]()
+    client, signals = Client(), list[int]()
+    response: Any = Open()
     server = Server(client, exiting=False)
     server.context.terminated.is_set = lambda: bool(signals)
     watch.add(shutdown._OpenResponse(response, client.receive, server.send))  # noqa: SLF001

@@ -39,7 +39,8 @@ from tokenstream.relay.journal._records import (
 )
 from tokenstream.relay.journal._storage import ALIVE, Storage, limit, retry
 from tokenstream.relay.journal._writer import ALIVE_SHARE, RecordWriter, TellWritten, WriteTimer
-from tokenstream.stream._base import StreamBase, find_driver
+from tokenstream.stream import AsyncStream
+from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.reader import run_until_cancelled
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ async def go_on(storage: Storage, id: str, stream: object, lease: float) -> list
     records are gone.
     """
     records = list[bytes]()
-    while isinstance(stream, StreamBase):
+    while isinstance(stream, AsyncStream):
         page = await retry(storage, partial(storage.read, id, len(records), PAGE_SIZE), lease)
         if page is None or page.state.begin > 1:
             break
