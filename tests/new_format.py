@@ -25,7 +25,7 @@ def missing(name: str) -> list[str]:
     tests = ROOT / "tests" / "formats"
     api = api_named(name) or APIRecord(name, paths="")
     names = [FormatName, *([] if api.writer is None else [ScriptFormat])]
-    reader, writer = _fault(api.reader), _fault(api.writer)
+    reader, writer = _fault("formats._wire", api.reader), _fault("relay._encoders", api.writer)
     found = {
         "a record and reader in tokenstream/_providers/apis.py; FormatName and ScriptFormat have its name": (
             api.reader is not None and all(name in _members(each) for each in names)
@@ -54,13 +54,13 @@ def _members(names: Any) -> set[str]:
     return {name for each in get_args(names) for name in (get_args(each) or [each])}
 
 
-def _fault(place: str | None) -> str | None:
+def _fault(package: str, place: str | None) -> str | None:
     """Return None if a class that a record names can be loaded, or else what its module raises, or ""."""
     module, _, name = (place or "").rpartition(".")
     if not module:
         return ""
     try:
-        getattr(import_module(module), name)
+        getattr(import_module(f"tokenstream.{package}.{module}"), name)
     # A module that is being written may raise anything.
     except Exception as error:  # noqa: BLE001
         return f" ({type(error).__name__}: {error})"

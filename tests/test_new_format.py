@@ -13,6 +13,7 @@ from tests.project import ROOT
 from tests.support import registry
 from tests.support.tables import in_one_test
 from tokenstream._providers.apis import APIRecord
+from tokenstream.formats import _wire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ def test_a_format_that_was_only_begun_lacks_every_place_of_the_table() -> None:
     "source, said",
     [
         ("class Parrot:\n    pass\n", None),
-        ("", "AttributeError: module 'wire_of_parrot' has no attribute 'Parrot'"),
+        ("", "AttributeError: module 'tokenstream.formats._wire.wire_of_parrot' has no attribute 'Parrot'"),
         ("class Parrot(:", "SyntaxError: invalid syntax"),
         ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
         ("Parrot = Format", "NameError: name 'Format' is not defined"),
@@ -70,8 +71,8 @@ def test_a_class_that_cannot_be_loaded_is_reported_with_the_reason(
 ) -> None:
     """A newcomer runs the command while the class is half written."""
     (tmp_path / "wire_of_parrot.py").write_text(source, encoding="utf-8")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "wire_of_parrot", raising=False)
+    monkeypatch.setattr(_wire, "__path__", [*_wire.__path__, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, f"{_wire.__name__}.wire_of_parrot", raising=False)
     monkeypatch.setattr(new_format, "api_named", lambda name: APIRecord(name, "wire_of_parrot.Parrot"))
 
     assert main(["nobodys-format"]) == 1
