@@ -20,7 +20,7 @@ from tests.support.interactions import whole_of
 from tests.support.loopback import FIN, RST, Connection, Loopback, chunked_head, head, http_chunk
 from tokenstream import Retry, relay, testing
 from tokenstream.errors import StreamError
-from tokenstream.events import TextDelta, ToolCallDone
+from tokenstream.events import Restarted, TextDelta, ToolCallDone
 from tokenstream.formats import FormatName
 
 CASES = [
@@ -181,6 +181,8 @@ class Read:
     def take(self, event: Any) -> None:
         if isinstance(event, TextDelta):
             self.shown += event.text
+        elif isinstance(event, Restarted):
+            self.shown = ""
         elif isinstance(event, ToolCallDone):
             self.calls.append(event.call.arguments)
 

@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route
 
 from tests.recovery.attempts import in_each_world
 from tests.relay.tokenstream.support import END, frame, line
-from tests.support.either import connect_in, got, inside, run_in
+from tests.support.either import Each, connect_in, inside, run_in
 from tests.support.served import by_uvicorn
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Retry, connect, relay
@@ -110,7 +110,7 @@ def _read(world: str, url: str, protocol: str = "tokenstream") -> tuple[str, Str
     async def main() -> tuple[str, StreamError | None]:
         async with inside(connect_in(world)(url, **options)) as stream:
             try:
-                return (await got(stream.final())).text, None
+                return "".join([piece async for piece in Each(stream.text)]), None
             except StreamError as error:
                 return stream.message.text, error
 
