@@ -124,7 +124,16 @@ def _numbered(frames: list[tuple[str, Any]]) -> list[bytes]:
 
 
 HALF = "\ud83d"
-RESPONSE = Answer("everything", "openai-responses", wire.sses(*EVERYTHING))
+def _kept(payloads: list[Any]) -> Iterator[Any]:
+    """Yield the events of a response that its provider keeps, each with the id of its item."""
+    ids = {each["output_index"]: each["item"].get("id") for each in payloads if "item" in each}
+    first, *rest = payloads
+    yield {**first, "response": {**first["response"], "background": True}}
+    for each in rest:
+        yield {**each, "item_id": ids[each["output_index"]]} if "item_id" in each else each
+
+
+RESPONSE = Answer("everything", "openai-responses", wire.sses(*_kept(EVERYTHING)))
 """A response with every kind of item."""
 INTERACTION = Answer(
     "steps",
