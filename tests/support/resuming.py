@@ -124,6 +124,8 @@ def _numbered(frames: list[tuple[str, Any]]) -> list[bytes]:
 
 
 HALF = "\ud83d"
+
+
 def _kept(payloads: list[Any]) -> Iterator[Any]:
     """Yield the events of a response that its provider keeps, each with the id of its item."""
     ids = {each["output_index"]: each["item"].get("id") for each in payloads if "item" in each}

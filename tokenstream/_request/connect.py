@@ -95,6 +95,10 @@ def connect(
     from tokenstream.stream import Stream
     from tokenstream.stream._options import options_of
 
+    if job is not None:
+        from tokenstream.stream._job import to_job
+
+        job = to_job(job)
     options = options_of(format, limits, deadlines, tags, job)
     asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
     stream: Stream = _ask(connect, Stream, url, asked, options, retry=retry)
@@ -154,6 +158,10 @@ def aconnect(
     from tokenstream.stream import AsyncStream
     from tokenstream.stream._options import options_of
 
+    if job is not None:
+        from tokenstream.stream._job import to_job
+
+        job = to_job(job)
     options = options_of(format, limits, deadlines, tags, job)
     asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
     stream: AsyncStream = _ask(aconnect, AsyncStream, url, asked, options, retry=retry)

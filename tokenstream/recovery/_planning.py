@@ -261,7 +261,6 @@ class Planner:
         # A number (`sequence`) or the id of an event, depending on the server.
         position = answer.position if resumes else None
         last_event_id = None if fetches else machine.progress.last_event_id
-        answer.relay_id = answer.find_relay_id() if plan.mode == "resume" else None
         attempt = Attempt(
             number=self._request.next_number,
             mode=plan.mode,
@@ -269,7 +268,7 @@ class Planner:
             message=answer.message if resumes or fetches else error.partial,
             last_event_id=position if isinstance(position, str) else last_event_id,
             sequence=position if isinstance(position, int) else None,
-            answer_id=answer.relay_id,
+            answer_id=answer.name_to_relay(resumes=plan.mode == "resume"),
             abandoned=None if plan.mode == "resume" else answer.find_running(error),
             error=error,
             is_repetition=not (answer.hold.released or isinstance(error, AnswerRejected)),

@@ -14,6 +14,7 @@ from tokenstream.message import Message
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream._basics.call_keys import AnswerIdentity
     from tokenstream._pipeline.joining import Hold
     from tokenstream._pipeline.resumption import Renewal, Resumption
     from tokenstream.errors import StreamError
@@ -60,6 +61,21 @@ class ReceivedAnswer:
         """Note that this attempt's events are delivered from now on; the message gets its route."""
         self.has_content = True
         self.machine.accumulator.route = self.request.route
+
+    def take_up(self, identity: AnswerIdentity | None) -> None:
+        """Note that another process has delivered content, of an answer that a journal may have named."""
+        self.has_content = self.hold.released = True
+        if identity is not None and identity.kind == "journal":
+            self.relay_id = identity.id
+
+    def divide(self) -> None:
+        """Note that an answer has begun, for a reader other than the stream itself."""
+        self.is_divided = True
+        if not self.has_content:
+            self.begin_content()
+            if (name := self.machine.link.format) is not None:
+                # No event of the stream itself brings the name, by which a server is asked to resume.
+                self.machine.accumulator.name_format(name)
 
     def accept(self) -> None:
         """Note that the answer of this attempt is not refused as useless."""
@@ -172,6 +188,11 @@ class ReceivedAnswer:
 
     def find_relay_id(self) -> str | None:
         return self.relay_id or self.machine.find_answer_id()
+
+    def name_to_relay(self, *, resumes: bool) -> str | None:
+        """Return the id that the next request names, and keep it; None if it does not resume the answer."""
+        self.relay_id = self.find_relay_id() if resumes else None
+        return self.relay_id
 
     @property
     def _replays(self) -> bool:

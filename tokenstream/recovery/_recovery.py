@@ -115,12 +115,7 @@ class Recovery:
 
     def keep_answer(self) -> None:
         """Note that an answer has begun, for a reader other than the stream itself."""
-        self._answer.is_divided = True
-        if not self._answer.has_content:
-            self._answer.begin_content()
-            if (name := self._machine.link.format) is not None:
-                # No event of the stream itself brings the name, by which a server is asked to resume.
-                self._machine.accumulator.name_format(name)
+        self._answer.divide()
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -153,9 +148,7 @@ class Recovery:
         """
         self._machine.restore(kept, may_continue=True)
         self._request.inherit(kept.message.route, again=again)
-        self._answer.has_content = self._answer.hold.released = True
-        if kept.identity is not None and kept.identity.kind == "journal":
-            self._answer.relay_id = kept.identity.id
+        self._answer.take_up(kept.identity)
         self._joining.end()
         self._machine.way.settle()
         self._machine.delivered.note_look()

@@ -9,7 +9,7 @@ from tokenstream._sources.kinds import AsyncSource, LazySource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._opening import First, check_first
-from tokenstream.stream._options import Policy, make_options, to_job
+from tokenstream.stream._options import Policy, make_options
 from tokenstream.stream._refusals import concurrent_read_error, shared_stream_error
 from tokenstream.stream._views.choices import AsyncStreamOfEvents
 
@@ -83,9 +83,11 @@ class AsyncStream(AsyncStreamOfEvents):
         driver: Any = source
         # This library itself passes a driver that it has made, for example in `connect`.
         if not isinstance(driver, AsyncDriver):
-            options = make_options(
-                (format, limits, deadlines, started_at, None, reorder, to_job(job)), tags, tools
-            )
+            if job is not None:
+                from tokenstream.stream._job import to_job
+
+                job = to_job(job)
+            options = make_options((format, limits, deadlines, started_at, None, reorder, job), tags, tools)
             driver = options.find_driver(AsyncDriver)(_source_of(source), options)
         # The stream itself reads the first choice of the answer.
         super().__init__(driver, 0)

@@ -95,6 +95,11 @@ class Job:
             machine.restore(self.checkpoint)
 
 
+def to_job(job: Job | str | None) -> Job | None:
+    """Return the job that an option names, perhaps by its id alone."""
+    return None if job is None else job.read() if isinstance(job, Job) else Job(job)
+
+
 class Keeper:
     """Decides when a checkpoint is due, which is kept by the function or in the file that the job names.
 

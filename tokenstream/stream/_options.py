@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.schemas._build import ToolsOption
     from tokenstream.stages import Reorder
     from tokenstream.stages._text.tags import Tags
-    from tokenstream.stream._job import Job
-    from tokenstream.stream._protocols import Clock
+    from tokenstream.stream._protocols import Clock, Job
 
 Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
 """Handling of a loop over a broadcast's events that falls behind by as many events as the queue holds."""
@@ -74,25 +73,15 @@ class Options(NamedTuple):
         return self.started_at
 
 
-def to_job(job: Job | str | None) -> Job | None:
-    """Return the job that an option names, perhaps by its id alone."""
-    if job is None:
-        return None
-    # Most answers belong to no job.
-    from tokenstream.stream._job import Job
-
-    return job.read() if isinstance(job, Job) else Job(job)
-
-
 def options_of(
     format: FormatChoice,
     limits: Limits | None,
     deadlines: Deadlines | None,
     tags: Tags | None,
-    job: Job | str | None,
+    job: Job | None,
 ) -> Options:
     """Return the options of a stream that makes requests."""
-    return Options(format, limits, deadlines, job=to_job(job), make_stage=make_stage_factory(tags))
+    return Options(format, limits, deadlines, job=job, make_stage=make_stage_factory(tags))
 
 
 def make_options(given: tuple[object, ...], tags: Tags | None, tools: ToolsOption) -> Options:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.stream._async_driver import AsyncDriver as AsyncDriver  # noqa: PLC0414 - for others
     from tokenstream.stream._driver import Driver as Driver  # noqa: PLC0414 - for others
+    from tokenstream.stream._job import Job as Job  # noqa: PLC0414 - for others
     from tokenstream.stream._sync_driver import SyncDriver as SyncDriver  # noqa: PLC0414 - for others
 
 

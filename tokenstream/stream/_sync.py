@@ -8,7 +8,7 @@ from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._sources.kinds import LazySource, SyncSource
 from tokenstream.errors import MisuseError
 from tokenstream.stream._opening import First, check_first
-from tokenstream.stream._options import Policy, make_options, to_job
+from tokenstream.stream._options import Policy, make_options
 from tokenstream.stream._refusals import shared_stream_error
 from tokenstream.stream._sync_driver import SyncDriver
 from tokenstream.stream._views.choices import StreamOfEvents
@@ -93,9 +93,11 @@ class Stream(StreamOfEvents):
         driver: Any = source
         # This library itself passes a driver that it has made, for example in `connect`.
         if not isinstance(driver, SyncDriver):
-            options = make_options(
-                (format, limits, deadlines, started_at, None, reorder, to_job(job)), tags, tools
-            )
+            if job is not None:
+                from tokenstream.stream._job import to_job
+
+                job = to_job(job)
+            options = make_options((format, limits, deadlines, started_at, None, reorder, job), tags, tools)
             driver = options.find_driver(SyncDriver)(_source_of(source), options)
         # The stream's own views are those of choice 0.
         super().__init__(driver, 0)

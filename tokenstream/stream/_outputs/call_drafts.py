@@ -12,7 +12,7 @@ from tokenstream.errors import TokenStreamError
 from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.stages._tools.call import CallDraft, CallPartials
 from tokenstream.stream._outputs.documents import BegunCall, BegunCalls, OutputChoice, OutputDocument
-from tokenstream.stream._outputs.text import ArgumentsCursor, add_context, incomplete_error
+from tokenstream.stream._outputs.text import ArgumentsCursor, incomplete_error
 from tokenstream.stream._views.log_cursor import LogCallCursor
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ class CallDraftCursor:
             message, open_call.text.text, whole=best.complete, errors=best.errors, best=best
         )
         # The error already has its text and its last snapshot.
-        return add_context(error, self._answer)
+        return self._answer.add_to(error)
 
 
 class _DraftedCall:

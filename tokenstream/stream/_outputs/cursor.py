@@ -14,7 +14,7 @@ from tokenstream.partial_json._typed.schema import Schema, T
 from tokenstream.stages._objects.partials import Partials, validate_output
 from tokenstream.stages._protocols import ITEM_END, LOOP_END, NULL, ItemT, StageSource
 from tokenstream.stream._outputs.documents import OutputDocuments
-from tokenstream.stream._outputs.text import add_context, failed_stream_error, missing_json_error
+from tokenstream.stream._outputs.text import failed_stream_error, missing_json_error
 from tokenstream.stream._views.log_cursor import DeliveredItems
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class OutputCursor(Generic[ItemT]):
             return None
         item: Any = self._queue.popleft()
         if isinstance(item, OutputInvalid):
-            raise add_context(item, self._answer)
+            raise self._answer.add_to(item)
         # From a cursor, None would mean that no item has arrived.
         return cast("ItemT", NULL) if item is None else item
 
@@ -262,7 +262,7 @@ class OutputCursor(Generic[ItemT]):
 
     def _set_failure(self, document: OutputDocument[ItemT], error: Exception) -> None:
         """Record the error to raise: at the end, or at once if the program's own code has raised it."""
-        self._failure = add_context(error, self._answer, document.text.text, document.last_snapshot)
+        self._failure = self._answer.add_to(error, document.text.text, document.last_snapshot)
         self._raise_at_once = not isinstance(error, TokenStreamError)
 
     def _read_end(self) -> None:
@@ -274,10 +274,10 @@ class OutputCursor(Generic[ItemT]):
         message, tool = self._answer.message, self._answer.tool
         if self._failure is not None:
             # The message has ended after the error was recorded, so the error gets the new message.
-            self._failure = add_context(self._failure, self._answer)
+            self._failure = self._answer.add_to(self._failure)
         elif not documents or (tool is None and documents[0].text.empty):
             # No JSON has arrived. Of a tool's call, empty arguments count as an empty object.
-            self._failure = add_context(missing_json_error(message, tool), self._answer)
+            self._failure = self._answer.add_to(missing_json_error(message, tool))
         # The first error ends the output.
         for document in documents:
             if self._failure is not None:

@@ -6,9 +6,9 @@ A document is the text of the answer, or the arguments of a tool call.
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
-from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
+from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.events import ToolCallStart
 from tokenstream.message import Message, ToolCall
 from tokenstream.stages._protocols import ItemT
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.stream._protocols import Driver
 
+ErrorT = TypeVar("ErrorT", bound=Exception)
 OutputKind: TypeAlias = Literal["drafts", "items", "pieces"]
 """Kinds of items: snapshots of the whole object, elements of an array, or pieces of a string."""
 
@@ -73,6 +74,18 @@ class OutputChoice:
     @property
     def message(self) -> Message:
         return self.accumulator.message_of(self.index)
+
+    def add_to(self, error: ErrorT, text: str = "", best: Partial[Any] | None = None) -> ErrorT:
+        """Add to a stage's error what it does not know, where that is missing, and return the error.
+
+        Exceptions of the program's own validators stay unchanged.
+        """
+        if isinstance(error, OutputInvalid | OutputIncomplete | LimitExceeded):
+            error.partial, error.origin = self.message, self.origin
+        if isinstance(error, OutputInvalid | OutputIncomplete):
+            error.text = error.text or text
+            error.best = best if error.best is None else error.best
+        return error
 
 
 class OutputDocument(Generic[ItemT]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tokenstream._answer.growing import GrowingPart, ended_itself
 from tokenstream.errors import LimitExceeded, OutputIncomplete, OutputInvalid, StreamError
@@ -16,11 +16,9 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.text_log import TextLog
     from tokenstream.partial_json import Partial
-    from tokenstream.stream._outputs.documents import OutputChoice
 
 AnyOutputError: TypeAlias = OutputInvalid | OutputIncomplete | LimitExceeded
 """Errors for an answer that does not match the request."""
-ErrorT = TypeVar("ErrorT", bound=Exception)
 
 _CUTS: dict[str | None, tuple[str, str]] = {
     "length": ("was cut at the limit of its length", "; allow more output tokens"),
@@ -92,21 +90,6 @@ def failed_stream_error(cause: StreamError, text: str, best: Partial[Any] | None
         errors=() if best is None else best.errors,
         best=best,
     )
-
-
-def add_context(
-    error: ErrorT, answer: OutputChoice, text: str = "", best: Partial[Any] | None = None
-) -> ErrorT:
-    """Add to a stage's error what the stage does not know, where it is missing, and return the same error.
-
-    Exceptions of the program's own validators stay unchanged.
-    """
-    if isinstance(error, OutputInvalid | OutputIncomplete | LimitExceeded):
-        error.partial, error.origin = answer.message, answer.origin
-    if isinstance(error, OutputInvalid | OutputIncomplete):
-        error.text = error.text or text
-        error.best = best if error.best is None else error.best
-    return error
 
 
 def _has_declined(message: Message) -> bool:
