@@ -685,6 +685,7 @@ MISTAKES: dict[str, dict[str, Program]] = {
         "…=… is invalid: pass text": lambda: testing.script().tool_call("", {"n": 1}),
     },
     "values": {
+        "keep= is an async def": lambda: Stream([], job=Job("order 7", keep=find_later)),
         "the file is closed, or": lambda: in_folder(append_to_file),
         "the file is non-blocking": read_impatiently,
         "the function of the path tests": lambda: got(lambda menu: menu.note if menu.best else None),
