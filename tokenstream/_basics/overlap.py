@@ -272,11 +272,9 @@ class AskedOverlap(Overlap):
         3. An overlap: a beginning of the continuation, of any other length, ends the answer.
         """
         if self._echoed_all:
-            words = beyond[:_LONGEST_WAIT].strip()
-            if self._is_closed and not (ended or words or len(beyond) >= _LONGEST_WAIT):
-                # More text would be a text that the answer does not have: the answer's had ended.
+            if not ended and self._may_end_before(beyond):
                 return False
-            confidence = self._confidence_in(self._compared_text, self._is_echo_distinct, words)
+            confidence = self._confidence_in(self._compared_text, self._is_echo_distinct, beyond)
             return self._decide(len(self._leading_space) + self._echoed, beyond, confidence, ended=ended)
         text = self._compared_text[: self._echoed] + beyond
         if not ended and self._may_become_repetition(text):
@@ -285,8 +283,10 @@ class AskedOverlap(Overlap):
         anchor_at = text.find(self._anchor, 0, _LONGEST_OVERLAP)
         length = self._find_repetition(text, anchor_at)
         if length:
-            repeated = text[:length]
-            confidence = self._confidence_in(repeated, self._is_distinct(repeated), text[length:])
+            repeated, beyond = text[:length], text[length:]
+            if not ended and self._may_end_before(beyond):
+                return False
+            confidence = self._confidence_in(repeated, self._is_distinct(repeated), beyond)
             return self._drop_beginning(length, text, confidence, ended=ended)
         # The model may have written a sentence of its own before the anchor.
         if 0 < anchor_at <= _LONGEST_PREAMBLE and self._is_distinct(self._anchor):
@@ -299,6 +299,10 @@ class AskedOverlap(Overlap):
         # A text that begins like the answer, and then differs, is perhaps the answer written again.
         self.confidence = _BEGUN_AGAIN if self._echoed >= _ANCHOR else UNKNOWN
         return True
+
+    def _may_end_before(self, beyond: str) -> bool:
+        """Return True if more text would be one that the answer does not have, because its text had ended."""
+        return self._is_closed and not beyond.strip() and len(beyond) < _LONGEST_WAIT
 
     def _find_repetition(self, text: str, anchor_at: int) -> int:
         """Return the number of characters at the start of `text` that repeat the answer's end; 0 if none."""
@@ -316,7 +320,8 @@ class AskedOverlap(Overlap):
         with a text that had ended, and goes on, is another answer.
         """
         if len(repeated) < _SHORTEST_OVERLAP:
-            return _LIKELY if self._is_closed and not beyond.strip() else UNKNOWN
+            is_all = self._is_closed and not beyond[:_LONGEST_WAIT].strip()
+            return _LIKELY if is_all else UNKNOWN
         is_anchor = repeated == self._anchor
         if not is_distinct:
             return _DOUBTFUL if is_anchor else UNKNOWN
