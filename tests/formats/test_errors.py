@@ -194,6 +194,37 @@ def test_the_most_telling_word_decides_whose_problem_an_error_is(
     assert kind == _error_of({"error": dict(zip(("type", "code", "status"), words, strict=False))}).kind
 
 
+@in_one_test(
+    "words, kind",
+    [
+        ("Connection error.", "network"),
+        ("litellm.APIConnectionError: APIConnectionError: OpenAIException - Connection error.", "network"),
+        ("Request timed out.", "network"),
+        ("The read operation timed out", "network"),
+        ("peer closed connection without sending complete message body (incomplete chunked read)", "network"),
+        ("Response payload is not completed: <TransferEncodingError: 400>", "network"),
+        ("Response ended prematurely", "network"),
+        ("[Errno 104] Connection reset by peer", "network"),
+        ("ConnectionRefusedError: [Errno 111] Connection refused", "network"),
+        ("All connection attempts failed", "network"),
+        ("terminated", "network"),
+        ("socket hang up", "network"),
+        ("connect ECONNREFUSED 127.0.0.1:80", "network"),
+        ("The requested tool execution timed out after 30 s", "unknown"),
+        ("Sandbox connection reset: no seats are left", "unknown"),
+        ("connection was refused: connection_refused by policy", "unknown"),
+        ("Your account was terminated.", "unknown"),
+        ("The tool said: socket hang up", "unknown"),
+    ],
+)
+def test_a_broken_connection_behind_a_server_is_known_by_the_clients_whole_words(
+    words: str, kind: str
+) -> None:
+    error = _error_of({"error": {"message": words, "type": None, "code": None}})
+
+    assert (kind, kind == "network") == (error.kind, error.retryable)
+
+
 @pytest.mark.parametrize(
     "status, kind",
     [

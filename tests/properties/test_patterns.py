@@ -7,6 +7,7 @@ import re
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from tokenstream.formats._detect import payloads
 from tokenstream.formats._fast.match import Hole
 from tokenstream.formats._fast.shape import PayloadShape
 from tokenstream.formats._fast.template import PayloadTemplate
-from tokenstream.formats._kit.error_details import KNOWN_TEXTS
+from tokenstream.formats._kit.error_details import _BEFORE, BROKEN_TEXTS, KNOWN_TEXTS
 from tokenstream.formats._registry import path_patterns
 from tokenstream.framing import _json_array as json_array
 from tokenstream.stages._calls import reading
@@ -68,9 +69,8 @@ MADE: dict[str, re.Pattern[Any] | None] = {
             (b'{"id":"a1","text":"', b'","n":', b',"p":"', b'"}'), (Hole.TEXT, Hole.NUMBER, Hole.PADDING)
         )
     ).pattern,
-    "tokenstream.formats._kit.error_details.specific_kind": re.compile(
-        "|".join([f"(?:{text})" for texts in KNOWN_TEXTS.values() for text in texts]),
-        re.IGNORECASE | re.DOTALL,
+    "tokenstream.formats._kit.error_details._says": re.compile(
+        f"{_BEFORE}(?:{'|'.join(chain(BROKEN_TEXTS, *KNOWN_TEXTS.values()))})", re.IGNORECASE | re.DOTALL
     ),
     # Modules hold all that these two make.
     "tokenstream.partial_json._lenient.peek._make_quote_kind": None,

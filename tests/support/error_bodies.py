@@ -182,6 +182,23 @@ TOO_LONG: dict[str, Body] = {
             400,
         ),
     ),
+    "vllm, of the output": _long(
+        400,
+        _openai(
+            "max_tokens=5000 cannot be greater than max_model_len=800. Please request fewer output tokens.",
+            "BadRequestError",
+            400,
+        ),
+    ),
+    "gemini, quoted by litellm": _long(
+        400,
+        _openai(
+            'b\'{"error": {"code": 400, "message": "The input token count (1200000) exceeds the maximum '
+            "number of tokens allowed (1048576).\"}}'\n\nLiteLLM: the model group failed.",
+            "invalid_request_error",
+            "400",
+        ),
+    ),
     "vllm, of token ids": _long(
         400,
         _openai(

@@ -97,8 +97,13 @@ def last_event_id_header(value: str) -> bytes:
 LONGEST_WAIT = 86_400.0
 """The longest wait in seconds: a longer one may come from a wrong clock, and may overflow a timer."""
 
-_WAIT_HEADERS = (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0))
-"""Headers that state the wait, each with the number of its units in a second; the first two are for Azure."""
+_WAIT_HEADERS = (
+    ("retry-after-ms", 1000.0),
+    ("x-ms-retry-after-ms", 1000.0),
+    ("retry-after", 1.0),
+    ("llm_provider-retry-after", 1.0),
+)
+"""Headers that state the wait, each with its units in a second; two are of Azure, and one of LiteLLM."""
 _LONGEST_FIELD = 1_000
 """Maximum number of characters that are read of a `ratelimit` header, a structured field (RFC 9651)."""
 _FIRST_EPOCH, _FIRST_EPOCH_MS = 1e9, 1e12

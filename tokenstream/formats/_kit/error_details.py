@@ -90,8 +90,12 @@ KNOWN_TEXTS: dict[ErrorKind, tuple[str, ...]] = {
         # OpenAI.
         r"your input exceeds the context window of this model\b",
         # OpenAI, vLLM, Azure, DeepSeek and Mistral; OpenRouter says "endpoint", and xAI "prompt length".
-        r"this (?:model|endpoint)'s maximum (?:context|prompt) length is \d",
+        (
+            r"(?:'max_tokens' or 'max_completion_tokens' is too large: \d+\. )?"
+            r"this (?:model|endpoint)'s maximum (?:context|prompt) length is \d"
+        ),
         # vLLM.
+        r"max_(?:completion_|output_)?tokens=\d+ cannot be greater than max_model_len=",
         r"you passed \d+ input (?:tokens|characters)\b.*\bthe model's context length is only \d",
         r"the \w+ prompt \(.*length \d+\) is longer than the maximum model length of \d",
         # Gemini.
@@ -150,6 +154,23 @@ KNOWN_TEXTS: dict[ErrorKind, tuple[str, ...]] = {
     ),
 }
 """The beginnings of error messages, as patterns, with the servers that send them; case is ignored."""
+BROKEN_TEXTS = (
+    # The openai package, httpx, aiohttp, requests, anyio, Node.js and undici.
+    r"(?:connection error|request timed out|(?:the read operation|read) timed out)\.?$",
+    r"peer closed connection without sending complete message body\b",
+    r"response payload is not completed\b",
+    r"response ended prematurely\b",
+    r"server disconnected(?: without sending a response)?\.?$",
+    r"all connection attempts failed\.?$",
+    r"(?:\[errno \d+\] )?connection (?:reset by peer|refused|aborted)\.?$",
+    r"(?:terminated|fetch failed|socket hang up|(?:read|write|connect) econn(?:reset|refused|aborted)\b.*)$",
+)
+"""What clients say of a broken connection, as patterns for the beginnings of messages; case is ignored."""
+_BEFORE = (
+    r"(?:[\w.]{1,80}(?:error|exception)(?::| -) "
+    r"|b?['\"]?\{\s{0,9}\"error\":\s{0,9}\{[^{}]{0,200}?\"message\":\s{0,9}\"){0,4}"
+)
+"""Matches what LiteLLM and others put before a message: names of exceptions, or the JSON that it is in."""
 
 _PAYMENT_REQUIRED = 402
 _MESSAGE_FIELDS = (
@@ -203,18 +224,25 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
             return specific, None
     for word in words:
         if isinstance(word, str) and not word.isdecimal():
-            flat = word.lower().replace(" ", "_").replace("-", "_")
-            if flat in _KINDS_BY_WORD:
-                return _KINDS_BY_WORD[flat], None
-            for kind, retryable, substrings in _KINDS_BY_SUBSTRING:
-                if any(map(flat.__contains__, substrings.split())):
-                    return kind, retryable
+            if (general := _general_kind(word)) is not None:
+                return general
         elif isinstance(word, int | str) and not isinstance(word, bool):
             # A number of three digits is an HTTP status.
             kind = find_kind(int(word)) if len(str(word)) == len("400") else "unknown"
             if kind != "unknown":
                 return kind, False if is_final(int(word)) else None
     return "unknown", None
+
+
+def _general_kind(word: str) -> tuple[ErrorKind, bool | None] | None:
+    """Return what a code, type or message says in passing, as `error_kind` does; None if it says nothing."""
+    flat = word.lower().replace(" ", "_").replace("-", "_")
+    if flat in _KINDS_BY_WORD:
+        return _KINDS_BY_WORD[flat], None
+    for kind, retryable, substrings in _KINDS_BY_SUBSTRING:
+        if any(map(flat.__contains__, substrings.split())):
+            return kind, retryable
+    return ("network", None) if _says(word, BROKEN_TEXTS) else None
 
 
 def specific_kind(word: object) -> ErrorKind | None:
@@ -236,13 +264,13 @@ def specific_kind(word: object) -> ErrorKind | None:
             if any(map(code.__contains__, parts.split())):
                 return kind
         return None
+    return next((kind for kind, texts in KNOWN_TEXTS.items() if _says(word, texts)), None)
+
+
+def _says(word: str, texts: tuple[str, ...]) -> bool:
+    """Return True if a message begins as one of these texts does."""
     # `re` compiles a pattern at the first error, and keeps it.
-    flags = re.IGNORECASE | re.DOTALL
-    for kind, texts in KNOWN_TEXTS.items():
-        for text in texts:
-            if re.match(text, word, flags):
-                return kind
-    return None
+    return any(re.match(f"{_BEFORE}(?:{text})", word, re.IGNORECASE | re.DOTALL) for text in texts)
 
 
 def read_error(details: JsonObject | str, payload: JsonObject, *, ours: str) -> ProviderError:
