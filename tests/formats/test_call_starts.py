@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.support import chunkings
 from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Stream, testing
+from tokenstream.errors import StreamTruncated
 from tokenstream.events import ToolCallDone
 
 _ARGUMENTS = {"bird": "tern", "where": [1, {"at": "sea"}]}
@@ -242,9 +244,11 @@ def _read(wire: str, calls: int, pieces: list[str]) -> tuple[list[tuple[str, str
     """Return the calls that are handed out, by name, and the ending of the answer."""
     format: Any = wire.partition(",")[0]
     stream = Stream(_written(wire, range(calls), pieces), format=format)
-    done = [
-        (event.call.name, event.call.arguments_text) for event in stream if isinstance(event, ToolCallDone)
-    ]
+    done: list[tuple[str, str]] = []
+    with suppress(StreamTruncated):
+        for event in stream:
+            if isinstance(event, ToolCallDone):
+                done.append((event.call.name, event.call.arguments_text))
     return sorted(done), stream.message.ending
 
 

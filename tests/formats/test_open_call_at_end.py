@@ -86,12 +86,15 @@ def test_every_way_to_cut_the_bytes_gives_the_same_error(size: int) -> None:
     assert stream.closed
 
 
-def test_with_a_finish_reason_the_answer_is_complete() -> None:
-    """The server says that the answer ends here, and the call is incomplete."""
-    got = read(begun('{"path": "/srv'), FINISH, DONE)
+@pytest.mark.parametrize("ends", [[FINISH, DONE], [FINISH]])
+def test_a_finish_reason_within_the_arguments_was_made_up_at_a_cut(ends: list[Any]) -> None:
+    """LiteLLM's proxy does that. Any call after it, and arguments that no more text can mend, are an end."""
+    got = read(begun('{"path": "/srv'), *ends)
+    followed = read(begun('{"path": "/srv'), call("{}", name="list", index=1, id="c2"), *ends)
+    invalid = read(begun('{"path": "/srv"}}'), *ends)
 
-    assert ("complete", [], None) == (got.ending, got.called, got.error)
-    assert not got.message.tool_calls[0].complete
+    assert ("truncated", None, []) == (got.ending, got.reason, got.called)
+    assert ["complete"] * 2 == [followed.ending, invalid.ending]
 
 
 @pytest.mark.parametrize("arguments", ["cat /srv", "{'path': '/srv'", "{path", '{"a": 1}}', "", "7"])

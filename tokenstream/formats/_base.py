@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from tokenstream._basics.kept_errors import ErrorKeeper
 from tokenstream.departures import Departures
 from tokenstream.formats._detect.first_frames import FirstFrames, truncation_error
-from tokenstream.formats._endings import confirm_finishes
+from tokenstream.formats._endings import confirm_finishes, doubt_finishes
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import split_names
@@ -415,6 +415,7 @@ class Format(ErrorKeeper, ABC, Generic[PartsT_co]):
         is_new = self.resume is None or self.resume.after is None
         if is_new:
             confirm_finishes(self.parts)
+            doubt_finishes(self.parts)
         if self.finished:
             self.conclude()
         else:

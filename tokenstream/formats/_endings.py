@@ -129,13 +129,7 @@ def waits_for_calls(parts: Parts) -> bool:
 
 def breaks_off_in_call(parts: Parts) -> bool:
     """Return True if an open call's arguments are the beginning of a JSON value: no call ends like that."""
-    calls = [call for choice in parts.choices.values() for call in choice.open_calls()]
-    texts = [call.arguments.join() for call in calls if call.type != "custom"]
-    if not texts:
-        return False
-    from tokenstream.formats._kit.repeated import is_beginning
-
-    return any(map(is_beginning, texts))
+    return any(call.breaks_off for choice in parts.choices.values() for call in choice.open_calls())
 
 
 def confirm_finishes(parts: Parts) -> None:
@@ -144,6 +138,14 @@ def confirm_finishes(parts: Parts) -> None:
         # Words that nobody has read may be the answer: no mark ends it then.
         if choice.early_finish is not None and (choice.next_part or not choice.is_unread):
             choice.confirm_finish(choice.early_finish)
+
+
+def doubt_finishes(parts: Parts) -> None:
+    """Take back the reasons within the last call's arguments, which a server has made up at a cut."""
+    for choice in parts.choices.values():
+        last = next(reversed(choice.open_calls()), None) if choice.finish_waits else None
+        if last is not None and last.index + 1 == choice.next_part and last.breaks_off:
+            choice.void_finish()
 
 
 def cut_waiting(parts: Parts) -> None:

@@ -41,7 +41,7 @@ from tokenstream.formats._detect.payloads import (
     object_of,
     payload_of,
 )
-from tokenstream.formats._endings import breaks_off_in_call, confirm_finishes, cut_waiting, has_told_all
+from tokenstream.formats._endings import breaks_off_in_call, confirm_finishes, doubt_finishes, has_told_all
 from tokenstream.formats._kit.errors import (
     PIECE,
     exception_error,
@@ -368,8 +368,7 @@ def _judge_missing_end(format: Format) -> None:
         format.assumed = False  # the input has ended cleanly, which confirms the sentinel's end
     if format.error is not None or format.ended:
         return
-    if breaks_off_in_call(parts) and any(choice.has_reopened for choice in parts.choices.values()):
-        cut_waiting(parts)
+    doubt_finishes(parts)
     if parts.finished:  # finish reasons suffice, but a terminal event may be missing
         if format.sentinel is not None or not format.ends_with_input:
             format.note("done_missing")
@@ -383,6 +382,7 @@ def _judge_missing_end(format: Format) -> None:
 def end_at_mark(format: Format) -> None:
     """End an answer at a mark that confirms its finish reason, or stands for it."""
     confirm_finishes(format.parts)
+    doubt_finishes(format.parts)
     if format.parts.finished:
         format.conclude()
     else:

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
 
 from tests.formats.told import DONE, tell
-from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, STEP, answer, call
+from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, STEP, STEP_END, answer, call
 from tests.support import wire
 from tests.support.formats import UIMessage
 from tests.support.reading import read
 from tests.support.tables import in_one_test
-from tokenstream.errors import ProviderError
+from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.message import Usage
+
+
+@pytest.mark.parametrize(
+    "chunks", [HELLO[:3], [*HELLO, call("input-start", **NAMED), call("input-delta", inputTextDelta='{"at"')]]
+)
+@pytest.mark.parametrize("steps", [([STEP], [STEP_END]), ([], [])])
+def test_the_sdk_says_that_the_providers_stream_was_cut(chunks: list[Any], steps: Any) -> None:
+    """By a word of its own, or by leaving a part open; "other" alone is an end."""
+    before, after = steps
+    for reason, said in product(["interrupted", "other"], [chunks, HELLO]):
+        told = tell(UIMessage(), START, *before, *said, *after, {**FINISH, "finishReason": reason}, DONE)
+
+        is_whole = (reason, said) == ("other", HELLO)
+        assert ("complete" if is_whole else "truncated", "Hello", []) == (
+            told.ending,
+            told.message.text,
+            told.calls,
+        )
+        assert (is_whole, not is_whole) == (told.reason == "unknown", isinstance(told.error, StreamTruncated))
 
 
 @pytest.mark.parametrize(
@@ -24,7 +44,6 @@ from tokenstream.message import Usage
         ("content-filter", "content_filter"),
         ("tool-calls", "tool_calls"),
         ("error", "error"),
-        ("interrupted", "cancelled"),
         ("other", "unknown"),
         ("brand-new", "unknown"),
     ],

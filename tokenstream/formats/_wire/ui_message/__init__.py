@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import is_dict, text_of, text_or_empty
+from tokenstream.errors import StreamTruncated
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import more_telling, provider_error
@@ -15,7 +16,7 @@ from tokenstream.formats._wire.ui_message.words import FINISH_REASONS, USAGE, me
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.errors import ProviderError, StreamError
+    from tokenstream.errors import StreamError
     from tokenstream.formats._kit.values import ReadersOf
 
 _METADATA = "messageMetadata"
@@ -69,7 +70,7 @@ class UIMessage(Format[UIParts]):
         """The metadata of the message so far."""
         self._has_finish = False
         """True once the chunk `finish` has arrived, which may have no finish reason."""
-        self._withheld: ProviderError | None = None
+        self._withheld: StreamError | None = None
         """The first error that a chunk has reported; it becomes `error` when the answer ends."""
 
     @classmethod
@@ -163,7 +164,13 @@ class UIMessage(Format[UIParts]):
         self._read_metadata(payload)
         self.parts.report_unknown_fields(payload, ("type", _METADATA, "finishReason"))
         reason = text_of(payload, "finishReason")
-        if reason is not None:
+        # Quirk (ai 7.0, 2026-11): with older providers, it says "other", and leaves the parts open.
+        if reason == "interrupted" or (reason == "other" and self.parts.has_open):
+            self._withheld = self._withheld or StreamTruncated(
+                "the AI SDK ended the answer without a finish reason of the provider, as it does when the "
+                "provider's stream was cut; what had arrived is in .partial"
+            )
+        elif reason is not None:
             self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)
         elif self._has_finish:
             self.note("finish_repeated")

@@ -278,7 +278,8 @@ class UIParts(NamedParts):
 
     def end_step(self) -> None:
         """End a step: close its open texts and reasoning."""
-        self._step_is_open = False
+        # What is open here was cut, even if nothing tells the reason.
+        self._step_is_open = bool(self._open)
         for key in [key for key in self._open if key[0] != CALL]:
             self.note("part_unclosed")
             self.stop(key)

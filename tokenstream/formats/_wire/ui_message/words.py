@@ -20,7 +20,7 @@ FINISH_REASONS = reasons_of(
     content_filter="content-filter",
     tool_calls="tool-calls",
     error="error",
-    cancelled="interrupted abort",
+    cancelled="abort",
 )
 """Maps the protocol's finish reasons to this library's; "abort" stands for a chunk of this type."""
 
