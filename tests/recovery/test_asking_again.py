@@ -152,7 +152,7 @@ LATER: dict[str, Any] = {
     "content_filter": testing.script().text("Sure, first ").finish("content_filter"),
     "malformed_call": testing.script()
     .text("Sure. ")
-    .tool_call("now", ('{"zone": "UTC',))
+    .tool_call("now", ('{"zone": UTC}',))
     .finish("tool_calls"),
 }
 """Answers that turn out to be useless once something has arrived, by their outcome."""

@@ -6,8 +6,10 @@ import logging
 import os
 import re
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import httpx
 import pytest
 
 from tests.support.either import Each, inside, run_in, stream_in
@@ -249,3 +251,22 @@ def test_a_stream_awaits_no_function() -> None:
 
     with pytest.raises(MisuseError, match="keep= is an async def"):
         Stream([b""], job=Job("j", keep=keep))
+
+
+_HERE, _AGAIN = "http://here", Retry(wait=0, again=True)
+
+
+def test_no_two_jobs_have_one_key() -> None:
+    """The number of a later request of one job is not the end of another job's id."""
+    keys = list[str]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers["idempotency-key"])
+        return httpx.Response(200, content=b'data: {"type": "text_delta", "text": "The tide"}\n\n')
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        for job in ("task-1", "task-1-2", "task-1+2", "task%2D1"):
+            with suppress(StreamError):
+                connect(_HERE, json={}, client=client, format="tokenstream", job=job, retry=_AGAIN).final()
+
+    assert 12 == len(set(keys))

@@ -7,6 +7,7 @@ the beginning of the answer.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -151,7 +152,7 @@ def test_nothing_is_shown_of_a_model_that_writes_something_else(text: str, model
 def test_the_next_attempt_is_made_where_a_continuation_does_not_join(world: str) -> None:
     """The model does better at the second time; both are paid."""
     text, cut = TEXTS["prose"], 50
-    retry = Retry(again=True, wait=0)
+    retry = Retry(wait=0)
     replies = [OTHERS["refusal"], JOINING["exact"]]
     bodies = [answer(reply(text[:cut], text[cut:]), 5) for reply in replies]
     played = play(world, [broken(text, cut), *bodies], retry, format="openai-chat")
@@ -162,6 +163,17 @@ def test_the_next_attempt_is_made_where_a_continuation_does_not_join(world: str)
     ]
     assert [None, 0.5, 1.0] == [report.confidence for report in played.reports]
     assert [0, 1, 2] == sorted(set(played.closed))
+
+
+@pytest.mark.parametrize("attempts", [3, 5])
+def test_the_last_attempt_asks_a_model_again_that_joins_nothing(attempts: int) -> None:
+    text = TEXTS["prose"]
+    refusals = [answer(OTHERS["refusal"]("", ""), 5)] * (attempts - 2)
+    retry = Retry(again=True, wait=0, attempts=attempts)
+    played = play("sync", [broken(text, 50), *refusals, answer(text, 5)], retry, format="openai-chat")
+
+    assert (text, None) == (text_of(played), played.error)
+    assert ["start", *["continue"] * (attempts - 2), "restart"] == [each.mode for each in played.reports]
 
 
 @pytest.mark.few_rows(3)
@@ -215,7 +227,7 @@ def test_a_server_that_does_not_continue_a_prefix_is_then_asked_in_a_user_s_turn
         answer(text[:50] + AGAIN, 5),
         answer(JOINING["exact"](text[:60], text[60:]), 5),
     ]
-    played = play("sync", bodies, PREFIX, format="openai-chat")
+    played = play("sync", bodies, replace(PREFIX, attempts=4), format="openai-chat")
 
     assert text == text_of(played)
     assert [False, True, False] == [attempt.prefill for attempt in played.asked]
@@ -262,7 +274,7 @@ def test_a_text_with_a_period_that_goes_on_without_the_last_words_is_never_certa
 @in_each_world
 def test_the_message_names_the_places_where_it_was_joined(world: str) -> None:
     text = TEXTS["prose"]
-    retry = Retry(again=True, wait=0, attempts=4)
+    retry = Retry(again=True, wait=0, attempts=5)
     half = answer(JOINING["exact"](text[:50], text[50:])[:60], 5)[:-2]
     bodies: list[Any] = [
         broken(text, 50),

@@ -268,7 +268,7 @@ class _IdempotencyKey:
         if attempt.mode != "resume":
             if attempt.number == 1 and attempt.mode != "start":
                 # Another process has begun the answer; each that goes on with it from here has the same key.
-                self._key += b"-%d" % len(attempt.message.text)
+                self._key += b"+%d" % len(attempt.message.text)
             payload = options.get("json")
             last_payload, self._payload = self._payload, payload
             # The request differs, or content came before it.
@@ -284,7 +284,8 @@ def _with_key(options: HTTPOptions, job: Job | None) -> HTTPOptions:
     """Return the options of a request with an `Idempotency-Key`, the caller's, the job's, or a random one."""
     if _find_key(options) is not None:
         return options
-    key = token_hex(16) if job is None else quote(job.id, safe="")
+    # No other job's key has the numbers that are added to this one.
+    key = token_hex(16) if job is None else quote(job.id, safe="").replace("-", "%2D")
     return _add_headers(options, {b"Idempotency-Key": key.encode()})
 
 

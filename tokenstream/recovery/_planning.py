@@ -208,9 +208,11 @@ class Planner:
             return None
         if joining.seam is not None and joining.seam.misses_call:
             return CALL_MISSING
-        # If a reader has a part of the answer, the model may find the seam at the next attempt; but an answer
-        # that has reached its limit is whole without it.
-        return NOT_JOINED if broken.delivered != "content" or self._request.is_at_limit else None
+        # If a reader has a part of the answer, the model may find the seam at another attempt, unless that is
+        # the last one; but an answer that has reached its limit is whole without it.
+        begins_again = broken.again and self._itinerary.count_left(self._request.opener_index) < 2
+        is_needed = broken.delivered == "content" and not (begins_again or self._request.is_at_limit)
+        return None if is_needed else NOT_JOINED
 
     def _find_obstacle(self, index: int, error: StreamError) -> str | None:
         """Return the reason why an opener cannot continue the answer; None if it can."""
