@@ -167,7 +167,7 @@ class UIMessage(Format[UIParts]):
         # Quirk (ai 7.0, 2026-11): with older providers, it says "other", and leaves the parts open.
         if reason == "interrupted" or (reason == "other" and self.parts.has_open):
             self._withheld = self._withheld or StreamTruncated(
-                "the AI SDK ended the answer without a finish reason of the provider, as it does when the "
+                "the AI SDK ended the answer without the provider's finish reason, as it does when the "
                 "provider's stream was cut; what had arrived is in .partial"
             )
         elif reason is not None:
