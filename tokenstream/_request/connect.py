@@ -95,10 +95,6 @@ def connect(
     from tokenstream.stream import Stream
     from tokenstream.stream._options import options_of
 
-    if job is not None:
-        from tokenstream.stream._job import to_job
-
-        job = to_job(job)
     options = options_of(format, limits, deadlines, tags, job)
     asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
     stream: Stream = _ask(connect, Stream, url, asked, options, retry=retry)
@@ -158,10 +154,6 @@ def aconnect(
     from tokenstream.stream import AsyncStream
     from tokenstream.stream._options import options_of
 
-    if job is not None:
-        from tokenstream.stream._job import to_job
-
-        job = to_job(job)
     options = options_of(format, limits, deadlines, tags, job)
     asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
     stream: AsyncStream = _ask(aconnect, AsyncStream, url, asked, options, retry=retry)

@@ -15,7 +15,7 @@ from tokenstream.recovery._retry import Retry, to_routes
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._guarding import guard
-from tokenstream.stream._job import Job, to_job
+from tokenstream.stream._job import Job
 from tokenstream.stream._options import Options, current_clock, options_of
 from tokenstream.stream._sync_driver import SyncDriver
 
@@ -71,7 +71,7 @@ def resilient(
         (['Hel', 'lo'], 2)
     """
     retry = check_retry(retry, is_async=False)
-    options = options_of(format, limits, deadlines, tags, to_job(job))
+    options = options_of(format, limits, deadlines, tags, job)
     return make_stream(Stream, make_opener(SyncOpener, open, options), retry, options)
 
 
@@ -102,7 +102,7 @@ def aresilient(
         ...         return (await stream.final()).text
     """
     retry = check_retry(retry, is_async=True)
-    options = options_of(format, limits, deadlines, tags, to_job(job))
+    options = options_of(format, limits, deadlines, tags, job)
     return make_stream(AsyncStream, make_opener(AsyncOpener, open, options), retry, options)
 
 

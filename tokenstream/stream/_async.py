@@ -83,11 +83,7 @@ class AsyncStream(AsyncStreamOfEvents):
         driver: Any = source
         # This library itself passes a driver that it has made, for example in `connect`.
         if not isinstance(driver, AsyncDriver):
-            if job is not None:
-                from tokenstream.stream._job import to_job
-
-                job = to_job(job)
-            options = make_options((format, limits, deadlines, started_at, None, reorder, job), tags, tools)
+            options = make_options((format, limits, deadlines, started_at, None, reorder), job, tags, tools)
             driver = options.find_driver(AsyncDriver)(_source_of(source), options)
         # The stream itself reads the first choice of the answer.
         super().__init__(driver, 0)

@@ -78,13 +78,20 @@ def options_of(
     limits: Limits | None,
     deadlines: Deadlines | None,
     tags: Tags | None,
-    job: Job | None,
+    job: Job | str | None,
 ) -> Options:
     """Return the options of a stream that makes requests."""
-    return Options(format, limits, deadlines, job=job, make_stage=make_stage_factory(tags))
+    return make_options((format, limits, deadlines, None, None, None), job, tags, None)
 
 
-def make_options(given: tuple[object, ...], tags: Tags | None, tools: ToolsOption) -> Options:
-    """Return the options of a new stream: those `given`, in the order of the fields, and two more."""
+def make_options(
+    given: tuple[object, ...], job: Job | str | None, tags: Tags | None, tools: ToolsOption
+) -> Options:
+    """Return the options of a new stream: those `given`, in the order of the fields, and the others."""
+    if job is not None:
+        # Imported here, because few streams have one.
+        from tokenstream.stream._job import to_job
+
+        job = to_job(job)
     # A call of the class takes five times as long.
-    return tuple.__new__(Options, (*given, make_stage_factory(tags), make_offered(tools)))  # pyright: ignore[reportUnknownMemberType]
+    return tuple.__new__(Options, (*given, job, make_stage_factory(tags), make_offered(tools)))  # pyright: ignore[reportUnknownMemberType]

@@ -93,11 +93,7 @@ class Stream(StreamOfEvents):
         driver: Any = source
         # This library itself passes a driver that it has made, for example in `connect`.
         if not isinstance(driver, SyncDriver):
-            if job is not None:
-                from tokenstream.stream._job import to_job
-
-                job = to_job(job)
-            options = make_options((format, limits, deadlines, started_at, None, reorder, job), tags, tools)
+            options = make_options((format, limits, deadlines, started_at, None, reorder), job, tags, tools)
             driver = options.find_driver(SyncDriver)(_source_of(source), options)
         # The stream's own views are those of choice 0.
         super().__init__(driver, 0)
