@@ -12,6 +12,7 @@ import pytest
 from tests.support.uncollected import left_by_async
 from tokenstream import Deadlines
 from tokenstream.recovery._hedge import Contender, race
+from tokenstream.recovery._open import AsyncOpener
 from tokenstream.steps._program import AccompaniedReader
 from tokenstream.stream._reading.reader import leave_group
 
@@ -45,7 +46,8 @@ async def leave_struck_group() -> None:
 
 
 async def hedge() -> None:
-    first, second = (Contender(strike, "text", None, Deadlines(), time.monotonic) for _ in range(2))
+    opener = AsyncOpener(strike, "text")
+    first, second = (Contender(strike, opener, None, Deadlines(), time.monotonic) for _ in range(2))
     await race(first, second, 0.0, lambda _: None)
 
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Action
     from tokenstream._sources.kinds import AsyncSource
     from tokenstream.errors import MisuseError
-    from tokenstream.formats._registry import FormatChoice
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
@@ -67,14 +66,7 @@ async def run_race(
     if other is not opener:
         other.succeed(opener)
     hedge = replace(attempt, number=_SECOND, mode="hedge", route=itinerary.names[rival])
-
-    def make_contender(opener: SourceOpener, open_source: Callable[[], Awaitable[AsyncSource]]) -> Contender:
-        """Return one of the two attempts, ready to run, with the format and the deadlines of its opener."""
-        # The total is over all attempts, so the stream keeps it.
-        own = give_way(replace(opener.deadlines or deadlines, total=None), opener.patience)
-        return Contender(open_source, opener.format, machine.limits, own, clock)
-
-    first = make_contender(opener, open_first)
+    first = Contender(open_first, opener, machine.limits, deadlines, clock)
     second_source: Any = other.lazy(hedge)
 
     def open_second() -> Awaitable[AsyncSource]:
@@ -82,7 +74,7 @@ async def run_race(
         inform(words, other.name, after, of=machine)
         return second_source.open()  # type: ignore[no-any-return] # an awaitable
 
-    second = make_contender(other, open_second)
+    second = Contender(open_second, other, machine.limits, deadlines, clock)
     run = Race(current, (first, second), hedge, rival, began_at)
     current.begin_race(run)
     winner = await race(first, second, after, run.settle)
@@ -173,21 +165,26 @@ class Contender:
     """An attempt in a race, which reads its source up to the first content.
 
     The chunks are kept: if the attempt wins, the stream reads them again, from the first one.
+
+    Args:
+        opener: The opener of the source, whose format it has, and whose deadlines replace the given ones.
     """
 
     def __init__(
         self,
         open_source: Callable[[], Awaitable[AsyncSource]],
-        format: FormatChoice,
+        opener: SourceOpener,
         limits: Limits | None,
         deadlines: Deadlines,
         clock: Clock,
     ) -> None:
         self._open_source = open_source
         self._clock = clock
-        self.machine = Machine(format, limits=limits)
+        self.machine = Machine(opener.format, limits=limits)
         """Decodes the chunks up to the first content; the stream decodes them again."""
-        self._silence = Silence(deadlines, self.machine)
+        # The total is over all attempts, so the stream keeps it.
+        own = give_way(replace(opener.deadlines or deadlines, total=None), opener.patience)
+        self._silence = Silence(own, self.machine)
         self._source: AsyncSource | None = None
         self._chunks: deque[Any] = deque()
         self._error: Exception | None = None
