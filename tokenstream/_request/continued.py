@@ -81,8 +81,7 @@ class ContinuationRequests:
             return "it has several choices"
         if _forces(_find(payload, shape.choice)):
             return "the request forces a tool call"
-        wants_json = any(_wants_json(_find(payload, path)) for path in shape.json)
-        if wants_json and not (prefill or shape.is_text):
+        if _wants_json(payload, shape) and not (prefill or shape.is_text):
             # Without a prefix (or a prompt that is continued), the model would begin the JSON again.
             return JSON_ASKED
         if payload.get("conversation") is not None:
@@ -113,8 +112,7 @@ class ContinuationRequests:
             # With thinking, the API refuses a prefix.
             return None
         is_confirmed = asked is not None
-        json = any(_wants_json(_find(payload, path)) for path in shape.json)
-        known = self._find_known_prefix(confirmed=is_confirmed, json=json)
+        known = self._find_known_prefix(confirmed=is_confirmed, json=_wants_json(payload, shape))
         if known is not None or asked is None:
             return known
         # The server is unknown, but the caller says that it continues a prefix. Of servers with the format
@@ -236,9 +234,9 @@ def _forces(choice: object) -> bool:
     return str(choice).lower() not in _FREE_CHOICES
 
 
-def _wants_json(asked: object) -> bool:
+def _wants_json(payload: JsonObject, shape: RequestRecord) -> bool:
     """Return True if a request's setting for the form of the answer asks for anything but plain text."""
-    return asked is not None and asked not in ("", "text", "text/plain")
+    return any(_find(payload, path) not in (None, "", "text", "text/plain") for path in shape.json)
 
 
 _REMEMBERED = 1_000

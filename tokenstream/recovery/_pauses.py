@@ -62,8 +62,8 @@ class Pauses:
             return tuple(self._legs)
         answer = self._answer.reader.parts
         finish = next((choice.finish for choice in answer.choices.values()), None)
-        begun = self._answer.hold.released or self._answer.has_content
-        parts = len(self._machine.accumulator.message.parts) - self._first_part if begun else 0
+        is_shown = self._answer.is_shown
+        parts = len(self._machine.accumulator.message.parts) - self._first_part if is_shown else 0
         current = self._make_leg(None if finish is None else finish.raw_reason, max(0, parts))
         return (*self._legs, current)
 
@@ -158,8 +158,7 @@ class Pauses:
         if any(is_visible(event) for event in self._joining.waiting):
             # A message that lacks these events cannot be continued.
             return "some of it is still held back"
-        is_shown = self._answer.hold.released or self._answer.has_content
-        return why_not(self._current, None, opener) if is_shown else "it has no text"
+        return why_not(self._current, None, opener) if self._answer.is_shown else "it has no text"
 
     def _make_message(self) -> Message:
         """Return the answer so far, with the events that are held back."""

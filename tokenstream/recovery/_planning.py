@@ -230,10 +230,8 @@ class Planner:
     def _find_fetch(self, error: StreamError) -> FetchKind | None:
         """Return the kind of a request for the answer by its id; None if the server may not have it."""
         request, answer, retry = self._request, self._answer, self._retry
-        has_to_wait = self._machine.link.connection.format.unfinished and "pause" in count_pauses(
-            retry.pauses
-        )
-        if has_to_wait and answer.find_running(error) is not None:
+        is_unfinished = self._machine.link.connection.format.unfinished
+        if is_unfinished and "pause" in count_pauses(retry.pauses) and answer.find_running(error) is not None:
             return "poll"
         if isinstance(error, PositionLost):
             # The server cannot resume the answer, but may have it finished.

@@ -96,6 +96,11 @@ class ReceivedAnswer:
         return self.machine.link.connection.format
 
     @property
+    def is_shown(self) -> bool:
+        """True if something of the answer is delivered, by this attempt or by an earlier one."""
+        return self.hold.released or self.has_content
+
+    @property
     def is_after_pause(self) -> bool:
         """True if this attempt goes on after a pause, and has brought nothing yet."""
         return (self.request.goes_on or self.request.is_at_limit) and not self.hold.released
@@ -140,7 +145,7 @@ class ReceivedAnswer:
     def message(self) -> Message:
         """The answer so far, but its head while all is held back; after a pause, it has the later id."""
         machine, reader = self.machine, self.reader
-        if self.has_content or self.hold.released:
+        if self.is_shown:
             message, parts = machine.accumulator.message, reader.parts
             return message if parts.text_before is None else message.model_copy(update={"id": parts.id})
         # The accumulator has no event yet, and a stop drops those that are held back.
@@ -166,7 +171,7 @@ class ReceivedAnswer:
     @property
     def is_kept(self) -> bool:
         """True if the answer has a position, and its server is known to keep the answer for a replay."""
-        reader = self.machine.link.connection.format
+        reader = self.reader
         if reader.resume is None or (reader.position is None and not reader.unfinished):
             return False
         return reader.resume.is_kept(self.message)

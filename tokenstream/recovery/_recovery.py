@@ -247,7 +247,7 @@ class Recovery:
         # End the parts that were kept open for a continuation.
         intake.finish(cause, now)
         pass_notes(error, intake.error)
-        if self._retry.accept is not None and not (answer.hold.released or answer.has_content):
+        if self._retry.accept is not None and not answer.is_shown:
             # The answer was held back until the option has accepted it.
             error.partial = make_message(answer).model_copy(update={"ending": ending_with(error)})
             self._end_undelivered(error, now)
