@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests._request.support import PATH, WHOLE
-from tests.stream.bodies import ANSWER
+from tests.stream.bodies import ANSWER, later
 from tests.support.loopback import Loopback, until_close
 from tests.support.replies import reply, serve_in_time
 from tokenstream import Deadlines, Retry, aconnect, connect
@@ -33,15 +33,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
 _OF_THE_CLIENT = {"user-agent", "connection", "accept", "host", "content-length", "transfer-encoding"}
 
 
-async def pieces(body: list[bytes]) -> Any:  # an asynchronous generator
-    for each in body:
-        yield each
-
-
 async def ask(url: str, client: Any, options: dict[str, Any]) -> str:
     options = dict(options)
     if isinstance(options.get("content"), list):
-        options["content"] = pieces(options["content"])
+        options["content"] = later(options["content"])
     async with aconnect(url, client=client, **options) as stream:
         return (await stream.final()).text
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx
 import pytest
 
+from tests.stream.bodies import later
 from tests.support.either import Each, inside, run_in, stream_in
 from tokenstream import Checkpoint, Job, MisuseError, Retry, Stream, StreamError, connect, testing
 from tokenstream.call_store import MemoryCallStore
@@ -19,7 +20,7 @@ from tokenstream.events import ToolCallDone
 from tokenstream.testing import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tokenstream.testing import Request
@@ -34,11 +35,6 @@ _PATHS = {
     "openai-responses": "/v1/responses",
 }
 _OLD = b'{"error":{"message":"This response can no longer be streamed","type":"invalid_request_error"}}'
-
-
-async def as_async(chunks: list[bytes]) -> AsyncIterator[bytes]:
-    for chunk in chunks:
-        yield chunk
 
 
 class Told(NamedTuple):
@@ -232,7 +228,7 @@ def test_a_function_keeps_what_is_there_before_a_call(
         kinds: list[Any] = [keep] if world == "sync" else [keep, keep_later]
         for function in kinds:
             kept.clear()
-            source = script.chunks("anthropic") if world == "sync" else as_async(script.chunks("anthropic"))
+            source = script.chunks("anthropic") if world == "sync" else later(script.chunks("anthropic"))
             async with inside(stream_in(world)(source, job=Job("j", keep=function))) as stream:
                 async for event in Each(stream):
                     if isinstance(event, ToolCallDone):

@@ -16,12 +16,14 @@ from tests.support import wire
 from tests.support.either import client_in, connect_in, read_all
 from tests.support.packages import needed
 from tests.support.responses import streamed
-from tokenstream import Retry, connect, resilient, testing
+from tokenstream import Retry, Stream, connect, resilient, testing
 from tokenstream.errors import StatusError, StreamError
 from tokenstream.events import Finish, MessageStart, Resumed
 
 GO_ON = Retry(attempts=9, pauses=8)
 URL = "https://api.anthropic.com/v1/messages"
+CALL = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "Oslo"}}
+LEG_WITH_CALL = leg(2, [*BLOCKS[1][:1], CALL], "tool_use")
 
 
 class Server:
@@ -101,10 +103,15 @@ def test_all_else_of_the_request_stays() -> None:
         assert {**container, "id": "container_011C"} == later["container"]
 
 
+def ask(server: Any, retry: Retry = GO_ON, **options: Any) -> Stream:
+    """Ask a server for the research, of which nothing is read yet."""
+    client = httpx.Client(transport=httpx.MockTransport(server))
+    return connect(URL, json=ASKED, client=client, retry=retry, **options)
+
+
 def read(retry: Retry, server: Server, **options: Any) -> Any:
     """Read the research to its end; return the stream."""
-    client = httpx.Client(transport=httpx.MockTransport(server))
-    with connect(URL, json=ASKED, client=client, retry=retry, **options) as stream:
+    with ask(server, retry, **options) as stream:
         stream.final()
     return stream
 
@@ -142,10 +149,8 @@ def test_a_pause_that_brings_nothing_ends_the_answer() -> None:
 
 def test_a_call_of_the_application_in_a_paused_answer_ends_it() -> None:
     """The call is handed out; the next request needs its result."""
-    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "Oslo"}}
-    server = Server([leg(1, [*BLOCKS[0], call], "pause_turn")])
-    client = httpx.Client(transport=httpx.MockTransport(server))
-    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
+    server = Server([leg(1, [*BLOCKS[0], CALL], "pause_turn")])
+    with ask(server) as stream:
         assert ["look"] == [call.name for call in stream.tool_calls]
 
     assert "pause" == stream.message.finish_reason
@@ -154,13 +159,10 @@ def test_a_call_of_the_application_in_a_paused_answer_ends_it() -> None:
 
 
 def test_a_call_of_the_application_after_a_pause_is_handed_out_once() -> None:
-    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "Oslo"}}
-    server = Server([LEGS[0], leg(2, [*BLOCKS[1][:1], call], "tool_use")])
-    client = httpx.Client(transport=httpx.MockTransport(server))
-    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
+    with ask(Server([LEGS[0], LEG_WITH_CALL])) as stream:
         assert [{"at": "Oslo"}] == [call.arguments for call in stream.tool_calls]
 
-    assert [*BLOCKS[0], *BLOCKS[1][:1], call] == stream.message.to_anthropic()["content"]
+    assert [*BLOCKS[0], *BLOCKS[1][:1], CALL] == stream.message.to_anthropic()["content"]
     assert "tool_calls" == stream.message.finish_reason
 
 
@@ -173,9 +175,8 @@ def test_a_request_to_go_on_that_is_refused_leaves_a_paused_answer() -> None:
         return server(request)
 
     server = Server()
-    client = httpx.Client(transport=httpx.MockTransport(refuses))
     with pytest.raises(StatusError) as caught:
-        connect(URL, json=ASKED, client=client, retry=Retry(pauses=8)).final()
+        ask(refuses, Retry(pauses=8)).final()
 
     for message in (caught.value.partial, caught.value.checkpoint.message):
         assert ("pause", "pause_turn", 3) == (

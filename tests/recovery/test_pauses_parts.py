@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.recovery.paused import ASKED, BLOCKS, LEGS, TEXT, leg, number_asked
-from tests.recovery.test_pauses import GO_ON, URL, Server
+from tests.recovery.test_pauses import CALL, GO_ON, LEG_WITH_CALL, URL, Server, ask
 from tests.support.clocks import on
 from tests.support.responses import streamed
 from tokenstream import (
@@ -34,14 +34,9 @@ from tokenstream.recovery import Attempt, Route, Routes
 from tokenstream.stages import Budget
 
 
-def ask(retry: Retry = GO_ON, **options: Any) -> Stream:
-    client = httpx.Client(transport=httpx.MockTransport(Server()))
-    return connect(URL, json=ASKED, client=client, retry=retry, **options)
-
-
 @pytest.mark.parametrize("protocol", ["anthropic", "openai-chat", "ui-message", "ag-ui", "tokenstream"])
 def test_a_relay_sends_one_answer(protocol: Any) -> None:
-    with ask() as stream:
+    with ask(Server()) as stream:
         chunks = [*relay.encode(stream, protocol=protocol)]
 
     message = Stream(chunks, format=protocol).final()
@@ -55,8 +50,7 @@ def test_a_relay_sends_one_answer(protocol: Any) -> None:
 def test_a_budget_is_for_all_legs(tokens: int, asked: int) -> None:
     """The tokens of each leg count in addition to those before, so 25 end in the second leg."""
     server = Server()
-    client = httpx.Client(transport=httpx.MockTransport(server))
-    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
+    with ask(server) as stream:
         stream.guard(Budget(tokens=tokens))
         stream.final()
 
@@ -70,7 +64,7 @@ def test_a_guard_that_judges_the_whole_answer_is_asked_once() -> None:
     def judge(message: Message) -> None:
         judged.append(message.text)
 
-    with ask() as stream:
+    with ask(Server()) as stream:
         stream.guard(judge, every=10_000)
         stream.final()
     assert [TEXT] == judged
@@ -84,7 +78,7 @@ def one_answer(events: list[Event]) -> bool:
 
 def test_an_answer_that_a_guard_holds_back_goes_on_meanwhile() -> None:
     """Nothing is shown before the guard has decided, and nothing is counted twice."""
-    with ask() as stream:
+    with ask(Server()) as stream:
         stream.guard(lambda _: None, hold=True, first_tokens=10_000)
         assert one_answer([*stream])
     assert (TEXT, 60) == (stream.message.text, stream.message.usage.output_tokens)
@@ -94,7 +88,7 @@ def test_an_answer_that_a_guard_holds_back_goes_on_meanwhile() -> None:
 @pytest.mark.parametrize(("word", "text"), [("opera", TEXT), ("zoo", None)])
 def test_an_answer_is_judged_as_a_whole(word: str, text: str | None) -> None:
     retry = Retry(attempts=9, pauses=8, wait=0, accept=lambda message: word in message.text)
-    with ask(retry) as stream:
+    with ask(Server(), retry) as stream:
         try:
             message: Message | None = stream.final()
         except AnswerRejected:
@@ -118,8 +112,7 @@ def test_tags_of_reasoning_are_found_in_each_leg() -> None:
 def test_a_stop_between_two_legs_asks_no_more() -> None:
     """The message keeps what there is, and is not a paused one."""
     server = Server()
-    client = httpx.Client(transport=httpx.MockTransport(server))
-    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
+    with ask(server) as stream:
         for event in stream:
             if event.part == 2:
                 stream.stop("enough")
@@ -158,8 +151,7 @@ def test_a_leg_that_breaks_in_its_text_is_continued_and_may_pause_again() -> Non
             body = testing.script(id="msg_4").text("The end.").finish("stop").chunks("anthropic")
         return streamed(body)
 
-    client = httpx.Client(transport=httpx.MockTransport(answer))
-    with connect(URL, json=ASKED, client=client, retry=Retry(pauses=8, wait=0)) as stream:
+    with ask(answer, Retry(pauses=8, wait=0)) as stream:
         assert one_answer([*stream])
 
     assert f"{first}{text}The end." == stream.message.text
@@ -220,13 +212,10 @@ def test_a_router_runs_a_tool_after_a_pause() -> None:
         ran.append(at)
         return "rain"
 
-    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "Oslo"}}
-    server = Server([LEGS[0], leg(2, [*BLOCKS[1][:1], call], "tool_use")])
-    client = httpx.Client(transport=httpx.MockTransport(server))
-    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
+    with ask(Server([LEGS[0], LEG_WITH_CALL])) as stream:
         results = stream.run(Router(Tools(look)))
 
     assert ["Oslo"] == ran
     answer, result = results.turns()
-    assert [*BLOCKS[0], *BLOCKS[1][:1], call] == answer["content"]
+    assert [*BLOCKS[0], *BLOCKS[1][:1], CALL] == answer["content"]
     assert "toolu_1" == result["content"][0]["tool_use_id"]

@@ -19,7 +19,7 @@ from tests.recovery.paused import ASKED, LEGS, number_asked
 from tests.recovery.paused import TEXT as PAUSED_TEXT
 from tests.recovery.test_resume_sweep import FORMATS as RESUMED
 from tests.recovery.test_resume_sweep import Answer, make_answer, options_of
-from tests.recovery.unseen import STORY, URLS, text_sent_back
+from tests.recovery.unseen import STORY, URLS, payload_of, text_sent_back
 from tests.support.effort import trials
 from tests.support.either import Each, client_in, connect_in, got, inside, run_in
 from tests.support.responses import Body
@@ -149,7 +149,7 @@ def ask(provider: Provider, world: str, view: str, retry: Callable[[Any, Any], R
 
     async def read() -> None:
         client = client_in(world, provider)
-        payload = _payload_of(provider.format)
+        payload = payload_of(provider.format)
         async with inside(
             connect_in(world)(
                 URLS[provider.format], json=payload, client=client, retry=retry(client, payload)
@@ -172,14 +172,6 @@ async def _read(stream: Any, view: str, provider: Any) -> Got:
     message, modes = stream.message, tuple(attempt.mode for attempt in stream.attempts)
     calls = tuple((call.name, call.arguments_text) for call in message.tool_calls if call.complete)
     return Got(shown, message.text, calls, message.ending, type(error).__name__, modes, provider.requests)
-
-
-def _payload_of(format: str) -> dict[str, Any]:
-    if format == "gemini":
-        return {"contents": [{"role": "user", "parts": [{"text": "And the boats?"}]}]}
-    if format == "openai-responses":
-        return {"model": "m", "input": "And the boats?", "stream": True}
-    return {"model": "m", "max_tokens": 500, "messages": [{"role": "user", "content": "?"}], "stream": True}
 
 
 def with_another(format: str) -> Callable[[Any, Any], Retry]:

@@ -47,6 +47,16 @@ def chunks_of(kind: str, format: str = "openai-chat", *, story: str = STORY) -> 
     return chunks
 
 
+def payload_of(format: str) -> dict[str, Any]:
+    """Return a question in the shape of an API."""
+    if format == "gemini":
+        return {"contents": [{"role": "user", "parts": [{"text": "And the boats?"}]}]}
+    if format == "openai-responses":
+        return {"model": "m", "input": "And the boats?", "stream": True}
+    payload = {"model": "m", "messages": [{"role": "user", "content": "And the boats?"}], "stream": True}
+    return {**payload, "max_tokens": 500} if format == "anthropic" else payload
+
+
 def cut_at(place: float, chunk_count: int) -> int:
     """Return the number of chunks of an answer that breaks off at a place from 0 to 1."""
     return 1 + int(place * max(0, chunk_count - 2))
@@ -81,12 +91,7 @@ class Harbour:
 
     @property
     def payload(self) -> dict[str, Any]:
-        if self.format == "gemini":
-            return {"contents": [{"role": "user", "parts": [{"text": "And the boats?"}]}]}
-        if self.format == "openai-responses":
-            return {"model": "m", "input": "And the boats?", "stream": True}
-        payload = {"model": "m", "messages": [{"role": "user", "content": "And the boats?"}], "stream": True}
-        return {**payload, "max_tokens": 500} if self.format == "anthropic" else payload
+        return payload_of(self.format)
 
     def client(self, *, is_async: bool) -> Any:
         """Return a client whose requests come here."""

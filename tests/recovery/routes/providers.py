@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import httpx
 
+from tests.recovery.unseen import URLS, payload_of
 from tests.support.either import connect_in, read_all
 from tests.support.timing import wait_for
 from tokenstream import Message, testing
@@ -21,11 +22,6 @@ from tokenstream.recovery import AttemptReport, Retry, Route
 TRUTH = "A river does not mind a stone. It parts, goes around it, and is one river again by the evening."
 """The answer of each provider, so that a continuation can be told from another answer."""
 
-_URLS = {
-    "openai-chat": "https://chat.test/v1/chat/completions",
-    "anthropic": "https://claude.test/v1/messages",
-    "gemini": "https://gemini.test/v1beta/models/gemini-x:streamGenerateContent",
-}
 _ERRORS: dict[str, tuple[int, dict[str, Any]]] = {
     "openai-chat": (503, {"error": {"message": "down", "type": "server_error", "code": None}}),
     "anthropic": (529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
@@ -62,7 +58,7 @@ class Provider:
 
     def __init__(self, format: str, *plan: Behaviour) -> None:
         self.format = format
-        self.url = _URLS[format]
+        self.url = URLS[format]
         self.requests: list[httpx.Request] = []
         self.open = 0
         """Number of bodies that were not closed."""
@@ -83,19 +79,16 @@ class Provider:
 
     @property
     def payload(self) -> dict[str, Any]:
-        if self.format == "gemini":
-            return {"contents": [{"role": "user", "parts": [{"text": "Tell me of rivers"}]}]}
-        question = {
-            "model": "m",
-            "messages": [{"role": "user", "content": "Tell me of rivers"}],
-            "stream": True,
-        }
-        return {**question, "max_tokens": 500} if self.format == "anthropic" else question
+        return payload_of(self.format)
 
     def client(self, *, is_async: bool = False) -> Any:
         if is_async:
             return httpx.AsyncClient(transport=httpx.MockTransport(self._answer_async))
         return httpx.Client(transport=httpx.MockTransport(self._answer_slowly))
+
+    def then(self, **options: Any) -> Callable[[bool], Retry]:
+        """Return what makes the options of a stream that asks here next."""
+        return lambda is_async: Retry(routes=[self.route(is_async=is_async)], **options)
 
     def route(self, *, is_async: bool = False, **options: Any) -> Route:
         return Route(self.url, json=self.payload, client=self.client(is_async=is_async), **options)

@@ -153,11 +153,7 @@ class TestAnAnswerThatHasToBeGood:
         """A cheap model first, and a strong one if its answer, which is never seen, is invalid."""
         cheap, strong = Provider("openai-chat", BAD), Provider("anthropic", GOOD)
 
-        found = read(
-            world,
-            cheap,
-            lambda is_async: Retry(attempts=1, accept=accept, routes=[strong.route(is_async=is_async)]),
-        )
+        found = read(world, cheap, strong.then(attempts=1, accept=accept))
 
         assert found.text == '{"dish": "soup", "guests": 4}'
         assert [getattr(report.error, "outcome", None) for report in found.reports] == ["invalid", None]
@@ -195,11 +191,7 @@ class TestAnAnswerThatHasToBeGood:
         """Nothing is delivered; the error has the last answer, and the reason as its cause."""
         cheap, strong = Provider("openai-chat", BAD), Provider("anthropic", BAD)
 
-        found = read(
-            world,
-            cheap,
-            lambda is_async: Retry(attempts=1, accept=Order, routes=[strong.route(is_async=is_async)]),
-        )
+        found = read(world, cheap, strong.then(attempts=1, accept=Order))
 
         assert found.text == ""
         assert isinstance(found.error, AnswerRejected)

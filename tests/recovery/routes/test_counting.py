@@ -38,9 +38,7 @@ def test_the_attempts_of_the_retry_are_those_of_the_first_request_alone(world: s
     """With routes, each counts its own, and the whole is their sum."""
     first, second, _ = _providers([DOWN] * 9, [DOWN] * 9, [])
 
-    found = read(
-        world, first, lambda is_async: Retry(attempts=3, routes=[second.route(is_async=is_async)], wait=0)
-    )
+    found = read(world, first, second.then(attempts=3, wait=0))
 
     assert isinstance(found.error, StatusError)
     assert [len(first.requests), len(second.requests)] == [3, 1]
@@ -52,9 +50,7 @@ def test_the_attempts_of_the_retry_are_those_of_the_first_request_alone(world: s
 def test_a_refusal_to_serve_goes_on_at_once(world: str, status: int) -> None:
     first, second, _ = _providers([Behaviour("refused", status=status)] * 9, [], [])
 
-    found = read(
-        world, first, lambda is_async: Retry(attempts=5, routes=[second.route(is_async=is_async)], wait=9)
-    )
+    found = read(world, first, second.then(attempts=5, wait=9))
 
     assert found.text == TRUTH
     assert [len(first.requests), len(second.requests)] == [1, 1]
@@ -99,9 +95,7 @@ def test_a_function_is_asked_for_the_wait_of_another_try_and_not_for_that_of_ano
         asked.append(attempt.number)
         return 0.001
 
-    found = read(
-        world, first, lambda is_async: Retry(attempts=2, wait=wait, routes=[second.route(is_async=is_async)])
-    )
+    found = read(world, first, second.then(attempts=2, wait=wait))
 
     assert found.text == TRUTH
     assert [report.wait for report in found.reports] == [0.0, 0.001, 0.0]
@@ -112,13 +106,7 @@ def test_a_function_is_asked_for_the_wait_of_another_try_and_not_for_that_of_ano
 def test_a_wait_of_a_function_that_is_not_within_the_time_is_not_begun(world: str) -> None:
     first, second, _ = _providers([DOWN], [], [])
 
-    found = read(
-        world,
-        first,
-        lambda is_async: Retry(
-            attempts=2, wait=lambda _: 6, within=5, routes=[second.route(is_async=is_async)]
-        ),
-    )
+    found = read(world, first, second.then(attempts=2, wait=lambda _: 6, within=5))
 
     assert found.text == TRUTH
     assert (len(first.requests), [report.wait for report in found.reports]) == (1, [0.0, 0.0])

@@ -20,7 +20,7 @@ WORLDS = ["sync", "asyncio", "trio"]
 def test_each_report_has_its_own_request_and_answer(world: str) -> None:
     first = Provider("openai-chat", Behaviour("status"), Behaviour("reset", 5))
     gemini = Provider("gemini")
-    told = read(world, first, lambda is_async: Retry(routes=[gemini.route(is_async=is_async)], wait=0))
+    told = read(world, first, gemini.then(wait=0))
 
     assert TRUTH == told.text
     assert [
