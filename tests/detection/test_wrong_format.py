@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.relay.sent import decoded
+from tests.stream.bodies import later
 from tests.support import encoders, registry, wire
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Decoder, Retry, Stream, connect, tap, testing
+from tokenstream import AsyncStream, Retry, Stream, connect, tap, testing
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.formats import custom
 
@@ -27,19 +29,11 @@ PAIRS = [
 PING = wire.sse({"type": "ping"}, event="ping")
 
 
-def end_of(chunks: list[bytes], format: Any) -> Decoder:
-    decoder = Decoder(format)
-    for chunk in chunks:
-        decoder.feed(chunk)
-    decoder.end()
-    return decoder
-
-
 @pytest.mark.few_rows(4)
 @in_one_test(("sent", "named"), PAIRS, by=lambda *pair: pair[0])
 def test_another_format_than_the_named_one_is_an_error_that_names_both(sent: Any, named: Any) -> None:
     """Nothing is complete and empty, and to ask again would bring the same."""
-    error = end_of(SCRIPT.chunks(sent), named).error
+    error = decoded(SCRIPT.chunks(sent), named).error
 
     assert type(error) is ProtocolError
     assert not error.retryable
@@ -49,7 +43,7 @@ def test_another_format_than_the_named_one_is_an_error_that_names_both(sent: Any
 
 @pytest.mark.parametrize("named", ["anthropic", "openai-chat", "ollama", "openai-completions"])
 def test_payloads_of_no_known_format_are_reported_as_unknown(named: Any) -> None:
-    error = end_of([PING, wire.sse({"foo": 1}), wire.sse({"foo": 2}), wire.DONE], named).error
+    error = decoded([PING, wire.sse({"foo": 1}), wire.sse({"foo": 2}), wire.DONE], named).error
 
     assert type(error) is ProtocolError
     assert f"none of the 2 events is {named}; they look like an unknown one" in str(error)
@@ -63,7 +57,7 @@ def test_payloads_of_no_known_format_are_reported_as_unknown(named: Any) -> None
 )
 def test_an_answer_without_any_payload_may_be_asked_for_again(format: Any, chunks: list[bytes]) -> None:
     """Pings and `[DONE]` are of any format, and are no answer."""
-    error = end_of(chunks, format).error
+    error = decoded(chunks, format).error
 
     assert isinstance(error, StreamTruncated)
     assert error.retryable
@@ -72,14 +66,14 @@ def test_an_answer_without_any_payload_may_be_asked_for_again(format: Any, chunk
 def test_a_custom_format_knows_a_payload_by_any_of_its_paths() -> None:
     format = custom(text="result.delta", id="request")
 
-    assert end_of([wire.sse({"request": "r1"})], format).error is None
-    error = end_of([wire.sse({"result": {"detla": "Hel"}})], format).error
+    assert decoded([wire.sse({"request": "r1"})], format).error is None
+    error = decoded([wire.sse({"result": {"detla": "Hel"}})], format).error
     assert type(error) is ProtocolError
     assert "none of the events (1) fits a path of custom(); they look like an unknown one" in str(error)
 
 
 def test_content_that_was_read_keeps_its_truncation() -> None:
-    assert isinstance(end_of(SCRIPT.chunks("anthropic")[:-2], "anthropic").error, StreamTruncated)
+    assert isinstance(decoded(SCRIPT.chunks("anthropic")[:-2], "anthropic").error, StreamTruncated)
 
 
 def test_every_way_to_read_says_it() -> None:
@@ -100,12 +94,7 @@ def test_every_way_to_read_says_it() -> None:
 
 
 async def _read_asynchronously(chunks: list[bytes]) -> None:
-    await AsyncStream(iter_asynchronously(chunks), format="anthropic").final()
-
-
-async def iter_asynchronously(chunks: list[bytes]) -> Any:
-    for chunk in chunks:
-        yield chunk
+    await AsyncStream(later(chunks), format="anthropic").final()
 
 
 def test_a_wrong_format_is_asked_for_once() -> None:
@@ -132,13 +121,13 @@ def test_a_chunk_in_an_event_that_is_named_like_a_ping_is_read(name: str) -> Non
     """The format proves it, whether it is named or detected; a payload that says nothing stays a ping."""
     chunk = wire.sse(wire.chat_payload({"content": "Hi"}, "stop"), event=name)
     for format in (None, "openai-chat"):
-        decoder = end_of([wire.sse({"at": 1}, event=name), chunk, wire.DONE], format)
+        decoder = decoded([wire.sse({"at": 1}, event=name), chunk, wire.DONE], format)
 
         assert (None, "Hi") == (decoder.error, decoder.message.text)
 
 
 def test_events_of_a_kind_that_the_named_format_does_not_know_are_reported() -> None:
-    error = end_of([wire.sse({"type": "response.later"})] * 2, "openai-responses").error
+    error = decoded([wire.sse({"type": "response.later"})] * 2, "openai-responses").error
 
     assert "openai-responses knows none of the events (2), although their types begin like its own" in str(
         error

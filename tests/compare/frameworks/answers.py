@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tokenstream import testing
+from tokenstream import Stream, testing
 
 ASKED = (
     testing.script(id="resp_1")
@@ -33,6 +33,19 @@ WARNINGS = [
     pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
+
+
+def check_asked(stream: Stream, format: str) -> None:
+    """Check that the text and the calls of `ASKED` are read, and nothing else."""
+    message = stream.final()
+
+    assert format == stream.format
+    assert ("Let me see.", "tool_calls", "complete") == (message.text, message.finish_reason, message.ending)
+    assert [("get_weather", {"city": "Oslo"}), ("get_time", {"zone": "CET"})] == [
+        (call.name, call.arguments) for call in message.tool_calls
+    ]
+    assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
+    assert {} == stream.departures.details
 
 
 def get_weather(city: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.compare.frameworks.answers import ANSWERED, ASKED, CALLED, WARNINGS, get_weather
+from tests.compare.frameworks.answers import ANSWERED, ASKED, CALLED, WARNINGS, check_asked, get_weather
 from tests.compare.frameworks.models import FORMS, model
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream, tap, testing
@@ -31,16 +31,7 @@ pytestmark = [*WARNINGS]
 
 @pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
 def test_a_models_stream_is_read(options: dict[str, Any]) -> None:
-    stream = Stream(model(ASKED, **options).stream("Weather?"))
-    message = stream.final()
-
-    assert "langchain" == stream.format
-    assert ("Let me see.", "tool_calls", "complete") == (message.text, message.finish_reason, message.ending)
-    assert [("get_weather", {"city": "Oslo"}), ("get_time", {"zone": "CET"})] == [
-        (call.name, call.arguments) for call in message.tool_calls
-    ]
-    assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
-    assert {} == stream.departures.details
+    check_asked(Stream(model(ASKED, **options).stream("Weather?")), "langchain")
 
 
 def test_an_asynchronous_stream_gives_the_same() -> None:

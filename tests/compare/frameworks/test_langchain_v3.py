@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.compare.frameworks.answers import ANSWERED, ASKED, CALLED, WARNINGS, get_weather
+from tests.compare.frameworks.answers import ANSWERED, ASKED, CALLED, WARNINGS, check_asked, get_weather
 from tests.compare.frameworks.models import FORMS, model
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Steps, Stream, tap, testing
@@ -38,16 +38,8 @@ def agent(*answers: Any, **options: Any) -> Any:
 
 @pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
 def test_a_models_events_are_read(options: dict[str, Any]) -> None:
-    stream = Stream(model(ASKED, **options).stream_events("Weather?", version="v3"))
-    message = stream.final()
-
-    assert "langchain-protocol" == stream.format
-    assert ("Let me see.", "tool_calls", "complete") == (message.text, message.finish_reason, message.ending)
-    assert [("get_weather", {"city": "Oslo"}), ("get_time", {"zone": "CET"})] == [
-        (call.name, call.arguments) for call in message.tool_calls
-    ]
-    assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
-    assert {} == stream.departures.details
+    events = model(ASKED, **options).stream_events("Weather?", version="v3")
+    check_asked(Stream(events), "langchain-protocol")
 
 
 def test_asynchronous_events_are_the_same() -> None:

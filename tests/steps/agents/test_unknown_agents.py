@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.steps.agents.support import body_of, follow
+from tests.stream.bodies import later
 from tests.support.tables import in_one_test
 from tokenstream import Steps
 from tokenstream.errors import MisuseError, NotAStream, ProviderError
 from tokenstream.events import TextDelta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
 _STRANGE: dict[str, list[dict[str, Any]]] = {
     "an agent of its own": [
@@ -28,11 +29,6 @@ _STRANGE: dict[str, list[dict[str, Any]]] = {
     "objects without a type": [{"hello": 1}],
 }
 """Objects of lines that no known agent prints."""
-
-
-async def _one_by_one(items: list[Any]) -> AsyncIterator[Any]:
-    for item in items:
-        yield item
 
 
 def _loop(source: Any, **options: Any) -> list[Any]:
@@ -54,7 +50,7 @@ WAYS: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
     "lines": _lines,
     "objects": lambda objects: objects,
     "objects in a generator": iter,
-    "objects in `async for`": _one_by_one,
+    "objects in `async for`": later,
 }
 """The ways in which a program has the output of an agent."""
 

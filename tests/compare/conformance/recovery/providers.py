@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tests.compare.conformance.recovery.cases import ANSWERS, ARGUMENTS, CALL, FRAGMENTS, Answer, Case
+from tests.recovery.routes.providers import pieces
 from tests.support.loopback import LAST_CHUNK, RST, Loopback, chunked_head, http_chunk, refusing_url, sized
 from tokenstream import testing
 
@@ -131,12 +132,6 @@ def _script(answer: Answer) -> testing.Script:
     if answer.calls:
         script = script.tool_call(CALL, FRAGMENTS)
     return script.usage(input_tokens=9, output_tokens=40).finish("tool_calls" if answer.calls else "stop")
-
-
-def pieces(text: str) -> list[str]:
-    """Return a text in the pieces in which it is streamed: a word, with the space before it."""
-    words = text.split(" ")
-    return [word if index == 0 else f" {word}" for index, word in enumerate(words)]
 
 
 # -- how it is sent ---------------------------------------------------------------
