@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import random
 import tracemalloc
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,7 @@ from tests.support.tables import in_one_test
 from tokenstream import Decoder
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import TextDelta
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tokenstream.message import Message
+from tokenstream.message import Message
 
 ENDS = {
     "LF": "\n",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -13,9 +14,6 @@ from tests.support.refusals import error_of, status_error_of
 from tests.support.tables import in_one_test
 from tokenstream import Stream, connect
 from tokenstream.errors import NotAStream, StatusError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @in_one_test(

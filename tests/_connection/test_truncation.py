@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import pytest
 
@@ -17,11 +17,7 @@ from tests.support.sampling import sampled
 from tests.support.texts import pieces_of
 from tokenstream import Limits, Stream
 from tokenstream.errors import StreamInterrupted, StreamTruncated
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tokenstream.message import ToolCall
+from tokenstream.message import ToolCall
 
 _ARGUMENTS = '{"path": "/srv/x", "note": "\\u00e9 – 漢字 \\ud83d\\ude00", "force": true}'
 _WITHIN_ESCAPES = 16

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tests.support.recordings import ours, shared
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.recordings import Recorded
+from tests.support.recordings import Recorded, ours, shared
 
 MARKS = ("first_byte", "first_event", "ttft", "first_text", "first_tool_call")
 _MOST_EVENTS = 120

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.support.resuming import (
     RESPONSE,
     SCRIPTED,
     Answer,
+    Came,
     is_numbered,
     position_in,
     read,
@@ -27,12 +29,7 @@ from tokenstream import AsyncStream, Checkpoint, Job, Limits, Retry, Stream, err
 from tokenstream.events import Resumed, ToolCallDone
 from tokenstream.formats._reader import prepare_to_continue
 from tokenstream.framing import SSEParser
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from tests.support.resuming import Came
-    from tokenstream.recovery import Attempt
+from tokenstream.recovery import Attempt
 
 _OURS = [answer for answer in recorded() if "/" in answer.name and len(answer.chunks) < 60][:4]
 _ANSWERS = [*SCRIPTED, *_OURS, *sampled([each for each in recorded() if each not in _OURS], one_in=60)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 import anyio
@@ -17,9 +18,6 @@ from tests.stream.bodies import ANSWER
 from tests.support.loopback import OPEN, REQUEST, Loopback, authority_pem, chunked, sized
 from tokenstream import Retry, aconnect, connect
 from tokenstream.errors import ConnectError, MisuseError, StatusError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TEXT = "Let me see."
 

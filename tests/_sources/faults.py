@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Never
+from collections.abc import Iterator
+from typing import Any, Never
 
 import pytest
 
 from tokenstream import Retry, Stream, resilient
 from tokenstream.errors import MisuseError, StreamError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["error_of_opening", "error_of_reading"]
 

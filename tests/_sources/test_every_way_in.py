@@ -8,7 +8,8 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -22,9 +23,6 @@ from tests.support.timing import at_once, tried_again, wait_for
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import TextDelta
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _SOON = 30.0
 """Seconds for what takes milliseconds on a machine that has nothing else to do."""

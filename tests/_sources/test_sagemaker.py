@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,6 @@ from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tokenstream import Stream, testing
 from tokenstream.errors import ProtocolError, ProviderError, StreamError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 pytestmark = pytest.mark.anyio
 HEADERS = {

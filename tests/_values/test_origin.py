@@ -7,7 +7,8 @@ import io
 import logging
 import pickle
 import traceback
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -26,9 +27,6 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.stream import Origin
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SECRET = "sk-0123456789abcdef0123456789"
 URL = f"https://user:{SECRET}@api.example:8443/v1/chat/completions?key={SECRET}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from tests.formats.ag_ui import support as ag_ui
 from tests.formats.anthropic import payloads as anthropic
@@ -17,9 +17,7 @@ from tests.formats.openai_responses import payloads as responses
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDone
-
-if TYPE_CHECKING:
-    from tokenstream.formats import FormatName
+from tokenstream.formats import FormatName
 
 Payload: TypeAlias = dict[str, Any]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -12,9 +13,6 @@ from tests.support.wire import DONE, chat, chat_call, claude, claude_delta, clau
 from tokenstream import Retry, Stream, resilient
 from tokenstream.errors import StreamInterrupted, StreamTruncated
 from tokenstream.formats import custom
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def _gemini(text: str = "", finish: str | None = None, *, thought: bool = False) -> bytes:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.project import ROOT
 from tests.support import registry
-from tests.support.error_bodies import NO_CREDIT, OTHERS, TOO_LONG
+from tests.support.error_bodies import NO_CREDIT, OTHERS, TOO_LONG, Body
 from tests.support.refusals import status_error_of
 from tests.support.tables import in_one_test
 from tokenstream import Stream
@@ -21,9 +21,6 @@ from tokenstream.formats._kit.error_details import KNOWN_TEXTS
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.cohere.parts import failure_of
 from tokenstream.testing import script
-
-if TYPE_CHECKING:
-    from tests.support.error_bodies import Body
 
 
 def _in_the_middle(body: Body) -> ProviderError:

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import pytest
 
 from tests.formats.calls import IDS, NAMES, WIRES, Payload, Wire, read
 from tests.formats.openai_chat import payloads as chunks
 from tests.support.wire import sses
-from tokenstream import Retry, Stream, resilient
+from tokenstream import Retry, Stream, ToolCall, resilient
 from tokenstream._basics.same_call import judge
 from tokenstream.errors import ProtocolError, StreamInterrupted, StreamTruncated
 from tokenstream.events import Finish, ToolCallDone
-
-if TYPE_CHECKING:
-    from tokenstream import ToolCall
-    from tokenstream.formats import FormatName
+from tokenstream.formats import FormatName
 
 WHOLE = '{"folder": "/var/tern", "deep": [1, {"on": true}]}'
 OTHER = '{"folder": "/"}'

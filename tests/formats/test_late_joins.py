@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tokenstream import Stream, testing
+from tokenstream.departures import Departures
 from tokenstream.errors import ProtocolError, StreamError
-
-if TYPE_CHECKING:
-    from tokenstream.departures import Departures
-    from tokenstream.formats import FormatName
+from tokenstream.formats import FormatName
 
 TEXT = "Hello there you all"
 

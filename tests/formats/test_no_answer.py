@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -13,9 +13,7 @@ from tests.support.tables import in_one_test
 from tests.support.wire import sse
 from tokenstream import Stream, testing
 from tokenstream.errors import NotAStream, NotExpressible, StreamTruncated
-
-if TYPE_CHECKING:
-    from tokenstream.formats import FormatName
+from tokenstream.formats import FormatName
 
 END = b"data: [DONE]\n\n"
 HEAD = {"id": "c", "object": "chat.completion.chunk", "model": "m"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import example, given
@@ -11,9 +11,6 @@ from hypothesis import strategies as st
 from tests.support.wire import chat
 from tokenstream import Decoder
 from tokenstream.events import TextDelta
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _HIGH, _LOW = "\ud83d", "\ude00"
 _WHOLE = "\U0001f600"

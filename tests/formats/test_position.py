@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,11 +14,9 @@ from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import StreamError
+from tokenstream.events import Event
 from tokenstream.framing import SSEParser
 from tokenstream.limits import DEFAULT_LIMITS
-
-if TYPE_CHECKING:
-    from tokenstream.events import Event
 
 _ANSWERS = [*SCRIPTED, *sampled(recorded(), one_in=60, slow_one_in=8)]
 

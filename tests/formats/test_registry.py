@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from typing import TYPE_CHECKING, Any, cast, get_args
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast, get_args
 
 import pytest
 
@@ -17,10 +19,6 @@ from tokenstream.errors import MisuseError, NotAStream
 from tokenstream.formats import Format, FormatName
 from tokenstream.limits import Limits
 from tokenstream.testing import script
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 ACME = """
 from typing import Any, ClassVar

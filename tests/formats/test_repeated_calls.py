@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -17,10 +18,6 @@ from tests.support.wire import sses
 from tokenstream import Message, Stream
 from tokenstream.events import ToolCallDelta, ToolCallStart
 from tokenstream.turns import ToolResults
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
 
 _Call = tuple[int, str, dict[str, Any]]
 """Index, id and arguments of a call on the wire."""

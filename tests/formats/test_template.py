@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tokenstream import Decoder
 from tokenstream._basics.json import decode
 from tokenstream.formats import custom
-from tokenstream.formats._fast.shape import PayloadShape
+from tokenstream.formats._fast.shape import KeyPath, PayloadShape
 from tokenstream.formats._fast.template import PayloadTemplate, Templates
-
-if TYPE_CHECKING:
-    from tokenstream.formats._fast.shape import KeyPath
 
 _TEXT: KeyPath = ("text",)
 _TIME: KeyPath = ("at",)

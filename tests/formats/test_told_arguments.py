@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import pytest
 
@@ -18,9 +18,7 @@ from tests.support.tables import in_one_test
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
-
-if TYPE_CHECKING:
-    from tokenstream.formats import FormatName
+from tokenstream.formats import FormatName
 
 Wire: TypeAlias = Callable[[list[str], str], list[Payload]]
 """Writes an answer with a call, from the pieces of its arguments and what its end tells."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -14,9 +15,6 @@ from tests.support.reading import read
 from tests.support.wire import DONE, chat, sse
 from tokenstream import Deadlines, Decoder, Stream
 from tokenstream.errors import ProviderError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def _event(type: str, **fields: Any) -> bytes:  # noqa: A002 - the format's word

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic_core import from_json
 
@@ -13,16 +14,10 @@ from tests.support.wire import bytes_of, sse
 from tokenstream import Stream
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import ProviderError, StreamError, StreamTruncated
-from tokenstream.events import Finish, MessageStart, ProviderData, TextDelta, ToolCallDone, Unknown
+from tokenstream.events import Event, Finish, MessageStart, ProviderData, TextDelta, ToolCallDone, Unknown
+from tokenstream.formats import Format, Frame
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
-from tokenstream.message import Message
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from tokenstream.events import Event
-    from tokenstream.formats import Format, Frame
-    from tokenstream.message import ToolCall
+from tokenstream.message import Message, ToolCall
 
 FormatT = TypeVar("FormatT", bound="Format")
 

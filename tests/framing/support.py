@@ -6,17 +6,15 @@ import base64
 import json
 import random
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import strategies as st
 
 from tests.support.beside import SHARED
 from tests.support.chunkings import cut_at, sized
 from tokenstream.framing import ServerSentEvent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _CASES = SHARED / "cases" / "sse_cases.json"
 _SPLITS_MOST = 150

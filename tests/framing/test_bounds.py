@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import tracemalloc
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,9 +19,6 @@ from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.framing import AWSEventStreamParser, NDJSONParser, ServerSentEvent, SSEParser
 from tokenstream.framing._json_array import JSONArrayParser
 from tokenstream.limits import Limits
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 MIB = 1024 * 1024
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,6 @@ from tests.support.tables import in_one_test
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser
 from tokenstream.limits import Limits
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _MESSAGES: list[dict[str, Any]] = [
     {"method": "initialize", "id": 0, "params": {"text": "ä\u2028\n{"}},

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from hypothesis import strategies as st
 
 from tests.support.beside import SHARED
 from tests.support.texts import pieces_of
 from tokenstream.partial_json import PartialJSONParser, StringDelta
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream.partial_json._events import JSONEvent
+from tokenstream.partial_json._events import JSONEvent
 
 
 def cases(name: str) -> dict[str, Any]:

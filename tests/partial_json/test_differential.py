@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pydantic_core
 import pytest
@@ -15,9 +16,6 @@ from hypothesis import strategies as st
 from tests.partial_json.support import documents, read, same
 from tests.support.packages import needed
 from tokenstream.partial_json import Allow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _TOKENS = [
     *("{", "}", "[", "]", ",", ":", " ", '"', '"a"', "1", "-", "0", ".5", "e3", "true", "null", "\\", "\n")

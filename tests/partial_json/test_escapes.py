@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import combinations, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import Mock, patch
 
 import pytest
@@ -15,13 +16,9 @@ from hypothesis import strategies as st
 
 from tests.partial_json.support import joined
 from tokenstream.partial_json import PartialJSONParser, _parser
+from tokenstream.partial_json._events import JSONEvent
 from tokenstream.partial_json._lenient import strings
 from tokenstream.partial_json._strict import scalars as _strict
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-
-    from tokenstream.partial_json._events import JSONEvent
 
 _PARTS = [
     *("a", "b", "bbbb", "u", "U", "ud83d", "}", " ", "é", "模", "\ud83d", "\ude00", "\x7f"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +13,6 @@ from hypothesis import strategies as st
 from tests.partial_json.lenient_texts import ended
 from tests.partial_json.support import grew, same
 from tests.support.effort import examples
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _NAME = re.compile(r"[a-z]+").fullmatch

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from decimal import Context, Decimal, localcontext
 from time import thread_time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,9 +17,6 @@ from tests.partial_json.support import NUMBERS, read, same
 from tests.support.tables import in_one_test
 from tokenstream.errors import InvalidJSON, LimitExceeded
 from tokenstream.partial_json import Allow, PartialJSONParser
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _KEEP = int(Allow.NUM | Allow.ARR)
 _HUGE = "9" * 25

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
@@ -24,9 +25,6 @@ from tokenstream.errors import (
     StreamError,
 )
 from tokenstream.recovery import Attempt
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 HELLO = testing.script().text("Hello wonderful world").finish("stop")
 WHOLE = HELLO.chunks("openai-chat")

@@ -6,8 +6,10 @@ import logging
 import os
 import re
 import signal
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -17,13 +19,7 @@ from tests.support.either import Each, inside, run_in, stream_in
 from tokenstream import Checkpoint, Job, MisuseError, Retry, Stream, StreamError, connect, testing
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.events import ToolCallDone
-from tokenstream.testing import Recording
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from tokenstream.testing import Request
+from tokenstream.testing import Recording, Request
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
 TEXT = "The tide takes the sand away by night, and brings it back in the morning, grain by grain."

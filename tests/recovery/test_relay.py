@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,6 @@ from tests.support.sampling import sampled
 from tokenstream import Checkpoint, Job, Retry, Stream, connect, relay, testing
 from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import Event, Resumed, TextDelta
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _SAID = (
     testing.script(model="m")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -17,9 +18,6 @@ from tests.support.logged import logging_to
 from tokenstream import Deadlines, Retry, Stream, connect, resilient, testing
 from tokenstream.errors import ProviderError, StatusError, StreamTruncated
 from tokenstream.recovery import Attempt
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SCRIPT = testing.script().text("Hello wonderful world").finish("stop")
 WHOLE = SCRIPT.chunks("openai-chat")

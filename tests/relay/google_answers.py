@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.relay.sent import bare, sent
-
-if TYPE_CHECKING:
-    from tokenstream.testing import Script
+from tokenstream.testing import Script
 
 FORMATS = ("gemini", "gemini-live", "gemini-interactions")
 each_format = pytest.mark.parametrize("format", FORMATS)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from tests.relay.sent import read
 from tokenstream.message import MediaPart, Message
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 FORMATS = ("openai-chat", "openai-responses", "openai-completions", "openai-realtime")
 

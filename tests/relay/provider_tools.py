@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from tests.support.encoders import read_as
 from tokenstream import Stream, relay
 from tokenstream.events import Event, Finish, PartDelta, PartDone, PartStart, TextDelta, ToolResult
 from tokenstream.message import ServerToolCall, ServerToolResult
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tokenstream.relay import ProtocolName
+from tokenstream.relay import ProtocolName
 
 CALL = ServerToolCall(id="srv_1", name="look_up", arguments_text='{"n": 1}', complete=True)
 

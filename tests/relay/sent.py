@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from tests.support.encoders import create, load
 from tests.support.packages import needed
 from tokenstream import Decoder, relay, testing
+from tokenstream.errors import TokenStreamError
+from tokenstream.events import Event
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.message import Message, RefusalPart, TextPart
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tokenstream.errors import TokenStreamError
-    from tokenstream.events import Event
-    from tokenstream.relay._encoders.losses import Loss
-    from tokenstream.testing import Script
+from tokenstream.relay._encoders.losses import Loss
+from tokenstream.testing import Script
 
 ANSWER = (
     testing.script(id="a1", model="tide-1")

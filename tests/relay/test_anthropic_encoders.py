@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -21,9 +21,7 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.message import Citation, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
-
-if TYPE_CHECKING:
-    from tokenstream.testing import Script
+from tokenstream.testing import Script
 
 START: dict[str, Any] = {
     "id": "msg_1",

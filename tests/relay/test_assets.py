@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import flask
 import httpx
@@ -18,9 +19,6 @@ from starlette.staticfiles import StaticFiles
 from tests.support.served import by_uvicorn, by_wsgi
 from tokenstream import relay
 from tokenstream.errors import MisuseError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 MAIN = "tokenstream.js"
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.relay.sent import decoded, payloads_of, relayed, sent
 from tokenstream import testing
 from tokenstream.errors import ErrorKind, ProviderError
-from tokenstream.events import CitationAdded, Finish, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
+from tokenstream.events import (
+    CitationAdded,
+    Event,
+    Finish,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+)
 from tokenstream.message import Citation
-
-if TYPE_CHECKING:
-    from tokenstream.events import Event
-    from tokenstream.testing import Script
+from tokenstream.testing import Script
 
 
 def event(kind: str, index: int, **message: Any) -> tuple[str, Any]:

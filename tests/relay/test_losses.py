@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import anyio
 import pytest
@@ -19,7 +20,7 @@ from tests.support.encoders import PROTOCOLS, read_as
 from tests.support.logged import words_of
 from tests.support.packages import needed
 from tests.support.tables import in_one_test
-from tokenstream import Message, relay
+from tokenstream import Decoder, Message, relay
 from tokenstream._values.parts import COUNTS
 from tokenstream.errors import NotExpressible, StreamError, StreamTruncated
 from tokenstream.events import (
@@ -41,11 +42,6 @@ from tokenstream.message import Citation, FinishReason, MediaPart, RefusalPart, 
 from tokenstream.relay import MemoryJournal, ProtocolName
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._protocols import make_answers
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-
-    from tokenstream import Decoder
 
 _ANSWERS = make_answers()
 _IMAGE, _SOUND = "image/", "audio/"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.relay.openai_answers import media_of, message_of
 from tests.relay.sent import bare, losses_of, relayed
@@ -18,9 +18,7 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.message import MediaPart, ToolCall
-
-if TYPE_CHECKING:
-    from tokenstream.testing import Script
+from tokenstream.testing import Script
 
 
 def _without_logprobs(choice: Any) -> Any:

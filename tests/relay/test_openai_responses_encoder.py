@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,6 @@ from tokenstream.events import (
     TextDelta,
 )
 from tokenstream.message import Citation, MediaPart, ReasoningPart, TextPart
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 def _without(payload: Any, *names: str) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given
@@ -35,10 +36,6 @@ from tokenstream.message import Message, ServerToolCall, ToolCall, Usage
 from tokenstream.relay._encoders.encoder import WholeCalls
 from tokenstream.relay._encoders.tokenstream import record, to_strict_json, write_fields
 from tokenstream.testing import all_formats
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 FORMATS = [*all_formats, "mistral"]
 each_format = pytest.mark.parametrize("format", FORMATS)

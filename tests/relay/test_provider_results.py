@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -28,11 +29,7 @@ from tokenstream.events import (
     ToolResult,
 )
 from tokenstream.message import Message, ServerToolCall, ServerToolResult, ToolCall
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tokenstream.relay import ProtocolName
+from tokenstream.relay import ProtocolName
 
 OF_PROVIDERS: list[ProtocolName] = [
     "tokenstream",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
@@ -36,10 +37,6 @@ from tokenstream.events import (
 )
 from tokenstream.message import ServerToolCall, ToolCall
 from tokenstream.relay import MemoryJournal, ProtocolName
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 
 WITH_RESULTS: list[ProtocolName] = ["tokenstream", "ndjson", "ui-message", "ag-ui"]
 """The protocols that have a word for the result of a tool."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,8 @@ from tests.support.sampling import in_turn, sampled
 from tokenstream import Stream, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, Finish, TextDelta, UsageUpdate
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tokenstream.message import Message, Usage
-    from tokenstream.relay import ProtocolName
+from tokenstream.message import Message, Usage
+from tokenstream.relay import ProtocolName
 
 _BROKEN = ("truncated", "failed")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import pytest
 
@@ -25,9 +26,6 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import FinishReason, MediaPart, ReasoningPart, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def test_a_ui_message_has_a_start_and_an_end_for_every_part() -> None:

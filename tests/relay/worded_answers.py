@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from hypothesis import strategies as st
 
@@ -36,11 +37,7 @@ from tokenstream.message import (
     TextPart,
     ToolCall,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from tokenstream.relay._encoders.losses import Loss
+from tokenstream.relay._encoders.losses import Loss
 
 _MEDIA: tuple[Loss, ...] = ("media", "image", "audio", "video", "file")
 _CALL: tuple[Loss, ...] = ("tool_call", "custom_tool_call", "invalid_tool_call")

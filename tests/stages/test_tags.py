@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -13,9 +13,6 @@ from tests.support.tables import in_one_test
 from tests.support.texts import fragmentations
 from tokenstream.stages._text.scanning import Passage
 from tokenstream.stages._text.tags import TagScanner
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _WORDS = ["<think>", "</think>", "<THINK>", "`", "``", "```", "~~~", "\n", " ", "a", "<", "<thi", "nk>", "</"]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -13,9 +14,6 @@ from tests.support.chunkings import sized
 from tests.support.either import Each, got, in_each_loop, inside
 from tokenstream import AsyncStream, Retry, Stream, resilient, testing
 from tokenstream.errors import AnswerRejected, InvalidJSON, OutputInvalid
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 REMARK, JSON = "I'll look it up.", '{"a": 5}'
 C, F = "commentary", "final_answer"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -12,13 +13,16 @@ from tests.support.chunkings import sized
 from tests.support.either import Each, got, inside, run_in
 from tokenstream import AsyncStream, Router, Stream, Tags, Tools, relay, testing
 from tokenstream.errors import InvalidJSON, OutputInvalid, TokenStreamError
-from tokenstream.events import Finish, MessageStart, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.events import (
+    Event,
+    Finish,
+    MessageStart,
+    PartDone,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+)
 from tokenstream.message import ToolCall
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream.events import Event
 
 TEXTS = {"JSON": '{"a": 1}', "prefix": '{"a": 1', "none": ""}
 ENDS = ["done", "part", "open"]

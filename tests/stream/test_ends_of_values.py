@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -12,9 +13,6 @@ from tests.support.either import Each, got, in_each_loop, inside, run_in, stream
 from tests.support.texts import pieces_of
 from tokenstream import Retry, Stream, resilient, testing
 from tokenstream.errors import OutputIncomplete, OutputInvalid, StreamInterrupted
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
 
 MAIL = {"subject": "Your order", "steps": [1, 2, 3], "body": "It is on its way. Bye.", "tip": "Wait."}
 TEXT = json.dumps(MAIL)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -48,9 +49,6 @@ from tokenstream.message import (
     Usage,
 )
 from tokenstream.stream._views.event_cursor import EventCursor
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 WORDS = (TextDelta, ReasoningDelta, RefusalDelta, ToolCallDelta)
 

@@ -6,9 +6,10 @@ A kept error would hold its traceback, the traceback the frames that have read, 
 from __future__ import annotations
 
 import gc
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import anyio
 import httpx
@@ -21,11 +22,7 @@ from tests.support.uncollected import areading, left_by, left_by_async
 from tests.support.wire import DONE, chat, chat_call, sse
 from tokenstream import AsyncStream, Retry, Router, Stream, aconnect, connect, relay
 from tokenstream.errors import StreamError, TokenStreamError
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-
-    from tokenstream.message import Message
+from tokenstream.message import Message
 
 BEGUN = [
     chat({"role": "assistant", "content": ""}),

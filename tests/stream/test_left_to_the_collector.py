@@ -5,8 +5,9 @@ A program with a large heap collects rarely, and would hold thousands of ended a
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import httpx
@@ -21,9 +22,6 @@ from tokenstream import AsyncStream, Decoder, Job, Retry, Routes, Stream, aconne
 from tokenstream.errors import MisuseError, StreamError, TokenStreamError
 from tokenstream.formats import _registry as registry
 from tokenstream.formats import custom
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
 
 BODY = [
     chat({"role": "assistant", "content": ""}),

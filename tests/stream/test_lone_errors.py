@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
@@ -15,9 +16,6 @@ from tokenstream.recovery._hedge import Contender, race
 from tokenstream.recovery._open import AsyncOpener
 from tokenstream.steps._program import AccompaniedReader
 from tokenstream.stream._reading.reader import leave_group
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 pytestmark = pytest.mark.anyio
 

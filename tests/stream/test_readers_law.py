@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,6 @@ from tests.support.wire import claude_close, claude_delta, claude_end, claude_op
 from tokenstream import Retry, Stream, resilient, testing
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import MisuseError, StreamError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 _RECIPE = '{"title": "Pan cakes", "steps": ["mix", "bake", "eat"]}'
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -18,9 +19,6 @@ from tokenstream import connect
 from tokenstream.limits import Deadlines
 from tokenstream.stream._reading import wake
 from tokenstream.stream._reading.wake import TimerThread
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _LATER = 3_600.0
 """Seconds that no test waits for."""

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
 from tests.support.packages import needed
 from tokenstream.errors import NotExpressible
 from tokenstream.message import Message, Part
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream.turns._drop import Kind
+from tokenstream.turns._drop import Kind
 
 METHODS = {
     "openai-chat": "to_openai_chat",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -21,10 +21,7 @@ from tokenstream.message import (
     TextPart,
     ToolCall,
 )
-
-if TYPE_CHECKING:
-    from tokenstream.turns._drop import Kind
-
+from tokenstream.turns._drop import Kind
 
 _claude = partial(answer_of, format="anthropic")
 

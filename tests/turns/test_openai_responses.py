@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -22,9 +22,7 @@ from tokenstream.message import (
     TextPart,
     ToolCall,
 )
-
-if TYPE_CHECKING:
-    from tokenstream.turns._drop import Kind
+from tokenstream.turns._drop import Kind
 
 _ITEM = {"id": "msg_1", "status": "completed", "phase": "final_answer"}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from struct import unpack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,6 @@ from tests.support.recordings import Recorded, ours, shared
 from tests.turns.sdks import METHODS, accept, attempt
 from tokenstream import Decoder, Message
 from tokenstream.errors import StreamError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
 
 _APIS = {
     "anthropic": ("anthropic",),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,6 @@ from tests.support.packages import needed
 from tests.support.reading import read
 from tokenstream import AsyncStream, Stream, aconnect, testing
 from tokenstream.errors import ProviderError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _OURS = sorted((ROOT / "tests" / "recordings" / "a2a").glob("*.sse"))
 _FOLDER = SHARED / "agents" / "recordings" / "a2a"

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from tests.formats.told import Told
 from tests.support.formats import Anthropic
+from tokenstream.formats import Frame
 from tokenstream.framing import ServerSentEvent
-
-if TYPE_CHECKING:
-    from tokenstream.formats import Frame
 
 Payload: TypeAlias = dict[str, Any]
 

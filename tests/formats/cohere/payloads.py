@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from tests.formats.told import Told
+from tokenstream.formats import Format, Frame
 from tokenstream.framing import ServerSentEvent
-
-if TYPE_CHECKING:
-    from tokenstream.formats import Format, Frame
 
 Payload: TypeAlias = dict[str, Any]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,6 @@ from tests.support.formats import OpenAIChat
 from tests.support.tables import in_one_test
 from tokenstream.events import ProviderData, TextDelta
 from tokenstream.formats._fast.shape import PayloadShape
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 assert OpenAIChat.fast is not None
 FAST = OpenAIChat.fast

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, groupby, pairwise
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,11 +17,7 @@ from tests.support.tables import in_one_test
 from tokenstream import Decoder, Stream
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from tokenstream.message import Message
+from tokenstream.message import Message
 
 ANSWERS = (
     "1 0 0 0",

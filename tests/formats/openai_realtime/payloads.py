@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from tests.formats.told import Told
 from tests.support.formats import OpenAIRealtime
-
-if TYPE_CHECKING:
-    from tokenstream.formats import Frame
+from tokenstream.formats import Frame
 
 Payload: TypeAlias = dict[str, Any]
 

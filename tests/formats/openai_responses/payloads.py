@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from tests.formats.told import Told
 from tests.support.formats import OpenAIResponses
 from tokenstream.events import PartStart
+from tokenstream.formats import Frame
 from tokenstream.framing import ServerSentEvent
-
-if TYPE_CHECKING:
-    from tokenstream.formats import Frame
-    from tokenstream.message import Part
+from tokenstream.message import Part
 
 Payload: TypeAlias = dict[str, Any]
 

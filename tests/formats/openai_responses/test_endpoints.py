@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -12,11 +12,8 @@ from tests.formats.openai_responses.payloads import Payload
 from tests.support.chunkings import sized
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
-from tokenstream.events import MediaDelta, PartStart, TextDelta
+from tokenstream.events import Event, MediaDelta, PartStart, TextDelta
 from tokenstream.message import MediaPart
-
-if TYPE_CHECKING:
-    from tokenstream.events import Event
 
 IMAGE: Payload = {"size": "1024x1024", "quality": "low", "background": "opaque", "output_format": "png"}
 SIZES = pytest.mark.parametrize("size", [1, 17, 100_000])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,12 +39,8 @@ from tests.formats.told import without_shortcuts
 from tests.support.formats import OpenAIResponses
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
+from tokenstream.events import Event
 from tokenstream.framing import ServerSentEvent
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream.events import Event
 
 HOSTED: Payload = {"id": "ci_1", "type": "code_interpreter_call", "status": "in_progress", "code": ""}
 IMAGE: Payload = {"id": "ig_1", "type": "image_generation_call", "status": "in_progress"}

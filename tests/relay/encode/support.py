@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import Any
 
 from tokenstream import relay
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from tokenstream.events import Event
-    from tokenstream.relay import ProtocolName
+from tokenstream.events import Event
+from tokenstream.relay import ProtocolName
 
 
 async def all_of(pieces: AsyncIterator[Any]) -> list[Any]:

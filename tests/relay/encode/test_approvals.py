@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tokenstream import Steps, relay, testing
 from tokenstream.events import StepDone, ToolResult
+from tokenstream.message import ToolCall
 from tokenstream.router import ToolFailed
-
-if TYPE_CHECKING:
-    from tokenstream.message import ToolCall
 
 APPROVAL = {"type": "approval", "tool": "delete", "arguments": {"path": "a"}}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import anyio
 import pytest
@@ -16,10 +17,6 @@ from tokenstream import AsyncStream, Steps, Stream, relay, testing
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.events import CitationAdded, Event, Finish, Restarted, StepDone, Stopped, TextDelta
 from tokenstream.message import Citation, Message
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
 
 ANSWER = testing.script(id="a1", model="m").text("Hel", "lo").tool_call("now", {"a": 1}).finish("tool_calls")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
@@ -19,9 +20,6 @@ from tokenstream.errors import StreamTruncated
 from tokenstream.events import Event, StepDelta, StepDone, StepStart, StepUpdate, StepWaiting, TextDelta
 from tokenstream.relay import ProtocolName
 from tokenstream.relay._events_in import merge_deltas
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 NEWS = (StepDelta, StepUpdate, StepWaiting)
 UI: list[ProtocolName] = ["ui-message", "ag-ui"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,6 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import Citation, Message, ReasoningPart, TextPart, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def _text_of(chunks: Any) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import pytest
 
@@ -24,10 +24,6 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ToolCall
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 # -- what has no place ---------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import ClassVar
 
 import pytest
 
@@ -27,9 +28,6 @@ from tokenstream.events import (
 )
 from tokenstream.message import Citation, FinishReason, OpaquePart, ToolCall
 from tokenstream.relay._encoders.losses import PHRASES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class _Unwritten(Encoder):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tokenstream import Stream, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Event
 from tokenstream.message import Message
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 END = b'{"type":"end","ending":"complete"}'
 """The last record of an answer that is complete."""

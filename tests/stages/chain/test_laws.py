@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,6 @@ from tokenstream.errors import MisuseError, OutputInvalid
 from tokenstream.framing import NDJSONParser
 from tokenstream.stages import Chain, Stage
 from tokenstream.stages._objects.items import Items
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class _Twice(Words):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gzip
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from tokenstream import Limits
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import LimitExceeded, OutputIncomplete, StreamTruncated
 from tokenstream.events import TextDelta
+from tokenstream.formats import Format
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._content_coding import ContentDecoder
@@ -25,11 +27,6 @@ from tokenstream.partial_json import PartialJSONParser, ValueDone
 from tokenstream.stages import Chain, Stage
 from tokenstream.stages._objects.items import Field, Items
 from tokenstream.stages._objects.partials import Partials
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tokenstream.formats import Format
 
 
 def _framing(body: bytes) -> Stage[bytes, Any]:

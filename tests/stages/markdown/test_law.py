@@ -11,8 +11,8 @@ import random
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from functools import cache
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -43,9 +43,6 @@ from tests.support.markdown_documents import (
 from tests.support.previews import recorded_answers
 from tests.support.sampling import part_of, sampled
 from tests.support.tables import in_one_test
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 pytestmark = pytest.mark.not_quick
 

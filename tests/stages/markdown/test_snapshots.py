@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 
@@ -12,12 +12,7 @@ from tests.support.markdown import lines_of, pieces_at_random, run
 from tests.support.markdown_documents import made_up
 from tests.support.tables import in_one_test
 from tests.support.texts import pieces_of
-from tokenstream.stages import MarkdownBlocks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream.stages import MarkdownBlock
+from tokenstream.stages import MarkdownBlock, MarkdownBlocks
 
 CODE = "def f(x):\n    return x + 1\n\n"
 
