@@ -13,8 +13,7 @@ from tokenstream.events import Finish, Restarted, Stopped
 from tokenstream.formats._endings import CLOSED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from tokenstream._basics.loose import Action
     from tokenstream._pipeline.asked import AskedFacts
     from tokenstream._pipeline.way import Way
     from tokenstream.errors import StreamError
@@ -59,7 +58,7 @@ class Guarding:
         """
         self.find_price(lambda: self.guards.count(event, self._way.intake.now))
 
-    def find_price(self, function: Callable[[], object]) -> bool:
+    def find_price(self, function: Action) -> bool:
         """Call a function that asks for a price; return False if its exception has ended the answer."""
         try:
             function()
@@ -180,7 +179,7 @@ class Guarding:
         """Forget the finish event about which the guards have not decided yet, if there is one."""
         self._finish, self.waits = None, False
 
-    def call(self, function: Callable[[], object]) -> None:
+    def call(self, function: Action) -> None:
         """Call a function for the guards; stop the answer if one wants that, or with `GuardFailed`."""
         try:
             function()

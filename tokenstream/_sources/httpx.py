@@ -82,7 +82,7 @@ def _find_request_timeout(response: FromHTTPX) -> float | None:
     return read
 
 
-def _find_socket_reader(response: FromHTTPX) -> Callable[[], object] | None:
+def _find_socket_reader(response: FromHTTPX) -> Action | None:
     """Return the function that returns an open response's socket; None if it has none for itself."""
     stream = response.extensions.get("network_stream")
     if stream is None or not response.extensions.get("http_version", b"").startswith(b"HTTP/1"):

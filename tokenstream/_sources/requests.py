@@ -19,7 +19,7 @@ from tokenstream.errors import MisuseError, ProtocolError, StreamError
 from tokenstream.formats._kit.errors import provider_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tokenstream._basics.loose import Action
     from tokenstream._connection.head import ResponseHead
@@ -273,7 +273,7 @@ def _read_chunks(raw: Urllib3Response) -> Iterator[bytes]:
         yield from raw.stream(CHUNK_SIZE if raw.chunked else 1, decode_content=False)
 
 
-def _make_socket_finder(raw: Urllib3Response) -> Callable[[], object]:
+def _make_socket_finder(raw: Urllib3Response) -> Action:
     """Return a function that returns a response's socket, and None once it is in its pool again."""
     socket = getattr(raw.connection, "sock", None)
     if socket is None and raw.connection is not None and hasattr(raw, "shutdown"):

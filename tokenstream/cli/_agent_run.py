@@ -24,12 +24,13 @@ from tokenstream.relay._sending import Sending
 from tokenstream.steps import RunEvents, Step, Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.cli._advice import InputOrigin
     from tokenstream.cli._lines import StreamReport, TextLines
     from tokenstream.message import Ending
+    from tokenstream.stream._protocols import Clock
 
 
 _OF_HEAD = ("status", "content_type", "request_id")
@@ -94,7 +95,7 @@ _ENDING_OF: dict[str, Ending] = {"running": "streaming", "failed": "failed", "st
 def follow_agent(
     pieces: Iterator[bytes],
     printer: TextLines | JSONLines,
-    clock: Callable[[], float],
+    clock: Clock,
     origin: InputOrigin,
     exit_code: int | None = None,
 ) -> int:

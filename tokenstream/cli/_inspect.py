@@ -27,9 +27,9 @@ from tokenstream.testing._recordings.clock import VirtualClock
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
     from tokenstream.stream import Stream
+    from tokenstream.stream._protocols import Clock
 
 _ABOUT = """\
 Print the events of a streamed answer, one a line, each with the seconds since the
@@ -85,7 +85,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def _run(options: argparse.Namespace) -> int:
     recording = load_recording(options)
-    clock: Callable[[], float] = time.monotonic
+    clock: Clock = time.monotonic
     pieces: FilePieces | None = None
     if recording is not None:
         # The printed times are the recorded ones, without waiting for them.
@@ -115,11 +115,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _print_events(
-    stream: Stream,
-    printer: TextLines | JSONLines,
-    clock: Callable[[], float],
-    started_at: float,
-    pieces: FilePieces | None,
+    stream: Stream, printer: TextLines | JSONLines, clock: Clock, started_at: float, pieces: FilePieces | None
 ) -> StreamError | None:
     """Print the events of a stream as they arrive, and close it; return its error, None after Ctrl-C."""
     failure: StreamError | None = None

@@ -324,7 +324,7 @@ class FrameReader(Generic[FormatT]):
         else:
             format.error = error
 
-    def doubts(self, format: FormatT, error: ProviderError, payload: dict[str, Any], event: str) -> bool:
+    def doubts(self, format: FormatT, error: ProviderError, payload: JsonObject, event: str) -> bool:
         """Keep an error that may not be about the answer, until the answer goes further; False for any other.
 
         Args:
@@ -418,7 +418,7 @@ def find_cut(format: Format) -> StreamError | None:
     return format.cut_short() if is_cut or (format.closes_parts and parts.has_open) else None
 
 
-def type_of(format: Format, payload: dict[str, Any], event: str, field: str = "type") -> str:
+def type_of(format: Format, payload: JsonObject, event: str, field: str = "type") -> str:
     """Return the type of a payload, or else the name of its event; count a departure if they differ."""
     kind = text_of(payload, field)
     if event and kind != event:
@@ -426,7 +426,7 @@ def type_of(format: Format, payload: dict[str, Any], event: str, field: str = "t
     return kind or event
 
 
-def begins_another(format: Format, id: str | None, payload: dict[str, Any]) -> bool:
+def begins_another(format: Format, id: str | None, payload: JsonObject) -> bool:
     """Count a start of the answer that is not the first; return True if it begins another answer.
 
     A gateway that asks again in the middle of an answer sends a whole other answer after what it has

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup, TaskStatus
 
+    from tokenstream._basics.loose import AnyFunction
     from tokenstream._values.steer import Steer
     from tokenstream.recovery import Attempt
     from tokenstream.router import Router, ToolResults
@@ -102,7 +103,7 @@ class AsyncSession(SessionBase):
     _is_async = True
     _line: AsyncLine
 
-    def _make_line(self, open: Callable[[], Any]) -> AsyncLine:  # noqa: A002 - as in `__init__`
+    def _make_line(self, open: AnyFunction) -> AsyncLine:  # noqa: A002 - as in `__init__`
         return AsyncLine(open)
 
     async def __aenter__(self) -> Self:
@@ -207,7 +208,7 @@ class _AsyncQuestionOpener(SessionOpening, AsyncOpener):
 class AsyncLine(Line):
     """Takes steps, with one connection at a time."""
 
-    def __init__(self, opens: Callable[[], Any]) -> None:
+    def __init__(self, opens: AnyFunction) -> None:
         super().__init__(opens)
         self._socket: OpenWebSocket | None = None
         self._leave: Callable[[], Awaitable[Any]] | None = None

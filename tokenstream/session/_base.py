@@ -26,6 +26,7 @@ from tokenstream.stream._options import Options
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import AnyFunction
     from tokenstream._values.steer import Steer
     from tokenstream.message import Message
     from tokenstream.recovery import Attempt, Retry
@@ -104,7 +105,7 @@ class SessionBase:
         self._line: Any = self._make_line(open)
 
     @abstractmethod
-    def _make_line(self, open: Callable[[], Any]) -> Line:  # noqa: A002 - as in `__init__`
+    def _make_line(self, open: AnyFunction) -> Line:  # noqa: A002 - as in `__init__`
         """Return what takes the steps of the conversation, of either kind."""
 
     # -- facts ---------------------------------------------------------------

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.session._api import Payload
     from tokenstream.session._rounds import Round
     from tokenstream.session._steering import SentSteer
+    from tokenstream.stream._protocols import Clock
 
 
 class Bell(Protocol):
@@ -80,7 +81,7 @@ def earliest(times: Iterable[float | None]) -> float | None:
 class RenewedConnection:
     """A connection that is replaced when it is gone; one run of steps at a time reads it."""
 
-    def __init__(self, clock: Callable[[], float], make_bell: Callable[[], Bell]) -> None:
+    def __init__(self, clock: Clock, make_bell: Callable[[], Bell]) -> None:
         self._clock = clock
         self._reading = FairLock(make_bell)
         self.is_open = False

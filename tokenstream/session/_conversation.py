@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.session._api import Payload, SessionAPI
     from tokenstream.session._lines import Flow
     from tokenstream.session._rounds import Round
+    from tokenstream.stream._protocols import Clock
 
 _APIS: dict[str, type[SessionAPI]] = {api.format: api for api in (ResponsesAPI, RealtimeAPI, LiveAPI)}
 """The APIs that a session speaks, by the names of their formats."""
@@ -51,7 +52,7 @@ class SessionConversation:
         settings: Mapping[str, Any],
         *,
         limits: Limits,
-        clock: Callable[[], float],
+        clock: Clock,
         make_bell: Callable[[], Bell],
     ) -> None:
         self._model, self._tools, self._settings = model, tools, settings

@@ -10,6 +10,7 @@ from tokenstream.events import ToolProgress
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from tokenstream._basics.loose import AnyFunction
     from tokenstream._sources.websocket import OpenWebSocket
     from tokenstream.router import Router
     from tokenstream.stream import AsyncStream, Stream
@@ -91,7 +92,7 @@ CLOSED_MEANWHILE = "the session was closed while an answer was in progress"
 class Line:
     """A connection that is replaced when it is gone."""
 
-    def __init__(self, opens: Callable[[], Any]) -> None:
+    def __init__(self, opens: AnyFunction) -> None:
         self._opens = opens
         self._is_closed = False
         """True once the session was closed, and opens no other connection."""

@@ -37,6 +37,7 @@ from tokenstream.stream._sync_driver import SyncDriver
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tokenstream._basics.loose import AnyFunction
     from tokenstream._values.steer import Steer
     from tokenstream.recovery import Attempt
     from tokenstream.router import Router, ToolResults
@@ -107,7 +108,7 @@ class Session(SessionBase):
 
     _line: SyncLine
 
-    def _make_line(self, open: Callable[[], Any]) -> SyncLine:  # noqa: A002 - as in `__init__`
+    def _make_line(self, open: AnyFunction) -> SyncLine:  # noqa: A002 - as in `__init__`
         return SyncLine(open)
 
     def __enter__(self) -> Self:
@@ -226,7 +227,7 @@ class _CurrentConnection(NamedTuple):
 class SyncLine(Line):
     """Takes steps, with one connection at a time; each thread takes its own steps."""
 
-    def __init__(self, opens: Callable[[], Any]) -> None:
+    def __init__(self, opens: AnyFunction) -> None:
         super().__init__(opens)
         self._current: _CurrentConnection | None = None
         self._lock = threading.RLock()

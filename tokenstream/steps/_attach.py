@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from typing import Self
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import AnyFunction, JsonObject
 
 _REMEMBERED = 100_000
 """Number of ids that are remembered at least, if the caller keeps none."""
@@ -69,8 +69,8 @@ class _Attachment(Generic[EventT]):
 
     def __init__(
         self,
-        open_live: Callable[[], Any],
-        open_history: Callable[[], Any] | None,
+        open_live: AnyFunction,
+        open_history: AnyFunction | None,
         seen: MutableSet[str] | None,
         retries: int,
     ) -> None:
@@ -342,8 +342,8 @@ def aattach(
 def _openers(
     events: Any,  # noqa: ANN401 - a resource of an SDK, or a function
     id: str | None,
-    history: Callable[[], Any] | None,
-) -> tuple[Callable[[], Any], Callable[[], Any] | None]:
+    history: AnyFunction | None,
+) -> tuple[AnyFunction, AnyFunction | None]:
     """Return the functions that open the events as they happen, and those before."""
     stream, list_events = getattr(events, "stream", None), getattr(events, "list", None)
     if stream is None:

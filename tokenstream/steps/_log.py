@@ -29,9 +29,9 @@ from tokenstream.message import ToolCall
 from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import TypeAlias
 
+    from tokenstream._basics.loose import Action
     from tokenstream.events import Event, StepDone, StepStart, StepUpdate, StepWaiting
     from tokenstream.message import Message
 
@@ -259,7 +259,7 @@ class Log:
         """Number of steps so far, from which their ids are made."""
         self._sleepers = 0
         """Number of waiting threads."""
-        self._wakers: list[Callable[[], object]] = []
+        self._wakers: list[Action] = []
         """Functions that wake the waiting tasks."""
 
     def make_step_id(self) -> str:
@@ -324,7 +324,7 @@ class Log:
             finally:
                 self._sleepers -= 1
 
-    def wake_by(self, wake: Callable[[], object], version: int) -> bool:
+    def wake_by(self, wake: Action, version: int) -> bool:
         """Register a function to be called once something happens; return False if it has since `version`.
 
         The caller cancels the function even then.
@@ -333,7 +333,7 @@ class Log:
             self._wakers.append(wake)
             return self.version == version
 
-    def cancel_wake(self, wake: Callable[[], object]) -> None:
+    def cancel_wake(self, wake: Action) -> None:
         """Remove a function that `wake_by` has registered, if it was not called yet."""
         with self._changed:
             if wake in self._wakers:

@@ -23,7 +23,7 @@ from tokenstream.stream._reading.silence import make_stalled_error
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 
-    from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.loose import Action, Json, JsonObject
 
     LineWriter: TypeAlias = Callable[[dict[str, Json]], object]
 
@@ -78,7 +78,7 @@ async def ask_async(exit_code: Any) -> Exit:  # noqa: ANN401 - a number or any f
     return Exit(still_runs=True)
 
 
-def _call_in_thread(function: Callable[[], object]) -> Exit:
+def _call_in_thread(function: Action) -> Exit:
     """Call a function that takes no time limit in a thread, which is left running if it takes too long."""
     results: list[object] = []
     errors: list[BaseException] = []

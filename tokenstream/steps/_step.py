@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Self
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import Action, JsonObject
     from tokenstream.events import Event, StepWaiting
     from tokenstream.message import Message
     from tokenstream.stages._metrics.metrics import Metrics
     from tokenstream.steps._run import Steps
     from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.stream._protocols import Clock
 
 StreamT = TypeVar("StreamT", bound="Stream | AsyncStream")
 StepState: TypeAlias = Literal["running", "waiting", "done", "failed", "stopped"]
@@ -55,7 +56,7 @@ class RunNode:
         # The attributes are in the subclasses' dictionary.
         __slots__ = ()
 
-    def __init__(self, name: str, log: Log, clock: Callable[[], float]) -> None:
+    def __init__(self, name: str, log: Log, clock: Clock) -> None:
         self.name = name
         """The name of the run or step."""
         self.error: str | None = None
@@ -219,7 +220,7 @@ class Step(RunNode):
         cause: ToolCall | None,
         call_id: str | None,
         log: Log,
-        clock: Callable[[], float],
+        clock: Clock,
     ) -> None:
         super().__init__(name, log, clock)
         self.run = run
@@ -250,7 +251,7 @@ class Step(RunNode):
         """True if the step of a call has ended because it waits, and the call has no result yet."""
         self._requests: dict[str, StepWaiting] = {}
         """The requests of the step by their ids, answered or not."""
-        self._stop_listening: list[Callable[[], object]] = []
+        self._stop_listening: list[Action] = []
         """Functions that end the notifications from the streams that the step follows."""
 
     def __repr__(self) -> str:

@@ -27,9 +27,8 @@ from tokenstream.stream._refusals import concurrent_read_error, interrupted_read
 from tokenstream.stream._views.aspects import Cursors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._answer.accumulator import Accumulator
+    from tokenstream._basics.loose import AnyFunction
     from tokenstream._connection.head import ResponseHead
     from tokenstream._pipeline.delivery_log import Reading
     from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
@@ -101,7 +100,7 @@ class Driver(UncopyableObject):
         """The calls that the application has begun with a store, and has to end itself."""
         self.diverted = False
         """True once `stream.responses` reads the answers one by one; this stream then has no own answer."""
-        self._sharing: Callable[[], Any] | None = None
+        self._sharing: AnyFunction | None = None
         """Returns `sharing`; None if the stream was never shared."""
         self.recovery: Recovers | None = None
         """Continues an answer that broke off; None if the stream does not retry."""

@@ -18,12 +18,11 @@ from tokenstream.stream._outputs.once import AsyncOnce, Once
 from tokenstream.stream._reading.reader import raise_only
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from anyio import Event
     from anyio.abc import TaskGroup
 
     from tokenstream import events
+    from tokenstream._basics.loose import Action
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.stages._handlers import HandlerRun, Work
@@ -245,7 +244,7 @@ class _Tasks:
             lambda generator: self._run_in_thread(work, step, lambda: generator),
         )
 
-    async def _run_in_thread(self, work: Work, step: Any, call: Callable[[], object]) -> object:  # noqa: ANN401 - as above
+    async def _run_in_thread(self, work: Work, step: Any, call: Action) -> object:  # noqa: ANN401 - as above
         """Call a function in a thread, and run there all of the generator that it may return."""
         from anyio.from_thread import check_cancelled
         from anyio.from_thread import run as run_in_loop

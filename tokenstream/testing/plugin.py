@@ -30,7 +30,7 @@ from tokenstream.testing.faults import Fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import Action, JsonObject
 
 __all__: list[str] = []
 
@@ -125,7 +125,7 @@ def _is_compared(left: object, right: object) -> bool:
     return contains_answers(left) and contains_answers(right)
 
 
-def _record_source(source: Callable[[], object], path: Path, **options: Any) -> None:  # noqa: ANN401 - those of `record`
+def _record_source(source: Action, path: Path, **options: Any) -> None:  # noqa: ANN401 - those of `record`
     """Read a live stream to its end and write the recording to a file.
 
     If the stream fails, an existing file stays unchanged.
@@ -141,7 +141,7 @@ def _record_source(source: Callable[[], object], path: Path, **options: Any) -> 
         temporary.unlink(missing_ok=True)
 
 
-def _read_to_end(source: Callable[[], object], start_recording: Callable[[object], Any]) -> None:
+def _read_to_end(source: Action, start_recording: Callable[[object], Any]) -> None:
     """Open a live stream and read it to its end, in an event loop if it is asynchronous."""
     if inspect.iscoroutinefunction(source):
         run_apart(partial(_read_to_end_async, source, start_recording))
@@ -156,7 +156,7 @@ def _read_to_end(source: Callable[[], object], start_recording: Callable[[object
         stream.final()
 
 
-async def _read_to_end_async(source: Callable[[], object], start_recording: Callable[[object], Any]) -> None:
+async def _read_to_end_async(source: Action, start_recording: Callable[[object], Any]) -> None:
     """Open an asynchronous stream and read it to its end; the arguments are those of `_read_to_end`."""
     opened = source()
     replacement = start_recording(await opened if inspect.isawaitable(opened) else opened)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream.cli._input import RequestParts
     from tokenstream.formats import FormatName
+    from tokenstream.stream._protocols import Clock
 
 InputEnd: TypeAlias = Literal["end", "broken", "stopped"]
 """The way in which an answer ended: by itself, by a failure of the connection, or because the probe was
@@ -97,7 +98,7 @@ def probe(
     *,
     format: str | None = None,
     timeout: float,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Clock = time.monotonic,
 ) -> ProbedAnswer:
     """Send a request; return its answer, recorded up to the end, Ctrl-C, or `timeout` seconds of silence."""
     recorder = _AnswerRecorder(clock)
@@ -129,7 +130,7 @@ def _make_client(timeout: float, recorder: _AnswerRecorder) -> Client:
 
 
 class _AnswerRecorder:
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._started_at = 0.0
         """The clock at the request; all other times are seconds since then."""

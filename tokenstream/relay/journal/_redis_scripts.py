@@ -20,7 +20,7 @@ import asyncio
 from functools import cache
 from hashlib import sha1
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.relay.journal._errors import JournalError
 
@@ -332,6 +332,8 @@ size of its records, and its producer.
 """
 _MAX_COMMANDS = 8
 """The maximum number of simultaneous commands; each takes a connection from the client's pool."""
+_AskedCommand: TypeAlias = "tuple[tuple[object, ...], float, asyncio.Future[Any]]"
+"""A command, its limit in seconds, and its reply."""
 _MAX_TOGETHER = 500
 """The maximum number of runs in one message to Redis."""
 _CANCELLED = object()
@@ -353,7 +355,7 @@ class Scripts:
         self._slots = asyncio.Semaphore(min(_MAX_COMMANDS, connections))
         self._failures: tuple[type[Exception], ...] = (RedisError, OSError)
         self._unknown_script = NoScriptError
-        self._asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]] = []
+        self._asked: list[_AskedCommand] = []
         """The runs that wait for the end of this turn of the event loop, their limits, and their replies."""
         self.heard_at = -inf
         """The time of the event loop at which Redis last answered; -inf before."""
@@ -401,9 +403,7 @@ class Scripts:
                     if not reply.done():
                         reply.set_result(_CANCELLED)
 
-    async def _send(
-        self, asked: list[tuple[tuple[object, ...], float, asyncio.Future[Any]]], until: float | None
-    ) -> None:
+    async def _send(self, asked: list[_AskedCommand], until: float | None) -> None:
         """Send some commands together, until a time of the loop; pass each its reply or its error."""
         replies: list[Any]
         try:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Lenient, Repair
     from tokenstream.partial_json._typed.schema import Schema
     from tokenstream.stages._tools.kinds import Tool
-    from tokenstream.stages._tools.once import CallRun, CallStep
+    from tokenstream.stages._tools.once import CallRun, CallStep, CallSteps
     from tokenstream.stages._tools.same_calls import SameCalls
 
 A_co = TypeVar("A_co", covariant=True, default=Any)
@@ -74,7 +74,7 @@ class CheckedCall(ToolCall[Any, Any]):
         text: str | None = self._tool.show(self._arguments)
         return text
 
-    def compare(self, same_calls: SameCalls) -> Generator[CallStep, Any, None]:
+    def compare(self, same_calls: SameCalls) -> CallSteps:
         """Compare this call and those before it with the first answer under the same id."""
         place = find_call_place(self)
         if place is not None and place.calls is not None and place.identity.kind != "random":

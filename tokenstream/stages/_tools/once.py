@@ -30,13 +30,14 @@ from tokenstream.stages._tools.store import AnyCallStore, AsyncCallStore, CallSt
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from tokenstream._basics.loose import JsonObject
+    from tokenstream._basics.loose import AnyFunction, JsonObject
     from tokenstream.message import ToolCall
     from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.same_calls import SameCalls
 
     CallStep: TypeAlias = "Callable[[], Any] | Sleep"
     """A request to the stream: to call this function and send back its result, or to wait."""
+    CallSteps: TypeAlias = "Generator[CallStep, Any, None]"
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 """The first and the longest wait, in seconds, for a call that another reader is running."""
@@ -112,7 +113,7 @@ class CallRun:
         if kind == "message" and len(id) < _SHORT_ID:
             self._warn("the id of the answer is short; if the server uses ids again, pass job=")
 
-    def look(self) -> Generator[CallStep, Any, None]:
+    def look(self) -> CallSteps:
         """Ask the store for what it knows about the call; the call does not begin."""
         yield from self._compare()
         self.state = yield lambda: self._store.look(self.key)
@@ -172,7 +173,7 @@ class CallRun:
             key=self.key,
         )
 
-    def run(self, run: Callable[[], Any]) -> Generator[CallStep, Any, Any]:
+    def run(self, run: AnyFunction) -> Generator[CallStep, Any, Any]:
         """Run the tool if the call is new, and store its result; else return the stored result.
 
         The steps that may block, such as `run` itself, are yielded: the stream takes them, awaits their
@@ -210,18 +211,18 @@ class CallRun:
             raise
         return value
 
-    def _run_tool(self, run: Callable[[], Any], token: str) -> Generator[CallStep, Any, Any]:
+    def _run_tool(self, run: AnyFunction, token: str) -> Generator[CallStep, Any, Any]:
         try:
             return (yield run)
         except Exception as failure:
             yield from self._store_end(_make_failed_state(failure), token)
             raise
 
-    def finish(self, value: object) -> Generator[CallStep, Any, None]:
+    def finish(self, value: object) -> CallSteps:
         """Store the result of a call that the application has run, unless it is too long or no JSON."""
         yield from self._store_result(value, self._tokens[0])
 
-    def _store_result(self, value: object, token: str) -> Generator[CallStep, Any, None]:
+    def _store_result(self, value: object, token: str) -> CallSteps:
         """Store the end of a call that has succeeded, with its result as JSON.
 
         A result that JSON cannot express, or that is too long, is not kept; the end is stored anyway, so
@@ -237,7 +238,7 @@ class CallRun:
             result = None
         yield from self._store_end(CallState("done", result), token)
 
-    def fail(self, error: BaseException | str) -> Generator[CallStep, Any, None]:
+    def fail(self, error: BaseException | str) -> CallSteps:
         """Store the failure of a call that the application has run; an interrupt leaves the call unknown."""
         if isinstance(error, BaseException) and not isinstance(error, Exception):
             yield from self._abandon(self._tokens[0])
@@ -249,7 +250,7 @@ class CallRun:
         """True if the application has begun the call, and has to end it."""
         return self._has_begun and self.state is not None and self.state.status == "new"
 
-    def leave(self) -> Generator[CallStep, Any, None]:
+    def leave(self) -> CallSteps:
         """Tell the store that the application was interrupted while it had the call in hand.
 
         The call is unknown to all others. The application may still end it.
@@ -265,7 +266,7 @@ class CallRun:
                 "then finished or failed"
             )
 
-    def _store_end(self, end: CallState, token: str) -> Generator[CallStep, Any, None]:
+    def _store_end(self, end: CallState, token: str) -> CallSteps:
         """Store the end of a call; if the store cannot be used now, only warn."""
         self.state = end
         try:
@@ -274,7 +275,7 @@ class CallRun:
             # The tool has run, so its result is given; for everybody else, the call is unknown.
             self._warn("the end of tool call %s is not stored: %s", self.id, error)
 
-    def _finish(self, end: CallState, token: str) -> Generator[CallStep, Any, None]:
+    def _finish(self, end: CallState, token: str) -> CallSteps:
         """Tell the store the end of a call; if it cannot take that, the call is unknown to all others."""
         has_failed = end.status == "failed"
 
@@ -288,7 +289,7 @@ class CallRun:
                 yield from self._abandon(token)
             raise
 
-    def _abandon(self, token: str, *, may_have_run: bool = True) -> Generator[CallStep, Any, None]:
+    def _abandon(self, token: str, *, may_have_run: bool = True) -> CallSteps:
         """Give a call up at the store, and note its state; see `_give_up`."""
         has_released = yield from self._give_up(token, may_have_run=may_have_run)
         if may_have_run:
@@ -302,7 +303,7 @@ class CallRun:
         abandon: Any = getattr(store, "abandon", None) or partial(kind.abandon, store)
         return (yield from self._tell(lambda: abandon(self.key, token=token, may_have_run=may_have_run)))
 
-    def _tell(self, step: Callable[[], Any]) -> Generator[CallStep, Any, bool]:
+    def _tell(self, step: AnyFunction) -> Generator[CallStep, Any, bool]:
         """Take one more step at a store after an error; return False, and warn, if it fails, too."""
         try:
             yield step

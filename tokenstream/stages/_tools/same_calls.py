@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.call_keys import ChoiceCalls, Describe
     from tokenstream._values.parts import CallState
     from tokenstream.partial_json._typed.schema import Schema
-    from tokenstream.stages._tools.once import CallStep
+    from tokenstream.stages._tools.once import CallStep, CallSteps
     from tokenstream.stages._tools.store import AnyCallStore
 
 _FIELDS_OF_MODELS = "model-fields"
@@ -159,7 +159,7 @@ class SameCalls:
         """The number of calls at the start of `_calls` that are the same as in the first answer."""
         self._entries: list[str] = []
 
-    def check(self, calls: ChoiceCalls, count: int) -> Generator[CallStep, Any, None]:
+    def check(self, calls: ChoiceCalls, count: int) -> CallSteps:
         """Compare the first calls of an answer; store those that no answer under its id had before."""
         entries = self._find_entries(calls)
         # Several calls of an answer may be checked at the same time, each with the calls before it.
@@ -168,7 +168,7 @@ class SameCalls:
             if calls is self._calls:
                 self._checked = max(self._checked, number + 1)
 
-    def check_end(self, calls: ChoiceCalls) -> Generator[CallStep, Any, None]:
+    def check_end(self, calls: ChoiceCalls) -> CallSteps:
         """Compare all calls of a complete answer, and that no further call follows; see `check`."""
         entries = self._find_entries(calls)
         yield from self.check(calls, len(entries))
@@ -181,7 +181,7 @@ class SameCalls:
         self._entries += map(_make_entry, calls.describe(self._describe, start=len(self._entries)))
         return self._entries
 
-    def _compare(self, calls: ChoiceCalls, entries: list[str], number: int) -> Generator[CallStep, Any, None]:
+    def _compare(self, calls: ChoiceCalls, entries: list[str], number: int) -> CallSteps:
         """Compare an entry of the list with the one in the store, or store it if it is the first."""
         key, entry = calls.find_entry_key(number), entries[number]
         first = yield from self._store_entry(key, entry)

@@ -10,10 +10,9 @@ from tokenstream.steps._agents import AgentReader, TextAgentReader
 from tokenstream.steps._turn import Turn, take_refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-    from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.loose import AnyFunction, Json, JsonObject
     from tokenstream._values.steer import Steer
     from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
@@ -116,7 +115,7 @@ class ConversationReader(TextAgentReader):
         super().__init__(run)
         self.id = id
         # Weak, since the owner keeps the readers of its conversations.
-        self._find_owner: Callable[[], Any] = ref(owner)
+        self._find_owner: AnyFunction = ref(owner)
 
     @property
     def _owner(self) -> Any:  # noqa: ANN401 - the reader of all conversations, of the agent's own class

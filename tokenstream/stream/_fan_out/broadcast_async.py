@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import anyio
 
+    from tokenstream._basics.loose import Action
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
@@ -39,7 +40,7 @@ class AsyncHub(Hub[AsyncDriver]):
         if driver.pump.busy:
             raise concurrent_read_error()
         super().__init__(driver)
-        self._current: Callable[[], object] | None = None
+        self._current: Action | None = None
         """A function that returns the running task; None before the first read."""
         self._wake_event: anyio.Event | None = None
         """Set to make waiting readers look again; None if no reader waits."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Action
     from tokenstream.stages._protocols import Cursor
     from tokenstream.stream._fan_out.hub import Hub
     from tokenstream.stream._opening import First
@@ -172,7 +173,7 @@ class ReaderDriver(UncopyableObject):
         """Return `NEWS` if something has arrived that no view of the reader has read yet, else None."""
         return self.hub.look_now(self._make_news_finder(), self.hub.driver.step_now)
 
-    def _make_news_finder(self) -> Callable[[], object]:
+    def _make_news_finder(self) -> Action:
         """Return a function that, without waiting, returns `NEWS` if there is something unseen, else None."""
         return partial(self.hub.look_for_news, self.cursor, self.cursor.seen_count)
 

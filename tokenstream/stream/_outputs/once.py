@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream._answer.accumulator import Accumulator
     from tokenstream.stages._handlers import CheckedCalls
     from tokenstream.stages._tools.call import CheckedCall
-    from tokenstream.stages._tools.once import CallStep
+    from tokenstream.stages._tools.once import CallStep, CallSteps
     from tokenstream.stages._tools.store import AnyCallStore
     from tokenstream.stream._protocols import CallCursor
 
@@ -60,7 +60,7 @@ class Once:
         """Return an object that runs a call at most once; its methods yield steps for `do` to carry out."""
         return CallRun(call, self.store, warn, self._same_calls)
 
-    def end(self, accumulator: Accumulator) -> Generator[CallStep, Any, None]:
+    def end(self, accumulator: Accumulator) -> CallSteps:
         """Compare the calls of a complete answer with those of the first one; yield the steps to take."""
         # Choice 0 stands for the first choice, which may have another index.
         choice = self._choice or accumulator.main

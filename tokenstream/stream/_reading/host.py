@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Generator
 
-    from tokenstream._basics.loose import Action
+    from tokenstream._basics.loose import Action, AnyFunction
 
 
 class Host:
@@ -34,7 +34,7 @@ class Host:
 
     __slots__ = ("__weakref__", "_call", "_find", "loop", "name")
 
-    def __init__(self, find: Callable[[], Any], call: Callable[[Any], Any], name: str) -> None:
+    def __init__(self, find: AnyFunction, call: Callable[[Any], Any], name: str) -> None:
         self.loop = find()
         """The asyncio loop, or the trio token."""
         self.name = name
@@ -101,7 +101,7 @@ def find_host() -> Host | None:
 
 _last_host: list[Callable[[], Host | None]] = [lambda: None]
 """A weak reference to the last loop found."""
-_LOOP_KINDS: tuple[tuple[str, Callable[[Any], Callable[[], Any]], Callable[[Any], Any]], ...] = (
+_LOOP_KINDS: tuple[tuple[str, Callable[[Any], AnyFunction], Callable[[Any], Any]], ...] = (
     ("trio", attrgetter("lowlevel.current_trio_token"), attrgetter("run_sync_soon")),
     ("asyncio", attrgetter("get_running_loop"), attrgetter("call_soon_threadsafe")),
 )

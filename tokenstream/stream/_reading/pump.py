@@ -13,8 +13,9 @@ from tokenstream.stream._reading.read_limit import LEAST_SECONDS, ReadLimit
 from tokenstream.stream._reading.wake import ReadTimer, shut_down
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
+    from tokenstream._basics.loose import AnyFunction
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.items import ArrivalBell, TimedItem
@@ -387,7 +388,7 @@ class Pump(SourceHolder["SyncSource"]):
 
 def _read_ahead(
     chunks: Iterable[Any],
-    socket: Callable[[], Any] | None,
+    socket: AnyFunction | None,
     lazy: LazySource | None = None,
     *,
     limit_read: LimitRead | None = None,

@@ -13,9 +13,9 @@ from tokenstream.stream._reading.items import MAX_AHEAD, ArrivalBell, SourceOpen
 from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-    from tokenstream._basics.loose import Action
+    from tokenstream._basics.loose import Action, AnyFunction
 
 CHECK_SECONDS = 0.1
 """Interval at which a thread that cannot be woken checks whether to go on."""
@@ -62,7 +62,7 @@ class ReadAhead:
     def __init__(
         self,
         chunks: Iterable[Any],
-        socket: Callable[[], Any] | None,
+        socket: AnyFunction | None,
         opening: LazySource | None = None,
         limit_read: LimitRead | None = None,
     ) -> None:

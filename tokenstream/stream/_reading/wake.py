@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tokenstream.stream._reading.items import LEAST_WAIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream._basics.loose import Action
+    from tokenstream._basics.loose import Action, AnyFunction
 
 _IDLE_SECONDS = 10.0
 """Seconds after which the thread ends if nothing is left to do."""
@@ -153,7 +151,7 @@ timers = TimerThread()
 """The thread of this process."""
 
 
-def shut_down(find_socket: Callable[[], Any] | None) -> bool:
+def shut_down(find_socket: AnyFunction | None) -> bool:
     """Shut down a source's socket, if it serves this body alone, so that a blocking read returns.
 
     The result is False if that fails. This function never blocks, and may be called from any thread.
@@ -184,7 +182,7 @@ class ReadTimer:
 
     __slots__ = ("_find_socket", "_last", "_seconds", "_timer")
 
-    def __init__(self, find_socket: Callable[[], Any], seconds: float) -> None:
+    def __init__(self, find_socket: AnyFunction, seconds: float) -> None:
         self._find_socket = find_socket
         self._seconds = seconds
         self._timer: TimedCall | None = None

@@ -18,6 +18,7 @@ from tokenstream.stream._sync_driver import SyncDriver
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from tokenstream._basics.loose import AnyFunction
     from tokenstream.stream._protocols import Driver
     from tokenstream.stream._session.session import AnswersSession
     from tokenstream.stream._session.sorter import AnswerLane
@@ -164,7 +165,7 @@ class AsyncResponses(_ResponsesBase[StreamT]):
 
 
 def _make_shared_reader(
-    find_stream: Callable[[], Any], driver: SyncDriver | AsyncDriver, make_stream: Callable[[Any], Any]
+    find_stream: AnyFunction, driver: SyncDriver | AsyncDriver, make_stream: Callable[[Any], Any]
 ) -> Any:  # noqa: ANN401 - a stream, or a reader of one
     """Return an object that reads an answer for all its readers: its own stream, or another one."""
     hub = driver.sharing

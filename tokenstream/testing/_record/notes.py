@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokenstream._connection.head import ResponseHead
+    from tokenstream.stream._protocols import Clock
 
 _MAX_CAUSES = 10
 _PLACEHOLDER = "{n}"
@@ -42,7 +43,7 @@ class Terms:
     """Changes the recording before it is written; None for no change."""
     headers: frozenset[str]
     """Lower-case names of additional headers to keep."""
-    clock: Callable[[], float]
+    clock: Clock
     """Source of the times, in seconds."""
     numbers: itertools.count[int]
     """Counter that gives each recording its number, from 1."""

@@ -16,7 +16,7 @@ from tokenstream.testing._serve.playable import Player, Servable, headers_of
 from tokenstream.testing._serve.replies import Exchange, Request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterable, Iterator
     from types import ModuleType
 
     import httpx
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream._providers.apis import ScriptFormat
+    from tokenstream.stream._protocols import Clock
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing.faults import Fault
 
@@ -61,7 +62,7 @@ class Transport(_TransportBase):
         clock: The clock; None for a new `VirtualClock`.
     """
 
-    def __init__(self, player: Player, *, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, player: Player, *, clock: Clock | None = None) -> None:
         self._player = player
         self.clock: ReplayClock = as_clock(clock)
         """The clock of the replay; the deadlines of a stream that is made in its `with` block use it."""
@@ -208,7 +209,7 @@ def transport(
     pace: Pace = "instant",
     chunking: Chunking = "recorded",
     fault: Fault | Iterable[Fault] | None = None,
-    clock: Callable[[], float] | None = None,
+    clock: Clock | None = None,
 ) -> Transport:
     """Play recordings and scripts to an httpx or httpx2 client, sync or async, or at a route of respx.
 

@@ -6,10 +6,13 @@ is converted to a chunk, and then read as one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list
 from tokenstream.formats._kit.values import split_names
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import JsonObject
 
 # Quirk (Cloudflare Workers AI, 2026-11): the text is `response`, a piece in each payload, where tokens
 # such as 6 and true are JSON's numbers and booleans, as in `content` (cloudflare/ai#651); recording:
@@ -42,7 +45,7 @@ _ONLY_FIELDS = split_names("response tool_calls usage p")
 """All fields that a first payload without an envelope may have; with any other, it is not recognised."""
 
 
-def has_bare_layout(payload: dict[str, Any]) -> bool | None:
+def has_bare_layout(payload: JsonObject) -> bool | None:
     """Return whether an answer's first payload is bare; None if it may be, but has no content.
 
     A bare payload has no layers `choices` and `delta` around its content, or has them in an envelope.
@@ -59,7 +62,7 @@ def has_bare_layout(payload: dict[str, Any]) -> bool | None:
     return None if text == "" else True
 
 
-def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
+def convert_to_chunk(payload: JsonObject) -> JsonObject | None:
     """Put the content of a bare payload into the layers of a chunk; None if it is not bare.
 
     Example:
@@ -84,7 +87,7 @@ def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
     }
 
 
-def _make_choices(payload: dict[str, Any]) -> list[Any] | None:
+def _make_choices(payload: JsonObject) -> list[Any] | None:
     """Return the content of a bare payload without an envelope as one choice; None without content."""
     delta = {chat_name: payload[name] for name, chat_name in _DELTA_FIELDS.items() if name in payload}
     text = delta.get("content")
@@ -96,7 +99,7 @@ def _make_choices(payload: dict[str, Any]) -> list[Any] | None:
     return [{"index": 0, "delta": {"role": "assistant", **delta}, **fields}]
 
 
-def _find_choices(output: dict[str, Any]) -> list[Any] | None:
+def _find_choices(output: JsonObject) -> list[Any] | None:
     """Return the choices in an envelope, or its text as the only choice; None if it has neither."""
     choices = output.get("choices")
     if is_list(choices):
