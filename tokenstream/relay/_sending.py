@@ -379,11 +379,7 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
     feed, end = encoder.feed, encoder.end
 
     # `_to_object` returns None for a sentinel, which is left out.
-    def feed_objects(event: Event) -> list[Any]:
-        """Return what the protocol sends for an event, as JSON objects; sentinels are left out."""
-        return [each for each in feed(event) if each is not None]
-
-    encoder.feed = feed_objects
+    encoder.feed = lambda event: [each for each in feed(event) if each is not None]
     encoder.end = lambda: [each for each in end() if each is not None]
 
 

@@ -180,7 +180,7 @@ class Encoder(SoundStage, Vocabulary):
         """Choose a finish reason for an answer without one, "complete" or "stopped": it needs an end."""
         is_stopped = ending != "complete"
         if is_stopped and "cancelled" not in self.words:
-            self.omit(PHRASES["stopped"], "stopped")
+            self.omit_kind("stopped")
         # 0 is the first choice.
         self.finishes[0] = Finish("cancelled" if is_stopped and "cancelled" in self.words else "stop")
 

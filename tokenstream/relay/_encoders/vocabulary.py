@@ -211,6 +211,10 @@ class Vocabulary:
         self.losses.add(what, kind, details, part=part)
         return ()
 
+    def omit_kind(self, kind: Loss, part: int | None = None) -> tuple[()]:
+        """Return no payloads for a kind of content for which the format has no place at all."""
+        return self.omit(PHRASES[kind], kind, part=part)
+
     def lose(self, event: AnyEvent) -> tuple[()]:
         """Return no payloads for an event of a class for which the format has no place.
 
@@ -223,7 +227,7 @@ class Vocabulary:
         if kind is None:
             self.losses.unknown_events.add(event.__class__.__name__)
             return ()
-        return self.omit(PHRASES[kind], kind)
+        return self.omit_kind(kind)
 
     def leaves_out(self, event: Event) -> bool:
         """Return True if an event is left out; NotExpressible if that is not allowed.
@@ -255,7 +259,7 @@ class Vocabulary:
                 self._omit_details(event)
             return False
         if kind not in self.losses:
-            self.omit(PHRASES[kind], kind, part=event.part)
+            self.omit_kind(kind, event.part)
         return True
 
     def _kind_of(self, event: Event) -> Loss | None:
@@ -266,12 +270,12 @@ class Vocabulary:
         """Leave out the fields of a part for which the format has no place."""
         if self.sends_whole_calls and isinstance(event, PartDone) and isinstance(event.content, ToolCall):
             # The call has ended without a `ToolCallDone`, because its arguments are no JSON.
-            self.omit(PHRASES["invalid_tool_call"], "invalid_tool_call", part=event.part)
+            self.omit_kind("invalid_tool_call", event.part)
         if isinstance(event, CitationAdded) and self.is_own_citation(event.citation):
             return
         for kind in _details_of(event):
             if kind not in self.expresses and kind not in self.losses:
-                self.omit(PHRASES[kind], kind, part=event.part)
+                self.omit_kind(kind, event.part)
 
     def _is_stray(self, event: Event, key: PartKey, kind: Loss) -> bool:
         """Return True if an event of a tool call does not fit the call's earlier events.
@@ -304,14 +308,14 @@ class Vocabulary:
     def drop_signature(self, event: ReasoningDelta) -> str:
         """Return the text of a piece of reasoning, without its signature."""
         if event.signature is not None:
-            self.omit(PHRASES["signature"], "signature")
+            self.omit_kind("signature")
         return event.text
 
     def parse_arguments(self, event: ToolCallDone) -> JsonObject | None:
         """Return a call's arguments as an object; None if they are not one: the call must be left out."""
         arguments = parse_object(event.call.arguments_text)
         if arguments is None:
-            self.omit(PHRASES["invalid_tool_call"], "invalid_tool_call", part=event.part)
+            self.omit_kind("invalid_tool_call", event.part)
         return arguments
 
 

@@ -185,9 +185,10 @@ def _leaves(value: Json) -> Iterator[object]:
         yield value
 
 
-def failure_texts(error: str, output: Json) -> list[str]:
-    """Return the words of a failed tool as texts: the error, and the output unless it has no more."""
-    return [error, text_of_result(output)] if says_more(output, error) else [error]
+def result_texts(error: str | None, output: Json) -> list[str]:
+    """Return the words of a result as texts: an error, and then the output unless that says no more."""
+    texts = [] if error is None else [error]
+    return [*texts, text_of_result(output)] if error is None or says_more(output, error) else texts
 
 
 class ServerInput:

@@ -430,7 +430,7 @@ class Journal(UncopyableObject):
         """
         if self._opening >= self._storage.opening:
             # Each of them would wait for all others, until nobody gets an answer in time.
-            raise JournalError(f"{self._opening:,} answers wait to begin", kind="unavailable")
+            raise JournalError(f"{self._opening:,} answers wait to begin")
         self._opening += 1
         began = current_time()
         try:
@@ -474,7 +474,7 @@ class Journal(UncopyableObject):
             await feed.run()
         except Exception as error:  # noqa: BLE001 - must not end all other answers
             feed.served.tell(WARNING, "an answer of a journal could not be read: %s", describe_bug(error))
-            feed.fail(JournalError("the journal's storage has failed", kind="unavailable"))
+            feed.fail(JournalError("the journal's storage has failed"))
         if not feed.is_complete and self._feeds.get(feed.id) is feed:
             # This feed no longer reads, so the next follower needs a new one.
             del self._feeds[feed.id]

@@ -240,8 +240,7 @@ class MemoryStorage(Storage):
         oldest = (share.find_oldest() if has_many else None) or self._all.find_oldest()
         if oldest is None:
             raise JournalError(
-                f"the journal holds max_answers={self._max_answers:,} answers, and none of them has ended",
-                kind="unavailable",
+                f"the journal holds max_answers={self._max_answers:,} answers, and none of them has ended"
             )
         self._forget(oldest)
 
@@ -249,9 +248,7 @@ class MemoryStorage(Storage):
         """Delete the records of the answers that ended first, until some more bytes have room."""
         while share.room < size:
             if not share.ended:
-                raise JournalError(
-                    f"an owner has {share.limit:,} bytes of answers that have not ended", kind="unavailable"
-                )
+                raise JournalError(f"an owner has {share.limit:,} bytes of answers that have not ended")
             self._delete_first(share.ended)
         while self._all.room < size:
             if not self._all.ended:
@@ -259,8 +256,7 @@ class MemoryStorage(Storage):
             if not self._all.ended:
                 raise JournalError(
                     f"the journal holds max_total_bytes={self._all.limit:,} bytes of answers that have not "
-                    "ended",
-                    kind="unavailable",
+                    "ended"
                 )
             has_many = share.size * len(self._shares) > self._all.size
             self._delete_first(share.ended if has_many and share.ended else self._all.ended)

@@ -371,7 +371,7 @@ class Scripts:
             # Not with the text of the cause, which may have the host, the port or the name of a user: people
             # answer requests with it.
             msg = f"the journal's Redis cannot be used now ({type(value).__name__})"
-            raise JournalError(msg, kind="unavailable") from value
+            raise JournalError(msg) from value
         return value
 
     async def _ask(self, command: tuple[object, ...], seconds: float) -> Any:  # noqa: ANN401 - a reply or an error

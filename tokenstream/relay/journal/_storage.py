@@ -83,10 +83,8 @@ def no_reply_error(storage: Storage, began: float, seconds: float) -> JournalErr
     """
     is_silent = storage.heard_at < began and current_time() - began < 1.5 * seconds + 1
     if is_silent:
-        return JournalError("the journal's storage does not answer", kind="unavailable")
-    return JournalError(
-        "the journal's storage was not heard in time: it or this server is too busy", kind="unavailable"
-    )
+        return JournalError("the journal's storage does not answer")
+    return JournalError("the journal's storage was not heard in time: it or this server is too busy")
 
 
 ALIVE = -2

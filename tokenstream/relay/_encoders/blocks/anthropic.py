@@ -11,13 +11,7 @@ from tokenstream.formats._wire.anthropic import COUNTED, FINISH_REASONS
 from tokenstream.formats._wire.anthropic.parts import failure_in
 from tokenstream.message import Citation, Part, ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks import BlockEncoder, invert_reasons
-from tokenstream.relay._encoders.whole_parts import (
-    CODE_TOOL,
-    ServerInput,
-    ServerParts,
-    failure_texts,
-    text_of_result,
-)
+from tokenstream.relay._encoders.whole_parts import CODE_TOOL, ServerInput, ServerParts, result_texts
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, Json, JsonObject
@@ -277,7 +271,7 @@ def _server_result_block(result: ServerToolResult) -> JsonObject:
         block["is_error"] = error is not None
     if result.name.endswith("_tool_result") and failure_in(block) == error:
         return {**(result.provider_data or {}), **block}
-    texts = [text_of_result(content)] if error is None else failure_texts(error, content)
+    texts = result_texts(error, content)
     pieces = [{"type": "text", "text": text} for text in texts if text]
     return {**block, "type": _MCP_RESULT, "is_error": error is not None, "content": pieces}
 

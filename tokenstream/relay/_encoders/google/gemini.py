@@ -23,9 +23,8 @@ from tokenstream.relay._encoders.whole_parts import (
     Medium,
     ServerParts,
     complete_input,
-    failure_texts,
+    result_texts,
     says_more,
-    text_of_result,
 )
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ class GeminiEncoder(PartEncoder):
             return {_CODE_RESULT: {**content, **id}}
         if result.id in self._code_calls:
             outcome = "OUTCOME_OK" if error is None else "OUTCOME_FAILED"
-            texts = [text_of_result(content)] if error is None else failure_texts(error, content)
+            texts = result_texts(error, content)
             return {_CODE_RESULT: {"outcome": outcome, "output": "\n".join(texts), **id}}
         return {"toolResponse": {"toolType": result.name, "response": _to_response(content, error), **id}}
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._values.error_kinds import word_for
 from tokenstream.formats._kit.openai import CHAT_COUNTS
 from tokenstream.relay._encoders.encoder import Encoder, Payload, Payloads
-from tokenstream.relay._encoders.losses import PHRASES
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
@@ -56,7 +55,7 @@ def convert_citation(encoder: Encoder, citation: Citation) -> JsonObject | None:
             "start_index": start,
             "end_index": start if citation.end is None else citation.end,
         }
-    encoder.omit(PHRASES["unlinked_citation"], "unlinked_citation")
+    encoder.omit_kind("unlinked_citation")
     return None
 
 

@@ -36,13 +36,7 @@ from tokenstream.relay._encoders.openai.responses_items import (
 )
 from tokenstream.relay._encoders.values import prepare_result
 from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, CITATIONS, CUT_REASONS, SERVER_TOOLS
-from tokenstream.relay._encoders.whole_parts import (
-    ServerParts,
-    UnnamedCalls,
-    failure_texts,
-    omit_medium,
-    text_of_result,
-)
+from tokenstream.relay._encoders.whole_parts import ServerParts, UnnamedCalls, omit_medium, result_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -215,12 +209,9 @@ class OpenAIResponsesEncoder(ItemEncoder):
             return ()
         result, part = prepare_result(event, raw=True), -1 - len(self.items)
         has_failed = result.error is not None
-        output: Json = text_of_result(result.output)
-        if result.error is not None:
-            error, *further = failure_texts(result.error, result.output)
-            output = (
-                [{"type": "input_text", "text": text} for text in (error, *further)] if further else error
-            )
+        texts = result_texts(result.error, result.output)
+        several = [{"type": "input_text", "text": text} for text in texts]
+        output: Json = several if len(texts) > 1 else texts[0]
         type_ = "custom_tool_call_output" if event.id in self._custom_calls else "function_call_output"
         item, payloads = self.open_item(part, _RESULT, type=type_, call_id=result.id, output=output)
         return [*payloads, *self.end_item(item, "incomplete" if has_failed else "completed")]

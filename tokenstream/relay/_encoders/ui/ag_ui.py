@@ -22,7 +22,6 @@ from tokenstream.events import (
 from tokenstream.formats._wire.ag_ui import OUTCOMES, USAGE
 from tokenstream.formats._wire.ag_ui.parts import PROGRESS
 from tokenstream.message import FinishReason, ServerToolCall
-from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.ui import NamedEncoder, OpenText, is_approval
 from tokenstream.relay._encoders.values import prepare_result, to_json_object
 from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, SERVER_TOOLS, FinishWords
@@ -103,7 +102,7 @@ class AGUIEncoder(NamedEncoder):
 
     def keep_signature(self, part: OpenText, *pieces: str) -> None:
         """Leave out a signature, which AG-UI cannot express."""
-        self.omit(PHRASES["signature"], "signature")
+        self.omit_kind("signature")
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
         self._open_calls[event.id] = []

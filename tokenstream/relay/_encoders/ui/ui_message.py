@@ -9,7 +9,6 @@ from tokenstream._basics.untrusted import text_of
 from tokenstream.errors import ErrorKind, ProtocolError
 from tokenstream.formats._wire.ui_message.words import USAGE
 from tokenstream.message import ServerToolCall, ToolCall
-from tokenstream.relay._encoders.losses import PHRASES, Loss
 from tokenstream.relay._encoders.ui import NamedEncoder, OpenText, is_approval
 from tokenstream.relay._encoders.values import parse_object, prepare_result, to_json_object, to_json_value
 from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, PROOFS, SERVER_TOOLS, FinishWords
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.formats._kit.named import NamedKind
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.losses import Loss
 
 _ABORT = "abort"
 """The type of the chunk that ends a cancelled answer, in place of `finish`."""
@@ -187,7 +187,7 @@ class UIMessageEncoder(NamedEncoder):
         """Return a `source-url`, which has no field for the cited text."""
         url, title = event.citation.url, event.citation.title
         if url is None:
-            return self.omit(PHRASES["unlinked_citation"], "unlinked_citation")
+            return self.omit_kind("unlinked_citation")
         source = {"type": "source-url", "sourceId": f"src-{event.part}", "url": url}
         return [*self.unsent_head(), ("", source if title is None else {**source, "title": title})]
 
