@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, text_of, text_or_empty
@@ -14,10 +14,9 @@ from tokenstream.steps._model_answer import ModelAnswer
 from tokenstream.steps._step import LeftOpenStep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.errors import StreamError
+    from tokenstream.formats._kit.sessions import Readers
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
@@ -261,7 +260,7 @@ class AGUIRun(AgentReader):
             output, error, _ = read_output(event)
             self._end_tool(id, output, failure=error)
 
-    _READERS: ClassVar[Mapping[str, Callable[[Any, JsonObject], None]]] = {
+    _READERS: ClassVar[Readers] = {
         "RUN_STARTED": _read_start,
         "RUN_FINISHED": _read_end,
         "RUN_ERROR": _read_error,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from uuid import uuid4
 
 from tokenstream._basics.untrusted import (
@@ -32,11 +32,10 @@ from tokenstream.steps._step import LeftOpenStep
 from tokenstream.steps._turn import AgentSteer, refuse_idle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._values.steer import Steer
     from tokenstream.errors import StreamError
+    from tokenstream.formats._kit.sessions import Readers
     from tokenstream.steps._model_answer import ModelAnswer
     from tokenstream.steps._program import LineWriter
     from tokenstream.steps._run import Steps
@@ -527,7 +526,7 @@ class ClaudeCode(AgentReader):
             is_counted = not (agent or self._streamed) and bool(usage)
             self._end_answer(agent, counts if is_counted else None, None if agent else reason)
 
-    _READERS: ClassVar[Mapping[str, Callable[[Any, JsonObject], None]]] = {
+    _READERS: ClassVar[Readers] = {
         "system": _read_system,
         "stream_event": _read_event,
         "assistant": _read_message,

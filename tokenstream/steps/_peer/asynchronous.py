@@ -31,6 +31,7 @@ from tokenstream.stream._reading.host import find_host
 if TYPE_CHECKING:
     from typing import Self
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.framing._json_rpc import JSONRPCMessage, RPCId
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.steps._peer.exchange import PeerCall
@@ -123,7 +124,7 @@ class AsyncPeer(BasePeer):
         """
         self._send_from_anywhere(self.exchange.answer(to, {"result": result}))
 
-    def begin_soon(self, method: str, params: dict[str, Any]) -> int:
+    def begin_soon(self, method: str, params: JsonObject) -> int:
         """Send a request whose answer nobody waits for, from an ordinary function; return its id.
 
         Raises:

@@ -19,6 +19,7 @@ from tokenstream.stream._reading.read_ahead import ReadTimeout
 if TYPE_CHECKING:
     from typing import Self
 
+    from tokenstream._basics.loose import JsonObject
     from tokenstream.framing._json_rpc import JSONRPCMessage, RPCId
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.steps._peer.exchange import PeerCall
@@ -106,7 +107,7 @@ class Peer(BasePeer):
         self._write(data)
         return call
 
-    def begin_soon(self, method: str, params: dict[str, Any]) -> int:
+    def begin_soon(self, method: str, params: JsonObject) -> int:
         """Send a request whose answer nobody waits for; return its id.
 
         Raises:

@@ -20,7 +20,11 @@ Replacements: TypeAlias = "Mapping[TextPattern, str | bytes]"
 """Maps regular expressions to replacements, in which `\\1` and `\\g<name>` refer to groups."""
 
 
-def compile_replacements(replace: Replacements | None) -> list[tuple[re.Pattern[bytes], bytes]]:
+Replacement: TypeAlias = "tuple[re.Pattern[bytes], bytes]"
+"""A pattern, and the bytes with which to replace its matches."""
+
+
+def compile_replacements(replace: Replacements | None) -> list[Replacement]:
     return [(_compile_pattern(pattern), _encode_filter(text)) for pattern, text in (replace or {}).items()]
 
 
@@ -44,9 +48,7 @@ def _encode_filter(text: object) -> bytes:
     raise MisuseError(f"replace= maps patterns to replacements, str or bytes, and not {type(text).__name__}")
 
 
-def apply_replacements(
-    recording: Recording, replacements: Iterable[tuple[re.Pattern[bytes], bytes]]
-) -> Recording:
+def apply_replacements(recording: Recording, replacements: Iterable[Replacement]) -> Recording:
     for pattern, text in replacements:
         recording = _apply_one(recording, pattern, text)
     return recording

@@ -12,14 +12,13 @@ from tokenstream._sources.websocket import is_socket_closed
 from tokenstream.errors import MisuseError, StreamStalled, TokenStreamError
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.testing._record.filters import Filter, apply_filter, apply_replacements
+from tokenstream.testing._record.filters import Filter, Replacement, apply_filter, apply_replacements
 from tokenstream.testing._recordings.files import save
 from tokenstream.testing._recordings.recording import Arrival, Breaks, Recording
 from tokenstream.testing._recordings.secrets import select_headers
 
 if TYPE_CHECKING:
     import itertools
-    import re
     from collections.abc import Callable
     from pathlib import Path
 
@@ -37,7 +36,7 @@ class Terms:
     path: Path
     """The file to write; for several recordings, its name may contain `{n}` for the recording's number."""
     overwrite: bool
-    replacements: list[tuple[re.Pattern[bytes], bytes]]
+    replacements: list[Replacement]
     """Patterns, and the bytes with which to replace their matches."""
     filter: Filter | None
     """Changes the recording before it is written; None for no change."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tokenstream._basics.loose import JsonObject
+
 
 EXTENSION = ".rec"
 
@@ -230,10 +232,10 @@ class _FileReader:
                 f"{_VERSION}: update tokenstream, or record it anew"
             )
 
-    def _read_head(self) -> dict[str, Any]:
+    def _read_head(self) -> JsonObject:
         """Read the head and the empty line after it; return the recording's fields by name."""
         headers: dict[str, str] = {}
-        fields: dict[str, Any] = {"headers": headers}
+        fields: JsonObject = {"headers": headers}
         first_lines: dict[bytes, int] = {}
         # The first line has the version.
         for line in self._lines[1:]:
@@ -308,7 +310,7 @@ def _number_parser(pattern: re.Pattern[str], expected: str) -> Callable[[str], i
     return parse_number
 
 
-def _make_word_parser(words: dict[str, Any]) -> Callable[[str], Any]:
+def _make_word_parser(words: JsonObject) -> Callable[[str], Any]:
     """Return a parser for a field whose value is one of several words."""
 
     def parse_word(value: str) -> object:
