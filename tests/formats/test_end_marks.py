@@ -164,7 +164,6 @@ def interaction(*statuses: str) -> Frames:
 LENGTH = {"incomplete_details": {"reason": "max_output_tokens"}}
 ERROR = {"code": "server_error", "message": "m"}
 MARKS: list[tuple[str, Frames, str]] = [
-    ("openai-responses", response("completed", status="incomplete", **LENGTH), "length"),
     ("openai-responses", response("completed", status="completed", **LENGTH), "length"),
     ("openai-responses", response("incomplete", status="completed", **LENGTH), "length"),
     ("openai-responses", response("completed", stop_reason="length"), "length"),

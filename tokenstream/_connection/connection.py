@@ -464,8 +464,10 @@ class Connection:
         # From here on, the format is the detected one.
         format = self.format
         self.error = self._find_missing_answer_error()
-        if self.error is None and self.framing.has_payloads and format.finished and not format.ended:
-            # The sentinel was not passed on by the code that framed the payloads.
+        is_document = self.framing.is_document and format.frames == 1
+        is_unmarked = is_document or self.framing.has_payloads
+        if self.error is None and is_unmarked and format.finished and not format.ended:
+            # A document has no sentinel, and code that frames payloads passes none on.
             format.conclude()
         if known_over and self.error is None and not format.ended and not self.tail:
             # The mark notes a missing reason; `end` finds a cut in what lies before it.
@@ -481,7 +483,7 @@ class Connection:
         events += format.end()
         # The format may find the answer truncated only because the frames are of another format.
         self.error = format.first_frames.explain(format.error, format)
-        if self.framing.is_document and format.frames == 1:
+        if is_document:
             self._note_if_not_streamed()
         if self.error is None and cut_message:
             format.note("broken_after_finish")
