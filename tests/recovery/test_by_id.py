@@ -85,7 +85,7 @@ def _as_reads(events: list[bytes], size: int) -> list[bytes]:
 def test_a_replay_is_checked_however_the_answer_was_read(stream: str, per_read: int, is_named: bool) -> None:
     events = STREAMS[stream]
     format = "openai-chat" if stream.startswith("chat") else stream
-    options = {"format": format} if is_named else {}
+    options: dict[str, Any] = {"format": format} if is_named else {}
     for cut in range(1, len(events) - 1):
         for start in sorted({0, cut // 2, cut - 1, cut}):
             world = {1: "asyncio", 2: "trio"}.get((cut + start) % 9, "sync")
