@@ -204,6 +204,22 @@ def test_what_the_server_runs_itself_is_no_call_of_the_client() -> None:
     )
 
 
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_tool_that_the_server_has_run_is_not_waited_for(index: int) -> None:
+    """LocalAI answers a call of the client's tools itself, even under the index of the call."""
+    whole: Payload = {"call_id": "call_1", "name": "get_tide", "arguments": "{}"}
+    result: Payload = {"item": "out_1", "index": index, "call_id": "call_1", "output": "low"}
+    ran = [call(), finished("function_call", **whole)]
+    came = answer(*ran, added("function_call_output", **result), finished("function_call_output", **result))
+
+    assert ("stop", ["{}"], {"call_1": "low"}) == (
+        came.message.finish_reason,
+        [part.arguments_text for part in came.parts],
+        dict(came.message.tool_results),
+    )
+    assert "tool_calls" == answer(*ran).message.finish_reason
+
+
 def test_an_mcp_call_whose_arguments_come_whole_and_that_failed() -> None:
     came = answer(
         added("mcp_call", name="search"),

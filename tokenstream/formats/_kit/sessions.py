@@ -163,6 +163,12 @@ class SessionParts(Parts):
             self.choice(0).calls_seen = 0
         self.finish(0, reason, word)
 
+    def answer_call(self, item: JsonObject, error: str | None = None) -> None:
+        """Report the result of a call that the server has run itself: the answer does not wait for it."""
+        call_id, choice = text_of(item, "call_id") or "", self.choice(0)
+        choice.calls_seen -= choice.calls_seen > 0 and choice.ended.has(call_id)
+        self.result_of_call(call_id, item.get("output"), error)
+
     @property
     def awaits_results(self) -> bool:
         finish = self.choice(0).finish

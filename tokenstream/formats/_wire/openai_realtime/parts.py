@@ -317,6 +317,9 @@ class RealtimeOutputs(SessionParts):
         )
         item.call = self.open(0, call)
 
+    def _open_result(self, item: RealtimeItem, start: JsonObject) -> None:
+        """Open nothing: the result of a call that the server has run is no part (LocalAI)."""
+
     def _open_other(self, item: RealtimeItem, start: JsonObject) -> None:
         item.other = self.open(0, OpaquePart(type=item.type, data=start))
 
@@ -333,6 +336,8 @@ class RealtimeOutputs(SessionParts):
             if content is not None:
                 self.amend(item.other, OpaquePart(type=item.type, data=content))
             self.close(item.other)
+        elif item.type == "function_call_output" and content is not None:
+            self.answer_call(content)
         elif item.type == "function_call":
             # The name of the call never arrived.
             self.note("call_nameless")
@@ -351,6 +356,7 @@ class RealtimeOutputs(SessionParts):
     _OPENERS: ClassVar[dict[str, Callable[[RealtimeOutputs, RealtimeItem, JsonObject], None]]] = {
         "function_call": _open_call,
         "mcp_call": _open_server_call,
+        "function_call_output": _open_result,
     }
 
 

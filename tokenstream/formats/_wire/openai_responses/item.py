@@ -155,12 +155,8 @@ class ResultItem(SinglePartItem):
             super().read_item(item, complete=complete)
         elif complete and not self.ended:
             self.ended = True
-            output = item.get("output")
-            error = failure_text(output) if failure_in(item) is not None else None
-            call_id, choice = text_of(item, "call_id") or "", self.parts.choice(0)
-            # The provider has run the call, so that the answer does not wait for its result.
-            choice.calls_seen -= choice.calls_seen > 0 and choice.ended.has(call_id)
-            self.parts.result_of_call(call_id, output, error)
+            has_failed = failure_in(item) is not None
+            self.parts.answer_call(item, failure_text(item.get("output")) if has_failed else None)
 
     def close(self, *, complete: bool) -> None:
         if self.type not in _CALL_OUTPUTS:
