@@ -51,7 +51,7 @@ PIECES: dict[str, tuple[Frames, Frames, Frames]] = {
     "openai-responses": (
         [responses.created(), responses.added(responses.message()), responses.delta("Low tide")],
         [responses.done(SAID)],
-        [DONE, of("response.done", response=responses.response())],
+        [DONE],
     ),
     "openai-realtime": (
         [realtime.created(), realtime.added(), realtime.text("Low tide")],
@@ -104,6 +104,19 @@ def test_a_mark_without_a_reason_in_an_open_part_is_a_cut(name: str) -> None:
         assert ("truncated", "") == (empty.ending, empty.message.text), mark
         assert (None, "complete", "Low tide") == (whole.error, whole.ending, whole.message.text), mark
         assert "finish_missing" in whole.departures
+
+
+@pytest.mark.parametrize("response", [{}, {"response": {"usage": {"output_tokens": 2}}}])
+def test_the_responses_apis_other_word_for_its_end_counts_behind_content(response: Any) -> None:
+    """Alone, it is the end of an answer that was lost."""
+    begun, closed, _ = PIECES["openai-responses"]
+    end = of("response.done", **response)
+    told = [read("openai-responses", *frames, end) for frames in (begun, [*begun, *closed], begun[:1])]
+
+    assert [(None, "stop", "Low tide")] * 2 == [
+        (each.error, each.reason, each.message.text) for each in told[:2]
+    ]
+    assert "truncated" == told[2].ending
 
 
 @in_one_test("name", PIECES.keys() & WIRES.keys())

@@ -361,6 +361,9 @@ class OpenAIResponses(Format[ResponseItems]):
 
     def _read_end(self, response: JsonObject, word: str, payload: JsonObject) -> None:
         """End a response, and report its content, except the content that earlier events have sent."""
+        if word == "done" and "status" not in response and self.parts.has_content:
+            # Quirk (chatgpt.com, 2026-11): behind content, this event is as good as the documented one.
+            word = "completed"
         marks, output = marks_of(response, word), response.get("output")
         self._read_head(response)
         if not marks:
