@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from unittest.mock import MagicMock
 
 import anyio
 import pytest
@@ -117,6 +119,15 @@ async def test_an_answer_that_ends_too_early_is_truncated() -> None:
     assert ["truncated"] * 2 == [first.message.ending, second.message.ending]
     assert isinstance(first.error, StreamTruncated)
     assert isinstance(second.error, StreamTruncated)
+
+
+def test_the_mocks_of_a_test_are_no_answer(caplog: pytest.LogCaptureFixture) -> None:
+    """A program with a tap passes its own tests, whatever they have in place of chunks."""
+    theirs, seen = [MagicMock(), MagicMock()], caplog.records
+    with caplog.at_level(logging.INFO):
+        assert theirs == list(tapped := tap(theirs))
+
+    assert (None, "streaming", 1) == (tapped.error, tapped.message.ending, len(seen))
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,12 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_sentence
+from tokenstream._basics.untrusted import is_mock
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.failures import opening_error, reading_error
 from tokenstream._sources.payloads import to_payload
 from tokenstream.errors import MisuseError, NotAStream, StreamError, StreamInterrupted
+from tokenstream.stream._log import inform
 from tokenstream.stream._options import current_clock
 
 if TYPE_CHECKING:
@@ -101,8 +103,7 @@ class Onlooker:
             while machine.way.pull() is not None:
                 pass
         except MisuseError as error:
-            sentence = "the tapped stream cannot be read"
-            self._finish(add_sentence(NotAStream(f"{sentence}: {error}"), sentence))
+            self._refuse(chunk, error)
         except Exception as error:  # noqa: BLE001 - the tap's failures must not reach the reader
             self._give_up(error)
         except BaseException:
@@ -113,6 +114,15 @@ class Onlooker:
         if machine.intake.error is not None:
             # The answer has failed: the machine ends it with this error.
             self._finish(None)
+
+    def _refuse(self, chunk: object, error: MisuseError) -> None:
+        """End the answer with an error; the mocks of a test are no answer, and have none."""
+        if is_mock(chunk):
+            self.has_ended = True
+            inform("a tap reads nothing of mocks", of=self.machine)
+            return
+        sentence = "the tapped stream cannot be read"
+        self._finish(add_sentence(NotAStream(f"{sentence}: {error}"), sentence))
 
     def see_item(self, item: object) -> None:
         """Process an item, such as an object of an SDK."""
