@@ -378,8 +378,11 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
     encoder.frame = _to_named_object if is_binary else _to_object
     feed, end = encoder.feed, encoder.end
 
-    # `_to_object` returns None for a sentinel, which is left out.
-    encoder.feed = lambda event: [each for each in feed(event) if each is not None]
+    def feed_objects(event: Event) -> list[Any]:
+        # `_to_object` returns None for a sentinel, which is left out.
+        return [each for each in feed(event) if each is not None]
+
+    encoder.feed = feed_objects
     encoder.end = lambda: [each for each in end() if each is not None]
 
 
