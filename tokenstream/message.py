@@ -397,8 +397,8 @@ class Checkpoint(Value):
     """The position after which to resume: OpenAI's `sequence_number` or Google's `event_id`; None if
     the answer cannot be resumed."""
     state: dict[str, Any] | None = None
-    """The format's own state, with which it is resumed, or the provider's error that ended it; None for
-    neither."""
+    """The format's own state, with which it is resumed, the provider's error that ended it, and the ending
+    if nothing is left to ask for; None for none of them."""
     identity: AnswerIdentity | None = None
     """The beginning of the keys of the answer's tool calls: a source, and an id."""
 

@@ -118,6 +118,14 @@ def model_in(payload: object, url: str | None) -> str | None:
     return None if match is None else unquote(match[1])
 
 
+def choices_in(payload: object) -> int:
+    """Return the number of alternative answers that a request's JSON asks for; 1 if it has none."""
+    if not is_dict(payload):
+        return 1
+    asked = payload.get("n") or dict_of(payload, "generationConfig").get("candidateCount")
+    return asked if isinstance(asked, int) else 1
+
+
 is_harmless = re.compile(
     r"accept(-charset|-encoding|-language)?|anthropic-(beta|version)|cache-control|connection"
     r"|content-(encoding|language|length|type)|host|pragma|traceparent|transfer-encoding|user-agent",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.formats._resume.event_log import EventLog
     from tokenstream.limits import Limits
-    from tokenstream.message import Ending
+    from tokenstream.message import Ending, Message
 
 TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 """Errors of an answer that was cut off, rather than failed."""
@@ -40,20 +40,47 @@ _RESUMABLE = "openai-responses and gemini-interactions"
 class Progress:
     """Makes the checkpoints of an answer."""
 
-    __slots__ = ("_find_origin", "_way", "last")
+    __slots__ = ("_count_asked", "_find_origin", "_way", "is_stopped", "last")
 
-    def __init__(self, way: Way, find_origin: Callable[[StreamError], Origin]) -> None:
+    def __init__(
+        self, way: Way, find_origin: Callable[[StreamError], Origin], count_asked: Callable[[], int]
+    ) -> None:
         self._way = way
+        self._count_asked = count_asked
+        """Returns the number of alternative answers that the request asks for."""
         self._find_origin = find_origin
         """Returns the origin of an answer that has failed with an error."""
         self.last: Checkpoint | None = None
         """The checkpoint from before the end closed the open parts; None before the end."""
+        self.is_stopped = False
+        """True once `stop` or a guard, and not a mere closing, has ended the answer."""
 
     def begin_again(self) -> None:
         """Forget where the last connection has ended."""
         self.last = None
 
     def checkpoint(self) -> Checkpoint:
+        """Return a checkpoint of the answer so far, which tells if nothing is left to ask for."""
+        checkpoint = self._find_checkpoint()
+        ending = self._find_ending(checkpoint.messages)
+        if ending is None:
+            return checkpoint
+        return checkpoint.model_copy(update={"state": {**(checkpoint.state or {}), "ending": ending}})
+
+    def _find_ending(self, messages: Sequence[Message]) -> Ending | None:
+        """Return the ending that the answer would have if its process died now; None if it may go on."""
+        intake = self._way.intake
+        connection = intake.link.connection
+        if intake.error is not None or intake.link.refusal is not None:
+            return None
+        if self.is_stopped:
+            return "stopped"
+        # A step of a run, or an answer of a session, is followed by others.
+        is_last = connection.format.is_one_answer or connection.format.ended
+        has_all = len(messages) >= self._count_asked() and all(map(has_reason, messages))
+        return "complete" if is_last and has_all and connection.endings.broken == "complete" else None
+
+    def _find_checkpoint(self) -> Checkpoint:
         """Return a checkpoint of the answer so far; that before an attempt which was refused or is empty."""
         joining = self._way.joining
         before = None if joining is None else joining.listener
@@ -204,7 +231,7 @@ def restore_answer(
     from tokenstream.formats._resume.event_log import EventLog
     from tokenstream.formats._resume.state import read_events
 
-    if not _has_state(checkpoint) and (may_continue or is_over(checkpoint)):
+    if not _has_state(checkpoint) and (may_continue or find_ending(checkpoint)):
         accumulator.restore_answer(checkpoint, ())
         return None, [], None
     name, state = _check_resumable(checkpoint)
@@ -238,11 +265,23 @@ def restore_answer(
     return format, read_events(state["events"]) if unreturned else [], log
 
 
-def is_over(checkpoint: Checkpoint) -> bool:
-    """Return True if the provider has ended the answer, so that nothing is left to ask for."""
-    return bool(checkpoint.messages) and all(
-        each.ending == "complete" or each.finish_reason not in (None, "pause") for each in checkpoint.messages
-    )
+def find_ending(checkpoint: Checkpoint) -> Ending | None:
+    """Return the ending of an answer of which nothing is left to ask for; None for any other."""
+    told: Ending | None = None if checkpoint.state is None else checkpoint.state.get("ending")
+    if told in ("stopped", "complete"):
+        return told
+    # The records of a journal do not name the format, and have only the reason.
+    is_told = has_reason if checkpoint.message.format is None else _is_complete
+    return "complete" if checkpoint.messages and all(map(is_told, checkpoint.messages)) else None
+
+
+def has_reason(message: Message) -> bool:
+    """Return True if the model has ended a message, and has not only paused."""
+    return _is_complete(message) or message.finish_reason not in (None, "pause")
+
+
+def _is_complete(message: Message) -> bool:
+    return message.ending == "complete"
 
 
 def _has_state(checkpoint: Checkpoint) -> bool:

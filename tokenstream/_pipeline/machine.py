@@ -12,8 +12,9 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream._answer.accumulator import Accumulator
+from tokenstream._basics.request_facts import choices_in
 from tokenstream._pipeline.asked import AskedFacts
-from tokenstream._pipeline.checkpoints import TRUNCATIONS, Progress, is_over, restore_answer
+from tokenstream._pipeline.checkpoints import TRUNCATIONS, Progress, find_ending, restore_answer
 from tokenstream._pipeline.delivery_log import DeliveryLog
 from tokenstream._pipeline.intake import Intake
 from tokenstream._pipeline.link import Link
@@ -106,7 +107,7 @@ class Machine:
         """Records the times for the metrics; the caller replaces its start, 0.0."""
         self.departures = Departures()
         """Deviations of the server from its documentation, with the rule applied to each."""
-        self.progress = progress = Progress(way, self.make_origin)
+        self.progress = progress = Progress(way, self.make_origin, self.count_asked)
         """Makes checkpoints of the answer so far."""
         self.observer: Observes | None = None
 
@@ -137,7 +138,8 @@ class Machine:
             self.link.expect_format(checkpoint.format, self.link.make_stage)
             self.link.read_with(format)
         self.intake.restore(unreturned, checkpoint.events_seen, breaks=may_continue)
-        if is_over(checkpoint):
+        if (ending := find_ending(checkpoint)) is not None:
+            self.progress.is_stopped = ending == "stopped"
             self.intake.end_input(self.meter.started_at)
 
     def find_answer_id(self) -> str | None:
@@ -145,6 +147,10 @@ class Machine:
         head, own_id = self.link.head, self.link.sent_id
         is_kept = own_id or self.progress.last_event_id or (head is not None and "location" in head.headers)
         return self.link.named_id if is_kept else None
+
+    def count_asked(self) -> int:
+        """Return the number of alternative answers that the request asks for; 1 if that is not known."""
+        return 1 if self.asked.request is None else choices_in(self.asked.request[1])
 
     @property
     def origin(self) -> Origin:
@@ -193,7 +199,8 @@ class Machine:
             ending = "truncated" if isinstance(error, TRUNCATIONS) else "failed"
         elif ending is None or ending == "complete":
             # An error body is not an answer, and an answer sent by a relay may have been stopped.
-            ending = "stopped" if refusal is not None else connection.format.known_ending
+            is_stopped = refusal is not None or self.progress.is_stopped
+            ending = "stopped" if is_stopped else connection.format.known_ending
         is_cut = refusal is None and (error is not None or connection.format.goes_on)
         cut = connection.unfinished_choices if is_cut else []
         cut = [*cut, *(self.intake.reopened_choices if ending == "stopped" else ())]

@@ -63,13 +63,14 @@ def guard(
     """
     internal_rule = make_rule(rule, first_tokens, every)
     machine = driver.machine
-    has_begun = machine.intake.state in CLOSED or machine.meter.chunks > 0
     # A stream that was diverted has left its answers to the streams of its `responses`.
-    if has_begun or driver.has_ended or driver.diverted:
+    if machine.meter.chunks > 0 or driver.has_ended or driver.diverted:
         raise MisuseError(
             "reading has begun, and a guard has to see an answer from its start: "
             "call .guard() before the first read"
         )
+    if machine.intake.state in CLOSED:
+        return internal_rule  # another process has read the answer, with its guards
     guards = None if machine.way.guarding is None else machine.way.guarding.guards
     if guards is None:
         # The guards refer to the accumulator alone, so that they do not keep an unused stream alive.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from tokenstream._basics.call_keys import AnswerIdentity
-from tokenstream._pipeline.checkpoints import check_checkpoint, is_over
+from tokenstream._pipeline.checkpoints import check_checkpoint, find_ending
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import ToolCallDone
 from tokenstream.stream._async_driver import AsyncDriver
@@ -85,7 +85,7 @@ class Job:
     @property
     def is_over(self) -> bool:
         """True if the answer had ended, so that nothing is left to ask for."""
-        return self.checkpoint is not None and is_over(self.checkpoint)
+        return self.checkpoint is not None and find_ending(self.checkpoint) is not None
 
     def begin(self, machine: Machine) -> None:
         """Give a new machine the answer's identity and, if there is a checkpoint, the answer so far."""

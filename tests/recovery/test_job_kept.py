@@ -1,0 +1,127 @@
+"""What a job keeps of an answer: when it is over for the next process, and what a save may hold up."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.project import ROOT
+from tokenstream import Checkpoint, Job, Retry, Stream, connect, resilient
+from tokenstream import testing as scripts
+from tokenstream.events import Finish
+from tokenstream.testing import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.recovery import Attempt
+
+TEXT = "The tide takes the sand away by night."
+WHOLE = scripts.script().text(*[TEXT[at : at + 9] for at in range(0, len(TEXT), 9)]).finish()
+CHAT = WHOLE.chunks("openai-chat")
+_SENT = {"headers": {"content-type": "text/event-stream"}}
+
+
+def stored(kept: Checkpoint) -> Checkpoint:
+    return Checkpoint.model_validate_json(kept.model_dump_json())
+
+
+def goes_on(attempt: Attempt) -> list[bytes]:
+    """Answer with what is missing, after the last words of what there is."""
+    known = attempt.message.text
+    return scripts.script().text(known[-20:], TEXT[len(known) :]).finish().chunks("openai-chat")
+
+
+def resume(kept: Checkpoint, ask: Callable[[Attempt], Any]) -> Stream:
+    return resilient(ask, Retry(wait=0), job=Job("j", checkpoint=stored(kept)))
+
+
+# -- when an answer is over ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "anthropic-agents/custom_tool",
+        "gemini-live/interrupted",
+        "langchain-protocol/agent_with_subagent",
+        "langchain-protocol/runs_values",
+        "openai-realtime/two_responses",
+        "transcription/openai_session",
+        "openai-chat/two_choices",
+        "gemini/two_candidates",
+        "ag-ui/tools",
+        "openai-responses/web_search",
+    ],
+)
+def test_what_goes_on_after_a_finish_is_not_over_there(name: str) -> None:
+    """A step of a run, an answer of a session and a choice end, and others follow."""
+    body = (ROOT / "tests" / "recordings" / f"{name}.sse").read_bytes()
+    with Stream([body]) as stream:
+        kept = [stream.checkpoint() for _ in stream]
+    over = [each for each in kept if Job("j", checkpoint=each).is_over]
+    for each in over:
+        came = Stream([], job=Job("j", checkpoint=stored(each)))
+        came.final()
+        assert [each.parts for each in stream.messages] == [each.parts for each in came.messages]
+    assert Job("j", checkpoint=stream.checkpoint()).is_over
+    assert len(over) <= 3
+
+
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini", "openai-responses"])
+def test_one_answer_is_over_with_its_reason_and_claims_no_more_tokens_than_came(format: Any) -> None:
+    """A process that dies before the end mark has the whole answer, and asks for nothing."""
+    chunks = WHOLE.chunks(format)
+    with Stream(chunks, format=format) as stream:
+        kept = next(stream.checkpoint() for event in stream if isinstance(event, Finish))
+    with resume(kept, lambda _: pytest.fail("asked")) as rest:
+        told = rest.final()
+
+    assert (TEXT, "complete") == (told.text, told.ending)
+    assert "reported" != told.usage.basis or stream.message.usage == told.usage
+
+
+def test_alternatives_that_have_not_begun_are_missing() -> None:
+    def choice(index: int, delta: Any, reason: str | None = None) -> bytes:
+        of = {"index": index, "delta": delta, "finish_reason": reason}
+        return b"data: " + json.dumps({"object": "chat.completion.chunk", "choices": [of]}).encode() + b"\n\n"
+
+    one = [choice(0, {"content": "One."}), choice(0, {}, "stop")]
+    two = [choice(1, {"content": "Two."}), choice(1, {}, "stop"), b"data: [DONE]\n\n"]
+    body = {"model": "m", "n": 2, "messages": [{"role": "user", "content": "Twice."}]}
+    with scripts.serve(lambda _: Recording.of([*one, *two], **_SENT)) as server:
+        url = f"{server.url}/v1/chat/completions"
+        with connect(url, json=body) as stream:
+            kept = next(stream.checkpoint() for event in stream if isinstance(event, Finish))
+        with connect(url, json=body, retry=Retry(again=True), job=Job("j", checkpoint=kept)) as rest:
+            rest.final()
+
+            assert ["One.", "Two."] == [each.text for each in rest.messages]
+
+
+@pytest.mark.parametrize("by", ["stop", "guard", "close"])
+def test_what_was_stopped_stays_so_and_what_was_closed_goes_on(by: str) -> None:
+    """Leaving the block may be an exception, or the end of the process: nobody has decided anything."""
+
+    def read(stream: Stream) -> Stream:
+        if by == "guard":
+            stream.guard(
+                lambda message: "enough" if "sand" in message.text else None, first_tokens=1, every=1
+            )
+        with stream:
+            for _ in stream.text:
+                if by != "guard" and "sand" in stream.message.text:
+                    if by == "stop":
+                        stream.stop("enough")
+                    break
+        return stream
+
+    kept = list[Checkpoint]()
+    first = read(resilient(lambda _: CHAT, Retry(wait=0), job=Job("j", keep=kept.append)))
+    if by == "close":
+        assert TEXT == resume(kept[-1], goes_on).final().text
+        return
+    with read(resume(kept[-1], lambda _: pytest.fail("asked"))) as again:
+        assert (first.message.text, "stopped") == (again.message.text, again.message.ending)
