@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.project import ROOT
-from tokenstream import Checkpoint, Job, Retry, Stream, connect, resilient
+from tokenstream import Checkpoint, Job, Retry, Stream, connect, errors, resilient
 from tokenstream import testing as scripts
 from tokenstream.events import Finish
 from tokenstream.testing import Recording
@@ -125,3 +125,16 @@ def test_what_was_stopped_stays_so_and_what_was_closed_goes_on(by: str) -> None:
         return
     with read(resume(kept[-1], lambda _: pytest.fail("asked"))) as again:
         assert (first.message.text, "stopped") == (again.message.text, again.message.ending)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_an_answer_that_was_refused_is_asked_for_again(fails: bool) -> None:
+    kept = list[Checkpoint]()
+    refusing = Retry(wait=0, attempts=2, accept=lambda _: False)
+    with pytest.raises(errors.AnswerRejected) as caught:
+        resilient(lambda _: CHAT, refusing, job=Job("j", keep=kept.append)).final()
+    asked = list[str]()
+    last = kept[-1] if fails else caught.value.checkpoint
+    with resume(last, lambda attempt: asked.append(attempt.mode) or CHAT) as stream:
+        assert TEXT == stream.final().text
+    assert ["start"] == asked

@@ -14,7 +14,7 @@ from tokenstream._pipeline.joining import Hold, ends_at_once
 from tokenstream._pipeline.resumption import Continue, ReadOn, Restart
 from tokenstream.errors import AnswerRejected, MisuseError, PositionLost, StreamError
 from tokenstream.events import Restarted, Resumed
-from tokenstream.message import Message
+from tokenstream.message import Checkpoint, Message
 from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._decision import AttemptPlan
 from tokenstream.recovery._hedge import run_race
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.seam import SeamJoiner
     from tokenstream._sources.kinds import LazySource
     from tokenstream.events import Event
-    from tokenstream.message import Checkpoint
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._retry import Retry
     from tokenstream.stream._pauses import Leg
@@ -229,7 +228,8 @@ class Recovery:
             # The message ends with its pause, and a later request may go on with it.
             self._machine.accumulator.take(paused.finish)
         if isinstance(error, AnswerRejected) and error.outcome == "invalid":
-            # The option `accept` has refused the answer.
+            # The option `accept` has refused the answer, and another process asks anew.
+            error.checkpoint = Checkpoint()
             self._end_undelivered(error, now)
             return
         if refusal is not None:
