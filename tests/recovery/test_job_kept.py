@@ -11,7 +11,7 @@ from tests.project import ROOT
 from tokenstream import Checkpoint, Job, Retry, Stream, connect, errors, resilient
 from tokenstream import testing as scripts
 from tokenstream.events import Finish
-from tokenstream.testing import Recording
+from tokenstream.testing import Recording, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,3 +138,32 @@ def test_an_answer_that_was_refused_is_asked_for_again(fails: bool) -> None:
     with resume(last, lambda attempt: asked.append(attempt.mode) or CHAT) as stream:
         assert TEXT == stream.final().text
     assert ["start"] == asked
+
+
+@pytest.mark.parametrize("status", [503, 401])
+def test_a_process_whose_requests_all_fail_leaves_the_answer_as_it_was(status: int) -> None:
+    def answer(request: Request) -> Recording:
+        known = str(request.json["messages"][1:]).partition("The tide")[2]
+        if faults:
+            return Recording.of([b"{}"], status=faults[0], headers={"content-type": "application/json"})
+        length = len("The tide") + len(known.partition("'")[0])
+        rest = scripts.script().text(TEXT[:length][-20:], TEXT[length:]).finish()
+        return Recording.of(rest.chunks("openai-chat") if known else CHAT[:5], **_SENT)
+
+    faults, kept = list[int](), list[Checkpoint]()
+    body = {"model": "m", "max_tokens": 90, "messages": [{"role": "user", "content": "The sand?"}]}
+    with scripts.serve(answer) as server:
+
+        def ask(attempts: int = 3) -> Stream:
+            job = Job("j", keep=kept.append, checkpoint=stored(kept[-1]) if kept else None)
+            url = f"{server.url}/v1/chat/completions"
+            return connect(url, json=body, job=job, retry=Retry(wait=0, attempts=attempts))
+
+        with pytest.raises(errors.StreamTruncated):
+            ask(attempts=1).final()
+        faults.append(status)
+        with pytest.raises(errors.StatusError):
+            ask().final()
+        faults.clear()
+
+        assert TEXT == ask().final().text

@@ -253,8 +253,9 @@ class Accumulator(ErrorKeeper):
         """Restore all choices from a checkpoint; `shared` names the fields that belong to all of them."""
         self.tool_calls_delivered = [*checkpoint.tool_calls_delivered]
         self.calls.identify(checkpoint.identity)
-        if checkpoint.format is not None:
-            self.name_format(checkpoint.format)
+        # A later process, whose requests failed, knows no format of its own.
+        if (name := checkpoint.format or checkpoint.message.format) is not None:
+            self.name_format(name)
         for message in checkpoint.messages:
             self.restore(message, shared)
 

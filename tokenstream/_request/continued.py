@@ -73,7 +73,7 @@ class ContinuationRequests:
         payload, name = self._payload, self._name_format(message)
         shape = _SHAPES.get(name)
         if shape is None:
-            return f"requests of {name or None} cannot carry a partial answer"
+            return f"requests of {name or 'an unknown format'} cannot carry a partial answer"
         if not is_dict(payload) or not _has_turns(payload, shape):
             return "the request was not given as json={…} with turns"
         count = _find(payload, shape.alternatives)
