@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 from tests.project import ROOT
-from tokenstream import Checkpoint, Job, Retry, Stream, connect, errors, resilient
+from tokenstream import AsyncStream, Checkpoint, Job, Retry, Stream, connect, errors, resilient
 from tokenstream import testing as scripts
 from tokenstream.events import Finish
+from tokenstream.stream import _job
 from tokenstream.testing import Recording, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from tokenstream.recovery import Attempt
 
@@ -167,3 +173,123 @@ def test_a_process_whose_requests_all_fail_leaves_the_answer_as_it_was(status: i
         faults.clear()
 
         assert TEXT == ask().final().text
+
+
+# -- a save that is slow, fails or is interrupted -------------------------------------
+
+
+async def body_of(chunks: list[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+
+
+CALLS = scripts.script().text("Paying.").tool_call("pay", {"usd": 1}).finish().chunks("openai-chat")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("within", [True, False])
+async def test_a_read_that_is_shorter_than_a_save_comes_to_the_end(
+    anyio_backend_name: str, within: bool
+) -> None:
+    """The save goes on, and so does the answer, also under a timeout of asyncio itself."""
+    saves, events = [0, 0], list[Any]()
+
+    async def keep(_: Checkpoint) -> None:
+        saves[0] += 1
+        await anyio.sleep(0.05)
+        saves[1] += 1
+
+    async def take(stream: AsyncStream) -> bool:
+        try:
+            if anyio_backend_name == "trio":
+                with anyio.move_on_after(0.01):
+                    events.append(await anext(stream))
+            else:
+                async with asyncio.timeout(0.01):
+                    events.append(await anext(stream))
+        except TimeoutError:
+            return True
+        except StopAsyncIteration:
+            return False
+        return True
+
+    stream = AsyncStream(body_of(CALLS), job=Job("j", keep=keep))
+    with anyio.fail_after(3):
+        if within:
+            async with stream:
+                while await take(stream):
+                    pass
+        else:
+            while await take(stream):
+                pass
+            await stream.aclose()
+
+    whole = [*Stream(CALLS)]
+    assert [type(each) for each in whole] == [type(each) for each in events]
+    assert [3, 3] == saves
+
+
+@pytest.mark.parametrize("of_signal", [True, False])
+def test_an_interrupted_save_loses_no_event(of_signal: bool) -> None:
+    """Also the time limit of a worker, whose handler raises an exception wherever the program is."""
+
+    class TimeIsUp(Exception): ...
+
+    def limit(*_: object) -> None:
+        raise TimeIsUp
+
+    def keep(_: Checkpoint) -> None:
+        if interrupts:
+            interrupts.pop()
+            if not of_signal:
+                raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
+
+    interrupts, events = [1], list[Any]()
+    before = signal.signal(signal.SIGINT, limit)
+    try:
+        with Stream(CALLS, job=Job("j", keep=keep)) as stream:
+            with pytest.raises(TimeIsUp if of_signal else KeyboardInterrupt):
+                next(stream)
+            events = [*stream]
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert [*Stream(CALLS)] == events
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("blocks", [True, False])
+@pytest.mark.parametrize("at_end", [True, False])
+async def test_a_save_that_hangs_holds_up_the_end_for_a_bounded_time(
+    blocks: bool, at_end: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(_job, "_LAST_SECONDS", 0.1)
+    released, saves = threading.Event(), list[int]()
+
+    def hangs() -> bool:
+        saves.append(1)
+        return len(saves) > at_end
+
+    def block(_: Checkpoint) -> None:
+        if hangs():
+            released.wait(10)
+
+    async def wait(_: Checkpoint) -> None:
+        if hangs():
+            await anyio.sleep(10)
+
+    async def forever() -> AsyncIterator[bytes]:
+        yield CHAT[1]
+        await anyio.sleep_forever()
+
+    begun = anyio.current_time()
+    with anyio.move_on_after(0.1):
+        async with AsyncStream(forever(), job=Job("j", keep=block if blocks else wait)) as stream:
+            async for _ in stream:
+                pass
+    released.set()
+
+    assert anyio.current_time() - begun < 2
+    (warning,) = [each.message for each in caplog.records if each.levelno == logging.WARNING]
+    assert "TimeoutError" in warning

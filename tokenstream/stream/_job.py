@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from tokenstream._basics.call_keys import AnswerIdentity
+from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._pipeline.checkpoints import check_checkpoint, find_ending
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import ToolCallDone
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _PAUSE = 1.0
 """The least number of seconds between two checkpoints of an answer that goes on."""
 _LAST_SECONDS = 5.0
-"""The time for which the last checkpoint may delay the end of a task that is cancelled."""
+"""The time for which a checkpoint may delay the end of an asynchronous stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +110,13 @@ class Keeper:
     def __init__(self, job: Any) -> None:  # noqa: ANN401 - the job of the options, which is there
         self.keep: Any = job.keep if callable(job.keep) else partial(write_file, job.keep)
         self._due = float("-inf")
-        """The clock reading from which the next checkpoint is kept."""
+        """The clock reading from which the next checkpoint is kept: a pause after the last save has ended."""
         self._has_failed = self._has_ended = False
 
     def find_due(self, event: Event | None, driver: Driver) -> Checkpoint | None:
         """Return the checkpoint to keep before an event is handed out; None if none is due."""
-        now = driver.clock()
-        if event is None or (now < self._due and event.__class__ is not ToolCallDone):
+        if event is None or (driver.clock() < self._due and event.__class__ is not ToolCallDone):
             return None
-        self._due = now + _PAUSE
         return driver.machine.progress.checkpoint()
 
     def find_last(self, driver: Driver) -> Checkpoint | None:
@@ -127,8 +126,10 @@ class Keeper:
         self._has_ended, error = True, driver.error
         return error.checkpoint if isinstance(error, StreamError) else driver.machine.progress.checkpoint()
 
-    def report(self, error: Exception, driver: Driver) -> None:
-        if not self._has_failed:
+    def note_end(self, error: Exception | None, driver: Driver) -> None:
+        """Note that a save has ended, perhaps with an error."""
+        self._due = driver.clock() + _PAUSE
+        if error is not None and not self._has_failed:
             self._has_failed = True
             why = getattr(error, "strerror", None) or type(error).__name__
             warn("an answer could not be kept for another process: %s", why, of=driver.machine)
@@ -158,24 +159,37 @@ class KeepingDriver(SyncDriver):
             self._keep(self._keeper.find_last(self))
 
     def _keep_before(self, event: Any) -> Any:  # noqa: ANN401 - an event, or None
-        self._keep(self._keeper.find_due(event, self))
+        try:
+            self._keep(self._keeper.find_due(event, self))
+        except BaseException:
+            self.machine.way.give_again(event)
+            raise
         return event
 
     def _keep(self, kept: Checkpoint | None) -> None:
+        if kept is None:
+            return
+        failed = None
         try:
-            if kept is not None:
-                self._keeper.keep(kept)
-        except Exception as error:  # noqa: BLE001 - any failure of the caller's function
-            self._keeper.report(error, self)
+            self._keeper.keep(kept)
+        except Exception as error:
+            if is_of_signal(error):
+                raise
+            failed = error
+        self._keeper.note_end(failed, self)
 
 
 class AsyncKeepingDriver(AsyncDriver):
     """Keeps checkpoints by an async function, or by a plain one in a thread."""
 
-    __slots__ = ("_keeper",)
+    __slots__ = ("_keeper", "_saved", "_saving")
 
     def __init__(self, source: AsyncSource | LazySource, options: Options) -> None:
         self._keeper = Keeper(options.job)
+        self._saving: set[Any] = set()
+        """The cancel scopes of the saves that have not ended."""
+        self._saved: Any = None
+        """The event that the last save sets at its end; None once that was seen."""
         super().__init__(source, options)
 
     async def next_event(self, until: float | None = None, pauses: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 # pyright: ignore[reportIncompatibleMethodOverride] # as in the base class
@@ -193,33 +207,77 @@ class AsyncKeepingDriver(AsyncDriver):
         try:
             await super().close_source(failed=failed, quiet=quiet)
         finally:
-            if (last := self._keeper.find_last(self)) is not None:
-                from anyio import move_on_after
+            last = self._keeper.find_last(self)
+            if last is not None or self._saved is not None:
+                await self._wait_for_last(last)
 
-                with move_on_after(_LAST_SECONDS, shield=True):
-                    await self._keep(last)
+    async def _wait_for_last(self, last: Checkpoint | None) -> None:
+        from anyio import move_on_after
+
+        with move_on_after(_LAST_SECONDS, shield=True) as scope:
+            if last is not None:
+                await self._begin_save(last)
+            await self._saved.wait()
+        if scope.cancelled_caught:
+            self._keeper.note_end(TimeoutError(), self)
+            for saving in self._saving:
+                saving.cancel()
+        self._saved = None
 
     async def _keep_before(self, event: Event | None) -> Event | None:
-        """Return an event, before which a checkpoint is kept if one is due; a cancelled read loses none."""
-        if event is not None and (kept := self._keeper.find_due(event, self)) is not None:
-            try:
-                with self.pump.hold():
-                    await self._keep(kept)
-            except BaseException:
-                self.machine.way.give_again(event)
-                raise
+        """Return an event, before which a checkpoint is kept if one is due.
+
+        If the read is cancelled, the save goes on, and the next read gives the event once it has ended.
+        """
+        kept = self._keeper.find_due(event, self) if self._saved is None else None
+        if event is None or (kept is None and self._saved is None):
+            return event
+        try:
+            with self.pump.hold():
+                if kept is not None:
+                    await self._begin_save(kept)
+                await self._saved.wait()
+        except BaseException:
+            self.machine.way.give_again(event)
+            raise
+        self._saved = None
         return event
 
+    async def _begin_save(self, kept: Checkpoint) -> None:
+        """Keep a checkpoint, after that in progress, in a task that no cancellation of a read ends."""
+        from anyio import CancelScope, Event, current_time
+
+        before, self._saved, saving = self._saved, Event(), CancelScope(shield=True)
+        self._saving.add(saving)
+        if not self.pump.spawn(self._save, kept, before, self._saved, saving):
+            # On trio, which has no other cancellation, a shield is enough.
+            saving.deadline = current_time() + _LAST_SECONDS
+            await self._save(kept, before, self._saved, saving)
+
+    async def _save(self, kept: Checkpoint, before: Any, saved: Any, saving: Any) -> None:  # noqa: ANN401 - of anyio
+        try:
+            with saving:
+                if before is not None:
+                    await before.wait()
+                await self._keep(kept)
+        finally:
+            self._saving.discard(saving)
+            saved.set()
+        if saving.cancelled_caught:
+            self._keeper.note_end(TimeoutError(), self)
+
     async def _keep(self, kept: Checkpoint) -> None:
+        failed = None
         try:
             if is_awaited(self._keeper.keep):
                 await self._keeper.keep(kept)
             else:
                 from anyio.to_thread import run_sync
 
-                await run_sync(self._keeper.keep, kept)
+                await run_sync(self._keeper.keep, kept, abandon_on_cancel=True)
         except Exception as error:  # noqa: BLE001 - any failure of the caller's function
-            self._keeper.report(error, self)
+            failed = error
+        self._keeper.note_end(failed, self)
 
 
 def write_file(path: str | os.PathLike[str], kept: Checkpoint) -> None:

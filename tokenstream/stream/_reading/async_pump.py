@@ -306,18 +306,21 @@ class AsyncPump(SourceHolder["AsyncSource"]):
             self._entered and self._host is not None and self._host.name == "asyncio"
         )
 
-    def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
-        """Start a task beside the reading task; the caller has checked `can_start_task`.
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> bool:
+        """Start a task beside the reading task; return False on trio without a task group.
 
-        The new task ends within the `async with` block.
+        If `can_start_task`, the new task ends within the `async with` block.
         """
         if self._tasks is not None:
             self._tasks.start_soon(function, *args)
-        elif self._host is not None:
+        elif self._host is None or self._host.name == "trio":
+            return False
+        else:
             task = self._host.loop.create_task(function(*args), name="tokenstream guard")
             # asyncio itself has only a weak reference to the task.
             RUNNING.add(task)
             task.add_done_callback(RUNNING.discard)
+        return True
 
     def wake(self) -> None:
         """Make a read in progress return without an item."""
