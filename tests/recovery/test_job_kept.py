@@ -13,7 +13,18 @@ import anyio
 import pytest
 
 from tests.project import ROOT
-from tokenstream import AsyncStream, Checkpoint, Job, Retry, Stream, connect, errors, resilient
+from tokenstream import (
+    AsyncStream,
+    Checkpoint,
+    Job,
+    Retry,
+    Stream,
+    aconnect,
+    aresilient,
+    connect,
+    errors,
+    resilient,
+)
 from tokenstream import testing as scripts
 from tokenstream.events import Finish
 from tokenstream.stream import _job
@@ -21,6 +32,7 @@ from tokenstream.testing import Recording, Request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from tokenstream.recovery import Attempt
 
@@ -173,6 +185,34 @@ def test_a_process_whose_requests_all_fail_leaves_the_answer_as_it_was(status: i
         faults.clear()
 
         assert TEXT == ask().final().text
+
+
+# -- words ------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_kept_is_refused_with_what_can(tmp_path: Path) -> None:
+    keep: Any = 5
+    with pytest.raises(errors.MisuseError, match="keep= takes a file or a function, not 5"):
+        Job("j", keep=keep)
+    with pytest.raises(errors.MisuseError, match="takes a file or a function, not the directory"):
+        Stream(CHAT, job=Job("j", keep=tmp_path))
+    (tmp_path / "a.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(errors.MisuseError, match=r"has no checkpoint.*: name another file, or delete it"):
+        Stream(CHAT, job=Job("j", keep=tmp_path / "a.json"))
+    old: Any = {"answer_id": "j"}
+    for function in (resilient, aresilient, Stream, AsyncStream, connect, aconnect):
+        with pytest.raises(errors.MisuseError, match="job="):
+            function("http://localhost:9", **old)
+
+
+def test_the_attempt_of_an_earlier_process_has_no_number(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "tokenstream")
+    with pytest.raises(errors.StreamTruncated) as caught:
+        Stream(CHAT[:5]).final()
+    resume(caught.value.checkpoint, goes_on).final()
+
+    assert "process that read this answer has ended" in caplog.messages[0]
+    assert "attempt 0" not in caplog.text
 
 
 # -- a save that is slow, fails or is interrupted -------------------------------------

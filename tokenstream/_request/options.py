@@ -74,7 +74,7 @@ _OF_HEADERS = {
     "organization": '"OpenAI-Organization": …',
 }
 """Arguments of SDKs, which a request has in its headers, each with the usual header."""
-_OTHER_NAMES = {"body": "json", "payload": "json", "query": "params", "form": "data"}
+_OTHER_NAMES = {"answer_id": "job", "body": "json", "payload": "json", "query": "params", "form": "data"}
 
 
 def check_options(function: Callable[..., object], options: Mapping[str, object], client: object) -> None:

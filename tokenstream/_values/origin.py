@@ -54,7 +54,7 @@ class Origin:
     source_id: str | None = None
     """The id that the answer has where the relay gets it from; None if that is the same, or there is none."""
     attempt: int = 1
-    """Number of the attempt, from 1."""
+    """Number of the attempt, from 1; 0 for that of an earlier process."""
     attempts: int = 1
     """Number of attempts that may be made."""
     seconds: float = 0.0
@@ -83,7 +83,7 @@ class Origin:
         tail = [_bound_text(each, _MAX_NAME) for each in (self.format, route) if each]
         if self.request_id is not None:
             tail.append(_bound_text(self.request_id, _MAX_ID))
-        if self.attempts > 1 or self.attempt > 1:
+        if self.attempt and (self.attempts > 1 or self.attempt > 1):
             tail.append(f"attempt {self.attempt} of {max(self.attempt, self.attempts)}")
         if tail or self.host is not None:
             tail.append(f"{self.seconds:.1f} s")

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
 
 
-@explain_options()
+@explain_options(answer_id="write job=")
 def resilient(
     open: Opens | Route,  # noqa: A002 - what it does
     retry: Retry | None = None,
@@ -75,7 +75,7 @@ def resilient(
     return make_stream(Stream, make_opener(SyncOpener, open, options), retry, options)
 
 
-@explain_options()
+@explain_options(answer_id="write job=")
 def aresilient(
     open: Opens | Route,  # noqa: A002 - what it does
     retry: Retry | None = None,

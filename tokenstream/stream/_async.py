@@ -61,6 +61,7 @@ class AsyncStream(AsyncStreamOfEvents):
     __slots__ = ("__weakref__", "_responses", "_shared")
 
     @explain_options(
+        answer_id="write job=",
         headers="it reads a response that is there; aconnect(url, headers=…) sends the request",
         json="it reads a response that is there; aconnect(url, json=…) sends the request",
         retry="it reads one response; aconnect(url, retry=…) and aresilient(open, retry) ask for another",

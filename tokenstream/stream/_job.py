@@ -58,6 +58,9 @@ class Job:
         id: Any = self.id
         if not isinstance(id, str) or not id:
             raise MisuseError(f"job= takes an id of yours for this answer, such as a uuid, not {id!r}")
+        keep: Any = self.keep
+        if not (keep is None or callable(keep) or isinstance(keep, str | os.PathLike)):
+            raise MisuseError(f"keep= takes a file or a function, not {keep!r}")
         if self.checkpoint is not None:
             check_checkpoint(self.checkpoint)
             kept = self.checkpoint.identity
@@ -71,12 +74,15 @@ class Job:
         from tokenstream.message import Checkpoint
 
         file = Path(self.keep)
+        if file.is_dir():
+            raise MisuseError(f"keep= takes a file or a function, not the directory {file.name}")
         try:
             return replace(self, checkpoint=Checkpoint.model_validate_json(file.read_bytes()))
         except FileNotFoundError:
             return self
         except ValidationError as error:
-            raise MisuseError(f"{file.name} has no checkpoint, which keep= would replace") from error
+            why = "has no checkpoint, which keep= would replace: name another file, or delete it"
+            raise MisuseError(f"{file.name} {why}") from error
 
     def find_driver(self, kind: Any) -> Any:  # noqa: ANN401 - a class of drivers
         """Return the class of drivers that keeps checkpoints; `kind` itself if nothing is kept."""

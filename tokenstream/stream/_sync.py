@@ -71,6 +71,7 @@ class Stream(StreamOfEvents):
     __slots__ = ("__weakref__", "_responses", "_shared")
 
     @explain_options(
+        answer_id="write job=",
         headers="it reads a response that is there; connect(url, headers=…) sends the request",
         json="it reads a response that is there; connect(url, json=…) sends the request",
         retry="it reads one response; connect(url, retry=…) and resilient(open, retry) ask for another",
