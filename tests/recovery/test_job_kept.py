@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 TEXT = "The tide takes the sand away by night."
 WHOLE = scripts.script().text(*[TEXT[at : at + 9] for at in range(0, len(TEXT), 9)]).finish()
 CHAT = WHOLE.chunks("openai-chat")
-_SENT = {"headers": {"content-type": "text/event-stream"}}
+_SENT = {"content-type": "text/event-stream"}
 
 
 def stored(kept: Checkpoint) -> Checkpoint:
@@ -109,7 +109,7 @@ def test_alternatives_that_have_not_begun_are_missing() -> None:
     one = [choice(0, {"content": "One."}), choice(0, {}, "stop")]
     two = [choice(1, {"content": "Two."}), choice(1, {}, "stop"), b"data: [DONE]\n\n"]
     body = {"model": "m", "n": 2, "messages": [{"role": "user", "content": "Twice."}]}
-    with scripts.serve(lambda _: Recording.of([*one, *two], **_SENT)) as server:
+    with scripts.serve(lambda _: Recording.of([*one, *two], headers=_SENT)) as server:
         url = f"{server.url}/v1/chat/completions"
         with connect(url, json=body) as stream:
             kept = next(stream.checkpoint() for event in stream if isinstance(event, Finish))
@@ -151,11 +151,9 @@ def test_an_answer_that_was_refused_is_asked_for_again(fails: bool) -> None:
     refusing = Retry(wait=0, attempts=2, accept=lambda _: False)
     with pytest.raises(errors.AnswerRejected) as caught:
         resilient(lambda _: CHAT, refusing, job=Job("j", keep=kept.append)).final()
-    asked = list[str]()
-    last = kept[-1] if fails else caught.value.checkpoint
-    with resume(last, lambda attempt: asked.append(attempt.mode) or CHAT) as stream:
+    with resume(kept[-1] if fails else caught.value.checkpoint, lambda _: CHAT) as stream:
         assert TEXT == stream.final().text
-    assert ["start"] == asked
+    assert ["start"] == [each.mode for each in stream.attempts]
 
 
 @pytest.mark.parametrize("status", [503, 401])
@@ -166,7 +164,7 @@ def test_a_process_whose_requests_all_fail_leaves_the_answer_as_it_was(status: i
             return Recording.of([b"{}"], status=faults[0], headers={"content-type": "application/json"})
         length = len("The tide") + len(known.partition("'")[0])
         rest = scripts.script().text(TEXT[:length][-20:], TEXT[length:]).finish()
-        return Recording.of(rest.chunks("openai-chat") if known else CHAT[:5], **_SENT)
+        return Recording.of(rest.chunks("openai-chat") if known else CHAT[:5], headers=_SENT)
 
     faults, kept = list[int](), list[Checkpoint]()
     body = {"model": "m", "max_tokens": 90, "messages": [{"role": "user", "content": "The sand?"}]}
@@ -200,7 +198,8 @@ def test_what_cannot_be_kept_is_refused_with_what_can(tmp_path: Path) -> None:
     with pytest.raises(errors.MisuseError, match=r"has no checkpoint.*: name another file, or delete it"):
         Stream(CHAT, job=Job("j", keep=tmp_path / "a.json"))
     old: Any = {"answer_id": "j"}
-    for function in (resilient, aresilient, Stream, AsyncStream, connect, aconnect):
+    functions: list[Any] = [resilient, aresilient, Stream, AsyncStream, connect, aconnect]
+    for function in functions:
         with pytest.raises(errors.MisuseError, match="job="):
             function("http://localhost:9", **old)
 
@@ -304,7 +303,7 @@ def test_an_interrupted_save_loses_no_event(of_signal: bool) -> None:
 async def test_a_save_that_hangs_holds_up_the_end_for_a_bounded_time(
     blocks: bool, at_end: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(_job, "_LAST_SECONDS", 0.1)
+    monkeypatch.setattr(_job, "_MOST_SECONDS", 0.1)
     released, saves = threading.Event(), list[int]()
 
     def hangs() -> bool:

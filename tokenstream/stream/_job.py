@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _PAUSE = 1.0
 """The least number of seconds between two checkpoints of an answer that goes on."""
-_LAST_SECONDS = 5.0
-"""The time for which a checkpoint may delay the end of an asynchronous stream."""
+_MOST_SECONDS = 5.0
+"""The time after which an asynchronous stream gives up a save, whose end its reader awaits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ class Job:
     keep: str | os.PathLike[str] | Callable[[Checkpoint], object] | None = field(default=None, kw_only=True)
     """Keeps the answer for the next process: a file, which is read if no checkpoint is given, or a function;
     for an `AsyncStream`, also an async one. It gets a checkpoint at most once a second, before a call is
-    handed out, and at the end. If it fails, that is logged once. None to keep nothing."""
+    handed out, and at the end. If it fails, or takes an `AsyncStream` more than five seconds, that is logged
+    once. None to keep nothing."""
     checkpoint: Checkpoint | None = field(default=None, kw_only=True, repr=False)
     """The answer as an earlier process has left it, with which this one goes on; None for a new one."""
 
@@ -188,12 +189,10 @@ class KeepingDriver(SyncDriver):
 class AsyncKeepingDriver(AsyncDriver):
     """Keeps checkpoints by an async function, or by a plain one in a thread."""
 
-    __slots__ = ("_keeper", "_saved", "_saving")
+    __slots__ = ("_keeper", "_saved")
 
     def __init__(self, source: AsyncSource | LazySource, options: Options) -> None:
         self._keeper = Keeper(options.job)
-        self._saving: set[Any] = set()
-        """The cancel scopes of the saves that have not ended."""
         self._saved: Any = None
         """The event that the last save sets at its end; None once that was seen."""
         super().__init__(source, options)
@@ -218,16 +217,11 @@ class AsyncKeepingDriver(AsyncDriver):
                 await self._wait_for_last(last)
 
     async def _wait_for_last(self, last: Checkpoint | None) -> None:
-        from anyio import move_on_after
+        from anyio import CancelScope
 
-        with move_on_after(_LAST_SECONDS, shield=True) as scope:
-            if last is not None:
-                await self._begin_save(last)
-            await self._saved.wait()
-        if scope.cancelled_caught:
-            self._keeper.note_end(TimeoutError(), self)
-            for saving in self._saving:
-                saving.cancel()
+        with CancelScope(shield=True):
+            saved = self._saved if last is None else await self._begin_save(last)
+            await saved.wait()
         self._saved = None
 
     async def _keep_before(self, event: Event | None) -> Event | None:
@@ -240,37 +234,37 @@ class AsyncKeepingDriver(AsyncDriver):
             return event
         try:
             with self.pump.hold():
-                if kept is not None:
-                    await self._begin_save(kept)
-                await self._saved.wait()
+                saved = self._saved if kept is None else await self._begin_save(kept)
+                await saved.wait()
         except BaseException:
             self.machine.way.give_again(event)
             raise
         self._saved = None
         return event
 
-    async def _begin_save(self, kept: Checkpoint) -> None:
+    async def _begin_save(self, kept: Checkpoint) -> Any:  # noqa: ANN401 - an event of anyio, as below
         """Keep a checkpoint, after that in progress, in a task that no cancellation of a read ends."""
-        from anyio import CancelScope, Event, current_time
+        from anyio import Event
 
-        before, self._saved, saving = self._saved, Event(), CancelScope(shield=True)
-        self._saving.add(saving)
-        if not self.pump.spawn(self._save, kept, before, self._saved, saving):
-            # On trio, which has no other cancellation, a shield is enough.
-            saving.deadline = current_time() + _LAST_SECONDS
-            await self._save(kept, before, self._saved, saving)
+        before, saved = self._saved, Event()
+        self._saved = saved
+        if not self.pump.spawn(self._save, kept, before, saved):
+            # On trio, which has no cancellation but that of scopes, a shield is enough.
+            await self._save(kept, before, saved)
+        return saved
 
-    async def _save(self, kept: Checkpoint, before: Any, saved: Any, saving: Any) -> None:  # noqa: ANN401 - of anyio
+    async def _save(self, kept: Checkpoint, before: Any, saved: Any) -> None:  # noqa: ANN401
+        from anyio import move_on_after
+
         try:
-            with saving:
+            with move_on_after(_MOST_SECONDS, shield=True) as scope:
                 if before is not None:
                     await before.wait()
                 await self._keep(kept)
+            if scope.cancelled_caught:
+                self._keeper.note_end(TimeoutError(), self)
         finally:
-            self._saving.discard(saving)
             saved.set()
-        if saving.cancelled_caught:
-            self._keeper.note_end(TimeoutError(), self)
 
     async def _keep(self, kept: Checkpoint) -> None:
         failed = None
