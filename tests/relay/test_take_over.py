@@ -10,9 +10,10 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.relay.journals import Answer, message_of, read, read_into, records_of, texts_of
+from tests.relay.journals import Answer, failure_of, message_of, read, read_into, records_of, texts_of
 from tests.relay.redis_places import client_of
 from tests.support.redis_servers import RedisServer, anyio_backend, server
+from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Retry, aresilient, testing
 from tokenstream.errors import MisuseError
 from tokenstream.recovery import Attempt
@@ -66,8 +67,8 @@ async def page(server: RedisServer, found: list[Entry]) -> AsyncGenerator[RedisJ
 
 
 @asynccontextmanager
-async def worker(server: RedisServer) -> AsyncGenerator[RedisJournal]:
-    async with client_of(server) as redis, RedisJournal(redis, lease=60.0, drain=0) as journal:
+async def worker(server: RedisServer, *, lease: float = 60.0) -> AsyncGenerator[RedisJournal]:
+    async with client_of(server) as redis, RedisJournal(redis, lease=lease, drain=0) as journal:
         yield journal
 
 
@@ -102,11 +103,13 @@ async def test_a_worker_that_leaves_hands_its_answer_over(server: RedisServer, i
     assert [entry.position for entry in found] == [*range(1, len(found) + 1)]
 
 
-async def test_a_second_worker_waits_for_the_first(server: RedisServer) -> None:
-    """A worker that stands by asks nothing if the first one reaches the end."""
+@pytest.mark.parametrize("seconds", [5, None])
+async def test_a_second_worker_waits_for_the_first(server: RedisServer, seconds: float | None) -> None:
+    """A worker that stands by asks nothing if the first one, of an older release, reaches the end."""
     answer, standby, found = Answer("Hel"), Model(), list[Entry]()
-    async with page(server, found) as journal, worker(server) as one, worker(server) as other:
-        await one.start(answer.stream, id="job", take_over=60)
+    a_worker = partial(worker, server, lease=16.0)
+    async with page(server, found) as journal, a_worker() as one, a_worker() as other:
+        await one.start(answer.stream, id="job", take_over=seconds)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(other.start, standby.ask(), id="job", take_over=60))
             await anext(journal.follow("job"))
@@ -114,6 +117,43 @@ async def test_a_second_worker_waits_for_the_first(server: RedisServer) -> None:
 
     assert {"Hello"} == texts_of(found)
     assert [] == standby.asked
+
+
+async def test_a_worker_that_leaves_while_it_waits_takes_no_answer(server: RedisServer) -> None:
+    answer, failures = Answer("Hel"), list[str | None]()
+    async with page(server, []), worker(server) as one, anyio.create_task_group() as tasks:
+        await one.start(answer.stream, id="job", take_over=60)
+
+        async def stand_by(journal: RedisJournal) -> None:
+            failures.append(await failure_of(journal.start(Model().ask(), id="job", take_over=60)))
+            answer.end()
+
+        async with worker(server, lease=1.0) as other:
+            tasks.start_soon(stand_by, other)
+            await anyio.sleep(0.1)
+
+    assert ["closed"] == failures
+
+
+async def test_a_worker_that_cannot_go_on_gives_the_answer_back(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def break_down(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    model, found = Model(leaves_after=5), list[Entry]()
+    async with page(server, found), worker(server) as other:
+        async with worker(server) as one:
+            await one.start(model.ask(), id="job", take_over=60)
+            await model.hangs.wait()
+        with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+            patch.setattr("tokenstream.relay.journal._journal.go_on", break_down)
+            await other.start(model.ask(), id="job", take_over=60)
+        with anyio.fail_after(PATIENCE):
+            await other.start(model.ask(), id="job", take_over=60)
+        await read(other, "job")
+
+    assert {TEXT} == texts_of(found)
 
 
 async def test_a_stop_that_was_asked_for_meanwhile_counts(server: RedisServer) -> None:

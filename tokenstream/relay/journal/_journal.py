@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
@@ -225,35 +226,39 @@ class Journal(UncopyableObject):
     ) -> bool:
         """Start producing an answer, as `start` does; return False if an answer with this id exists.
 
-        `asked` is the fingerprint of the request, which the storage keeps in the answer's state so that later
-        requests can be compared with it; None if the request has none. `served` reports a failure that is
-        raised here.
+        `asked` is the fingerprint of the request, which the storage keeps to compare later requests with;
+        None if the request has none. `served` reports a failure that is raised here.
         """
-        tasks = self._require_tasks()
+        tasks, end = self._require_tasks(), -1
+        token = f"{self._name} {find_asked_host(stream)} {secrets.token_hex(16)}"
+        take = partial(self._storage.take_over, id, owner=owner)
+        leave = partial(take, token="", before=token, lease=take_over or self.lease, wait=-1.0)
         try:
             check_arguments(stream, id, raw=raw, shape=shape)
             check_owner(owner)
-            if self._is_closing:
-                raise JournalError(_CLOSED, kind="closed")
+            self._check_open()
             shaping = None if shape is None else Shaping(shape)
             check_waiting("take_over", take_over, is_shared=self._storage.is_shared)
-            token = f"{self._name} {find_asked_host(stream)} {secrets.token_hex(16)}"
             alive = self.lease * ALIVE_SHARE + (take_over or 0.0)
-            is_ours, end = await self._create(id, owner, token, asked, alive), 0
-            if not is_ours and self._storage.is_shared:
-                take = partial(self._storage.take_over, id, owner=owner, token=token, before="", lease=alive)
-                end = await wait_for_producer(self._storage, take, self.lease, take_over)
-                is_ours = end >= 0
+            # An answer that others may take over is announced, and then taken like one of another process.
+            is_new = await self._create(id, owner, "" if take_over else token, asked, alive)
+            if is_new and not take_over:
+                end = 0
+            elif self._storage.is_shared:
+                take = partial(take, token=token, before="", lease=alive)
+                end = await wait_for_producer(self._storage, take, self.lease, take_over, self._check_open)
             restart = list[bytes]()
             if end > 0:
                 restart = await go_on(self._storage, id, stream if shape is None else None, self.lease)
-            if self._is_closing:
-                # The journal was exited meanwhile; a producer that starts now would be cancelled.
-                raise JournalError(_CLOSED, kind="closed")
+            # If the journal was exited meanwhile, a producer that starts now would be cancelled.
+            self._check_open()
         except BaseException:
+            with suppress(JournalError), limit(self._storage, self.lease / 4, shield=True):
+                if end >= 0:
+                    await leave()
             await close_stream(stream)
             raise
-        if not is_ours:
+        if end < 0:
             # Another producer's answer has this id: followers read that answer.
             await close_stream(stream)
             return False
@@ -275,7 +280,8 @@ class Journal(UncopyableObject):
             raw=raw,
             shaping=shaping,
             take_over=take_over,
-            last_written=max(end, 0),
+            leave=leave,
+            last_written=end,
             first=restart,
         )
         self._producers[id] = producer
@@ -351,8 +357,7 @@ class Journal(UncopyableObject):
     ) -> tuple[Feed, State]:
         """Register a follower, and return the feed that it reads from and the answer's state."""
         tasks = self._require_tasks()
-        if self._is_closing:
-            raise JournalError(_CLOSED, kind="closed")
+        self._check_open()
         feed = self._feeds.get(id)
         nothing_read = (0, False)
         # Read before the state: a producer may give the feed more records while the state is read.
@@ -413,6 +418,10 @@ class Journal(UncopyableObject):
             )
         return self._tasks
 
+    def _check_open(self) -> None:
+        if self._is_closing:
+            raise JournalError(_CLOSED, kind="closed")
+
     async def _has_failed_early(self, id: str, owner: str | None) -> bool:
         """Return True if an answer has failed before its first content; False if there is none."""
         page = await retry(self._storage, partial(self._storage.read, id, 0, _MAX_EARLY), self.lease / 4)
@@ -466,10 +475,7 @@ class Journal(UncopyableObject):
                 feed.read_again()
 
     async def _run_feed(self, feed: Feed) -> None:
-        """Run a feed, which reads an answer's records for its followers, to its end.
-
-        If it raises, as when the storage fails, end it with an error.
-        """
+        """Run a feed, which reads an answer's records for its followers, to its end or an exception."""
         try:
             await feed.run()
         except Exception as error:  # noqa: BLE001 - must not end all other answers

@@ -58,14 +58,20 @@ _CLOSING_SECONDS = 2.0
 
 
 async def wait_for_producer(
-    storage: Storage, take: Callable[..., Awaitable[int]], lease: float, seconds: float | None
+    storage: Storage,
+    take: Callable[..., Awaitable[int]],
+    lease: float,
+    seconds: float | None,
+    check_open: Callable[[], None],
 ) -> int:
     """Take an answer over once its producer is dead; return its last position, or a negative number.
 
-    Without any seconds, only an answer is taken that was announced.
+    Without any seconds, only an answer is taken that was announced. `check_open` raises once the journal was
+    exited.
     """
-    take = partial(take, wait=-1.0 if seconds is None else seconds)
+    take = partial(take, wait=seconds or -1.0)
     while True:
+        check_open()
         end = await retry(storage, take, lease)
         if end != ALIVE or seconds is None:
             return end
@@ -111,7 +117,8 @@ class Producer:
         lease: float,
         raw: bool = False,
         shaping: Shaping | None = None,
-        take_over: float | None = None,
+        take_over: float | None,
+        leave: Callable[[], Awaitable[int]],
         last_written: int = 0,
         first: Sequence[bytes] = (),
     ) -> None:
@@ -132,8 +139,7 @@ class Producer:
         """The seconds for which readers wait for another producer, if this one leaves or dies; 0 for none."""
         # In the rest of the lease, readers look again before they bury the producer.
         self._beat = partial(storage.beat, id, token, lease=lease * ALIVE_SHARE + self._take_over)
-        left: Any = {"token": "", "before": token, "lease": self._take_over, "wait": -1.0}
-        self._leave = partial(storage.take_over, id, owner=served.owner, **left)
+        self._leave = leave
         self._raw = raw
         self._shaping = shaping
         self._writer = RecordWriter(

@@ -198,12 +198,12 @@ TAKE_OVER = (
     + """
 local token, before, lease, keep = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local wait, owned, owner = tonumber(ARGV[5]), ARGV[6], ARGV[7]
-local state = redis.call('HMGET', meta, 'token', 'end', 'over', 'owner')
+local state = redis.call('HMGET', meta, 'token', 'end', 'over', 'owner', 'wait')
 if not state[1] or state[3] == '1' or (state[4] and '1' or '0') ~= owned then return -1 end
 if owned == '1' and state[4] ~= owner then return -1 end
 local is_free = state[1] == before or state[1] == token
-if not is_free and (wait < 0 or redis.call('PTTL', alive) > wait) then return -2 end
-redis.call('HSET', meta, 'token', token)
+if not is_free and (wait < 0 or redis.call('PTTL', alive) > tonumber(state[5] or 0)) then return -2 end
+redis.call('HSET', meta, 'token', token, 'wait', wait)
 live(lease)
 keep_for(keep)
 return tonumber(state[2])
@@ -212,7 +212,8 @@ return tonumber(state[2])
 """Gives an answer another producer, whose token replaces that of one that is dead or has left it.
 
 Returns the last position, -1 if the answer is over or not this owner's, -2 while its producer is alive. The
-key `alive` outlives a dead producer by `wait`, for which readers wait for the next one.
+key `alive` outlives a dead producer by its own `wait`, for which readers wait for the next one: by nothing
+if that is not stored.
 """
 
 APPEND = (

@@ -223,8 +223,8 @@ class Storage(ABC):
             token: Identifies the new producer; "" for none, while readers wait for one.
             before: The token of a producer that leaves the answer itself; "" for none.
             lease: Seconds for which the new producer counts as alive from now.
-            wait: The seconds before its lease ends from which a producer is dead; negative if only an answer
-                without a producer is taken.
+            wait: The seconds of this lease for which readers wait for another producer, once this one is
+                dead; negative if only an answer without a producer is taken.
 
         Returns:
             The last position; -1 if the answer is unknown, over, or another owner's; -2 while its producer
