@@ -156,15 +156,20 @@ async def test_a_worker_that_cannot_go_on_gives_the_answer_back(
     assert {TEXT} == texts_of(found)
 
 
-async def test_a_stop_that_was_asked_for_meanwhile_counts(server: RedisServer) -> None:
-    model, found = Model(leaves_after=0), list[Entry]()
+@pytest.mark.parametrize("has_begun", [False, True], ids=["announced", "left"])
+async def test_an_answer_without_a_worker_stops_at_once(server: RedisServer, has_begun: bool) -> None:
+    model, found = Model(leaves_after=5), list[Entry]()
     async with page(server, found) as journal:
+        if has_begun:
+            async with worker(server) as one:
+                await one.start(model.ask(), id="job", take_over=60)
+                await model.hangs.wait()
         assert "stopped" == await journal.stop("job")
-        async with worker(server) as one:
-            await one.start(model.ask(), id="job", take_over=60)
-            await read(one, "job")
+        await read(journal, "job")
+        await journal.start(model.ask(), id="job", take_over=60)
 
-    assert "stopped" == message_of(found)[0].ending
+    assert ("stopped", None) == (message_of(found)[0].ending, message_of(found)[1])
+    assert [""] * has_begun == model.asked
 
 
 @pytest.mark.slow

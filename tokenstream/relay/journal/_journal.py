@@ -29,7 +29,7 @@ from tokenstream.relay.journal._bounds import (
 from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._feed import AnswerFollower, Feed
 from tokenstream.relay.journal._producer import Producer, go_on, wait_for_producer
-from tokenstream.relay.journal._records import has_failed_early
+from tokenstream.relay.journal._records import has_failed_early, record_stop
 from tokenstream.relay.journal._storage import State, Storage, limit, no_reply_error, retry
 from tokenstream.relay.journal._writer import ALIVE_SHARE, WriteTimer
 from tokenstream.stream._base import StreamBase, find_driver
@@ -350,6 +350,9 @@ class Journal(UncopyableObject):
                 return "unknown"
             raise
         reply = await retry(self._storage, partial(self._storage.ask_stop, id, reason), self.lease / 4)
+        if reply == "asked" and (await self.read_state(id, owner)).token == "":
+            # Nobody produces the answer, so nobody else ends it.
+            await retry(self._storage, partial(self._storage.bury, id, record_stop(reason)), self.lease / 4)
         return "stopped" if reply == "asked" else reply
 
     async def attach(

@@ -23,7 +23,7 @@ from anyio.lowlevel import checkpoint
 
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream.errors import StreamError
-from tokenstream.events import Event, Stopped
+from tokenstream.events import Event
 from tokenstream.relay._attribution import ServedAnswer, ending_of, interrupt_source, make_interruption
 from tokenstream.relay._encoders.tokenstream import is_recorded, record
 from tokenstream.relay._events_in import close_stream, converted_refusals
@@ -36,6 +36,7 @@ from tokenstream.relay.journal._records import (
     record_failure,
     record_interruption,
     record_restart,
+    record_stop,
 )
 from tokenstream.relay.journal._storage import ALIVE, Storage, limit, retry
 from tokenstream.relay.journal._writer import ALIVE_SHARE, RecordWriter, TellWritten, WriteTimer
@@ -209,7 +210,7 @@ class Producer:
 
     def stop(self, reason: str) -> None:
         if self._last_records is None:
-            self._last_records = [record(Stopped(reason)), record_ending("stopped")]
+            self._last_records = record_stop(reason)
             stop = getattr(self._stream, "stop", None)
             if stop is not None:
                 # The stream's own message must end as stopped, too.

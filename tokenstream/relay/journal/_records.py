@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamInterrupted
-from tokenstream.events import Restarted
+from tokenstream.events import Restarted, Stopped
 from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.message import Checkpoint, Message
 from tokenstream.relay._attribution import find_broken
@@ -48,6 +48,11 @@ def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
 def record_interruption(message: str) -> bytes:
     """Return the last record of an answer whose producer has ended before it, with a message for readers."""
     return error_record(StreamInterrupted(message), raw=True)
+
+
+def record_stop(reason: str) -> list[bytes]:
+    """Return the last records of an answer that was stopped."""
+    return [record(Stopped(reason)), record_ending("stopped")]
 
 
 def record_restart() -> bytes:

@@ -286,6 +286,7 @@ ASK_STOP = (
 local state = redis.call('HMGET', meta, 'token', 'over', 'reason')
 if not state[1] then return 'unknown' end
 if state[2] == '1' then return 'ended' end
+if state[1] == '' then redis.call('DEL', alive) end
 if not state[3] then
   write_even_if_full()
   redis.call('HSET', meta, 'reason', ARGV[1])
@@ -294,7 +295,8 @@ end
 return 'asked'
 """
 )
-"""Requests a stop of an answer; the reason of the first request counts."""
+"""Requests a stop of an answer; the reason of the first request counts. One without a producer may be buried.
+"""
 
 FORGET = (
     _KEYS

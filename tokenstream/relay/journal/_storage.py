@@ -246,7 +246,7 @@ class Storage(ABC):
 
     @abstractmethod
     async def ask_stop(self, id: str, reason: str) -> StopReply:
-        """Ask the producer of an answer, in any process, to stop it.
+        """Ask the producer of an answer, in any process, to stop it; without one, the answer may be buried.
 
         Args:
             id: The answer's id.
