@@ -14,7 +14,7 @@ from tests.relay.journals import Answer, failure_of, message_of, read, read_into
 from tests.relay.redis_places import client_of
 from tests.support.redis_servers import RedisServer, anyio_backend, server
 from tests.support.timing import PATIENCE
-from tokenstream import AsyncStream, Retry, aresilient, testing
+from tokenstream import AsyncStream, Checkpoint, Job, Retry, aresilient, testing
 from tokenstream.errors import MisuseError
 from tokenstream.recovery import Attempt
 from tokenstream.relay import MemoryJournal, RedisJournal
@@ -37,8 +37,8 @@ class Model:
         """The number of chunks behind which the first answer hangs."""
         self.hangs = anyio.Event()
 
-    def ask(self) -> AsyncStream:
-        return aresilient(self._answer, Retry(wait=0), format="openai-chat")
+    def ask(self, job: Job | None = None) -> AsyncStream:
+        return aresilient(self._answer, Retry(wait=0), format="openai-chat", job=job)
 
     async def _answer(self, attempt: Attempt) -> AsyncIterator[bytes]:
         so_far = attempt.message.text
@@ -170,6 +170,21 @@ async def test_an_answer_without_a_worker_stops_at_once(server: RedisServer, has
 
     assert ("stopped", None) == (message_of(found)[0].ending, message_of(found)[1])
     assert [""] * has_begun == model.asked
+
+
+async def test_a_worker_with_the_whole_answer_gives_all_of_it(server: RedisServer) -> None:
+    """The file of a worker has more than readers do, who begin again."""
+    model, found, kept = Model(leaves_after=5), list[Entry](), list[Checkpoint]()
+    await Model().ask(Job("job", keep=kept.append)).final()
+    async with page(server, found), worker(server) as other:
+        async with worker(server) as one:
+            await one.start(model.ask(), id="job", take_over=60)
+            await model.hangs.wait()
+        await other.start(model.ask(Job("job", checkpoint=kept[-1])), id="job", take_over=60)
+        await read(other, "job")
+
+    assert {TEXT} == texts_of(found)
+    assert [""] == model.asked
 
 
 @pytest.mark.slow

@@ -60,6 +60,7 @@ class Machine:
     __slots__ = (  # noqa: RUF023 - grouped by what they are about
         # The caller's options.
         "limits",
+        "was_restored",
         # The parts.
         "accumulator",
         "asked",
@@ -89,6 +90,9 @@ class Machine:
         check_option("limits", limits, Limits)
         # The caller's options.
         self.limits = limits = limits if limits is not None else DEFAULT_LIMITS
+
+        self.was_restored = False
+        """True once there is an answer that another process has left."""
 
         # The parts.
         self.asked = AskedFacts()
@@ -129,6 +133,7 @@ class Machine:
 
     def restore(self, checkpoint: Checkpoint, *, may_continue: bool = False) -> None:
         """Restore an answer from a checkpoint, before there is any input; end one that was over."""
+        self.was_restored = True
         format, unreturned, log = restore_answer(
             checkpoint, self.accumulator, limits=self.limits, may_continue=may_continue
         )

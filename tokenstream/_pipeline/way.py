@@ -110,7 +110,7 @@ class Way:
         | `pull`            | when                                                                  |
         |-------------------|-----------------------------------------------------------------------|
         | `pull_stopped`    | the answer was cut, perhaps because a guard has stopped it            |
-        | `_pull_again`     | an event was put back                                                 |
+        | `pull_again`      | an event was put back                                                 |
         | `guarding.pull`   | there are guards, which get the events of `pull_unguarded`            |
         | `pull_unguarded`  | otherwise: `joining.pull` while that has to do, then `read` itself    |
 
@@ -149,7 +149,7 @@ class Way:
         if self.intake.state == "shut":
             self.pull = self.pull_stopped
         elif self.again is not None:
-            self.pull = self._pull_again
+            self.pull = self.pull_again
         else:
             self.pull = self.pull_unguarded if guarding is None else guarding.pull
 
@@ -186,7 +186,8 @@ class Way:
             self.intake.leave_shortcut()
         self.settle()
 
-    def _pull_again(self) -> Event | None:
+    def pull_again(self) -> Event | None:
+        """Return the event that was put back; None if there is none."""
         event, self.again = self.again, None
         self.settle()
         return event

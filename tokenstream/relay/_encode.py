@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, overload
 
 from anyio import CancelScope
@@ -10,6 +11,7 @@ from anyio import CancelScope
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._attribution import ending_of
+from tokenstream.relay._events_in import KeptFirst, take_kept
 from tokenstream.relay._sending import Sending
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ class EncodedAnswer(_EncodedPieces[PieceT]):
     def _encode_next(self) -> None:
         """Read one event, the end or an error from the source, and queue the encoded pieces of it."""
         if self._events is None:
-            self._events = iter(self._source)
+            self._events = chain(take_kept(self._source), self._source)
         try:
             event = next(self._events)
         except StopIteration:
@@ -133,6 +135,8 @@ class AsyncEncodedAnswer(_EncodedPieces[PieceT]):
         """Read one event, the end or an error from the source, and queue the encoded pieces of it."""
         if self._events is None:
             self._events = aiter(self._source)
+            if kept := take_kept(self._source):
+                self._events = KeptFirst(kept, self._events)
         try:
             event = await anext(self._events)
         except StopAsyncIteration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import contextmanager
 from itertools import groupby
 from operator import attrgetter
@@ -19,9 +20,18 @@ from tokenstream.stream import AsyncStream, AsyncTextView, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._fan_out.reader import ReaderDriver
+from tokenstream.stream._views.event_cursor import EventCursor
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Generator,
+        Iterable,
+        Iterator,
+    )
 
     from tokenstream.message import Ending
 
@@ -39,6 +49,35 @@ async def close_stream(stream: object) -> None:
     if close is not None:
         with move_on_after(_CLOSING_SECONDS, shield=True):
             await close()
+
+
+def take_kept(stream: object) -> list[Event]:
+    """Return the answer that another process has left to a stream, whose loop gives only the rest."""
+    driver: Any = find_driver(stream) if isinstance(stream, StreamBase) else None
+    machine = driver and driver.source_driver.machine
+    if machine is None or not machine.was_restored:
+        return []
+    if isinstance(driver, ReaderDriver):
+        # One that has read nothing begins like a late reader.
+        driver.cursor.next = driver.cursor.next or -1
+    elif machine.meter.first_event_at is None or machine.way.again is not None:
+        # An event that `wait_open` has put back is a part of the answer so far.
+        machine.way.pull_again()
+        return EventCursor(machine.accumulator).ready()
+    return []
+
+
+class KeptFirst:
+    """The events that `take_kept` has returned, and then those of the stream."""
+
+    def __init__(self, kept: list[Event], events: AsyncIterator[Event]) -> None:
+        self._kept, self._events = deque(kept), events
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        return self._kept.popleft() if self._kept else await anext(self._events)
 
 
 @contextmanager
@@ -92,7 +131,7 @@ class EventsIn:
         if self._is_stream:
             # The loop begins now: a stream that is stopped while it opens has no events, which is no error.
             with pass_over("consumed", "closed"):  # `next` raises them
-                self._events = self._events or aiter(self.source)
+                self._begin()
         if hasattr(self.source, "__aenter__"):
             await self.source.__aenter__()
         return self
@@ -108,9 +147,15 @@ class EventsIn:
             if self._error is not None:
                 # `_take_arrived` has met the end already.
                 raise self._error
-            self._events = aiter(self.source)
+            self._begin()
         event: Awaitable[Event] = self._events.__anext__()
         return event if self._is_stream else _without_refusal(event)
+
+    def _begin(self) -> None:
+        if self._events is None:
+            self._events = aiter(self.source)
+            if kept := take_kept(self.source):
+                self._events, self._take_next = KeptFirst(kept, self._events), None
 
     async def next_batch(self) -> list[Event]:
         """Wait for the next event, and return it with all that have arrived: so a slow reader catches up."""

@@ -247,9 +247,7 @@ class Journal(UncopyableObject):
             elif self._storage.is_shared:
                 take = partial(take, token=token, before="", lease=alive)
                 end = await wait_for_producer(self._storage, take, self.lease, take_over, self._check_open)
-            restart = list[bytes]()
-            if end > 0:
-                restart = await go_on(self._storage, id, stream if shape is None else None, self.lease)
+            first = [] if end < 0 else await go_on(self._storage, id, end, stream, shape, lease=self.lease)
             # If the journal was exited meanwhile, a producer that starts now would be cancelled.
             self._check_open()
         except BaseException:
@@ -282,7 +280,7 @@ class Journal(UncopyableObject):
             take_over=take_over,
             leave=leave,
             last_written=end,
-            first=restart,
+            first=first,
         )
         self._producers[id] = producer
         self._drained_at = None  # whatever looked like a shutdown before was none

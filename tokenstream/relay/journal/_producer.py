@@ -23,10 +23,11 @@ from anyio.lowlevel import checkpoint
 
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream.errors import StreamError
-from tokenstream.events import Event
+from tokenstream.events import Event, Restarted
+from tokenstream.message import Message
 from tokenstream.relay._attribution import ServedAnswer, ending_of, interrupt_source, make_interruption
 from tokenstream.relay._encoders.tokenstream import is_recorded, record
-from tokenstream.relay._events_in import close_stream, converted_refusals
+from tokenstream.relay._events_in import close_stream, converted_refusals, take_kept
 from tokenstream.relay._sending import TELLING, ReportedEnding, report_losses
 from tokenstream.relay.journal._errors import JournalError, describe_failure
 from tokenstream.relay.journal._feed import PAGE_SIZE
@@ -35,7 +36,6 @@ from tokenstream.relay.journal._records import (
     record_ending,
     record_failure,
     record_interruption,
-    record_restart,
     record_stop,
 )
 from tokenstream.relay.journal._storage import ALIVE, Storage, limit, retry
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from tokenstream.relay._shape import Shaping
+    from tokenstream.relay._shape import Shape, Shaping
     from tokenstream.stream._driver import Driver
 
 _CUT_OFF = "the journal no longer takes the answer"
@@ -79,14 +79,18 @@ async def wait_for_producer(
         await sleep(lease / 8)
 
 
-async def go_on(storage: Storage, id: str, stream: object, lease: float) -> list[bytes]:
-    """Have a stream go on with an answer that another producer has begun.
+async def go_on(
+    storage: Storage, id: str, end: int, stream: object, shape: Shape | None, *, lease: float
+) -> list[Event]:
+    """Have a stream go on with an answer that another producer has begun, up to the position `end`.
 
-    The result is empty, or the record that has readers begin again: if the stream cannot go on, or the first
-    records are gone.
+    The result are the events that come before those of the stream: what a process has kept of it, after one
+    that has readers begin again if the stream cannot go on for them, or the first records are gone.
     """
-    records = list[bytes]()
-    while isinstance(stream, AsyncStream):
+    kept, records = take_kept(stream), list[bytes]()
+    if end == 0:
+        return kept
+    while isinstance(stream, AsyncStream) and not kept and shape is None:
         page = await retry(storage, partial(storage.read, id, len(records), PAGE_SIZE), lease)
         if page is None or page.state.begin > 1:
             break
@@ -96,7 +100,7 @@ async def go_on(storage: Storage, id: str, stream: object, lease: float) -> list
             if driver.take_up(read_checkpoint(records)):
                 return []
             break
-    return [record_restart()]
+    return [Restarted(Message.model_construct()), *kept]
 
 
 class Producer:
@@ -116,12 +120,12 @@ class Producer:
         served: ServedAnswer,
         timer: WriteTimer,
         lease: float,
-        raw: bool = False,
-        shaping: Shaping | None = None,
+        raw: bool,
+        shaping: Shaping | None,
         take_over: float | None,
         leave: Callable[[], Awaitable[int]],
-        last_written: int = 0,
-        first: Sequence[bytes] = (),
+        last_written: int,
+        first: Sequence[Event],
     ) -> None:
         self.id = id
         self.opened = anyio.Event()
@@ -153,9 +157,9 @@ class Producer:
             take_over=self._take_over,
             last_written=last_written,
         )
-        for each in first:
-            self._writer.queue(each)
         # Reading the stream.
+        self._first = first
+        """Events before those that the stream gives: readers begin again, or get what a process has kept."""
         self._reported = ReportedEnding()
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
         self._lost_events: set[str] = set()
@@ -277,17 +281,15 @@ class Producer:
 
     async def _consume(self) -> None:
         """Enter the stream, queue its events, but pause while too many bytes are queued, and close it."""
-        stream, shaping, has_begun = self._stream, self._shaping, False
+        stream, has_begun = self._stream, False
         try:
             async with stream if hasattr(stream, "__aenter__") else nullcontext():
+                for event in self._first:
+                    self._queue_shaped(event)
+                if not await self._writer.write_soon():
+                    self._begin_writing()
                 async for event in stream:
-                    if shaping is None:
-                        self._queue_event(event)
-                    else:
-                        for shaped in shaping.feed(event, now=time.monotonic()):
-                            self._queue_event(shaped)
-                        # This raises the exception of a stage that has failed.
-                        shaping.check()
+                    self._queue_shaped(event)
                     if not await self._writer.write_soon():
                         self._begin_writing()
                     if not has_begun:
@@ -297,6 +299,17 @@ class Producer:
                     await self._writer.wait_for_room()
         finally:
             await close_stream(stream)
+
+    def _queue_shaped(self, event: Event) -> None:
+        """Queue the records of an event, whose text `shape` may change."""
+        shaping = self._shaping
+        if shaping is None:
+            self._queue_event(event)
+            return
+        for shaped in shaping.feed(event, now=time.monotonic()):
+            self._queue_event(shaped)
+        # This raises the exception of a stage that has failed.
+        shaping.check()
 
     def _queue_event(self, event: Event) -> None:
         """Queue the record of an event, unless the event has none or the last record is queued already."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamInterrupted
-from tokenstream.events import Restarted, Stopped
+from tokenstream.events import Stopped
 from tokenstream.formats._wire.tokenstream.words import End
-from tokenstream.message import Checkpoint, Message
+from tokenstream.message import Checkpoint
 from tokenstream.relay._attribution import find_broken
 from tokenstream.relay._encoders.tokenstream import end_record, error_record, read_record, record
 from tokenstream.relay._incident import BUG
@@ -53,11 +53,6 @@ def record_interruption(message: str) -> bytes:
 def record_stop(reason: str) -> list[bytes]:
     """Return the last records of an answer that was stopped."""
     return [record(Stopped(reason)), record_ending("stopped")]
-
-
-def record_restart() -> bytes:
-    """Return the record that has readers discard all before it, because another producer begins again."""
-    return record(Restarted(Message.model_construct()))
 
 
 def read_checkpoint(records: Sequence[bytes]) -> Checkpoint:
