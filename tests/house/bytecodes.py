@@ -33,6 +33,7 @@ def _opened(text: str) -> bytes:
 
 
 _WORD, _STOP, _TOOL = chat({"content": "word "}), chat({}, "stop"), chat({}, "tool_calls")
+_CUT = chat({}, "length")
 
 
 def _read(chunks: Sequence[bytes]) -> None:
@@ -94,7 +95,7 @@ _PIECES: dict[str, _Piece] = {
         _read, [_opened('[{"a": 1')], _call(', "a": 1'), [_call("}]"), _TOOL, DONE]
     ),
     "a fragment of an array": _Piece(_read, [_opened("[")], _call("1, "), [_call("0]"), _TOOL, DONE]),
-    "a fragment that never ends": _Piece(_read, [_opened("[")], _call("1, "), [_STOP, DONE]),
+    "a fragment that never ends": _Piece(_read, [_opened("[")], _call("1, "), [_CUT, DONE]),
     "a relayed token": _Piece(_relay, *_TEXT),
 }
 _WHOLE: dict[str, list[bytes]] = {

@@ -16,7 +16,7 @@ import pytest
 
 from tests.stream.bodies import later
 from tests.support.either import Each, inside, run_in, stream_in
-from tokenstream import Checkpoint, Job, MisuseError, Retry, Stream, StreamError, connect, testing
+from tokenstream import Checkpoint, Job, MisuseError, Retry, Stream, StreamError, connect, relay, testing
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.events import ToolCallDone
 from tokenstream.testing import Recording, Request
@@ -250,11 +250,12 @@ _HERE, _AGAIN = "http://here", Retry(wait=0, again=True)
 
 def test_no_two_jobs_have_one_key() -> None:
     """The number of a later request of one job is not the end of another job's id."""
-    keys = list[str]()
+    keys, script = list[str](), testing.script().text("The tide")
+    said = b"".join([*relay.encode(script.stream("anthropic"), "tokenstream")][:-1])
 
     def answer(request: httpx.Request) -> httpx.Response:
         keys.append(request.headers["idempotency-key"])
-        return httpx.Response(200, content=b'data: {"type": "text_delta", "text": "The tide"}\n\n')
+        return httpx.Response(200, content=said)
 
     with httpx.Client(transport=httpx.MockTransport(answer)) as client:
         for job in ("task-1", "task-1-2", "task-1+2", "task%2D1"):

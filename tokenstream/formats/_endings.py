@@ -140,9 +140,12 @@ def confirm_finishes(parts: Parts) -> None:
             choice.confirm_finish(choice.early_finish)
 
 
-def doubt_finishes(parts: Parts) -> None:
-    """Take back the reasons within the last call's arguments, which a server has made up at a cut."""
-    for choice in parts.choices.values():
+def doubt_finishes(format: Format) -> None:
+    """Take back the reasons within the last call's arguments, which a server has made up at a cut.
+
+    In a format that closes its parts, the end of the call comes from the model.
+    """
+    for choice in () if format.closes_parts else format.parts.choices.values():
         last = next(reversed(choice.open_calls()), None) if choice.finish_waits else None
         if last is not None and last.index + 1 == choice.next_part and last.breaks_off:
             choice.void_finish()

@@ -368,7 +368,7 @@ def _judge_missing_end(format: Format) -> None:
         format.assumed = False  # the input has ended cleanly, which confirms the sentinel's end
     if format.error is not None or format.ended:
         return
-    doubt_finishes(parts)
+    doubt_finishes(format)
     if parts.finished:  # finish reasons suffice, but a terminal event may be missing
         if format.sentinel is not None or not format.ends_with_input:
             format.note("done_missing")
@@ -382,7 +382,7 @@ def _judge_missing_end(format: Format) -> None:
 def end_at_mark(format: Format) -> None:
     """End an answer at a mark that confirms its finish reason, or stands for it."""
     confirm_finishes(format.parts)
-    doubt_finishes(format.parts)
+    doubt_finishes(format)
     if format.parts.finished:
         format.conclude()
     else:
