@@ -464,10 +464,7 @@ class Connection:
         # From here on, the format is the detected one.
         format = self.format
         self.error = self._find_missing_answer_error()
-        is_document = self.framing.is_document and format.frames == 1
-        is_unmarked = is_document or self.framing.has_payloads
-        if self.error is None and is_unmarked and format.finished and not format.ended:
-            # A document has no sentinel, and code that frames payloads passes none on.
+        if self.error is None and not format.ended and format.finished and self._has_no_sentinel:
             format.conclude()
         if known_over and self.error is None and not format.ended and not self.tail:
             # The mark notes a missing reason; `end` finds a cut in what lies before it.
@@ -483,11 +480,16 @@ class Connection:
         events += format.end()
         # The format may find the answer truncated only because the frames are of another format.
         self.error = format.first_frames.explain(format.error, format)
-        if is_document:
+        if self.framing.is_document and format.frames == 1:
             self._note_if_not_streamed()
         if self.error is None and cut_message:
             format.note("broken_after_finish")
         return events
+
+    @property
+    def _has_no_sentinel(self) -> bool:
+        """True for a whole document, and for payloads that other code has framed, which passes none on."""
+        return self.framing.has_payloads or (self.framing.is_document and self.format.frames == 1)
 
     def _find_missing_answer_error(self) -> StreamError | None:
         """Return the error if the frames are of another format, or only say that an answer has ended."""

@@ -415,7 +415,8 @@ class Format(ErrorKeeper, ABC, Generic[PartsT_co]):
         is_new = self.resume is None or self.resume.after is None
         if is_new:
             confirm_finishes(self.parts)
-            doubt_finishes(self)
+            if self.parts.calls_seen:
+                doubt_finishes(self)
         if self.finished:
             self.conclude()
         else:
