@@ -15,7 +15,7 @@ from tokenstream._basics.waits import last_event_id_header
 from tokenstream._providers.apis import APIRecord, all_apis, api_named
 from tokenstream._request.continued import ContinuationRequests, with_other_body
 from tokenstream._request.http_request import HTTPRequest, RequestTuple, headers_without
-from tokenstream._sources.kinds import LazySource, do_nothing
+from tokenstream._sources.kinds import LazySource, SecondsLeft, do_nothing
 from tokenstream.formats._registry import format_of_request
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener
 from tokenstream.recovery._resilient import StreamT, check_retry, make_stream
@@ -24,8 +24,6 @@ from tokenstream.stream import AsyncStream
 from tokenstream.stream._cancelling import send, send_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import Json
     from tokenstream._request.options import HTTPOptions
     from tokenstream.formats._registry import FormatChoice
@@ -177,7 +175,7 @@ class _RepeatedRequests(SourceOpener):
 
         limits = [each.limit_open for each in (cancelling, source) if each.limit_open is not None]
 
-        def limit_open(find_left: Callable[[], float]) -> None:
+        def limit_open(find_left: SecondsLeft) -> None:
             for limit in limits:
                 limit(find_left)
 

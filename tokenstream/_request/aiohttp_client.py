@@ -74,13 +74,13 @@ async def _close_at_shutdown(
         await session.close()
 
 
-def settings_of_environment(url: httpx.URL) -> dict[str, Any]:
+def settings_of_environment(url: httpx.URL) -> HTTPOptions:
     """Return the TLS context and the proxy for a request, as arguments of aiohttp.
 
     As with httpx, they come from environment variables such as `SSL_CERT_FILE` and `HTTPS_PROXY`.
     """
     proxy = _find_proxy(url)
-    settings: dict[str, Any] = {} if proxy is None else {"proxy": proxy}
+    settings: HTTPOptions = {} if proxy is None else {"proxy": proxy}
     if "https" in (url.scheme, proxy and proxy.scheme):
         try:
             settings["ssl"] = get_tls_context()
@@ -207,7 +207,7 @@ class _AiohttpTransport(httpx.AsyncBaseTransport):
         elif timeout == _DEFAULT_TIMEOUT:
             # Nobody has chosen it, and it would abort an answer after five minutes.
             timeout = _UNBOUNDED_ANSWER
-        settings: dict[str, Any] = settings_of_environment(request.url) if self._is_own else {}
+        settings: HTTPOptions = settings_of_environment(request.url) if self._is_own else {}
         # httpx has made a header of the user and the password in the address.
         url = request.url.copy_with(username=None, password=None)
         body = await request.aread() if isinstance(request.stream, httpx.ByteStream) else request.stream

@@ -15,10 +15,9 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream._basics.url import split_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream._request.options import HTTPOptions
+    from tokenstream._sources.kinds import SecondsLeft
 
 CONNECT_SECONDS = 10.0
 _LOCAL_TLS_SECONDS = 1.0
@@ -131,9 +130,9 @@ class TimeoutsLeft(dict[str, Any]):
     waits for its head no longer than the stream's deadlines allow.
     """
 
-    def __init__(self, timeouts: dict[str, Any], find_left: Callable[[], float]) -> None:
+    def __init__(self, timeouts: dict[str, Any], find_left: SecondsLeft) -> None:
         super().__init__(timeouts)
-        self._find_left: Callable[[], float] | None = find_left
+        self._find_left: SecondsLeft | None = find_left
 
     def end(self, response: FromHTTPX) -> None:
         """Return the client's own timeouts from now on, because the body has limits of its own."""
@@ -155,7 +154,7 @@ class TimeoutsLeft(dict[str, Any]):
 
 
 def find_timeouts(
-    client: FromHTTPX, options: HTTPOptions, find_left: Callable[[], float] | None
+    client: FromHTTPX, options: HTTPOptions, find_left: SecondsLeft | None
 ) -> TimeoutsLeft | None:
     """Return a client's timeouts for a request, limited by the seconds that the deadlines leave.
 

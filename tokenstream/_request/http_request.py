@@ -23,7 +23,7 @@ from tokenstream._request.client import (
 )
 from tokenstream._request.options import HTTPOptions, find_mistake
 from tokenstream._sources.httpx import from_async_response, from_response
-from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
+from tokenstream._sources.kinds import AsyncSource, LazySource, SecondsLeft, SyncSource
 from tokenstream.errors import ConnectError, MisuseError
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines
 from tokenstream.stream._reading.wake import shut_down
@@ -60,7 +60,7 @@ class _Redirects:
         self._redirects_left: int = getattr(client, "max_redirects", _MAX_REDIRECTS)
         self._find_host = find_host
         # Redirects are followed here, one request at a time, and not by the client.
-        self.sending: dict[str, Any] = {"stream": True, "follow_redirects": False}
+        self.sending: HTTPOptions = {"stream": True, "follow_redirects": False}
         """Arguments for the client's `send` method, for the next request."""
         if "auth" in options:
             self.sending["auth"] = options["auth"]
@@ -159,7 +159,7 @@ class HTTPRequest:
         self._own_client: Any = None
         self._deadlines = deadlines or DEFAULT_DEADLINES
         self._options = options
-        self._find_left: Callable[[], float] | None = None
+        self._find_left: SecondsLeft | None = None
         """Returns the seconds for which opening may still wait; None if it has no limit."""
         # A client of the caller's has settings that are not known.
         kind = OwnRequest if self._client is None else AskedRequest
@@ -226,7 +226,7 @@ class HTTPRequest:
             source, read_deadlines=self._read_deadlines, asked=self._asked, patience=self._patience
         )
 
-    def _limit_open(self, find_left: Callable[[], float]) -> None:
+    def _limit_open(self, find_left: SecondsLeft) -> None:
         """Limit the waits for the head of the response to the seconds that a function returns."""
         self._find_left = find_left
 

@@ -27,6 +27,8 @@ class ReadOptions(NamedTuple):
     """The tools that the caller of the stream named; None if none were named."""
 
 
+SecondsLeft: TypeAlias = "Callable[[], float]"
+"""Returns the seconds for which a request may still wait for the head of its response."""
 LimitRead: TypeAlias = "Callable[[float | None], object]"
 """Limits the next read to a number of seconds; None for no limit."""
 MakeAsyncSource: TypeAlias = "Callable[[Any], AsyncSource | LazySource]"
@@ -179,7 +181,7 @@ class LazySource:
     """True if opening enters a context manager, which may have a cancel scope open until it is left."""
     socket: AnyFunction | None = None
     """Returns the socket on which opening waits for the response, or None; shutting it down ends the wait."""
-    limit_open: Callable[[Callable[[], float]], object] | None = None
+    limit_open: Callable[[SecondsLeft], object] | None = None
     """Limits the waits of opening to the seconds that a function returns; a longer one raises a timeout.
 
     None if the waits cannot be limited, or `socket` ends them.

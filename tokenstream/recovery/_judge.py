@@ -71,8 +71,8 @@ _NO_CONTENT = 204
 def find_error(answer: ReceivedAnswer, cause: StreamError | None, now: float) -> StreamError | None:
     """Return the error of an attempt whose input has ended or, with a cause, failed; None for success."""
     intake, refusal = answer.machine.intake, answer.machine.link.refusal
-    if answer.resumption.joining.refusal is not None:
-        return answer.resumption.joining.refusal
+    if (refused_seam := answer.resumption.joining.refusal) is not None:
+        return refused_seam
     if refusal is not None:
         # The response is an error instead of an answer; the format stays open, because it got none of it.
         return _as_position_lost(answer, intake.error or refusal.end())

@@ -11,6 +11,7 @@ import math
 import os
 import time
 from contextlib import closing
+from functools import reduce
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -191,7 +192,7 @@ class _Sums:
         others = [each for id, each in kept.items() if id != change.id]
         own = kept.get(change.id, _Reservation(change.known, Amount(), now))
         line = [each.turn for each in others if each.turn]
-        held = Amount(sum(each.rest.money for each in others), sum(each.rest.tokens for each in others))
+        held = reduce(Amount.plus, (each.rest for each in others), Amount())
         # If somebody has emptied the purse since, more was spent than it knows.
         spent = self.spent.plus(change.sure).minus(own.sure)
         needed, made = spent.plus(change.rest), 1

@@ -111,11 +111,9 @@ def make_stream(kind: type[StreamT], opener: SourceOpener, retry: Retry, options
     is_async = opener.is_async
     # `Retry` has made `Routes` of any of its kinds.
     routes: Any = retry.routes
-    others: list[SourceOpener] = [
-        each.make_opener(options.deadlines, is_async=is_async) for each in routes.routes
-    ]
-    now, hedge_after = current_clock()(), routes.hedge_after
-    itinerary = Itinerary([opener, *others], retry, hedge_after, now, options.make_stage)
+    openers: list[SourceOpener] = [opener]
+    openers += [each.make_opener(options.deadlines, is_async=is_async) for each in routes.routes]
+    itinerary = Itinerary(openers, retry, routes.hedge_after, current_clock()(), options.make_stage)
     first = itinerary.openers[0]
     job = options.job
     kept = None if job is None or job.is_over else job.checkpoint

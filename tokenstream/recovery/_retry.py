@@ -18,7 +18,7 @@ from tokenstream.errors import (
     OutputInvalid,
     StreamError,
 )
-from tokenstream.limits import check_seconds, check_wait
+from tokenstream.limits import check_seconds, check_wait, check_whole
 from tokenstream.recovery._purse import Purse
 from tokenstream.recovery._route import Route
 from tokenstream.stream._attempts import Attempt
@@ -134,7 +134,7 @@ class Routes:
     def __init__(self, *routes: Route, hedge_after: float | None = None) -> None:
         if hedge_after is not None:
             check_wait("hedge_after", hedge_after)
-        given: tuple[Any, ...] = routes
+        given: Any = routes
         for each in given:
             if not isinstance(each, Route):
                 name = getattr(each, "__name__", None)
@@ -211,12 +211,10 @@ class Retry:
     ignored. If it raises an exception, that ends the stream."""
 
     def __post_init__(self) -> None:
-        attempts: Any = self.attempts
         again: Any = self.again
         seam: Any = self.seam
-        is_count = isinstance(attempts, int) and not isinstance(attempts, bool) and attempts >= 1
-        if attempts is not None and not is_count:
-            raise MisuseError(f"attempts= is the number of attempts in all, 1 or more, and not {attempts!r}")
+        if self.attempts is not None:
+            check_whole("attempts", self.attempts)
         count_pauses(self.pauses)  # refuses anything else
         if not isinstance(again, bool):
             raise MisuseError(f"again= is True or False, and not {again!r}")
@@ -291,9 +289,7 @@ def count_pauses(pauses: int | Mapping[PauseReason, int]) -> dict[str, int]:
     for reason, count in given.items() if isinstance(pauses, Mapping) else (("pause", given),):
         if reason not in _REASONS:
             raise MisuseError(f'pauses= counts the reasons "pause" and "length", and not {reason!r}')
-        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-            raise MisuseError(f"pauses= is the number of pauses to go through, 0 or more, and not {count!r}")
-        if count:
+        if check_whole("pauses", count, least=0):
             counts[reason] = count
     return counts
 
