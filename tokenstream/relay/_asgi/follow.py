@@ -25,7 +25,7 @@ from tokenstream.relay.journal._journal import Journal, StopResult
 from tokenstream.relay.journal._records import record_interruption
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable
 
     from tokenstream._basics.waits import HeaderFields
     from tokenstream.relay._asgi.asking import AskedPosition
@@ -306,7 +306,7 @@ def follow(
     *,
     protocol: ProtocolName = "tokenstream",
     owner: str | None = None,
-    headers: Mapping[str, str] | None = None,
+    headers: HeaderFields | None = None,
     timing: Timing = TIMING,
 ) -> StarletteResponse:
     """Return the response that sends a journal's answer, from a position to its end.

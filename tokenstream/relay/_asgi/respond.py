@@ -19,7 +19,7 @@ from tokenstream.relay._sending import Sending
 from tokenstream.relay.journal._errors import JournalError, judge_failure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from collections.abc import AsyncIterator, Awaitable
 
     from tokenstream._basics.waits import HeaderFields
     from tokenstream.events import Event
@@ -178,7 +178,7 @@ def respond(
     owner: str | None = None,
     body: object = None,
     location: str | None = None,
-    headers: Mapping[str, str] | None = None,
+    headers: HeaderFields | None = None,
     shape: Shape | None = None,
     timing: Timing = TIMING,
 ) -> StarletteResponse:

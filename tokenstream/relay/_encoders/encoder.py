@@ -57,8 +57,10 @@ if TYPE_CHECKING:
 Payload: TypeAlias = "tuple[str, Any]"
 """The name of an SSE event ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
 Payloads: TypeAlias = "Iterable[Payload]"
+Handlers: TypeAlias = "Mapping[type, str]"
+"""The names of the methods that encode events, by the events' classes."""
 
-HANDLERS: dict[type, str] = {
+HANDLERS: Handlers = {
     MessageStart: "encode_start",
     PartStart: "encode_part_start",
     TextDelta: "encode_text",
@@ -98,7 +100,7 @@ class Encoder(SoundStage, Vocabulary):
         NotExpressible: From `feed`, for an event that the format cannot express.
     """
 
-    handlers: ClassVar[Mapping[type, str]] = HANDLERS
+    handlers: ClassVar[Handlers] = HANDLERS
     """Maps each class of events for which the format has a place to the name of its handler."""
     begins_at_once: ClassVar[bool] = False
     """True if the head is sent for the first event, before there is any content."""

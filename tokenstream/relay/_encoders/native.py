@@ -9,7 +9,7 @@ from tokenstream._basics.json import to_json_bytes
 from tokenstream._values.error_kinds import word_for
 from tokenstream.relay._encoders.encoder import Encoder, Payload, Payloads, WholeCalls
 from tokenstream.relay._encoders.pieces import Template, string
-from tokenstream.relay._encoders.vocabulary import BASICS, CREATED, FinishWords
+from tokenstream.relay._encoders.vocabulary import BASICS, CREATED, ErrorWords, FinishWords
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
@@ -30,7 +30,7 @@ _END_TOKEN = 2
 _INDEX_KEY = b'"index":'
 _VOCABULARY_SIZE = 32_000
 _LOGPROB = -0.25
-_ERRORS: dict[ErrorKind, str] = {"overloaded": "overloaded", "invalid_request": "validation"}
+_ERRORS: ErrorWords = {"overloaded": "overloaded", "invalid_request": "validation"}
 """Maps kinds of errors to TGI's error types; any other kind is "generation"."""
 
 

@@ -34,10 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tokenstream._basics.loose import AnyEvent, JsonObject
+    from tokenstream._basics.waits import HeaderFields
+    from tokenstream.errors import ErrorKind
     from tokenstream.message import Citation, Ending, FinishReason
 
 FinishWords: TypeAlias = "Mapping[FinishReason, str]"
 """A provider's words for finish reasons."""
+ErrorWords: TypeAlias = "Mapping[ErrorKind, str]"
+"""A provider's words for kinds of errors."""
 PartKey: TypeAlias = "tuple[int, int]"
 """The choice and the index of a part."""
 _KINDS: dict[type, Loss] = {
@@ -91,7 +95,7 @@ class Vocabulary:
 
     name: ClassVar[str]
     content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
-    further_headers: ClassVar[Mapping[str, str]] = {}
+    further_headers: ClassVar[HeaderFields] = {}
     """Headers that a response needs besides those that all protocols have."""
     heartbeat: ClassVar[bytes] = b""
     """The heartbeat of a format that is not SSE; empty if it has none. In SSE formats, it is a comment."""

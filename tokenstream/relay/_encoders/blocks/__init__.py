@@ -57,11 +57,11 @@ class BlockEncoder(Encoder, ABC):
         return self._block_count - 1
 
     @abstractmethod
-    def encode_begin(self, index: int, start: Json) -> list[Payload]:
+    def encode_begin(self, index: int, start: Json) -> Payloads:
         """Return the payloads that begin a block."""
 
     @abstractmethod
-    def encode_end(self, part: int, index: int) -> list[Payload]:
+    def encode_end(self, part: int, index: int) -> Payloads:
         """Return the payloads that end a block."""
 
     def encode_redacted(self, part: int, data: str) -> Payloads:
@@ -90,7 +90,7 @@ class BlockEncoder(Encoder, ABC):
             self._sequential[part] = None
         return [*before, *self.encode_begin(index, start)]
 
-    def close_sequential(self) -> list[Payload]:
+    def close_sequential(self) -> Payloads:
         """Return the payloads that end the open blocks of text, reasoning and citations.
 
         These blocks end when another block begins; the blocks of calls and of media stay open.
@@ -122,7 +122,7 @@ class BlockEncoder(Encoder, ABC):
         # `_kinds` has the kinds of parts by choice and part; there is only one choice.
         return next((part for part in self._sequential if self._kinds[0, part] == "text"), default)
 
-    def close_block(self, part: int) -> list[Payload]:
+    def close_block(self, part: int) -> Payloads:
         """Return the payloads that end a part's block; none if the part has no open block."""
         index = self.blocks.pop(part, None)
         self._sequential.pop(part, None)
@@ -169,7 +169,7 @@ class BlockEncoder(Encoder, ABC):
 
     # -- within ------------------------------------------------------------------
 
-    def _late_signature(self, part: int, content: Part | None) -> list[Payload]:
+    def _late_signature(self, part: int, content: Part | None) -> Payloads:
         """Return the payloads for a signature that no delta had; none if it was sent or the block is over."""
         if not isinstance(content, ReasoningPart) or content.signature is None:
             return []
@@ -177,7 +177,7 @@ class BlockEncoder(Encoder, ABC):
             return []
         return list(self.encode_reasoning(ReasoningDelta("", content.signature, part=part)))
 
-    def _encode_reasoning_part(self, part: int, content: ReasoningPart) -> list[Payload]:
+    def _encode_reasoning_part(self, part: int, content: ReasoningPart) -> Payloads:
         """Return the payloads for the reasoning that a part's start contains, unless it was sent before."""
         payloads: list[Payload] = []
         is_unsent = part not in self.blocks

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     )
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template, TextRecorder
+    from tokenstream.relay._encoders.vocabulary import ErrorWords
 
-_ERRORS: dict[ErrorKind, str] = {
+_ERRORS: ErrorWords = {
     "overloaded": "overloaded_error",
     "rate_limited": "rate_limit_error",
     "quota": "billing_error",
@@ -85,10 +86,10 @@ class AnthropicEncoder(BlockEncoder):
         }
         return [_event("message_start", message=message)]
 
-    def encode_begin(self, index: int, start: object) -> list[Payload]:
+    def encode_begin(self, index: int, start: object) -> Payloads:
         return [_event("content_block_start", index=index, content_block=start)]
 
-    def encode_end(self, part: int, index: int) -> list[Payload]:
+    def encode_end(self, part: int, index: int) -> Payloads:
         """Return the rest of the block, such as a signature, and a `content_block_stop`."""
         # Of a tool that the provider runs: some text of its input may be held back.
         server_input = self._inputs.pop(part, None)
@@ -227,14 +228,14 @@ class AnthropicEncoder(BlockEncoder):
     def _input_delta(self, part: int, fragment: str) -> Payload:
         return _delta(self.blocks[part], "input_json_delta", partial_json=fragment)
 
-    def _late_input(self, event: PartDone) -> list[Payload]:
+    def _late_input(self, event: PartDone) -> Payloads:
         """Return a delta with the input of a call that the provider runs, if no piece of it came before."""
         server_input, call = self._inputs.get(event.part), event.content
         if server_input is None or not server_input.is_empty or not isinstance(call, ServerToolCall):
             return []
         return self._server_input_deltas(event.part, call.arguments_text)
 
-    def _server_input_deltas(self, part: int, fragment: str) -> list[Payload]:
+    def _server_input_deltas(self, part: int, fragment: str) -> Payloads:
         """Return the deltas, if any yet, for a fragment of the input of a tool that the provider runs."""
         server_input = self._inputs.get(part)
         sent = fragment if server_input is None else server_input.feed(fragment)

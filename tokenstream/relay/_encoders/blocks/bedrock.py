@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         ToolCallStart,
     )
     from tokenstream.relay._encoders.pieces import Template
+    from tokenstream.relay._encoders.vocabulary import ErrorWords
 
 _USAGE = USAGE.without("cache_write_1h_tokens")
 _EXCEPTION = "Exception"
@@ -51,7 +52,7 @@ _FRAME_SIZE = 16
 _PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _MIN_PADDING, _PADDING_LENGTHS = 3, 60
 """The length of the shortest padding in characters, and the number of different lengths."""
-_ERRORS: dict[ErrorKind, str] = {
+_ERRORS: ErrorWords = {
     "overloaded": "serviceUnavailableException",
     "rate_limited": "throttlingException",
     "quota": "serviceQuotaExceededException",
@@ -197,11 +198,11 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     def encode_head(self) -> Payloads:
         return [("messageStart", {"role": "assistant"})]
 
-    def encode_begin(self, index: int, start: object) -> list[Payload]:
+    def encode_begin(self, index: int, start: object) -> Payloads:
         """Return a `contentBlockStart`; blocks of text and reasoning have none."""
         return [("contentBlockStart", {"contentBlockIndex": index, "start": start})] if start else []
 
-    def encode_end(self, part: int, index: int) -> list[Payload]:
+    def encode_end(self, part: int, index: int) -> Payloads:
         return [("contentBlockStop", {"contentBlockIndex": index})]
 
     def encode_text(self, event: TextDelta) -> Payloads:
@@ -287,7 +288,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     # -- within ------------------------------------------------------------------
 
-    def _encode_result(self, part: int, result: ServerToolResult) -> list[Payload]:
+    def _encode_result(self, part: int, result: ServerToolResult) -> Payloads:
         status = "success" if result.error is None else "error"
         start = {"toolUseId": result.id, **({"type": result.name} if result.name else {}), "status": status}
         begun, content = self.open_block(part, {"toolResult": start}), _to_result_content(result)
@@ -299,7 +300,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         index = self.blocks[part]
         return [*before, ("contentBlockDelta", {"contentBlockIndex": index, "delta": delta})]
 
-    def _encode_medium(self, part: int, data: bytes) -> list[Payload]:
+    def _encode_medium(self, part: int, data: bytes) -> Payloads:
         return self._block_delta(part, image={"source": {"bytes": base64(data)}})
 
     def _usage_report(self) -> dict[str, int]:

@@ -69,10 +69,10 @@ class CohereEncoder(BlockEncoder):
         self._content_count += 1
         return self._content_count - 1
 
-    def encode_begin(self, index: int, start: Json) -> list[Payload]:
+    def encode_begin(self, index: int, start: Json) -> Payloads:
         return [_event("content-start" if "content" in start else "tool-call-start", index, start)]
 
-    def encode_end(self, part: int, index: int) -> list[Payload]:
+    def encode_end(self, part: int, index: int) -> Payloads:
         return [_event("tool-call-end" if self._kinds[0, part] == "tool_call" else "content-end", index)]
 
     def encode_text(self, event: TextDelta) -> Payloads:
@@ -112,7 +112,7 @@ class CohereEncoder(BlockEncoder):
 
     # -- within ------------------------------------------------------------------
 
-    def _content_delta(self, part: int, key: str, text: str) -> list[Payload]:
+    def _content_delta(self, part: int, key: str, text: str) -> Payloads:
         start = self.open_block(part, {"content": {"type": key, key: ""}})
         return [*start, _event("content-delta", self.blocks[part], {"content": {key: text}})]
 

@@ -13,7 +13,7 @@ from tokenstream.events import InputTranscript, MediaDelta, PartDone, PartStart
 from tokenstream.formats._kit.count_paths import GOOGLE_USAGE, LIVE_USAGE
 from tokenstream.formats._kit.values import failure_of_code
 from tokenstream.message import ServerToolCall, ServerToolResult
-from tokenstream.relay._encoders.encoder import MessageFrames, Payload, Payloads
+from tokenstream.relay._encoders.encoder import Handlers, MessageFrames, Payload, Payloads
 from tokenstream.relay._encoders.google import ERRORS, OTHER_ERROR, PartEncoder, make_grounding
 from tokenstream.relay._encoders.pieces import string
 from tokenstream.relay._encoders.values import parse_object
@@ -28,8 +28,6 @@ from tokenstream.relay._encoders.whole_parts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
 
@@ -189,7 +187,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     Gemini Live has no message for errors: its server closes the connection with a code.
     """
 
-    handlers: ClassVar[Mapping[type, str]] = {**PartEncoder.handlers, InputTranscript: "encode_heard"}
+    handlers: ClassVar[Handlers] = {**PartEncoder.handlers, InputTranscript: "encode_heard"}
     begins_at_once = True
     name = "gemini-live"
     expresses = frozenset((*PartEncoder.expresses, "transcript"))
@@ -250,7 +248,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
 
     # -- within ------------------------------------------------------------------
 
-    def _server_content(self, **content: Json) -> list[Payload]:
+    def _server_content(self, **content: Json) -> Payloads:
         return [*self.unsent_head(), ("", {"serverContent": content})]
 
     def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:

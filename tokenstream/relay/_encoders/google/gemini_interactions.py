@@ -8,7 +8,7 @@ from tokenstream._values.error_kinds import word_for
 from tokenstream.formats._wire.gemini_interactions.step import USAGE
 from tokenstream.relay._encoders.blocks import BlockEncoder
 from tokenstream.relay._encoders.google import PartEncoder, require_name
-from tokenstream.relay._encoders.vocabulary import CREATED, FinishWords
+from tokenstream.relay._encoders.vocabulary import CREATED, ErrorWords, FinishWords
 from tokenstream.relay._encoders.whole_parts import Media, Medium, drop_none
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
 
-_ERRORS: dict[ErrorKind, str] = {
+_ERRORS: ErrorWords = {
     "overloaded": "service_unavailable",
     "rate_limited": "too_many_requests",
     "quota": "quota_exceeded",
@@ -72,10 +72,10 @@ class GeminiInteractionsEncoder(BlockEncoder):
             _event("interaction.status_update", interaction_id=self.answer_id, status="in_progress"),
         ]
 
-    def encode_begin(self, index: int, start: object) -> list[Payload]:
+    def encode_begin(self, index: int, start: object) -> Payloads:
         return [_event("step.start", index=index, step=start)]
 
-    def encode_end(self, part: int, index: int) -> list[Payload]:
+    def encode_end(self, part: int, index: int) -> Payloads:
         return [_event("step.stop", index=index)]
 
     def encode_ending(self, event: Finish) -> Payloads:
@@ -164,7 +164,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         """Return the fields that describe the interaction in the first event and in the last."""
         return {"id": self.answer_id, "status": status, "object": "interaction", "model": self.answer_model}
 
-    def _step_delta(self, part: int, start: JsonObject, **delta: Json) -> list[Payload]:
+    def _step_delta(self, part: int, start: JsonObject, **delta: Json) -> Payloads:
         """Return a delta of a part, preceded by the start of the part's step if that was not sent yet."""
         return [*self.open_block(part, start), self._delta(part, **delta)]
 

@@ -168,7 +168,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         self._last_calls[choice] = part
         return index
 
-    def begin_choice(self, choice: int) -> list[Payload]:
+    def begin_choice(self, choice: int) -> Payloads:
         """Return the payload that begins a choice; no payloads if it was sent already."""
         if choice in self._begun_choices:
             return []

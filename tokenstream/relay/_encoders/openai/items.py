@@ -184,7 +184,7 @@ class ItemEncoder(Encoder, ABC):
     def find_item(self, part: int | None) -> OutputItem | None:
         return None if part is None else self._items_by_part.get(part)
 
-    def write_text(self, part: int, kind: str, text: str) -> list[Payload]:
+    def write_text(self, part: int, kind: str, text: str) -> Payloads:
         """Return the payloads for a piece of a part's text, and for the start of the item if it is new."""
         item, payloads = self.open_item(part, kind)
         item.text.append(text)
@@ -202,14 +202,14 @@ class ItemEncoder(Encoder, ABC):
         item = self.find_item(event.part)
         return None if item is None else item.text.append
 
-    def end_item(self, item: OutputItem, status: str = "completed") -> list[Payload]:
+    def end_item(self, item: OutputItem, status: str = "completed") -> Payloads:
         """Return the payloads that end an item, unless they were sent; see `encode_end` for its status."""
         if item.end_sent:
             return []
         item.end_sent = True
         return list(self.encode_end(item, status))
 
-    def end_all(self, *, cut: bool) -> list[Payload]:
+    def end_all(self, *, cut: bool) -> Payloads:
         """Return the payloads that end all items whose ends were not sent yet."""
         payloads: list[Payload] = []
         for item in self.items:

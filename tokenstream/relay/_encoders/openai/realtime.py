@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream.events import Finish, InputTranscript, MediaDelta
 from tokenstream.formats._kit.openai import INPUT_TRANSCRIPTION, SESSION_COUNTS
 from tokenstream.message import FinishReason, MediaPart
-from tokenstream.relay._encoders.encoder import MessageFrames, Payload, Payloads
+from tokenstream.relay._encoders.encoder import Handlers, MessageFrames, Payload, Payloads
 from tokenstream.relay._encoders.openai import make_error
 from tokenstream.relay._encoders.openai.items import ItemEncoder, OutputItem
 from tokenstream.relay._encoders.vocabulary import CALLS, FinishWords
 from tokenstream.relay._encoders.whole_parts import omit_medium
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
 
@@ -38,7 +36,7 @@ _STATUSES: dict[FinishReason, tuple[str, str | None]] = {
 class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     """Encodes an answer as the messages of a session with one response."""
 
-    handlers: ClassVar[Mapping[type, str]] = {**ItemEncoder.handlers, InputTranscript: "encode_heard"}
+    handlers: ClassVar[Handlers] = {**ItemEncoder.handlers, InputTranscript: "encode_heard"}
     name = "openai-realtime"
     default_id = "resp_1"
     expresses = frozenset({"text", "tool_call", "media", "transcript"})

@@ -20,7 +20,7 @@ from tokenstream.events import (
 )
 from tokenstream.formats._kit.openai import RESPONSE_COUNTS
 from tokenstream.message import Citation, MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
-from tokenstream.relay._encoders.encoder import HANDLERS, Payload, Payloads
+from tokenstream.relay._encoders.encoder import HANDLERS, Handlers, Payload, Payloads
 from tokenstream.relay._encoders.openai import CREATED, convert_citation, make_error, make_error_body
 from tokenstream.relay._encoders.openai.items import ItemEncoder, OutputItem
 from tokenstream.relay._encoders.openai.responses_items import (
@@ -39,8 +39,6 @@ from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, CITATIONS, CUT
 from tokenstream.relay._encoders.whole_parts import ServerParts, UnnamedCalls, omit_medium, result_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.relay._encoders.vocabulary import FinishWords
@@ -69,7 +67,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     expresses = frozenset(
         {*BASICS, *CALLS, *SERVER_TOOLS, *CITATIONS, "phase", "encrypted_reasoning", "refusal", "media"}
     )
-    handlers: ClassVar[Mapping[type, str]] = {**HANDLERS, ToolResult: "encode_result"}
+    handlers: ClassVar[Handlers] = {**HANDLERS, ToolResult: "encode_result"}
     counts = _USAGE.fields
     number_field = b'"sequence_number":'
     words: ClassVar[FinishWords] = {

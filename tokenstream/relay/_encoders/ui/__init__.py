@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from tokenstream._basics.json import escape
 from tokenstream._basics.untrusted import text_of
@@ -20,7 +20,7 @@ from tokenstream.events import (
     ToolProgress,
     ToolResult,
 )
-from tokenstream.relay._encoders.encoder import HANDLERS, Encoder, Payload, Payloads
+from tokenstream.relay._encoders.encoder import HANDLERS, Encoder, Handlers, Payload, Payloads
 from tokenstream.relay._encoders.whole_parts import UnnamedCalls
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.named import NamedKind
     from tokenstream.message import Part, ServerToolCall
     from tokenstream.relay._encoders.pieces import Template
+
+KindNames: TypeAlias = "Mapping[NamedKind, str]"
+"""A protocol's names for texts and for reasoning, or a part of them."""
 
 
 @dataclass(slots=True)
@@ -48,10 +51,10 @@ class NamedEncoder(Encoder, ABC):
     """Encodes an answer as a head, and as a start, pieces and an end for each text or reasoning."""
 
     begins_at_once = True
-    prefixes: ClassVar[dict[NamedKind, str]]
+    prefixes: ClassVar[KindNames]
     """The prefixes of the ids of texts and of reasoning; the index of the part follows."""
 
-    handlers: ClassVar[Mapping[type, str]] = {
+    handlers: ClassVar[Handlers] = {
         **HANDLERS,
         StepDelta: "encode_output",
         StepDone: "encode_step_end",
@@ -86,7 +89,7 @@ class NamedEncoder(Encoder, ABC):
     # -- for encoders ------------------------------------------------------------
 
     @abstractmethod
-    def encode_begin(self, part: OpenText) -> list[Payload]:
+    def encode_begin(self, part: OpenText) -> Payloads:
         """Return the payloads that begin a text or reasoning."""
 
     @abstractmethod
@@ -94,22 +97,22 @@ class NamedEncoder(Encoder, ABC):
         """Return the payload for a piece of a text or reasoning."""
 
     @abstractmethod
-    def encode_end(self, part: OpenText) -> list[Payload]:
+    def encode_end(self, part: OpenText) -> Payloads:
         """Return the payloads that end a text or reasoning, including a signature."""
 
     @abstractmethod
-    def encode_server_call(self, call: ServerToolCall) -> list[Payload]:
+    def encode_server_call(self, call: ServerToolCall) -> Payloads:
         """Return the payloads for the start of a call of a tool that the provider runs."""
 
     @abstractmethod
-    def encode_server_call_end(self, call: ServerToolCall) -> list[Payload]:
+    def encode_server_call_end(self, call: ServerToolCall) -> Payloads:
         """Return the payloads for the end of a call of a tool that the provider runs."""
 
     def keep_signature(self, part: OpenText, *pieces: str) -> None:
         """Keep pieces of a signature, which is sent at the end of the reasoning."""
         part.signature.extend(pieces)
 
-    def close_all(self) -> list[Payload]:
+    def close_all(self) -> Payloads:
         return [payload for index in list(self._open) for payload in self._close_text(index)]
 
     # -- calls of custom tools -------------------------------------------------------
@@ -207,7 +210,7 @@ class NamedEncoder(Encoder, ABC):
 
     # -- within ----------------------------------------------------------------
 
-    def _begin_server_call(self, event: PartStart, call: ServerToolCall) -> list[Payload]:
+    def _begin_server_call(self, event: PartStart, call: ServerToolCall) -> Payloads:
         """Return the payloads that begin a call of a tool that the provider runs; none if it has begun."""
         if event.part in self.server_calls or event.part in self._closed:
             return []
@@ -239,7 +242,7 @@ class NamedEncoder(Encoder, ABC):
             self.keep_signature(part, content.signature)
         part.redacted = content.redacted or part.redacted
 
-    def _close_text(self, index: int) -> list[Payload]:
+    def _close_text(self, index: int) -> Payloads:
         """Return the payloads that end the text or reasoning of a part; none if it is not open."""
         part = self._open.pop(index, None)
         if part is None:

@@ -22,7 +22,7 @@ from tokenstream.events import (
 from tokenstream.formats._wire.ag_ui import OUTCOMES, USAGE
 from tokenstream.formats._wire.ag_ui.parts import PROGRESS
 from tokenstream.message import FinishReason, ServerToolCall
-from tokenstream.relay._encoders.ui import NamedEncoder, OpenText, is_approval
+from tokenstream.relay._encoders.ui import KindNames, NamedEncoder, OpenText, is_approval
 from tokenstream.relay._encoders.values import prepare_result, to_json_object
 from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, SERVER_TOOLS, FinishWords
 from tokenstream.relay._encoders.whole_parts import complete_input, drop_none
@@ -30,12 +30,11 @@ from tokenstream.relay._encoders.whole_parts import complete_input, drop_none
 if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, JsonObject
     from tokenstream.errors import ErrorKind
-    from tokenstream.formats._kit.named import NamedKind
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import TextRecorder
 
-_MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
-_ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}
+_MESSAGES: KindNames = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
+_ROLES: KindNames = {"text": "assistant", "reasoning": "reasoning"}
 _PAUSE = {"id": "interrupt-1", "reason": "pause"}
 """The interrupt that a paused run waits for; the protocol requires a list of interrupts."""
 
@@ -69,7 +68,7 @@ class AGUIEncoder(NamedEncoder):
         "stop": "success",
         "pause": "interrupt",
     }
-    prefixes: ClassVar[dict[NamedKind, str]] = {"text": "msg-", "reasoning": "reasoning-"}
+    prefixes: ClassVar[KindNames] = {"text": "msg-", "reasoning": "reasoning-"}
 
     def reset(self) -> None:
         super().reset()
@@ -84,7 +83,7 @@ class AGUIEncoder(NamedEncoder):
         self._run_ids = {"threadId": "thread-1", "runId": self.answer_id}
         return [("", {"type": "RUN_STARTED", **self._run_ids, "protocolVersion": "1.0"})]
 
-    def encode_begin(self, part: OpenText) -> list[Payload]:
+    def encode_begin(self, part: OpenText) -> Payloads:
         """Return the start of a text's message; for reasoning, also the start of the span around it."""
         kind = part.kind
         start = {"type": f"{_MESSAGES[kind]}_START", "messageId": part.id, "role": _ROLES[kind]}
@@ -93,7 +92,7 @@ class AGUIEncoder(NamedEncoder):
     def encode_piece(self, part: OpenText, text: str) -> Payload:
         return "", {"type": f"{_MESSAGES[part.kind]}_CONTENT", "messageId": part.id, "delta": text}
 
-    def encode_end(self, part: OpenText) -> list[Payload]:
+    def encode_end(self, part: OpenText) -> Payloads:
         """Return the end of a text's message; for reasoning, also its encrypted form and its span's end."""
         end = ("", {"type": f"{_MESSAGES[part.kind]}_END", "messageId": part.id})
         fields = {"subtype": "message", "entityId": part.id, "encryptedValue": part.redacted}
@@ -121,12 +120,12 @@ class AGUIEncoder(NamedEncoder):
         self._open_calls.pop(event.call.id, None)
         return [_call_end(event.call.id)]
 
-    def encode_server_call(self, call: ServerToolCall) -> list[Payload]:
+    def encode_server_call(self, call: ServerToolCall) -> Payloads:
         """Return a `TOOL_CALL_START`; only its metadata say that the provider runs the tool."""
         start = {"type": "TOOL_CALL_START", "toolCallId": call.id, "toolCallName": call.name}
         return [("", {**start, "metadata": {"tokenstream": {"providerExecuted": True}}})]
 
-    def encode_server_call_end(self, call: ServerToolCall) -> list[Payload]:
+    def encode_server_call_end(self, call: ServerToolCall) -> Payloads:
         """Return the arguments, which are sent whole, and a `TOOL_CALL_END`.
 
         The arguments must be JSON, which the first pieces of a program's code do not show.
@@ -288,7 +287,7 @@ class AGUIEncoder(NamedEncoder):
         }
 
 
-def _reasoning_span(part: OpenText, edge: str) -> list[Payload]:
+def _reasoning_span(part: OpenText, edge: str) -> Payloads:
     """Return the event for the "START" or "END" of a reasoning message's span; nothing for a text."""
     edges: list[Payload] = [("", {"type": f"REASONING_{edge}", "messageId": part.id})]
     return edges if part.kind == "reasoning" else []

@@ -9,15 +9,14 @@ from tokenstream._basics.untrusted import text_of
 from tokenstream.errors import ErrorKind, ProtocolError
 from tokenstream.formats._wire.ui_message.words import USAGE
 from tokenstream.message import ServerToolCall, ToolCall
-from tokenstream.relay._encoders.ui import NamedEncoder, OpenText, is_approval
+from tokenstream.relay._encoders.ui import KindNames, NamedEncoder, OpenText, is_approval
 from tokenstream.relay._encoders.values import parse_object, prepare_result, to_json_object, to_json_value
 from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, PROOFS, SERVER_TOOLS, FinishWords
 from tokenstream.relay._encoders.whole_parts import FAILED_OUTPUT, Media, Medium, drop_none, says_more
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import Json, JsonObject
+    from tokenstream._basics.waits import HeaderFields
     from tokenstream.events import (
         CitationAdded,
         MediaDelta,
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
         ToolProgress,
         ToolResult,
     )
-    from tokenstream.formats._kit.named import NamedKind
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.losses import Loss
 
@@ -56,7 +54,7 @@ class UIMessageEncoder(NamedEncoder):
 
     name = "ui-message"
     # Servers of the AI SDK send this header, and some of its clients require it.
-    further_headers: ClassVar[Mapping[str, str]] = {"x-vercel-ai-ui-message-stream": "v1"}
+    further_headers: ClassVar[HeaderFields] = {"x-vercel-ai-ui-message-stream": "v1"}
     default_id = "msg-1"
     expresses = frozenset({*BASICS, *CALLS, *SERVER_TOOLS, *PROOFS, "citation", "media", "media_url"})
     counts = USAGE.fields
@@ -69,7 +67,7 @@ class UIMessageEncoder(NamedEncoder):
         "error": "error",
         "unknown": "other",
     }
-    prefixes: ClassVar[dict[NamedKind, str]] = {"text": "txt-", "reasoning": "reasoning-"}
+    prefixes: ClassVar[KindNames] = {"text": "txt-", "reasoning": "reasoning-"}
 
     def reset(self) -> None:
         super().reset()
@@ -89,13 +87,13 @@ class UIMessageEncoder(NamedEncoder):
             start["messageMetadata"] = {"model": self.model}
         return [("", start), ("", {"type": "start-step"})]
 
-    def encode_begin(self, part: OpenText) -> list[Payload]:
+    def encode_begin(self, part: OpenText) -> Payloads:
         return [*self._begin_step(), ("", {"type": f"{part.kind}-start", "id": part.id})]
 
     def encode_piece(self, part: OpenText, text: str) -> Payload:
         return "", {"type": f"{part.kind}-delta", "id": part.id, "delta": text}
 
-    def encode_end(self, part: OpenText) -> list[Payload]:
+    def encode_end(self, part: OpenText) -> Payloads:
         """Return a `text-end` or a `reasoning-end`, with any signature as metadata of the provider."""
         end: JsonObject = {"type": f"{part.kind}-end", "id": part.id}
         proofs = {"signature": "".join(part.signature), "redactedData": part.redacted}
@@ -124,12 +122,12 @@ class UIMessageEncoder(NamedEncoder):
         # "": the SSE events of this protocol have no names.
         return [("", _call_payload(event.call, decode(event.call.arguments_text or "{}")))]
 
-    def encode_server_call(self, call: ServerToolCall) -> list[Payload]:
+    def encode_server_call(self, call: ServerToolCall) -> Payloads:
         """Return a `tool-input-start`, marked so that the client does not run the call."""
         start = {"type": "tool-input-start", "toolCallId": call.id, "toolName": call.name}
         return [*self._begin_step(), ("", {**start, "providerExecuted": True})]
 
-    def encode_server_call_end(self, call: ServerToolCall) -> list[Payload]:
+    def encode_server_call_end(self, call: ServerToolCall) -> Payloads:
         """Return a `tool-input-available` with the parsed arguments; bare code becomes an object."""
         arguments = parse_object(call.arguments_text)
         given = {"code": call.arguments_text} if arguments is None else arguments
@@ -280,7 +278,7 @@ class UIMessageEncoder(NamedEncoder):
             ends = [{"type": "finish-step"}, {"type": "finish", "finishReason": word, **metadata}]
         return [*self.unsent_head(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
 
-    def _begin_step(self) -> list[Payload]:
+    def _begin_step(self) -> Payloads:
         """Return a `start-step` for what the model says after the results of calls, and nothing otherwise.
 
         Where the last step ends with results, clients that run tools themselves take the results for theirs,
