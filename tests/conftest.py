@@ -9,7 +9,9 @@ import os
 import re
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import certifi
 import pytest
@@ -19,10 +21,6 @@ from hypothesis import HealthCheck, settings
 from tests.docs.server import docs_server
 from tests.support.logged import logging_to
 from tokenstream.testing._serve import server as _server
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 pytest_plugins = [
     "tests.support.bound",

@@ -6,7 +6,9 @@ import copy
 import json
 import pickle
 import re
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
@@ -23,11 +25,6 @@ from tokenstream.errors import ErrorKind, ProviderError
 from tokenstream.events import Event, MessageStart, TextDelta
 from tokenstream.message import Message, TextPart
 from tokenstream.testing import RecordingInvalid
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
-
 
 ERRORS: list[errors.TokenStreamError] = [
     errors.TokenStreamError("a"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +14,6 @@ from tests.support import registry
 from tests.support.tables import in_one_test
 from tokenstream._providers.apis import APIRecord
 from tokenstream.formats import _wire
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _ERRORS = {"its errors in ERRORS of tests/support/error_frames.py"}
 _EXCEPTIONS = {

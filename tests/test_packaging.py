@@ -10,16 +10,13 @@ import sys
 import zipfile
 from email.parser import HeaderParser
 from importlib import metadata
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.project import PACKAGE, PYPROJECT, ROOT
 from tests.support.node import node_with, npm_with
 from tokenstream.cli import main
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROJECT = PYPROJECT["project"]
 _MODULES = (

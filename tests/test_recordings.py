@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -16,9 +16,7 @@ from tests.support.recordings import Recorded, folder_of, of_native_routes, ours
 from tests.support.sampling import sampled
 from tests.support.tables import in_one_test
 from tokenstream.events import PartStart
-
-if TYPE_CHECKING:
-    from tokenstream.message import Message
+from tokenstream.message import Message
 
 # Those for a mapping of one's own are read in tests/formats/custom/test_servers.py.
 _SHARED = [recorded for recorded in shared() if recorded.format != "custom"]

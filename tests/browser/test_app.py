@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import runpy
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import httpx
@@ -14,9 +15,6 @@ import pytest
 import examples.chat.replayed
 from tests.project import ROOT
 from tokenstream import Stream, relay, testing
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -15,9 +15,6 @@ from tests.browser.declarations import STRICTLY, make_declarations
 from tests.project import ROOT
 from tests.support.node import bundle, node_with, npm_with
 from tokenstream import relay
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _FILES = relay.assets.directory
 _SHARED = ("answer.js", "connection.js", "message.js", "patch.js", "sse.js")

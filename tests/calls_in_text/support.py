@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Callable, Iterable
 from itertools import groupby, pairwise, starmap
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tokenstream.events import Event, PartDone, TextDelta, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.stages import ToolTags
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable, Iterable
-
 
 BAR = "\uff5c"
 DSML = f"{BAR}DSML{BAR}"

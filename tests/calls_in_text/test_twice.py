@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 import pytest
@@ -32,9 +33,6 @@ from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.turns import ToolResults
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 class Sent(NamedTuple):

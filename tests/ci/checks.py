@@ -9,19 +9,15 @@ import shlex
 import shutil
 import tempfile
 import tomllib
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.ci.bare import BareMachine
 from tests.ci.changed import concerned_since
 from tests.ci.lanes import Failed, Lane, Shell, Work
 from tests.ci.machine import AGENTS, install_debian
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
 
 ROOT = Path(__file__).parents[2]
 _SHARED = ROOT.parent / "shared"

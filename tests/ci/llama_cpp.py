@@ -11,18 +11,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
 from tests.ci.scripted_model import SCRIPTS, write
 from tokenstream import Stream
 from tokenstream.errors import StreamError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _SCHEMA = {"type": "object", "properties": {"x": {"type": "string", "maxLength": 5}}, "required": ["x"]}
 _FUNCTION = {"name": "pay", "description": "Pay.", "parameters": _SCHEMA}

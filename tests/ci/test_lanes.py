@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.ci.checks import COMPARE, ROOT, SLOW, Checks, contributors_commands, run_tests
 from tests.ci.lanes import Failed, Lane, Shell, chosen, notes, run_lanes
 from tests.project import PYPROJECT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 
 def _nothing(_: Shell) -> None:

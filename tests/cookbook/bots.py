@@ -6,16 +6,14 @@ import asyncio
 import json
 import re
 from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
 
 WORDS = [f"word{number} " for number in range(1_300)]
 _SHORT = testing.script().text("The ", "sky ", "is ", "blue.").finish("stop").recording("openai-chat")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.timing import PATIENCE
 from tokenstream import testing
 from tokenstream.testing._serve.playable import Player
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from tokenstream.testing._serve.replies import Chunk, Reply, Request
+from tokenstream.testing._serve.replies import Chunk, Reply, Request
 
 HELD = 3_600.0
 """Seconds that a script pauses where its answer is held."""

@@ -6,15 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from pathlib import Path
 
 from tests.docs.pages import blocks, parts_of
 from tests.project import PACKAGE, ROOT
 from tests.support.served import by_python
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-    from pathlib import Path
 
 FOLDER = ROOT / "docs" / "cookbook"
 INDEX = ROOT / "docs" / "cookbook.md"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
 from tests.cookbook.held import HELD, HeldServer
 from tests.cookbook.programs import example_of, serving, write_program
 from tokenstream import Stream, testing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-    from pathlib import Path
 
 _ANSWER = testing.script().text("The ", "sky ").text("is ", "blue.").finish("stop")
 _WHOLE = _ANSWER.recording("openai-chat")

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator
 
 import anyio
 import httpx
 import pytest
 
 from tests.support.packages import needed
-from tokenstream import relay
+from tokenstream import Event, relay
 from tokenstream.events import TextDelta
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-    from tokenstream import Event
 
 needed("fastapi")
 pytestmark = pytest.mark.anyio

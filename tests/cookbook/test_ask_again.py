@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.cookbook.programs import run_program
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_second_answer_counts(tmp_path: Path) -> None:

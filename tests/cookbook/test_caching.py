@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.cookbook.programs import run_program
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_the_second_question_reads_the_text_from_the_cache(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from queue import Empty, Queue
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 import pytest
@@ -19,9 +20,6 @@ from tests.cookbook.programs import environment, write_program
 from tests.support.packages import needed
 from tests.support.timing import wait_for
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _BOT = {"id": 1, "is_bot": True, "first_name": "Bot", "username": "bot"}
 

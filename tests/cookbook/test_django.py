@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,11 +14,6 @@ from tests.cookbook.relay_laws import AsyncRelayLaws, RelayLaws
 from tests.cookbook.relays import Relay, asked, relaying
 from tests.docs.pages import blocks
 from tests.support.packages import needed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
 
 _COMMAND = ("django_relay.py", "runserver", "--noreload", "{port}")
 _ASGI = ("-m", "uvicorn", "django_relay:application", "--port", "{port}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -19,12 +21,7 @@ from tests.support.replies import reply
 from tests.support.timing import wait_for
 from tokenstream import testing
 from tokenstream.call_store import RedisCallStore
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
-
-    from tokenstream.testing import Recording, Request
+from tokenstream.testing import Recording, Request
 
 redis = needed("redis")
 pytestmark = pytest.mark.slow

@@ -9,16 +9,13 @@ import subprocess
 import sys
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.project import PYPROJECT, ROOT
 from tests.support.packages import needed
 from tokenstream import _pyinstaller, testing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _NAME = re.compile(r"[\w.-]+")
 

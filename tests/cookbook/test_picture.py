@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cookbook.programs import run_program
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _ANSWER = testing.script().text("A cat ", "on a mat.").finish("stop")
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.cookbook.programs import run_program
 from tests.cookbook.watched import watch_program
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _LAST = "Crêpes with lemon: 52 minutes, for 4"
 

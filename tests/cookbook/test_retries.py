@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.cookbook.programs import run_program
 from tests.support.packages import needed
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_each_answer_is_printed_once(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import runpy
+from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -16,10 +18,6 @@ from tests.cookbook.programs import write_program
 from tests.support.packages import needed
 from tests.support.timing import PATIENCE
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 _EVENT = {"type": "app_mention", "channel": "C1", "ts": "7.5"}
 

@@ -6,18 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.cookbook.programs import environment, write_program
 from tests.support.timing import wait_for
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the voice is a shell script")
 

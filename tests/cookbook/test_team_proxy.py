@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import pytest
@@ -14,10 +16,6 @@ from tests.cookbook.programs import serving, write_program
 from tests.support.packages import needed
 from tests.support.redis_servers import RedisServer
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
 
 needed("fastapi")
 needed("redis")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.cookbook.programs import run_program
 from tests.cookbook.watched import watch_program
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _PATH = "/v1/chat/completions"
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.cookbook.programs import environment, write_program
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def _pytest(program: Path, *arguments: str, **variables: str) -> str:

@@ -7,17 +7,14 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.cookbook.programs import environment, write_program
 from tests.support.terminals import Terminal
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
 
 
 class Watched:

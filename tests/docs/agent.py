@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.replies import at_once
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from tokenstream.testing import Recording, Request
+from tokenstream.testing import Recording, Request
 
 AGENT = "/agent"
 """Where the model is asked; what follows in the path is the provider's own."""

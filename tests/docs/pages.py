@@ -8,14 +8,11 @@ import re
 import sys
 import textwrap
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.project import PACKAGE, PYPROJECT, ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 REPORTS = sorted((ROOT / "docs" / "reports").glob("*.md"))
 SITE = sorted({*(ROOT / "docs").rglob("*.md")} - {*REPORTS})

@@ -5,20 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http import HTTPStatus
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.docs.agent import AGENT, agent_reply
 from tests.support.recordings import OURS
 from tests.support.replies import at_once, refusal, reply, serve_in_time
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from tokenstream.testing import Recording, Request
+from tokenstream.testing import Recording, Request
 
 _CHAT = "/v1/chat/completions"
 _MESSAGES = "/v1/messages"

@@ -6,7 +6,8 @@ import ast
 import gc
 import inspect
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -32,9 +33,6 @@ from tokenstream import (
 from tokenstream.errors import MisuseError, OutputIncomplete, TokenStreamError
 from tokenstream.relay import Timing
 from tokenstream.turns import ToolResults
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ADVICE = re.compile(
     r"(?:[:;.,(] |\bor |\band )"

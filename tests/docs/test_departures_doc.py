@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from contextlib import suppress
-from typing import TYPE_CHECKING, get_args
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -16,9 +17,6 @@ from tests.support.tables import in_one_test
 from tokenstream import Stream, StreamError
 from tokenstream.departures import RULES, Affects, DepartureName, Departures
 from tokenstream.events import Event, ReasoningDelta, TextDelta
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.not_quick
 

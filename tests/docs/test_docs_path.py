@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 import runpy
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.docs.pages import BESIDE, SITE, blocks, links, name_of, without_code
 from tests.project import PACKAGE, ROOT
 from tests.support.tables import in_one_test
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _DOCS = ROOT / "docs"
 _INDEX = (_DOCS / "index.md").read_text(encoding="utf-8")

@@ -10,16 +10,13 @@ import ast
 import importlib
 import re
 import runpy
+from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.project import PACKAGE, ROOT, parsed
 from tests.public_names import PUBLIC
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PAGE = (ROOT / "docs" / "reference" / "errors-index.md").read_text(encoding="utf-8")
 

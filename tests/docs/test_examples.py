@@ -7,8 +7,10 @@ import json
 import re
 import runpy
 import sys
+from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +19,6 @@ from tests.docs.pages import links
 from tests.project import ROOT
 from tests.support.packages import needed
 from tokenstream import aconnect, relay, testing
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 _SCRIPT = testing.script().text("The ", "sky ", "is ", "blue.").finish("stop").recording("openai-chat")
 _BROKEN = _SCRIPT.with_fault(testing.faults.close(event=3))

@@ -9,11 +9,13 @@ from __future__ import annotations
 import gc
 import json
 import re
+import subprocess
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -22,13 +24,7 @@ from tests.docs.pages import blocks
 from tests.project import ROOT
 from tests.support.packages import needed
 from tokenstream import Stream, Tags, testing
-from tokenstream.testing import Recording
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Mapping
-
-    from tokenstream.testing import Request
+from tokenstream.testing import Recording, Request
 
 PAGE = (ROOT / "docs" / "guides" / "quickstarts.md").read_text(encoding="utf-8")
 RECORDINGS = ROOT / "docs" / "guides" / "quickstarts"

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +16,6 @@ from tests.support.packages import needed
 from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.testing import faults
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.not_quick
 

@@ -20,17 +20,15 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tokenstream
 from tests.docs.pages import PAGES, PROGRAMS, Block, blocks, imported_modules, name_of, parts_of
 from tests.docs.server import docs_server
 from tests.project import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 _SOURCES = Path(tokenstream.__file__).parents[1]
 CHECKERS: dict[str, list[str]] = {

@@ -18,8 +18,8 @@ import hashlib
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.evidence.counts import NEITHER, Reached, by_room, reached
 from tests.evidence.parts import PARTS, Part, measure, settings
@@ -27,9 +27,6 @@ from tests.evidence.tables import list_of_functions, table_of_rooms
 from tests.house import budget
 from tests.project import PACKAGE
 from tests.support.beside import SHARED
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _WITHOUT_SERVERS = "recordings: those of this repository alone, since ../shared/recordings is missing\n"
 _UNCHECKED = (

@@ -7,16 +7,13 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from coverage import Coverage
 
 from tests.project import PACKAGE, ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from pathlib import Path
 
 # From Python 3.12, a statement that was reached costs nothing more; a tracer doubles the time of the tests.
 _SETTINGS = """

@@ -15,19 +15,15 @@ import os
 import re
 import sys
 import warnings
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.project import ROOT
 from tests.support.recordings import Recorded, of_native_routes, ours, shared
-from tokenstream import AsyncStream, Steps, Stream
+from tokenstream import AsyncStream, Message, Steps, Stream
 from tokenstream.errors import NotExpressible, TokenStreamError
 from tokenstream.partial_json import PartialJSONParser
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
-
-    from tokenstream import Message
 
 _PIECE = 1_400
 """Bytes of a body that come at once: what a packet holds."""

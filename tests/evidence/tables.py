@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from tests.evidence.counts import NEITHER, Reached, by_room
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 
 def table_of_rooms(found: Sequence[Reached], parts: Sequence[str]) -> str:

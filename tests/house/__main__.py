@@ -12,17 +12,13 @@ begins with, and nothing else is printed.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from tests.house import budget
 from tests.house.counts import Module, lines_by_kind, modules, shared_functions, shared_names, writes
 from tests.house.rings import COUNTS, ceilings, sizes_of_rings
 from tests.house.rooms import bounds, bounds_of_all, settle, sizes, total
 from tests.project import PACKAGE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 _MOST_ROOMS = 15
 

@@ -12,13 +12,11 @@ import json
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import FrameType
+from typing import Any, NamedTuple
 
 from tests.support.wire import DONE, chat, chat_call
 from tokenstream import AsyncStream, Decoder, Stream, relay, testing
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 _FEWER = 200
 """Number of further pieces of the shorter of two answers; the longer has twice as many."""

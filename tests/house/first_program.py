@@ -7,15 +7,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tests.project import PACKAGE, ROOT
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 PROGRAM = re.findall(r"(?ms)^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"))[0]
 WORDS = ["Because ", "of ", "Rayleigh ", "scattering", "."]

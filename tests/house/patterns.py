@@ -12,13 +12,11 @@ import inspect
 import pkgutil
 import re
 import sys
+from collections.abc import Iterator, Sequence
 from re import _compiler, _constants, _parser  # type: ignore[attr-defined]
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tokenstream
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 _SINGLE = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN)
 _NOTING_NOTHING = (*_SINGLE, _constants.AT, _constants.GROUPREF)

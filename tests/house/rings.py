@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from tests.house import budget
 from tests.house.counts import Module, lines_by_kind, lines_of_tests, nodes
 from tests.house.rooms import Sizes, bounds, bounds_of_all, settled
 from tests.project import PYPROJECT, ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 _RINGS: dict[str, str] = {
     module.removeprefix("tokenstream."): contract["id"]

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from tests.house import budget
 from tests.house.counts import Module, lines_by_kind
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 SETTLED = Path(__file__).with_name("rooms.json")
 """The sizes of all rings and rooms when the last batch of issues ended."""

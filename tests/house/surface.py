@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import TYPE_CHECKING, get_args
+from collections.abc import Callable
+from typing import get_args
 
 import tokenstream
 from tests.project import MODULES
 from tokenstream import relay
 from tokenstream.departures import RULES
 from tokenstream.relay import ProtocolName
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _WITH_OPTIONS: tuple[Callable[..., object], ...] = (
     tokenstream.Retry,

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -29,9 +29,6 @@ from tests.house.surface import rows as rows_of_data
 from tests.house.surface import surface
 from tests.house.walks import WALKS, count_retry, walk
 from tests.project import PACKAGE, ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _FOREIGN_WRITES = {
     "all": 58,

@@ -10,7 +10,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, TypeAlias
+from types import FrameType
+from typing import Any, TypeAlias
 
 import httpx
 import websockets.sync.client
@@ -20,9 +21,6 @@ from tests.project import PACKAGE
 from tokenstream import Retry, Session, Steps, Stream, connect, relay, testing
 from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.stream._options import enter_clock, leave_clock
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 _URL = "https://api.openai.com/v1/chat/completions"
 _OVERLOADED = {"error": {"message": "overloaded", "type": "server_error"}}

@@ -5,16 +5,13 @@ It is what the encoders say of themselves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from collections.abc import Iterable
+from typing import get_args
 
 from tests.made_tables.section import Section, table
 from tests.project import ROOT
 from tests.support.encoders import PROTOCOLS, Encoder, create
 from tokenstream.message import FinishReason
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 
 _REFUSED: tuple[FinishReason, ...] = ("content_filter", "refusal")
 """The reasons that must not look like success."""

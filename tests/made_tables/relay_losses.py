@@ -5,16 +5,12 @@ It is what `relay.losses` finds by trying the encoders.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tests.made_tables.section import Section, table
 from tests.project import ROOT
 from tests.support.encoders import PROTOCOLS
 from tokenstream import relay
-
-if TYPE_CHECKING:
-    from tokenstream.relay import ProtocolName
-    from tokenstream.relay._encoders.losses import Loss
+from tokenstream.relay import ProtocolName
+from tokenstream.relay._encoders.losses import Loss
 
 _FIELDS: tuple[Loss, ...] = (
     "signature",

@@ -5,7 +5,8 @@ It is what the encoders say of themselves; of errors, what a reader takes them f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Callable, Iterable
+from typing import Any, get_args
 
 from tests.made_tables.section import Section, table
 from tests.project import ROOT
@@ -13,11 +14,7 @@ from tests.support.encoders import Encoder, load
 from tokenstream import Decoder, testing
 from tokenstream.errors import ErrorKind, NotExpressible, StreamError
 from tokenstream.message import FinishReason, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from tokenstream.relay._encoders.losses import Loss
+from tokenstream.relay._encoders.losses import Loss
 
 KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)
 _ABSENT = "–"

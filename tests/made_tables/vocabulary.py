@@ -11,7 +11,7 @@ import binascii
 import json
 from collections.abc import Callable, Iterator
 from itertools import combinations, count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.made_tables.section import Section
 from tests.project import ROOT
@@ -33,12 +33,10 @@ from tokenstream.events import (
     ToolCallStart,
     UsageUpdate,
 )
+from tokenstream.formats import Frame
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import Citation, MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, Usage
-
-if TYPE_CHECKING:
-    from tokenstream.formats import Frame
 
 _USAGE = (
     "input_tokens",

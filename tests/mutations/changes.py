@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import ast
 import random
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from tests.project import PACKAGE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 ROOMS = (
     "framing",

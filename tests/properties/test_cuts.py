@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from tests.support import wire
@@ -13,10 +11,7 @@ from tests.support.tables import in_one_test
 from tests.support.wire import DONE
 from tokenstream import testing
 from tokenstream.errors import NotExpressible, StreamInterrupted
-
-if TYPE_CHECKING:
-    from tokenstream.testing import Script
-
+from tokenstream.testing import Script
 
 _SAID = testing.script().text("Grüße – 漢字 🌊")
 

@@ -6,7 +6,7 @@ import copy
 import json
 import random
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -30,12 +30,10 @@ from tests.support.effort import examples, trials
 from tests.support.recordings import Recorded, frames_of, ours, shared
 from tokenstream.departures import Departures
 from tokenstream.errors import StreamError
+from tokenstream.formats import Frame
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import Message
-
-if TYPE_CHECKING:
-    from tokenstream.formats import Frame
 
 _LIMITS = Limits()
 _MOST_FRAMES = 60

@@ -6,9 +6,10 @@ import json
 import re
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Callable
 from copy import deepcopy
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -21,9 +22,6 @@ from tests.support.wire import sse
 from tokenstream import Stream
 from tokenstream.errors import TokenStreamError
 from tokenstream.events import Unknown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _Payloads: TypeAlias = "list[tuple[str, Any]]"
 _LONGEST = 30_000

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tokenstream import Decoder, testing
-
-if TYPE_CHECKING:
-    from tokenstream import Message
-    from tokenstream.events import Event
+from tokenstream import Decoder, Message, testing
+from tokenstream.events import Event
 
 
 def decoded(chunks: list[bytes], **options: Any) -> tuple[Decoder, list[Event]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
@@ -19,14 +19,10 @@ from tests.support.recordings import Recorded, folder_of, ours, shared
 from tests.support.sampling import part_of
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE, chat
-from tokenstream import Stream, Tags, testing
+from tokenstream import Message, Stream, Tags, testing
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import PartStart, ReasoningDelta, TextDelta
-
-if TYPE_CHECKING:
-    from tokenstream import Message
-
 
 _TAGGED = [each for each in shared("openai-chat", "anthropic") if b"<think" in each.body]
 """Recordings of models that think in their text."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +14,6 @@ from tests.docs.pages import SITE
 from tests.docs.test_errors_index import messages_of_misuse
 from tests.project import ROOT
 from tests.support.node import node_with
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 # The site is built for the first of them, which takes minutes on a busy machine.
 pytestmark = [pytest.mark.site, pytest.mark.timeout(900)]

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import zlib
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -23,9 +23,6 @@ from tests.site.conftest import build
 from tests.support.node import node_with
 from tests.support.packages import needed
 from tests.support.proxies import program
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # The site is built for the first of them, which takes minutes on a busy machine.
 pytestmark = [pytest.mark.site, pytest.mark.timeout(900)]

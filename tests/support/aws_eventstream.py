@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 from zlib import crc32
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 _INTEGERS = {2: ">b", 3: ">h", 4: ">i", 5: ">q", 8: ">q"}
 _PADDING = "abcdefghijklmnopqrstuvwxyz"

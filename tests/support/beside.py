@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import ast
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from tests.project import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 SHARED = ROOT.parent / "shared"
 """Recordings of real servers and verified cases, read from there."""

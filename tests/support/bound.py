@@ -8,12 +8,9 @@ changes little.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Generator
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 
 def pytest_configure(config: pytest.Config) -> None:

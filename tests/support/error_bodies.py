@@ -6,14 +6,11 @@ Each was seen in the documentation of a server, in its source or in a report abo
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+from tokenstream.errors import ErrorKind
 from tokenstream.framing import EventStreamMessage
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tokenstream.errors import ErrorKind
 
 
 class Body(NamedTuple):

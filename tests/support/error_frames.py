@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support import registry
+from tokenstream.formats import Frame
 from tokenstream.framing import EventStreamMessage
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream.formats import Frame
 
 
 @dataclass(frozen=True)

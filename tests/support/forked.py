@@ -12,13 +12,11 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Iterator
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _TOGETHER = 8
 """As many neighbours are run by one process, since they share modules and fixtures."""

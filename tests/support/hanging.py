@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator
+from types import FrameType
+from typing import Any
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
-    from types import FrameType
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import random
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from tests.support import registry
 from tests.support.answers_in_turns.wires import Answer, Payload, aws_event, is_binary
 from tests.support.recordings import frames_of
 from tests.support.wire import bytes_of
 from tokenstream import Decoder
+from tokenstream.formats import Format
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable, Iterable, Iterator
-
-    from tokenstream.formats import Format
-    from tokenstream.limits import Limits
+from tokenstream.limits import Limits
 
 _MORE = (" ", "x", "é", "🌊", '"', "\\", "\n", '","', '"}]', "\u2028", "<", "漢字 ", "\ud83c")
 """Endings of a piece; the last one is half a character."""

@@ -24,16 +24,14 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable, Generator, Iterator
 from functools import wraps
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import FrameType
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests.project import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
-    from types import FrameType
 
 _SECONDS = 10.0
 """Seconds for what is about to end by itself, as a thread that has been told to."""

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markdown_it import MarkdownIt
 
-from tokenstream.stages import MarkdownBlocks
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from tokenstream.stages import MarkdownBlock
+from tokenstream.stages import MarkdownBlock, MarkdownBlocks
 
 
 def new_renderer() -> MarkdownIt:

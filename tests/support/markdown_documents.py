@@ -7,16 +7,13 @@ import os
 import random
 import re
 import tarfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.markdown import lines_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PREFIXES = [
     *["", "", "", "", " ", "  ", "   ", "    ", "     ", "      ", "\t", " \t", "> ", ">", ">  ", ">\t"],

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 
 from tests.support.tables import SKIPPED_ROWS
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
 
 _ROW = "row that is skipped"
 _NEED = re.compile(r"\bneeds (.+?)(?=[,:;]| and | at | in |$)")

@@ -8,15 +8,13 @@ import pkgutil
 import random
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from tests.project import PACKAGE, parsed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 # The parser of expressions has no public name; this is its place since Python 3.11.
 _parse: Any = importlib.import_module("re._parser").parse

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.support.either import Each, run_in
-from tokenstream import Deadlines
+from tokenstream import AsyncStream, Deadlines, Stream
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import Event
+from tokenstream.message import Message
 from tokenstream.testing import Arrival, Recording, VirtualClock, record
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
-    from tokenstream import AsyncStream, Stream
-    from tokenstream.message import Message
 
 FOR_EVER = Deadlines(first_event=None, idle_bytes=None, idle_content=None, total=None)
 """Deadlines without any limit."""

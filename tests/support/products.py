@@ -12,16 +12,14 @@ are left to a thorough run, and to whoever names them. Three markers say what a 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from itertools import combinations, groupby, islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.support.effort import THOROUGH
 from tests.support.sampling import few_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
 Names = tuple[str, ...]
 """The parameters of one table."""

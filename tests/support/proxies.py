@@ -7,16 +7,13 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.support.timing import PATIENCE
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
-    from pathlib import Path
 
 _NGINX = """\
 daemon off;

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.either import Each, at_once
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, ReasoningDelta, TextDelta, ToolCallDone
 from tokenstream.message import Message, ToolCall
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
 
 
 @dataclass

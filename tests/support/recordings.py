@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.project import PACKAGE
 from tests.support.beside import SHARED
+from tokenstream.formats import Frame
 from tokenstream.formats._registry import GONE_SERVICES
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._sniff import sniff
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tokenstream.formats import Frame
 
 OURS = Path(__file__).parents[1] / "recordings"
 DEMO = PACKAGE / "cli" / "recordings"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import httpx
 
 from tokenstream import Stream
 from tokenstream.errors import StatusError, StreamError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 
 def error_of(

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from tests.support.chunkings import per_event
 from tests.support.loopback import EVENT_STREAM
 from tokenstream import testing
-from tokenstream.testing import Arrival, Recording
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from tokenstream.testing import Request, Server
+from tokenstream.testing import Arrival, Recording, Request, Server
 
 _TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 """Types of error, where they differ from that of most statuses."""

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from tests.formats.gemini_interactions.support import DONE, completed, created, delta, start, stop
 from tests.formats.gemini_interactions.support import event as step_event
 from tests.formats.openai_responses.test_properties import EVERYTHING
 from tests.support import wire
 from tests.support.recordings import ours, shared
-from tokenstream import Checkpoint, Stream
+from tokenstream import Checkpoint, Message, Stream
 from tokenstream.errors import StreamError
+from tokenstream.events import Event
 from tokenstream.framing import SSEParser
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tokenstream import Message
-    from tokenstream.events import Event
 
 RESUMABLE = ("gemini-interactions", "openai-responses")
 

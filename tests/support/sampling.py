@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import random
 import zlib
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import pytest
 from _pytest.mark import ParameterSet
 
 from tests.support.effort import THOROUGH, in_steps
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 T = TypeVar("T")
 

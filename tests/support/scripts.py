@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hypothesis import assume
 from hypothesis import strategies as st
@@ -11,10 +11,8 @@ from hypothesis import strategies as st
 from tests.support.encoders import load
 from tokenstream import testing
 from tokenstream.errors import NotExpressible
-
-if TYPE_CHECKING:
-    from tokenstream.message import Message, Usage
-    from tokenstream.testing import Script
+from tokenstream.message import Message, Usage
+from tokenstream.testing import Script
 
 _words = st.sampled_from(["Hel", "lo", " ", "\n", "\u2028", "漢字", "🌊", "é", '"\\', "```"]) | st.text(
     st.characters(codec="utf-8", exclude_characters="\r\x00"), max_size=8

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
 
 from tests.support.recordings import shared
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 OutT = TypeVar("OutT")
 

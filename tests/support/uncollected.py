@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from types import AsyncGeneratorType, CoroutineType, FrameType, FunctionType, GeneratorType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
 from tests.project import PACKAGE
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
 _FOLDER = f"{PACKAGE}/"
 _NAME = f"{PACKAGE.name}."

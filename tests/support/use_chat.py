@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.project import ROOT
 from tokenstream import relay
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _MOUNT = """import { createRoot } from "react-dom/client";
 import Page from "./page";

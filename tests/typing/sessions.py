@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, assert_type
+from typing import Any, assert_type
 
 from tokenstream import AsyncSession, AsyncStream, Message, Retry, Router, Session, Stream, Tools, connect
 from tokenstream.events import ToolProgress
 from tokenstream.session import Answer, AsyncAnswer
-
-if TYPE_CHECKING:
-    from tokenstream.turns import ToolResults
+from tokenstream.turns import ToolResults
 
 
 def sessions(open_socket: Any, router: Router, tools: Tools, results: ToolResults) -> None:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from tokenstream import testing
-from tokenstream.testing import Recording, faults
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tokenstream.testing import Request, Script
+from tokenstream.testing import Recording, Request, Script, faults
 
 _SHELLS = ("Bash", "bash", "exec_command", "shell_command", "shell", "run_shell_command")
 """The names of the tool that runs a command, in the agents."""

@@ -9,18 +9,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.ci.machine import AGENTS
 from tests.support.node import node_in
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 MODEL = "claude-sonnet-4-5"
 """The name of the model, which most programs have to know."""

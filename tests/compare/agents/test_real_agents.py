@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,11 +26,6 @@ from tests.compare.agents.programs import MODEL, started
 from tokenstream import Peer, Steps, testing
 from tokenstream.errors import StreamError
 from tokenstream.events import StepUpdate
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Generator, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.agents
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tests.compare.benchmarks import answers_of_google, answers_of_openai, answers_of_others
 from tests.compare.benchmarks.bodies import ALPHABET, tokens
 from tests.compare.benchmarks.shapes import Answer, Shape
 from tests.support.wire import DONE, bytes_of, sse
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 
 def _of_objects(name: str, count: int) -> Answer:

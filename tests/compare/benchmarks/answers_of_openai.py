@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import random
+from typing import Any
 
 from tests.compare.benchmarks.shapes import Event, Payload, Shape, alone, code, letters, named, nameless
 from tests.support.wire import DONE, bytes_of
-
-if TYPE_CHECKING:
-    import random
 
 _CHAT_ID = "chatcmpl-u8jzPde0IgxLd6GncfBAepfJBd0Kh"
 

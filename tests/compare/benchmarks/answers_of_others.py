@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+import random
+from typing import Any
 from zlib import crc32
 
 from tests.compare.benchmarks.shapes import (
@@ -18,9 +19,6 @@ from tests.compare.benchmarks.shapes import (
     tight,
 )
 from tests.support.wire import bytes_of
-
-if TYPE_CHECKING:
-    import random
 
 
 def _claude(text: str) -> Event:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from tests.compare.benchmarks.bodies import ALPHABET, tokens
 from tests.support.aws_eventstream import message
 from tests.support.wire import bytes_of, sse
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 Payload: TypeAlias = dict[str, Any]
 Frame: TypeAlias = "Callable[[str, bytes], bytes]"

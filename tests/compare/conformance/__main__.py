@@ -9,18 +9,16 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.compare.conformance import page, results
 from tests.compare.conformance.readers import readers
 from tests.compare.conformance.recovery import page as recovery_page
 from tests.compare.conformance.recovery import results as recovery_results
 from tests.compare.conformance.recovery.peers import peers
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 
 def _say(line: str) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.compare.conformance.json_case import ACCEPTED, NOTHING, REFUSED, JSONCase, shown
 from tests.compare.conformance.reader import PythonReader, found
 from tokenstream.partial_json import Allow, PartialJSONParser
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 _LABEL_LENGTH = 2_000
 """A longer text is read whole and in pieces of this length, and not in single characters."""

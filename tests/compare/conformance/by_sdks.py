@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Generator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.compare.conformance.answers import Answer, Call
 from tests.compare.conformance.reader import HEADERS, PythonReader, answer_by, found
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 _ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}]}
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from typing import Any
 
 OSLO, BERGEN = {"city": "Oslo"}, {"city": "Bergen"}
 OSLO_TEXT, BERGEN_TEXT = '{"city": "Oslo"}', '{"city": "Bergen"}'

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import isnan
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from typing import Any
 
 REFUSED, NOTHING, ACCEPTED = "refused", "nothing", "accepted"
 """What is told in place of a value; a value is told as its JSON, which is none of these words."""

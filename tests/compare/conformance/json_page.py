@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from tests.compare.conformance import json_suites, json_test_suite
 from tests.compare.conformance.json_case import NOTHING, REFUSED, JSONCase, JSONSuite, same_told
 from tests.compare.conformance.json_rule import expected, judge
 from tests.compare.conformance.table import table
 from tokenstream.partial_json import Allow
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _OURS = "tokenstream"
 _LONGEST = 76

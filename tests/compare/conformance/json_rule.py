@@ -11,14 +11,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from tests.compare.conformance.json_case import ACCEPTED, NOTHING, REFUSED, JSONCase, same_told, shown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 _MISSING = object()
 _QUESTIONS = ("how ", "what ", "where ", "whether ", "which ")

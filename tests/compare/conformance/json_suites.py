@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from tests.compare.conformance import json_aligned, json_partial, json_repaired, json_test_suite
 from tests.compare.conformance.digest import digest_of
 from tests.compare.conformance.json_case import ACCEPTED, REFUSED, JSONCase, JSONSuite, same_told
 from tests.compare.conformance.json_rule import expected, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 SUITES = [
     JSONSuite(

@@ -7,16 +7,14 @@ import importlib.util
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from tests.support.node import node_in
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Packages(Protocol):

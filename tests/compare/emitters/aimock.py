@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tests.compare.emitters.whole import Said
 from tests.support.node import node_with
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
 
 _SCRIPT = Path(__file__).with_name("aimock.mjs")
 _OSLO, _NOW = '{"city": "Oslo", "days": 3}', "{}"

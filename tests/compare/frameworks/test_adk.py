@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,6 @@ from tests.steps.agents.support import follow, tools_of
 from tests.steps.told import told
 from tests.support.packages import needed
 from tokenstream import Steps
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 agents = needed("google.adk.agents")
 config = needed("google.adk.agents.run_config")

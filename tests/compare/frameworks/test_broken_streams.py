@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
 
 import pytest
 from pydantic import BaseModel
@@ -13,12 +13,8 @@ from tests.docs.pages import WARNS
 from tests.project import ROOT
 from tests.support.packages import needed
 from tokenstream import connect, testing
+from tokenstream._providers.apis import ScriptFormat
 from tokenstream.testing import faults
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tokenstream._providers.apis import ScriptFormat
 
 pytestmark = [
     pytest.mark.slow,

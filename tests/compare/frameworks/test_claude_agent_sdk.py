@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,6 @@ from tests.steps.agents.support import body_of, follow
 from tests.steps.told import told
 from tests.support.packages import needed
 from tokenstream import Steps
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 parser = needed("claude_agent_sdk._internal.message_parser")
 

@@ -8,7 +8,8 @@ is the SDK's client.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterable, Iterable
+from typing import Any
 
 import httpx
 import pytest
@@ -16,9 +17,6 @@ import pytest
 from tests.support.packages import needed
 from tokenstream import testing
 from tokenstream.testing import faults
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable
 
 # Importing an SDK takes seconds on a busy machine.
 pytestmark = [

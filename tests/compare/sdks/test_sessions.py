@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream, testing
-from tokenstream.testing import faults
-
-if TYPE_CHECKING:
-    from tokenstream.testing import Server
+from tokenstream.testing import Server, faults
 
 openai: Any = needed("openai")
 genai: Any = needed("google.genai")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from tests.support.aws_eventstream import message
 from tests.support.wire import bytes_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 Payload: TypeAlias = dict[str, Any]
 Wire: TypeAlias = "Callable[[Payload], bytes]"

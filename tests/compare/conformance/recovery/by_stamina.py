@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from tests.compare.conformance.by_sdks import add_calls
 from tests.compare.conformance.reader import found
 from tests.compare.conformance.recovery.peer import PythonPeer, Told
 from tests.compare.conformance.recovery.providers import IDLE, TOOL, World
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def _tell(world: World, told: Told) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from tests.compare.conformance.digest import digest_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 TRUTH = (
     "A river does not mind a stone. It parts, goes around it, and is one river again by the evening. "

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from tests.compare.conformance.packages import Packages, PythonPackages
 from tests.compare.conformance.reader import Attempt
 from tests.compare.conformance.recovery.cases import ARGUMENTS, CALL, Answer
 from tests.compare.conformance.recovery.providers import DONE, World
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 @dataclass

@@ -5,18 +5,23 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from tests.compare.conformance.recovery.cases import ANSWERS, ARGUMENTS, CALL, FRAGMENTS, Answer, Case
 from tests.recovery.routes.providers import pieces
-from tests.support.loopback import LAST_CHUNK, RST, Loopback, chunked_head, http_chunk, refusing_url, sized
+from tests.support.loopback import (
+    LAST_CHUNK,
+    RST,
+    Connection,
+    Loopback,
+    chunked_head,
+    http_chunk,
+    refusing_url,
+    sized,
+)
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
-
-    from tests.support.loopback import Connection
 
 Format: TypeAlias = Literal["openai-chat", "anthropic"]
 Which: TypeAlias = Literal["first", "other"]

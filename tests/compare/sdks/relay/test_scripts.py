@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -22,10 +22,8 @@ from tests.support.effort import examples, trials
 from tests.support.packages import needed
 from tests.support.scripts import scripts
 from tokenstream import testing
-
-if TYPE_CHECKING:
-    from tokenstream.relay import ProtocolName
-    from tokenstream.testing import Recording, Script
+from tokenstream.relay import ProtocolName
+from tokenstream.testing import Recording, Script
 
 Reader = Callable[["Recording"], ClientAnswer]
 

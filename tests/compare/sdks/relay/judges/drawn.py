@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, islice, zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.effort import trials
 from tests.support.recordings import Recorded, ours, shared
 from tokenstream import Stream
 from tokenstream.errors import StreamError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from tokenstream.events import Event
-    from tokenstream.message import Message
+from tokenstream.events import Event
+from tokenstream.message import Message
 
 READ = trials(400, one_in=3)
 """The number of recordings of real servers: the 130 that have something rare, and others."""

@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.compare.sdks.relay.judges.client_answer import ClientAnswer
 from tests.support.encoders import create, load
 from tokenstream import relay
-from tokenstream.message import ReasoningPart, RefusalPart, ServerToolCall, TextPart, ToolCall, Usage
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from tokenstream.message import Citation, MediaPart, Message, Part
-    from tokenstream.relay import ProtocolName
-    from tokenstream.relay._encoders.losses import Loss
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    Message,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    ServerToolCall,
+    TextPart,
+    ToolCall,
+    Usage,
+)
+from tokenstream.relay import ProtocolName
+from tokenstream.relay._encoders.losses import Loss
 
 _FAMILIES: dict[str, Loss] = {"image": "image", "audio": "audio", "video": "video"}
 """The names of losses of media, by the first half of the type; any other type is a "file"."""

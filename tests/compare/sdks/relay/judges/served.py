@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
@@ -12,11 +13,7 @@ from starlette.routing import Route
 
 from tests.support.served import by_uvicorn
 from tokenstream import relay
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Mapping
-
-    from tokenstream.relay import ProtocolName
+from tokenstream.relay import ProtocolName
 
 _PIECE, _PIECES = 97, 60
 """The size of a piece in bytes; of long bodies, the number of pieces."""
