@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Glance: TypeAlias = "Callable[[Any, float], Event | None]"
 """Reads a chunk that arrived at a time; returns its event, or None if the chunk must be read in full."""
+Pull: TypeAlias = "Callable[[], Event | None]"
+"""Returns the next event, or None if there is none yet."""
 
 
 def make_glance(  # noqa: C901 - what runs for every token is in one place

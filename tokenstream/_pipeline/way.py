@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tokenstream._answer.accumulator import Accumulator
     from tokenstream._pipeline.asked import AskedFacts
+    from tokenstream._pipeline.glance import Pull
     from tokenstream._pipeline.guarding import Guarding, Stops
     from tokenstream._pipeline.intake import Intake
     from tokenstream._pipeline.joining import AttemptListener, Joining
@@ -73,9 +74,9 @@ class Way:
     """True while events are held back, moved or dropped, so that no chunk may be read on the fast path."""
     intake: Intake
     """The input, which `begin` sets."""
-    pull_unguarded: Callable[[], Event | None]
+    pull_unguarded: Pull
     """Returns the next event before the guards receive it: `read`, or `joining.pull`, which calls it."""
-    pull: Callable[[], Event | None]
+    pull: Pull
     """Returns the next event, or None when more input is needed: `pull_unguarded`, or `guarding.pull`, which
     calls it."""
 

@@ -36,6 +36,8 @@ Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
 Unit: TypeAlias = Literal["event", "line", "element", "message", "payload"]
 """The kind of a chunk that is read without decoding: an SSE event, a JSON line, an element of a
 JSON array, a WebSocket message, or a payload that arrived decoded."""
+AnswerPlace: TypeAlias = "tuple[str | None, bool]"
+"""The key of the answer that a payload belongs to, and True if the payload ends it; see `Format.place_of`."""
 
 
 PartsT_co = TypeVar("PartsT_co", bound=Parts, default=Parts, covariant=True)

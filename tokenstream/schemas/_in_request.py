@@ -99,7 +99,7 @@ class Tools(ToolTable):
 
     # -- for requests ------------------------------------------------------------
 
-    def to_openai_chat(self, *, strict: bool = False) -> list[dict[str, Any]]:
+    def to_openai_chat(self, *, strict: bool = False) -> list[JsonObject]:
         """Return `tools` for OpenAI Chat Completions, which most other servers accept as well.
 
         Args:
@@ -111,7 +111,7 @@ class Tools(ToolTable):
         """
         return self._declare_functions(OPENAI_STRICT if strict else PLAIN, strict=strict)
 
-    def to_openai_responses(self, *, strict: bool = False) -> list[dict[str, Any]]:
+    def to_openai_responses(self, *, strict: bool = False) -> list[JsonObject]:
         """Return `tools` for OpenAI Responses.
 
         Args:
@@ -124,7 +124,7 @@ class Tools(ToolTable):
         declared = self._declare(OPENAI_STRICT if strict else PLAIN, "parameters")
         return [{"type": "function", **function, "strict": strict} for function in declared]
 
-    def to_anthropic(self, *, strict: bool = False) -> list[dict[str, Any]]:
+    def to_anthropic(self, *, strict: bool = False) -> list[JsonObject]:
         """Return `tools` for Anthropic Messages.
 
         Args:
@@ -135,7 +135,7 @@ class Tools(ToolTable):
         """
         return self._declare(ANTHROPIC_STRICT if strict else PLAIN, "input_schema", strict=strict)
 
-    def to_gemini(self) -> list[dict[str, Any]]:
+    def to_gemini(self) -> list[JsonObject]:
         """Return `tools` for Gemini: one item that declares all functions.
 
         The API enforces the schemas only if the request's `toolConfig` says so.
@@ -148,7 +148,7 @@ class Tools(ToolTable):
                 del function["parametersJsonSchema"]
         return [{"functionDeclarations": declared}]
 
-    def to_bedrock(self, *, strict: bool = False) -> list[dict[str, Any]]:
+    def to_bedrock(self, *, strict: bool = False) -> list[JsonObject]:
         """Return `tools` for the `toolConfig` of Bedrock Converse.
 
         Args:
@@ -163,7 +163,7 @@ class Tools(ToolTable):
             for each in self._declare(rules, "inputSchema", strict=strict)
         ]
 
-    def to_cohere(self, *, strict: bool = False) -> list[dict[str, Any]]:
+    def to_cohere(self, *, strict: bool = False) -> list[JsonObject]:
         """Return `tools` for Cohere's v2 chat API.
 
         Args:
@@ -175,7 +175,7 @@ class Tools(ToolTable):
         """
         return self._declare_functions(COHERE_STRICT if strict else PLAIN)
 
-    def to_mistral(self, *, strict: bool = False) -> list[dict[str, Any]]:
+    def to_mistral(self, *, strict: bool = False) -> list[JsonObject]:
         """Return `tools` for Mistral's native chat API.
 
         Args:
@@ -186,7 +186,7 @@ class Tools(ToolTable):
         """
         return self._declare_functions(MISTRAL_STRICT if strict else PLAIN, strict=strict)
 
-    def to_ollama(self) -> list[dict[str, Any]]:
+    def to_ollama(self) -> list[JsonObject]:
         """Return `tools` for Ollama's native chat API, which does not enforce the schemas."""
         return self._declare_functions(OLLAMA)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream.limits import check_names
 from tokenstream.message import Citation
@@ -167,6 +167,10 @@ class CitedWords(NamedTuple):
         )
 
 
+CitedPiece: TypeAlias = "Passage | CitedWords"
+"""A piece of text, or the source that the text before it cites."""
+
+
 class MarkerScanner:
     """Splits a text into the text without markers, and what they cite.
 
@@ -204,7 +208,7 @@ class MarkerScanner:
         self._note(text)
         self._width += len(text)
 
-    def feed(self, text: str) -> list[Passage | CitedWords]:
+    def feed(self, text: str) -> list[CitedPiece]:
         """Return the decided pieces of the text, and what they cite."""
         if self.passes(text):
             self.skim(text)
@@ -212,7 +216,7 @@ class MarkerScanner:
         text, self._held = self._held + text, ""
         return self._read(text, ended=False)
 
-    def end(self) -> list[Passage | CitedWords]:
+    def end(self) -> list[CitedPiece]:
         """Return the pieces that were held back; words whose marker has no end are cited up to here."""
         text, self._held = self._held, ""
         out = self._read(text, ended=True)
@@ -220,10 +224,10 @@ class MarkerScanner:
             out.append(self._close(self._open))
         return out
 
-    def _read(self, text: str, *, ended: bool) -> list[Passage | CitedWords]:
+    def _read(self, text: str, *, ended: bool) -> list[CitedPiece]:
         """Return the pieces of a text; its end is held back if more may come that makes it a marker."""
         search = self._search.in_whole if ended else self._search.in_more
-        out: list[Passage | CitedWords] = []
+        out: list[CitedPiece] = []
         given = noted = position = 0
         while (found := search(text, position)) is not None:
             at = found.start()
@@ -258,7 +262,7 @@ class MarkerScanner:
             return False
         return not marker.closing or self._open is None
 
-    def _cite(self, found: re.Match[str], out: list[Passage | CitedWords]) -> None:
+    def _cite(self, found: re.Match[str], out: list[CitedPiece]) -> None:
         text = found[0]
         self.removed = True
         if found.lastgroup is None:
@@ -283,7 +287,7 @@ class MarkerScanner:
         self._open = None
         return cited._replace(width=self._width)
 
-    def _put(self, text: str, out: list[Passage | CitedWords]) -> None:
+    def _put(self, text: str, out: list[CitedPiece]) -> None:
         if text:
             out.append(Passage(inside=False, text=text))
             self._width += len(text)

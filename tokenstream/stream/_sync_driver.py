@@ -25,6 +25,7 @@ from tokenstream.stream._refusals import concurrent_read_error
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tokenstream._pipeline.glance import Pull
     from tokenstream._sources.kinds import LazySource, SyncSource
     from tokenstream.events import Event
     from tokenstream.stream._options import Options
@@ -263,9 +264,7 @@ class SyncDriver(Driver):
         """End the reading thread; return True if a thread was reading, whose items can still be taken."""
         return self.pump.finish()
 
-    def _step(
-        self, advance: Callable[[], Event | None], until: float | None = None, *, pauses: bool = False
-    ) -> Event | None:
+    def _step(self, advance: Pull, until: float | None = None, *, pauses: bool = False) -> Event | None:
         """Return the next event; None at a pause, or if a single chunk, or those until a time, give none."""
         if not self.pump.begin_read():
             raise self._busy_error()

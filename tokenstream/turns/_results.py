@@ -180,7 +180,7 @@ class ToolResults(Mapping[str, Any]):
 
     def turns(
         self, format: str | None = None, *, drop: Drop = _DROPPED_BY_DEFAULT, dialect: str | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[JsonObject]:
         """Return the turns that the next request adds: the assistant's turn, and the turns with the results.
 
         If no part of the answer can be sent, for example because it is a single broken call,
@@ -227,7 +227,7 @@ class ToolResults(Mapping[str, Any]):
         )
         return [*(turn if isinstance(turn, list) else [turn]), *result_turns]
 
-    def to_openai_chat(self, *, dialect: str | None = None) -> list[dict[str, Any]]:
+    def to_openai_chat(self, *, dialect: str | None = None) -> list[JsonObject]:
         """Return the turns that answer the calls, to follow the assistant's turn in `messages`.
 
         Args:
@@ -248,7 +248,7 @@ class ToolResults(Mapping[str, Any]):
 
         return self._answer_calls("to_openai_chat", write_result)
 
-    def to_openai_responses(self) -> list[dict[str, Any]]:
+    def to_openai_responses(self) -> list[JsonObject]:
         """Return the items that answer the calls, to follow the assistant's items in `input`.
 
         Only functions and custom tools return a plain value. Any other tool, such as a computer,
@@ -274,7 +274,7 @@ class ToolResults(Mapping[str, Any]):
 
         return self._answer_calls("to_openai_responses", write_result)
 
-    def to_anthropic(self) -> list[dict[str, Any]]:
+    def to_anthropic(self) -> list[JsonObject]:
         """Return the turn that answers the calls, to follow the assistant's turn in `messages`.
 
         The list has one turn, or none if there are no results.
@@ -286,7 +286,7 @@ class ToolResults(Mapping[str, Any]):
 
         return self._answer_in_one("to_anthropic", write_result, type="text")
 
-    def to_gemini(self) -> list[dict[str, Any]]:
+    def to_gemini(self) -> list[JsonObject]:
         """Return the turn that answers the calls, to follow the model's turn in `contents`.
 
         The list has one turn, or none if there are no results.
@@ -301,7 +301,7 @@ class ToolResults(Mapping[str, Any]):
 
         return self._answer_in_one("to_gemini", write_result, "parts")
 
-    def to_bedrock(self) -> list[dict[str, Any]]:
+    def to_bedrock(self) -> list[JsonObject]:
         """Return the turn that answers the calls, to follow the assistant's turn in Converse's `messages`.
 
         The list has one turn, or none if there are no results.
@@ -315,7 +315,7 @@ class ToolResults(Mapping[str, Any]):
 
         return self._answer_in_one("to_bedrock", write_result)
 
-    def to_ollama(self) -> list[dict[str, Any]]:
+    def to_ollama(self) -> list[JsonObject]:
         """Return the turns that answer the calls, to follow the assistant's turn in Ollama's `messages`."""
 
         def write_result(result: _Result) -> JsonObject:
@@ -326,14 +326,14 @@ class ToolResults(Mapping[str, Any]):
 
         return self._answer_calls("to_ollama", write_result)
 
-    def to_cohere(self) -> list[dict[str, Any]]:
+    def to_cohere(self) -> list[JsonObject]:
         """Return the turns that answer the calls, to follow the assistant's turn in Cohere's `messages`."""
         return self._answer_calls(
             "to_cohere",
             lambda result: {"role": "tool", "tool_call_id": result.call.id, "content": result.text},
         )
 
-    def to_mistral(self) -> list[dict[str, Any]]:
+    def to_mistral(self) -> list[JsonObject]:
         """Return the turns that answer the calls, to follow the assistant's turn in Mistral's `messages`."""
 
         def write_result(result: _Result) -> JsonObject:

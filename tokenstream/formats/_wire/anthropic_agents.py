@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import JsonObject
+    from tokenstream.formats._base import AnswerPlace
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.sessions import SessionParts
 
@@ -217,7 +218,7 @@ class AnthropicAgents(HostedSession):
         return kind.startswith(_PREFIXES) and isinstance(payload.get("id"), str) and "processed_at" in payload
 
     @override
-    def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
+    def place_of(self, payload: JsonObject) -> AnswerPlace:
         kind, id = text_of(payload, "type") or "", text_of(payload, "id")
         if id is not None and not self._placed_ids.add(id):
             return None, False

@@ -17,6 +17,7 @@ from tokenstream.stages._calls.steps import (
     MarkupReader,
     NoCall,
     ReadingSteps,
+    TextSteps,
 )
 from tokenstream.stages._calls.values import (
     ANY,
@@ -360,7 +361,7 @@ class MarkupCalls(MarkupReader):
             if (is_within or head["end"]) and (not self.tools or self.tools.find_name(head["name"])):
                 raise MarkupBroken(1 if head["end"] else 2)
 
-    def _nested_value(self, name: str, schema: ParameterSchema, depth: int = 0) -> Generator[None, None, str]:
+    def _nested_value(self, name: str, schema: ParameterSchema, depth: int = 0) -> TextSteps:
         """Read a value that may have elements within it, up to its end; return its JSON."""
         element, pieces = self.dialect.elements, list[str]()
         end, within = element.value_end.format(name), dict[str, list[str]]()
@@ -469,7 +470,7 @@ class MarkupCalls(MarkupReader):
             # Its end is known, and other calls may follow.
             self.close("broken")
 
-    def _python_text(self) -> Generator[None, None, str]:
+    def _python_text(self) -> TextSteps:
         """Skip Python up to the end of the brackets that are open, and return it without that end."""
         held: list[str] = []
         depth, mark = 1, ""

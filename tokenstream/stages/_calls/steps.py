@@ -60,6 +60,10 @@ Piece: TypeAlias = "Passage | LoneEnd | CallPiece"
 """A piece of text that is outside of calls, or what happens to a call."""
 ReadingSteps: TypeAlias = "Generator[None, None, Any]"
 """Reads some of the buffer; yields when it needs more input than has arrived."""
+TextSteps: TypeAlias = "Generator[None, None, str]"
+"""Reads some of the buffer as `ReadingSteps` do, and returns its text."""
+UseText: TypeAlias = "Callable[[str], object]"
+"""Gets a piece of a text that is read."""
 
 
 class NoCall(Exception):
@@ -230,7 +234,7 @@ class MarkupReader:
             raise TextEnd
         yield
 
-    def space(self) -> Generator[None, None, str]:
+    def space(self) -> TextSteps:
         """Skip white space; return the character after it."""
         while True:
             end = end_of_space(self.buffer, self.at)
@@ -254,7 +258,7 @@ class MarkupReader:
         self.at = found.end()
         return found[0]
 
-    def near(self, stop: str, most: int) -> Generator[None, None, str]:
+    def near(self, stop: str, most: int) -> TextSteps:
         """Skip `stop` and at most `most` characters before it, and return these; skip nothing otherwise."""
         while True:
             end = self.buffer.find(stop, self.at, self.at + most + len(stop))
@@ -265,7 +269,7 @@ class MarkupReader:
                 raise self.fail()
             yield from self.more()
 
-    def until(self, stops: tuple[str, ...], use: Callable[[str], object]) -> Generator[None, None, str]:
+    def until(self, stops: tuple[str, ...], use: UseText) -> TextSteps:
         """Pass the text before the first of several texts to a function, and skip that text; return it."""
         search = search_for_texts(stops)
         while True:
@@ -281,7 +285,7 @@ class MarkupReader:
                 self.at = len(self.buffer)
             yield from self.more()
 
-    def matched(self, pattern: re.Pattern[str], most: int) -> Generator[None, None, str]:
+    def matched(self, pattern: re.Pattern[str], most: int) -> TextSteps:
         """Skip all that a pattern matches, at least one character, and return it."""
         while (end := end_of_match(pattern, self.buffer, self.at)) == len(self.buffer):
             if end - self.at > most:
@@ -292,12 +296,12 @@ class MarkupReader:
         text, self.at = self.buffer[self.at : end], end
         return text
 
-    def word(self) -> Generator[None, None, str]:
+    def word(self) -> TextSteps:
         """Skip a name, and return it."""
         yield from self.space()
         return (yield from self.matched(_NAME, _LONGEST_NAME))
 
-    def string(self) -> Generator[None, None, str]:
+    def string(self) -> TextSteps:
         """Skip a JSON string, and return its value."""
         pieces: list[str] = []
         yield from self.value(pieces.append)
@@ -307,7 +311,7 @@ class MarkupReader:
             raise self.fail() from None
         return str(value)
 
-    def value(self, use: Callable[[str], object]) -> ReadingSteps:
+    def value(self, use: UseText) -> ReadingSteps:
         """Pass the text of a JSON value to a function; its brackets and quotes tell where it ends."""
         first = yield from self.space()
         if first not in '"{[':
@@ -338,7 +342,7 @@ class MarkupReader:
                 use(self.buffer[start : self.at])
                 return
 
-    def _rest_of_string(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
+    def _rest_of_string(self, start: int, use: UseText) -> Generator[None, None, int]:
         """Skip the rest of a JSON string, and mend it; return the start of the text not yet passed on."""
         while True:
             self.at = end_of_match(STRING_TEXT, self.buffer, self.at)
@@ -354,7 +358,7 @@ class MarkupReader:
                 self.note_repairs(repair)
                 self.at = start = self.at + size
 
-    def _pass_on(self, start: int, use: Callable[[str], object]) -> Generator[None, None, int]:
+    def _pass_on(self, start: int, use: UseText) -> Generator[None, None, int]:
         """Pass the text that was read to a function, and wait for more; return the position after it."""
         use(self.buffer[start : self.at])
         if self.has_ended:
@@ -363,6 +367,6 @@ class MarkupReader:
         # Text that was passed on is skipped, also if the buffer keeps it.
         return self.at
 
-    def scalar(self, use: Callable[[str], object]) -> ReadingSteps:
+    def scalar(self, use: UseText) -> ReadingSteps:
         """Pass a number, or a name such as `true`, to a function."""
         use((yield from self.matched(_SCALAR, LONGEST_KEY)))

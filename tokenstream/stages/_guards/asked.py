@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._answer.accumulator import has_content
 from tokenstream.errors import MisuseError
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.message import Message
+
+GetMessage: TypeAlias = "Callable[[], Message]"
+"""Returns the message so far, which is built only for a rule that looks at it."""
 
 
 class AnswerRule:
@@ -79,7 +82,7 @@ class AnswerRule:
         # Set last, so that the function is called again if Ctrl-C interrupted it.
         self.was_called = True
 
-    def feed(self, event: Event, message: Callable[[], Message]) -> None:
+    def feed(self, event: Event, message: GetMessage) -> None:
         """Count an event if it has content; call the function after enough such events."""
         if not has_content(event):
             return
@@ -91,7 +94,7 @@ class AnswerRule:
             self._has_new_content = False
             self.call(message())
 
-    def end(self, message: Callable[[], Message], choice: int | None) -> None:
+    def end(self, message: GetMessage, choice: int | None) -> None:
         """Call the function with the whole answer, if a call is still due; further choices do not count.
 
         No call is due if the last call had all content, or if the only call (without `every`) has been made.

@@ -10,12 +10,12 @@ from tokenstream._answer.accumulator import Accumulator, has_content
 from tokenstream.errors import MisuseError
 from tokenstream.events import Event, Finish, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.limits import check_whole
-from tokenstream.stages._guards.asked import AnswerRule
+from tokenstream.stages._guards.asked import AnswerRule, GetMessage
 from tokenstream.stages._guards.budget import Budget
 from tokenstream.stages._guards.texts import Match, Repetition, compile_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.message import Message
@@ -36,7 +36,7 @@ class _TextRule:
         self._texts: dict[int, tuple[int, Match | Repetition]] = {}
         """The current part of each choice, and the rule's copy for it."""
 
-    def feed(self, event: AnyEvent, message: Callable[[], Message]) -> None:
+    def feed(self, event: AnyEvent, message: GetMessage) -> None:
         """Check the text of an event, with the copy of the rule for its choice (or for this part of it)."""
         kind: Any = event.__class__
         if kind not in self._kinds:
@@ -50,7 +50,7 @@ class _TextRule:
         stage.feed(event.fragment if kind is ToolCallDelta else event.text)
         self.stop = stage.stop
 
-    def end(self, message: Callable[[], Message], choice: int | None) -> None:
+    def end(self, message: GetMessage, choice: int | None) -> None:
         """Tell the rule that the text of one choice has ended; of all choices if `choice` is None."""
         for index, (_, stage) in self._texts.items():
             if choice in (None, index):
@@ -112,7 +112,7 @@ class _Guard:
         self.rule.begin_again()
         self._pieces = 0
 
-    def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
+    def feed(self, event: Event, message: GetMessage, now: float) -> None:
         """Count the event if it has content, and pass it to the rule; if the rule has stopped, do nothing."""
         rule = self.rule
         if rule.stop is None:
@@ -120,7 +120,7 @@ class _Guard:
             # A budget counts, and needs no message.
             rule.feed(event, now=now) if isinstance(rule, Budget) else rule.feed(event, message)
 
-    def end(self, message: Callable[[], Message], choice: int | None) -> None:
+    def end(self, message: GetMessage, choice: int | None) -> None:
         """Pass the end of the answer, or of one choice, to the rule; if the rule has stopped, do nothing."""
         # No bound of a budget depends on the end of the answer.
         if self.rule.stop is None and not isinstance(self.rule, Budget):
@@ -160,7 +160,7 @@ class Guards:
     rules receive an event when it is released to the application.
     """
 
-    def __init__(self, message: Callable[[], Message]) -> None:
+    def __init__(self, message: GetMessage) -> None:
         self._guards: list[_Guard] = []
         self.can_count = False
         self._message = message

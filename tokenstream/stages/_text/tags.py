@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import InitVar, dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream._basics.elsewhere import explain_all_options
 from tokenstream.errors import MisuseError
@@ -46,6 +46,8 @@ class LoneEnd(NamedTuple):
     tag: str
 
 
+TagPiece: TypeAlias = "Passage | LoneEnd"
+"""A piece of text, or a closing tag that changes what came before."""
 _STARTS_INSIDE = "starts_inside"
 """Stands, among the names of tags, for a text that begins inside a tag."""
 
@@ -272,7 +274,7 @@ class TagScanner:
         if not self.inside:
             self._note_outside(text)
 
-    def feed(self, text: str) -> list[Passage | LoneEnd]:
+    def feed(self, text: str) -> list[TagPiece]:
         """Return the decided pieces."""
         if not text:
             return []
@@ -281,7 +283,7 @@ class TagScanner:
         if held and self.passes(text):
             self.skim(text)
             return [Passage(self.inside, text)]
-        out: list[Passage | LoneEnd] = []
+        out: list[TagPiece] = []
         self.turns, position = False, 0
         while position < len(text):
             read = self._read_inside if self.inside else self._read_outside
@@ -293,13 +295,13 @@ class TagScanner:
         ends = () if self.row is None else self.row.ends
         return self.inside and not any(mark.startswith(end) or end.startswith(mark) for end in ends)
 
-    def end(self) -> list[Passage | LoneEnd]:
+    def end(self) -> list[TagPiece]:
         """Return the held-back text, which did not become a tag; a call that follows ends the reasoning."""
         pieces = passages(self.held, inside=self.inside)
         self.held, self.inside = "", False
         return [*pieces]
 
-    def _read_outside(self, text: str, position: int, out: list[Passage | LoneEnd]) -> int:
+    def _read_outside(self, text: str, position: int, out: list[TagPiece]) -> int:
         """Read up to the next mark; return the position after it, or the end of the text."""
         if self.drops_space:
             position = end_of_space(text, position)
@@ -407,7 +409,7 @@ class TagScanner:
         self.tagged, self.turns, self.at_text_start, self.is_first = True, True, False, False
         return found.start() if mark[-1] == "=" else found.end()
 
-    def _read_inside(self, text: str, position: int, out: list[Passage | LoneEnd]) -> int:
+    def _read_inside(self, text: str, position: int, out: list[TagPiece]) -> int:
         """Read up to the closing tag; return the position after it, or the end of the text."""
         if self.drops_space:
             position = end_of_space(text, position)

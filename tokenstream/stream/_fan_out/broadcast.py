@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tokenstream._basics.loose import Action
+    from tokenstream._pipeline.glance import Pull
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.message import Message
@@ -85,7 +86,7 @@ class SyncHub(Hub[SyncDriver]):
                 self.end_reading(cursor)
         return item
 
-    def look_now(self, find_item: Finder[FoundT], read: Callable[[], Event | None]) -> FoundT | None:
+    def look_now(self, find_item: Finder[FoundT], read: Pull) -> FoundT | None:
         """Return the result of `find_item`; if that is None, `read` what has arrived, and call it again."""
         with self.lock:
             caller = self.identify_caller()
@@ -188,7 +189,7 @@ class SyncHub(Hub[SyncDriver]):
         seconds = max_seconds if until is None else max(until - self.driver.clock(), 0.0)
         condition.wait(min(seconds, max_seconds))
 
-    def _read(self, caller: object, read: Callable[[], Event | None]) -> None:
+    def _read(self, caller: object, read: Pull) -> None:
         """Read one event for all readers, in the thread `caller`."""
         with self.lead(caller):
             self.publish(read())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._answer.accumulator import ENDING_CALLS
 from tokenstream._basics.kept_errors import raised_anew
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.partial_json import Partial
     from tokenstream.stages._tools.calls import ValidatedCalls
+
+AnyDraft: TypeAlias = "CallDraft[Any, Any]"
+"""A draft of a call of any tool."""
 
 
 class CheckedCursor(LogCallCursor):
@@ -122,7 +125,7 @@ class CallDraftCursor:
         """Number of calls that were passed over, being from before the checkpoint."""
         self._delivered: set[int] = set()
         """Numbers of the calls that were delivered whole; if the answer restarts, they get no drafts."""
-        self._queue: deque[CallDraft[Any, Any]] = deque()
+        self._queue: deque[AnyDraft] = deque()
         self._chars_read = -1
         """Length of the answer in characters when all open calls were last read."""
         self._failure: Exception | None = None
@@ -137,7 +140,7 @@ class CallDraftCursor:
     def use_store(self) -> None:
         self._ended_calls.use_store()
 
-    def ready(self) -> CallDraft[Any, Any] | None:
+    def ready(self) -> AnyDraft | None:
         """Return the next draft that the reader lacks, or None; StreamError if a delivered call differs."""
         if self._restarts != self._answer.accumulator.restarts:
             self._start_over()
@@ -145,7 +148,7 @@ class CallDraftCursor:
             self._read_arrived()
         return self._next_draft()
 
-    def after(self, event: AnyEvent) -> CallDraft[Any, Any] | None:
+    def after(self, event: AnyEvent) -> AnyDraft | None:
         """Return the draft that an event adds, or None."""
         accumulator = self._answer.accumulator
         if event.__class__ in _UNRELATED_EVENTS:
@@ -167,7 +170,7 @@ class CallDraftCursor:
         self._read_piece(open_call, open_call.text.after(event))
         return self._next_draft()
 
-    def end(self) -> CallDraft[Any, Any] | None:
+    def end(self) -> AnyDraft | None:
         """Return the next draft at the end of the stream; after the last one, return None or raise the error.
 
         It is an error if a call was cut off, or if a restarted answer lacks a call that was delivered.
@@ -194,7 +197,7 @@ class CallDraftCursor:
         self._queue.clear()
         self._chars_read, self._failure = -1, None
 
-    def _next_draft(self, *, at_end: bool = False) -> CallDraft[Any, Any] | None:
+    def _next_draft(self, *, at_end: bool = False) -> AnyDraft | None:
         """Return the next queued draft, or None; raise the stored failure once no draft is queued."""
         if self._queue:
             return self._queue.popleft()
@@ -285,7 +288,7 @@ class _DraftedCall:
         self.document: OutputDocument[Partial[Any]] = OutputDocument(self.text, self.stage, "drafts")
         """Feeds the text to the stage, and keeps the last draft."""
 
-    def make_draft(self, ended: ToolCall | None = None) -> CallDraft[Any, Any]:
+    def make_draft(self, ended: ToolCall | None = None) -> AnyDraft:
         call = ended or self.text.call_so_far
         return CallDraft(call.id, call.name, self.call.number, self.stage.partial(), ended)
 

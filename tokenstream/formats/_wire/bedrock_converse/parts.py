@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, is_dict, text_of
 from tokenstream.formats._kit.blocks import KeyedParts
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.message import Part
+
+AddedContent: TypeAlias = "dict[str, list[Any]]"
+"""The content of a part that came in pieces, by the names of their fields."""
 
 
 class ConverseBlock:
@@ -69,7 +72,7 @@ def _is_text(piece: JsonObject) -> bool:
     return isinstance(piece.get("text"), str) and len(piece) == 1
 
 
-def _add_redacted(start: Part, added: dict[str, list[Any]]) -> Part:
+def _add_redacted(start: Part, added: AddedContent) -> Part:
     """Return a reasoning part with its encrypted form, whose pieces of base64 may each end with padding."""
     pieces = added["redacted"]
     decoded = [bytes_of(piece) for piece in pieces]
@@ -79,20 +82,20 @@ def _add_redacted(start: Part, added: dict[str, list[Any]]) -> Part:
     return start.model_copy(update={"redacted": "".join(pieces)})
 
 
-def _add_result_content(start: Part, added: dict[str, list[Any]]) -> Part:
+def _add_result_content(start: Part, added: AddedContent) -> Part:
     content = _join_texts(added["content"])
     data: JsonObject = getattr(start, "provider_data", None) or {}
     failure = {"error": failure_text(content)} if data.get("status") == "error" else {}
     return start.model_copy(update={"content": content, **failure})
 
 
-def _add_image_data(start: Part, added: dict[str, list[Any]]) -> Part:
+def _add_image_data(start: Part, added: AddedContent) -> Part:
     data: JsonObject = {**(getattr(start, "provider_data", None) or {})}
     data |= {name: values[-1] for name, values in added.items()}
     return start.model_copy(update={"provider_data": data, "url": text_of(data.get("s3Location", {}), "uri")})
 
 
-_COMBINERS: dict[str, Callable[[Part, dict[str, list[Any]]], Part]] = {
+_COMBINERS: dict[str, Callable[[Part, AddedContent], Part]] = {
     "reasoning": _add_redacted,
     "server_tool_result": _add_result_content,
     "media": _add_image_data,

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, says_nothing, text_of
-from tokenstream.formats._base import Format
+from tokenstream.formats._base import AnswerPlace, Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.count_paths import LIVE_USAGE
 from tokenstream.formats._kit.errors import provider_error
@@ -103,7 +103,7 @@ class GeminiLive(Format[LiveTurn]):
             return False
         return any(camel_case(name) in _NAMES and is_dict(value) for name, value in payload.items())
 
-    def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
+    def place_of(self, payload: JsonObject) -> AnswerPlace:
         """Return a pair: "" for a payload of a turn, else None; and whether the payload ends the turn.
 
         Turns have no ids, so "" stands for the id of any turn; see `Format.place_of`.

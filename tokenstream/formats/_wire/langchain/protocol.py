@@ -45,6 +45,7 @@ from tokenstream.formats._wire.langchain.protocol_blocks import (
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ProviderError
+    from tokenstream.formats._base import AnswerPlace
     from tokenstream.formats._kit.values import ReadersOf
     from tokenstream.limits import Limits
 
@@ -142,7 +143,7 @@ class LangChainProtocol(HostedSession):
         return is_of_message or is_graph_event(payload) or is_of_server(payload)
 
     @override
-    def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
+    def place_of(self, payload: JsonObject) -> AnswerPlace:
         inner, metadata = _message_event_in(payload)
         kind = text_of(inner, "event")
         self.mixed = None

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import DeltaCallback, JsonObject
     from tokenstream.events import Event
+    from tokenstream.formats._base import AnswerPlace
     from tokenstream.formats._kit.sessions import Readers
     from tokenstream.formats._wire.openai_realtime.words import RealtimeContent
     from tokenstream.limits import Limits
@@ -108,7 +109,7 @@ class OpenAIRealtime(SessionEvents[RealtimeOutputs]):
     def recognises(cls, payload: JsonObject, event: str) -> bool:  # noqa: ARG003 - it has no names
         return is_event(payload)
 
-    def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
+    def place_of(self, payload: JsonObject) -> AnswerPlace:
         return response_of(payload)
 
     def of_answer(self, answer: str) -> OpenAIRealtime:

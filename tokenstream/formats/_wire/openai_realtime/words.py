@@ -13,6 +13,7 @@ from tokenstream.formats._kit.values import marks_in
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
+    from tokenstream.formats._base import AnswerPlace
     from tokenstream.formats._kit.open import OpenPart
     from tokenstream.formats._kit.values import Mark
 
@@ -50,7 +51,7 @@ def is_event(payload: JsonObject) -> bool:
     return has_id and kind.startswith(_SESSION_EVENTS)
 
 
-def response_of(payload: JsonObject) -> tuple[str | None, bool]:
+def response_of(payload: JsonObject) -> AnswerPlace:
     """Return the id of the event's response, and whether the event ends that response.
 
     The id is None for an event about the session itself. It is also None for an event about a response that

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_list, says_nothing, text_of
 from tokenstream._values.event_base import are_equal_deltas
 from tokenstream.events import PartDelta, ToolCallDelta
-from tokenstream.formats._base import Format
+from tokenstream.formats._base import AnswerPlace, Format
 from tokenstream.formats._detect.payloads import PING_NAMES
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
@@ -154,7 +154,7 @@ class OpenAIResponses(Format[ResponseItems]):
             return False
         return True if _is_known(kind) and ("response" in payload or kind not in _RESPONSE_EVENTS) else None
 
-    def place_of(self, payload: JsonObject) -> tuple[str | None, bool]:
+    def place_of(self, payload: JsonObject) -> AnswerPlace:
         """Return the id of an event's response, and whether the event ends that response.
 
         The id is None for an event about the connection, and "" for a response whose id is not
