@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
-from typing import Any
+from typing import Any, TypeAlias
 
 from tokenstream.partial_json._lenient.peek import (
     LITERALS_IN_ANY_CASE,
@@ -71,6 +71,10 @@ class SearchResult(Enum):
     """Reasoning between tags; the position is after the end tag."""
     THOUGHT_END = auto()
     """The end tag of reasoning that began in the prompt; the position is after the tag."""
+
+
+ProsePlace: TypeAlias = "tuple[int, SearchResult | None]"
+"""The position up to which prose was read, and the result of the search, or None if it goes on."""
 
 
 class Prose:
@@ -172,7 +176,7 @@ class Prose:
             return bool(after)
 
     @under("{[", _STEPS)
-    def _read_bracket(self, text: str, position: int) -> tuple[int, SearchResult | None]:
+    def _read_bracket(self, text: str, position: int) -> ProsePlace:
         """Begin a document at a bracket, or skip it as prose; return the position, and the result or None."""
         begins = self.begins_document(text, position, text_ended=self._text_ended)
         if begins is None:
@@ -290,7 +294,7 @@ class Prose:
     # -- fences and tags ---------------------------------------------------------
 
     @under("`~", _STEPS)
-    def _read_fence(self, text: str, position: int) -> tuple[int, SearchResult | None]:
+    def _read_fence(self, text: str, position: int) -> ProsePlace:
         """Read a run of backticks or tildes: three or more of them begin or end a code fence."""
         end: int = _RUN(text, position).end()
         length = end - position
@@ -307,7 +311,7 @@ class Prose:
             return end, None
         return self._read_opening_fence(text, position, end)
 
-    def _read_opening_fence(self, text: str, position: int, end: int) -> tuple[int, SearchResult | None]:
+    def _read_opening_fence(self, text: str, position: int, end: int) -> ProsePlace:
         """Begin a code fence if only a language or the JSON follows on its line; otherwise skip it."""
         language = _LANGUAGE(text, end, end + _MOST_LANGUAGE)
         after: int = language.end()
@@ -327,7 +331,7 @@ class Prose:
         return after, SearchResult.FENCE if is_json else SearchResult.CODE
 
     @under("<", _STEPS)
-    def _read_tag(self, text: str, position: int) -> tuple[int, SearchResult | None]:
+    def _read_tag(self, text: str, position: int) -> ProsePlace:
         """Read a tag that begins or ends reasoning; skip any other tag as prose."""
         tag = _REASONING(text, position)
         if tag is not None:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream.relay._shape import Shape
 
+SocketMessage: TypeAlias = "str | bytes"
+"""A message of text, or of bytes."""
 _DISCONNECT_ERRORS = (
     ("starlette.websockets", "WebSocketDisconnect"),
     ("litestar.exceptions", "WebSocketDisconnect"),
@@ -72,14 +74,14 @@ class _ASGISocket(_FrameworkSocket):
         if state is None or state.name == "CONNECTING":
             await self._framework_socket.accept()
 
-    async def receive(self) -> str | bytes:
+    async def receive(self) -> SocketMessage:
         message = await self._framework_socket.receive()
         if message["type"] == "websocket.disconnect":
             raise ConnectionError
         text: str | None = message.get("text")
         return message.get("bytes") or b"" if text is None else text
 
-    async def send(self, message: str | bytes) -> None:
+    async def send(self, message: SocketMessage) -> None:
         kind = "text" if isinstance(message, str) else "bytes"
         await self._framework_socket.send({"type": "websocket.send", kind: message})
 
@@ -99,11 +101,11 @@ class _WebsocketsSocket(_FrameworkSocket):
     async def open(self) -> None:
         """Do nothing: the server of `websockets` has accepted the connection already."""
 
-    async def receive(self) -> str | bytes:
-        message: str | bytes = await self._framework_socket.recv()
+    async def receive(self) -> SocketMessage:
+        message: SocketMessage = await self._framework_socket.recv()
         return message
 
-    async def send(self, message: str | bytes) -> None:
+    async def send(self, message: SocketMessage) -> None:
         await self._framework_socket.send(message)
 
 
@@ -144,7 +146,7 @@ class MessageWriter(Sending):
         # A ping of our own protocol; with another protocol, no heartbeats are sent.
         self.heartbeat = b'{"type":"ping"}' if self.protocol.name == "ndjson" else b""
 
-    def to_messages(self, chunks: Iterable[bytes]) -> list[str | bytes]:
+    def to_messages(self, chunks: Iterable[bytes]) -> list[SocketMessage]:
         """Return chunks as messages, without the framing that events have in a body."""
         if not self._is_sse:
             # Each chunk already is one message. Some binary ones would pass for text, too.
@@ -164,7 +166,7 @@ class MessageRefused(Exception):
         self.reason = reason
 
 
-def parse_message(message: str | bytes, max_size: int) -> JsonObject:
+def parse_message(message: SocketMessage, max_size: int) -> JsonObject:
     """Return the JSON object that a client has sent, in at most so many characters or bytes."""
     if len(message) > max_size:
         raise MessageRefused(f"a message must not have more than {max_size} characters", _TOO_LARGE)
