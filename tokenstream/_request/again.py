@@ -52,16 +52,14 @@ def request_again(
     if asked.method.upper() == "POST" and options.format == "tokenstream":
         # A relay's journal has the model asked once, even if its first response is lost.
         asked = asked._replace(options=_with_key(asked.options, options.job))
-    kind_of_requests: type[_RepeatedRequests] = _AsyncRequests if is_async else _SyncRequests
-    first = kind_of_requests(asked, options.format)
+    first = (_AsyncRequests if is_async else _SyncRequests)(asked, options.format)
     if route is not None:
         first.take_route(route)
     return make_stream(kind, first, retry, options)
 
 
 def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bool) -> SourceOpener:
-    kind: type[_RepeatedRequests] = _AsyncRequests if is_async else _SyncRequests
-    opener = kind(asked_of(route, deadlines), route.format)
+    opener = (_AsyncRequests if is_async else _SyncRequests)(asked_of(route, deadlines), route.format)
     opener.take_route(route)
     return opener
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery import Retry, Route
+    from tokenstream.recovery._resilient import StreamT
     from tokenstream.stages._text.tags import Tags
     from tokenstream.stream import AsyncStream, Job, Stream
     from tokenstream.stream._options import Options
@@ -97,8 +98,7 @@ def connect(
 
     options = options_of(format, limits, deadlines, tags, job)
     asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
-    stream: Stream = _ask(connect, Stream, url, asked, options, retry=retry)
-    return stream
+    return _ask(connect, Stream, url, asked, options, retry=retry)
 
 
 @_explain_position
@@ -156,19 +156,18 @@ def aconnect(
 
     options = options_of(format, limits, deadlines, tags, job)
     asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
-    stream: AsyncStream = _ask(aconnect, AsyncStream, url, asked, options, retry=retry)
-    return stream
+    return _ask(aconnect, AsyncStream, url, asked, options, retry=retry)
 
 
 def _ask(
     function: Callable[..., Any],
-    kind: Any,  # noqa: ANN401 - the class of streams
+    kind: type[StreamT],
     url: str | Route,
     asked: RequestTuple,
     options: Options,
     *,
     retry: Retry | None,
-) -> Any:  # noqa: ANN401 - a stream of either kind
+) -> StreamT:
     """Return the stream of `connect` or of `aconnect`, with several attempts if `retry` is given."""
     from tokenstream._request.http_request import HTTPRequest
     from tokenstream._request.options import check_options

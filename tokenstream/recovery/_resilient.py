@@ -129,8 +129,7 @@ def make_stream(kind: type[StreamT], opener: SourceOpener, retry: Retry, options
     )
     if job is not None and job.is_over:
         return kind(driver)
-    recovery = Recovery(retry, itinerary, Resumption(driver.machine), driver.silence)
-    driver.recovery = recovery
+    recovery = driver.recovery = Recovery(retry, itinerary, Resumption(driver.machine), driver.silence)
     if recovery.spending is not None:
         guard(driver, recovery.spending.bound, first_tokens=1, every=None, hold=False, counts=True)
     driver.pump.replace(recovery.make_first_source(driver.clock, kept))

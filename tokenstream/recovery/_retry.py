@@ -37,13 +37,12 @@ Accept: TypeAlias = "type[Any] | TypeAdapter[Any] | Callable[[Message], object]"
 def find_fault(message: Message, accept: Accept) -> AnswerRejected | None:
     """Return the error for a whole answer that the caller's rule refuses; None if the rule accepts it."""
     whole = message.model_copy(update={"ending": "complete"})
-    cause: OutputInvalid | OutputIncomplete | None = None
     if _is_readable_type(accept):
         cause = _find_mismatch(whole, accept)
         is_accepted, words = cause is None, "it does not match the type of accept="
     else:
         accepts: Any = accept
-        is_accepted, words = bool(accepts(whole)), "accept= returned False for it"
+        cause, is_accepted, words = None, bool(accepts(whole)), "accept= returned False for it"
     if is_accepted:
         return None
     error = AnswerRejected(f"the answer is not good enough: {words}", outcome="invalid")
@@ -231,10 +230,11 @@ class Retry:
             object.__setattr__(self, "on", _check_conditions(self.on))
         object.__setattr__(self, "routes", to_routes(self.routes))
         _check_choice(self)
-        if self.on_retry is not None and not callable(self.on_retry):
-            raise MisuseError("on_retry= is a function that takes the attempt")
-        if is_awaited(self.on_retry):
-            raise MisuseError("on_retry= is an async def, whose result is not awaited: use a plain def")
+        if self.on_retry is not None:
+            if not callable(self.on_retry):
+                raise MisuseError("on_retry= is a function that takes the attempt")
+            if is_awaited(self.on_retry):
+                raise MisuseError("on_retry= is an async def, whose result is not awaited: use a plain def")
 
     @property
     def outcomes(self) -> frozenset[str]:
@@ -289,7 +289,9 @@ def count_pauses(pauses: int | Mapping[PauseReason, int]) -> dict[str, int]:
     for reason, count in given.items() if isinstance(pauses, Mapping) else (("pause", given),):
         if reason not in _REASONS:
             raise MisuseError(f'pauses= counts the reasons "pause" and "length", and not {reason!r}')
-        if check_whole("pauses", count, least=0):
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise MisuseError(f"pauses= is the number of pauses to go through, 0 or more, and not {count!r}")
+        if count:
             counts[reason] = count
     return counts
 
