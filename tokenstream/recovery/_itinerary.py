@@ -108,10 +108,11 @@ class Itinerary:
         """Return True if another attempt may be made with an opener, perhaps free of `Retry.attempts`."""
         if index in self.skipped:
             return False
-        return is_free or self.count_left(index) > 0
+        return is_free or self.used[index] < self._allowed[index]
 
-    def count_left(self, index: int) -> int:
-        return self._allowed[index] - self.used[index]
+    def is_last(self, index: int) -> bool:
+        """Return True if only one more attempt may be made with an opener."""
+        return self.used[index] + 1 == self._allowed[index]
 
     def allow_leg(self, index: int) -> bool:
         """Return True if a request may go on after a pause; without a number of the caller's, it adds one."""

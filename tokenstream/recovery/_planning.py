@@ -210,7 +210,7 @@ class Planner:
             return CALL_MISSING
         # If a reader has a part of the answer, the model may find the seam at another attempt, unless that is
         # the last one; but an answer that has reached its limit is whole without it.
-        begins_again = broken.again and self._itinerary.count_left(self._request.opener_index) < 2
+        begins_again = broken.again and self._itinerary.is_last(self._request.opener_index)
         is_needed = broken.delivered == "content" and not (begins_again or self._request.is_at_limit)
         return None if is_needed else NOT_JOINED
 
