@@ -11,11 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 
+from tests.recovery.attempts import in_each_world
 from tests.stream.bodies import later
-from tests.support.either import Each, inside, run_in, stream_in
+from tests.support.either import Each, client_in, inside, run_in, stream_in
+from tests.support.responses import streamed
 from tokenstream import Checkpoint, Job, MisuseError, Retry, Stream, StreamError, connect, relay, testing
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.events import ToolCallDone
@@ -30,6 +31,7 @@ _PATHS = {
     "gemini": "/v1beta/models/gemini-x:streamGenerateContent?alt=sse",
     "openai-responses": "/v1/responses",
 }
+SSE, _JSON = {"content-type": "text/event-stream"}, {"content-type": "application/json"}
 _OLD = b'{"error":{"message":"This response can no longer be streamed","type":"invalid_request_error"}}'
 
 
@@ -51,7 +53,7 @@ class Provider:
 
     def __init__(self, format: Any, *faults: Any, call: bool = False) -> None:
         self.format, self.call = format, call
-        self.methods, self._faults = list[str](), [None, *faults]
+        self.methods, self.faults = list[str](), [None, *faults]
         self.keys = list[tuple[str, bytes]]()
         """The `Idempotency-Key` of each request, and its body."""
         self.whole = self._say(_PIECES)
@@ -65,20 +67,17 @@ class Provider:
     def answer(self, request: Request) -> Recording:
         self.methods.append(request.method)
         self.keys.append((request.headers.get("idempotency-key", ""), request.body))
-        fault = self._faults.pop(0) if self._faults else None
+        fault = self.faults.pop(0) if self.faults else None
         if fault == "old" or isinstance(fault, int):
-            status = 400 if fault == "old" else fault
-            return Recording.of([_OLD], status=status, headers={"content-type": "application/json"})
+            return Recording.of([_OLD], status=400 if fault == "old" else fault, headers=_JSON)
         at = re.search(r"starting_after=(\d+)", request.path)
         if request.method == "GET" and at is None:
             whole = self.whole[-1].split(b'"response":', 1)[1].rsplit(b"}", 1)[0]
-            return Recording.of([whole], headers={"content-type": "application/json"})
+            return Recording.of([whole], headers=_JSON)
         events = self.whole if at is None else self.whole[int(at[1]) + 1 :]
         if at is None and (known := re.search(r'"(The tide[^"]*)"', str(request.json).replace("'", '"'))):
             events = self._say([known[1][-40:], TEXT[len(known[1]) :]])
-        return Recording.of(
-            events[:3] if fault == "cut" else events, headers={"content-type": "text/event-stream"}
-        )
+        return Recording.of(events[:3] if fault == "cut" else events, headers=SSE)
 
     @property
     def body(self) -> dict[str, Any]:
@@ -141,39 +140,30 @@ _EACH = [
     pytest.param([3], id="few"),
     pytest.param([1, 2, 4, 5, 6, 7, 8, 9, 10], marks=pytest.mark.slow, id="all"),
 ]
+_CASES = [
+    *[(format, ()) for format in ("openai-chat", "anthropic", "gemini")],
+    *[("openai-responses", faults) for faults in ((), ("cut",), (503,), ("old",))],
+]
 
 
 @pytest.mark.parametrize("deaths", _EACH)
 @pytest.mark.parametrize("dies_again", [False, True])
 @pytest.mark.parametrize("call", [False, True])
-@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini"])
-def test_another_process_has_the_answer_continued(
-    format: str, call: bool, deaths: list[int], dies_again: bool, tmp_path: Path
+@pytest.mark.parametrize(("format", "faults"), _CASES)
+def test_another_process_has_the_whole_answer(
+    format: str, faults: tuple[Any, ...], call: bool, deaths: list[int], dies_again: bool, tmp_path: Path
 ) -> None:
-    """What is too short, or has a call, is asked for again; a call is run once."""
+    """What a provider replays is only fetched; else, a short text or a call is asked for again."""
+    replays = format == "openai-responses"
     for death in deaths:
-        places = [death, 2] if dies_again else [death]
-        told = over_deaths(Provider(format, call=call), places, tmp_path / "kept", again=True)
-        assert told is None or told._replace(methods=[]) == Told(TEXT, "complete", [], [100] * call)
-        assert told is None or told.methods in ([], ["POST"])
-
-
-@pytest.mark.parametrize("deaths", _EACH)
-@pytest.mark.parametrize("faults", [(), ("cut",), (503,), ("old",)])
-@pytest.mark.parametrize("call", [False, True])
-def test_what_the_provider_replays_is_never_asked_for_again(
-    call: bool, faults: tuple[Any, ...], deaths: list[int], tmp_path: Path
-) -> None:
-    """Each request of the next process is a GET, also for the finished answer; a call is run once."""
-    for death in deaths:
-        told = over_deaths(Provider("openai-responses", *faults, call=call), [death], tmp_path / "kept")
-        assert told is not None
-        assert (TEXT, "complete", [100] * call) == (told.text, told.end, told.ran)
-        assert {"GET"} >= {*told.methods}
-        twice = over_deaths(Provider("openai-responses", *faults, call=call), [death, 1], tmp_path / "kept")
-        assert twice is not None
-        assert (TEXT, "complete", [100] * call) == (twice.text, twice.end, twice.ran)
-        assert {"GET"} >= {*twice.methods}
+        places = [death, 1 if replays else 2][: 1 + dies_again]
+        provider = Provider(format, *faults, call=call)
+        told = over_deaths(provider, places, tmp_path / "kept", **({} if replays else {"again": True}))
+        if told is None:
+            assert not replays
+            continue
+        assert Told(TEXT, "complete", [], [100] * call) == told._replace(methods=[])
+        assert {"GET"} >= {*told.methods} if replays else told.methods in ([], ["POST"])
 
 
 def test_each_process_has_a_key_of_its_own_unless_it_asks_for_the_same(tmp_path: Path) -> None:
@@ -198,12 +188,9 @@ def test_a_finished_answer_asks_nothing(tmp_path: Path) -> None:
     assert [file] == [*tmp_path.iterdir()]
     with pytest.raises(MisuseError, match="belongs to the job 'the tide', and not to 'the ebb'"):
         connect("http://localhost:9/", json={}, job=Job("the ebb", keep=file))
-    file.write_text("{", encoding="utf-8")
-    with pytest.raises(MisuseError, match="has no checkpoint"):
-        connect("http://localhost:9/", json={}, job=Job("the tide", keep=file))
 
 
-@pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])
+@in_each_world
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_function_keeps_what_is_there_before_a_call(
     fails: bool, world: str, caplog: pytest.LogCaptureFixture
@@ -238,28 +225,18 @@ def test_a_function_keeps_what_is_there_before_a_call(
     assert all("No space left on device" in each for each in warnings)
 
 
-def test_a_stream_awaits_no_function() -> None:
-    async def keep(_: Checkpoint) -> None: ...
-
-    with pytest.raises(MisuseError, match="keep= is an async def"):
-        Stream([b""], job=Job("j", keep=keep))
-
-
-_HERE, _AGAIN = "http://here", Retry(wait=0, again=True)
-
-
 def test_no_two_jobs_have_one_key() -> None:
     """The number of a later request of one job is not the end of another job's id."""
     keys, script = list[str](), testing.script().text("The tide")
     said = b"".join([*relay.encode(script.stream("anthropic"), "tokenstream")][:-1])
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def answer(request: Any) -> Any:
         keys.append(request.headers["idempotency-key"])
-        return httpx.Response(200, content=said)
+        return streamed([said])
 
-    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
-        for job in ("task-1", "task-1-2", "task-1+2", "task%2D1"):
-            with suppress(StreamError):
-                connect(_HERE, json={}, client=client, format="tokenstream", job=job, retry=_AGAIN).final()
+    options: Any = {"client": client_in("sync", answer), "format": "tokenstream"}
+    for job in ("task-1", "task-1-2", "task-1+2", "task%2D1"):
+        with suppress(StreamError):
+            connect("http://here", json={}, job=job, retry=Retry(wait=0, again=True), **options).final()
 
     assert 12 == len(set(keys))
