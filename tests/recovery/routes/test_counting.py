@@ -13,48 +13,43 @@ from tokenstream.errors import MisuseError, StatusError
 from tokenstream.recovery import Attempt
 
 DOWN = Behaviour("status")
+NAMES = ("chat.test", "claude.test", "gemini.test")
 
 
+def refusing(status: int, **headers: str) -> Behaviour:
+    return Behaviour("refused", status=status, headers=headers)
+
+
+PATIENT = {"attempts": 5, "wait": 9}
+COUNTS: list[Any] = [
+    (DOWN, {"wait": 0}, [3, None], [2, 3, 1]),
+    (DOWN, {"attempts": 3, "wait": 0}, [None], [3, 1, 0]),
+    *((refusing(status), PATIENT, [None], [1, 1, 0]) for status in (400, 401, 403, 404, 413)),
+    # More than five minutes: another provider may answer now.
+    (refusing(429, **{"retry-after": "3600"}), {"attempts": 5}, [None], [1, 1, 0]),
+]
+"""What the first routes do, the options, the attempts of the other routes, and the requests of each."""
+
+
+@pytest.mark.parametrize(("fault", "options", "others", "counts"), COUNTS)
 @in_each_world
-def test_a_route_has_its_own_attempts_and_then_the_next_one_is_asked(world: str) -> None:
-    first, second, third = _providers([DOWN] * 9, [DOWN] * 9, [])
+def test_each_route_has_its_own_attempts_and_then_the_next_one_is_asked(
+    world: str, fault: Behaviour, options: dict[str, Any], others: list[int | None], counts: list[int]
+) -> None:
+    """Those of the retry are of the first request alone; one that refuses to serve is left at once."""
+    first, *rest = providers = _providers([fault] * 9, [DOWN] * 9 if fault is DOWN else [], [])
 
-    found = read(
-        world,
-        first,
-        lambda is_async: Retry(
-            routes=[second.route(is_async=is_async, attempts=3), third.route(is_async=is_async)], wait=0
-        ),
-    )
+    def make_retry(is_async: bool) -> Retry:
+        pairs = zip(rest, others, strict=False)
+        return Retry(routes=[each.route(is_async=is_async, attempts=own) for each, own in pairs], **options)
 
-    assert found.text == TRUTH
-    assert [len(each.requests) for each in (first, second, third)] == [2, 3, 1]
-    routes = [report.route for report in found.reports]
-    assert routes == ["chat.test"] * 2 + ["claude.test"] * 3 + ["gemini.test"]
+    found = read(world, first, make_retry)
 
-
-@in_each_world
-def test_the_attempts_of_the_retry_are_those_of_the_first_request_alone(world: str) -> None:
-    """With routes, each counts its own, and the whole is their sum."""
-    first, second, _ = _providers([DOWN] * 9, [DOWN] * 9, [])
-
-    found = read(world, first, second.then(attempts=3, wait=0))
-
-    assert isinstance(found.error, StatusError)
-    assert [len(first.requests), len(second.requests)] == [3, 1]
-    assert len(found.reports) == 4
-
-
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
-@in_each_world
-def test_a_refusal_to_serve_goes_on_at_once(world: str, status: int) -> None:
-    first, second, _ = _providers([Behaviour("refused", status=status)] * 9, [], [])
-
-    found = read(world, first, second.then(attempts=5, wait=9))
-
-    assert found.text == TRUTH
-    assert [len(first.requests), len(second.requests)] == [1, 1]
-    assert [report.wait for report in found.reports] == [0.0, 0.0]
+    assert [len(each.requests) for each in providers] == counts
+    routes = [name for name, count in zip(NAMES, counts, strict=True) for _ in range(count)]
+    assert [report.route for report in found.reports] == routes
+    assert found.text == TRUTH if counts != [3, 1, 0] else isinstance(found.error, StatusError)
+    assert {0.0} == {report.wait for report in found.reports}
 
 
 def test_each_route_backs_off_on_its_own() -> None:
@@ -72,21 +67,8 @@ def test_each_route_backs_off_on_its_own() -> None:
     assert 0.0005 <= waits[2] <= 0.001 <= waits[3] <= 0.002
 
 
-def test_a_server_that_asks_for_too_long_a_wait_is_left() -> None:
-    """More than five minutes, or more than the policy allows: another provider may answer now."""
-    busy = Behaviour("refused", status=429, headers={"retry-after": "3600"})
-    first, second, _ = _providers([busy], [], [])
-
-    found = read("sync", first, lambda _: Retry(attempts=5, routes=[second.route()]))
-
-    assert found.text == TRUTH
-    assert len(first.requests) == 1
-
-
 @in_each_world
-def test_a_function_is_asked_for_the_wait_of_another_try_and_not_for_that_of_another_route(
-    world: str,
-) -> None:
+def test_a_function_is_asked_for_the_wait_of_another_try_but_of_no_other_route(world: str) -> None:
     """Another provider may answer now, whatever the one before has done."""
     first, second, _ = _providers([DOWN] * 2, [], [])
     asked: list[int] = []

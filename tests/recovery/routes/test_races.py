@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 import anyio
@@ -17,7 +18,7 @@ from tokenstream.recovery import AttemptReport
 
 HEDGE_AFTER, SOON, LATE, NEVER = 0.02, 0.15, 0.4, 30.0
 HASTY, PATIENT = Deadlines(first_event=SOON), Deadlines(first_event=NEVER)
-BROKEN = Behaviour("reset", 5)
+BROKEN, DOWN = Behaviour("reset", 5), Behaviour("status")
 
 on_each_loop = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
@@ -78,20 +79,20 @@ def race(
     return anyio.run(ask, backend=backend)
 
 
-@pytest.mark.slow
-@on_each_loop
-def test_a_route_that_is_late_by_its_own_deadline_fails_alone(backend: str) -> None:
-    raced = race(backend, (NEVER, LATE), HASTY, PATIENT)
-
-    assert (raced.asked, raced.text, raced.error) == (["a", "b"], "Hello from b", None)
-    assert raced.limits == [("start", "first_event"), ("hedge", None)]
-    # The report of a late route ends with its deadline.
-    seconds = raced.reports[0].seconds
-    assert seconds is not None
-    assert SOON <= seconds < LATE
-
-
+LATE_FIRST: Any = ((NEVER, LATE), HASTY, PATIENT, {})
 RACES: dict[str, tuple[tuple[Any, ...], Any]] = {
+    "a route that is late by its own deadline fails alone": (
+        LATE_FIRST,
+        ("Hello from b", [("start", "first_event"), ("hedge", None)]),
+    ),
+    "two routes that are late have failed once each, when the second one's time is over": (
+        ((NEVER, NEVER), HASTY, Deadlines(first_event=LATE), {}),
+        ("", [("start", "first_event"), ("hedge", "first_event")]),
+    ),
+    "the total deadline bounds a race": (
+        ((NEVER, NEVER), PATIENT, PATIENT, {"total": LATE}),
+        ("", [("start", "total"), ("hedge", None)]),
+    ),
     "a hedge has the deadlines of its route": (
         ((LATE, NEVER), PATIENT, HASTY, {}),
         ("Hello from a", [("start", None), ("hedge", "first_event")]),
@@ -121,100 +122,48 @@ def test_each_route_of_a_race_has_its_own_time(given: tuple[Any, ...], expected:
 
     assert raced.asked == ["a", "b"]
     assert (raced.text, raced.limits) == expected
+    assert isinstance(raced.error, NoneType if raced.text else StreamStalled)
+    # The report of a late route ends with its deadline.
+    assert given is not LATE_FIRST or SOON <= (raced.reports[0].seconds or 0) < LATE
 
 
-@pytest.mark.slow
+FIRST, HEDGE, AGAIN = ("start", "chat.test"), ("hedge", "claude.test"), ("continue", "chat.test")
+NEVER_FIRST, LATE_SECOND = (NEVER, 0.0), (SOON, LATE)
+REFUSED = Behaviour("refused")
+
+
+def row(name: str, plans: list[list[Behaviour]], attempts: int, seconds: Any, told: Any, **more: Any) -> Any:
+    slow = [pytest.mark.slow] * (seconds is not NEVER_FIRST)
+    options = {"attempts": attempts, "seconds": seconds, "others": more.get("others", 1)}
+    return pytest.param(plans, options, told, more.get("is_whole"), marks=slow, id=name)
+
+
 @on_each_loop
-def test_two_routes_that_are_late_have_failed_once_each(backend: str) -> None:
-    """The race ends when the second one's time is over, too."""
-    raced = race(backend, (NEVER, NEVER), HASTY, Deadlines(first_event=LATE))
+@pytest.mark.parametrize(
+    ("plans", "options", "expected", "is_whole"),
+    [
+        row("only slower", [[BROKEN] * 2, [BROKEN]], 3, NEVER_FIRST, [FIRST, HEDGE, AGAIN, AGAIN]),
+        row("left", [[BROKEN], [BROKEN, REFUSED]], 2, NEVER_FIRST,
+            [FIRST, HEDGE, ("continue", "claude.test"), AGAIN], others=3),
+        row("behind the winner", [[], [BROKEN], [BROKEN]], 2, NEVER_FIRST,
+            [FIRST, HEDGE, ("continue", "gemini.test"), AGAIN], is_whole=True),
+        row("failed", [[DOWN], [BROKEN]], 2, LATE_SECOND, [FIRST, HEDGE, AGAIN], is_whole=True),
+        row("refused to serve", [[REFUSED], [BROKEN]], 2, LATE_SECOND, [FIRST, HEDGE], is_whole=False),
+        row("refused a hedge", [[BROKEN], [REFUSED]], 1, (LATE, 0.0), [FIRST, HEDGE], others=2),
+        row("refused one of two requests", [[REFUSED, BROKEN]], 3, LATE_SECOND,
+            [FIRST, ("hedge", "chat.test"), AGAIN], is_whole=True),
+    ],
+)  # fmt: skip
+def test_the_attempts_that_routes_have_left_are_made_after_a_race(
+    backend: str, plans: list[list[Behaviour]], options: Any, expected: Any, is_whole: bool | None
+) -> None:
+    """The winner has broken off its answer; a route that has served no request is not asked again."""
+    formats = ("openai-chat", "anthropic", "gemini")
+    providers = [Provider(format, *plan) for format, plan in zip(formats, plans, strict=False)]
+    told, text = _ask(backend, *providers, **options)
 
-    assert (raced.asked, raced.text) == (["a", "b"], "")
-    assert isinstance(raced.error, StreamStalled)
-    assert raced.limits == [("start", "first_event"), ("hedge", "first_event")]
-
-
-@pytest.mark.slow
-@on_each_loop
-def test_the_total_deadline_bounds_a_race(backend: str) -> None:
-    raced = race(backend, (NEVER, NEVER), PATIENT, PATIENT, total=LATE)
-
-    assert isinstance(raced.error, StreamStalled)
-    assert raced.error.limit == "total"
-    assert raced.asked == ["a", "b"]
-
-
-class TestAfterARace:
-    """The attempts that both routes have left are made once the winner has broken off its answer."""
-
-    @on_each_loop
-    def test_a_route_that_was_only_slower_is_asked_again(self, backend: str) -> None:
-        slow = Provider("openai-chat", BROKEN, BROKEN)
-        fast = Provider("anthropic", BROKEN)
-
-        told, text = _ask(backend, slow, fast, attempts=3, seconds=(NEVER, 0.0))
-
-        assert text == TRUTH[: len(text)]
-        assert told == [
-            ("start", "chat.test"),
-            ("hedge", "claude.test"),
-            ("continue", "chat.test"),
-            ("continue", "chat.test"),
-        ]
-
-    @on_each_loop
-    def test_the_routes_behind_the_winner_are_asked_before_it(self, backend: str) -> None:
-        slow, last = Provider("openai-chat"), Provider("gemini", BROKEN)
-        fast = Provider("anthropic", BROKEN)
-
-        told, text = _ask(backend, slow, fast, last, attempts=2, seconds=(NEVER, 0.0))
-
-        assert text == TRUTH
-        assert [route for _, route in told] == ["chat.test", "claude.test", "gemini.test", "chat.test"]
-
-    @pytest.mark.slow
-    @on_each_loop
-    @pytest.mark.parametrize(
-        ("fault", "asks_again"), [(Behaviour("status"), True), (Behaviour("refused"), False)]
-    )
-    def test_a_route_that_has_failed_is_asked_again_unless_it_refuses_to_serve(
-        self, backend: str, fault: Behaviour, *, asks_again: bool
-    ) -> None:
-        failing, winner = Provider("openai-chat", fault), Provider("anthropic", BROKEN)
-
-        told, text = _ask(backend, failing, winner, attempts=2, seconds=(SOON, LATE))
-
-        assert told[2:] == [("continue", "chat.test")] * asks_again
-        assert (text == TRUTH) is asks_again
-
-    @pytest.mark.slow
-    @on_each_loop
-    def test_a_hedge_that_was_refused_is_not_sent_again(self, backend: str) -> None:
-        first, refusing = Provider("openai-chat", BROKEN), Provider("anthropic", Behaviour("refused"))
-
-        told, _ = _ask(backend, first, refusing, attempts=1, seconds=(LATE, 0.0), others=2)
-
-        assert told == [("start", "chat.test"), ("hedge", "claude.test")]
-
-    @on_each_loop
-    def test_a_route_that_was_left_is_not_asked_again(self, backend: str) -> None:
-        slow = Provider("openai-chat", BROKEN)
-        fast = Provider("anthropic", BROKEN, Behaviour("refused"))
-
-        told, _ = _ask(backend, slow, fast, attempts=2, seconds=(NEVER, 0.0), others=3)
-
-        assert [route for _, route in told] == ["chat.test", "claude.test", "claude.test", "chat.test"]
-
-    @pytest.mark.slow
-    @on_each_loop
-    def test_a_refusal_of_one_of_two_requests_to_a_route_leaves_the_other_alone(self, backend: str) -> None:
-        """The route has served the other, so what it has left is made there."""
-        only = Provider("openai-chat", Behaviour("refused"), BROKEN)
-
-        told, text = _ask(backend, only, attempts=3, seconds=(SOON, LATE))
-
-        assert text == TRUTH
-        assert [mode for mode, _ in told] == ["start", "hedge", "continue"]
+    assert (expected, TRUTH[: len(text)]) == (told, text)
+    assert is_whole in (None, text == TRUTH)
 
 
 def _ask(
