@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from tests.support import wire
+from tokenstream import Message
 
 SIGNATURE = "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds+/="
 QUESTION = {"role": "user", "content": "What is new in Oslo?"}
@@ -95,6 +96,16 @@ LEGS = [
     leg(2, BLOCKS[1], "pause_turn", container=CONTAINER),
     leg(3, BLOCKS[2], "end_turn", container=CONTAINER),
 ]
+
+
+def end_of(message: Message) -> tuple[str, str | None, str]:
+    """Return the text of a message, its finish reason and its ending."""
+    return message.text, message.finish_reason, message.ending
+
+
+def raw_end_of(message: Message) -> tuple[str | None, str | None]:
+    """Return the finish reason, and the provider's own word for it."""
+    return message.finish_reason, message.raw_finish_reason
 
 
 def number_asked(asked: dict[str, Any]) -> int:

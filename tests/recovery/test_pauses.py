@@ -11,7 +11,18 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.recovery.attempts import Played, in_each_world
-from tests.recovery.paused import ASKED, BLOCKS, LEGS, QUESTION, TEXT, TOOLS, leg, number_asked
+from tests.recovery.paused import (
+    ASKED,
+    BLOCKS,
+    LEGS,
+    QUESTION,
+    TEXT,
+    TOOLS,
+    end_of,
+    leg,
+    number_asked,
+    raw_end_of,
+)
 from tests.support import wire
 from tests.support.either import client_in, connect_in, read_all
 from tests.support.packages import needed
@@ -55,11 +66,7 @@ def test_a_paused_answer_goes_on_by_itself(world: str) -> None:
     counts = Counter(type(event) for event in played.given)
     assert (1, 1, 2) == (counts[MessageStart], counts[Finish], counts[Resumed])
     assert ["pause"] * 2 == [event.mode for event in played.given if isinstance(event, Resumed)]
-    assert (TEXT, "stop", "complete") == (
-        played.message.text,
-        played.message.finish_reason,
-        played.message.ending,
-    )
+    assert (TEXT, "stop", "complete") == end_of(played.message)
     assert "msg_1" == played.message.id
     assert [*range(8)] == sorted({event.part for event in played.given} - {None})
 
@@ -70,37 +77,23 @@ def test_without_pauses_a_pause_ends_the_answer(world: str) -> None:
         server = Server()
         played = server.ask(world, retry)
 
-        assert ("pause", "pause_turn", "complete") == (
-            played.message.finish_reason,
-            played.message.raw_finish_reason,
-            played.message.ending,
-        )
-        assert 1 == len(server.asked)
+        assert ("pause", "pause_turn") == raw_end_of(played.message)
+        assert ("complete", 1) == (played.message.ending, len(server.asked))
 
 
-def test_the_next_request_sends_the_answer_back_unchanged() -> None:
-    """Byte for byte: signatures, encrypted data, calls of server tools without results; and the container."""
+@pytest.mark.parametrize("more", [{}, {"container": {"skills": [{"type": "anthropic", "skill_id": "pptx"}]}}])
+def test_the_next_request_sends_the_answer_back_unchanged(more: dict[str, Any]) -> None:
+    """Byte for byte: signatures, encrypted data, calls of server tools; the container keeps its skills."""
     server = Server()
-    server.ask("sync", GO_ON)
+    server.ask("sync", GO_ON, **more)
 
     first, second, third = server.asked
-    assert ASKED == first
+    assert {**ASKED, **more} == first
     assert [QUESTION, {"role": "assistant", "content": BLOCKS[0]}] == second["messages"]
     assert [QUESTION, {"role": "assistant", "content": [*BLOCKS[0], *BLOCKS[1]]}] == third["messages"]
+    container = {**more["container"], "id": "container_011C"} if more else "container_011C"
     for later in (second, third):
-        assert {**ASKED, "messages": later["messages"], "container": "container_011C"} == later
-        assert TOOLS == later["tools"]
-
-
-def test_all_else_of_the_request_stays() -> None:
-    """The tools, the model, the limit; and a container's skills stay beside its id."""
-    server = Server()
-    container = {"skills": [{"type": "anthropic", "skill_id": "pptx"}]}
-    server.ask("sync", GO_ON, container=container)
-
-    for later in server.asked[1:]:
-        assert {**later, "messages": 0, "container": 0} == {**ASKED, "messages": 0, "container": 0}
-        assert {**container, "id": "container_011C"} == later["container"]
+        assert {**ASKED, "messages": later["messages"], "container": container} == later
 
 
 def ask(server: Any, retry: Retry = GO_ON, **options: Any) -> Stream:
@@ -109,9 +102,9 @@ def ask(server: Any, retry: Retry = GO_ON, **options: Any) -> Stream:
     return connect(URL, json=ASKED, client=client, retry=retry, **options)
 
 
-def read(retry: Retry, server: Server, **options: Any) -> Any:
+def read(retry: Retry, server: Server) -> Any:
     """Read the research to its end; return the stream."""
-    with ask(server, retry, **options) as stream:
+    with ask(server, retry) as stream:
         stream.final()
     return stream
 
@@ -127,35 +120,27 @@ def test_the_legs_are_reported() -> None:
     assert {None} == {leg.why for leg in stream.pauses}
 
 
-def test_more_pauses_than_allowed_end_the_answer_with_a_pause() -> None:
-    """The caller can then send the turn back, or ask for more pauses."""
-    stream = read(Retry(attempts=2, pauses=1), Server())
-
-    assert ("pause", "complete") == (stream.message.finish_reason, stream.message.ending)
-    assert [None, "pauses=1 is used up"] == [leg.why for leg in stream.pauses]
-    assert 6 == len(stream.message.to_anthropic()["content"])
-
-
-def test_a_pause_that_brings_nothing_ends_the_answer() -> None:
-    """A stream would ask for ever after pauses that bring nothing."""
-    empty = leg(2, [], "pause_turn")
-    server = Server([LEGS[0], empty])
-    stream = read(GO_ON, server)
-
-    assert "pause" == stream.message.finish_reason
-    assert "it has brought nothing since the last request" == stream.pauses[-1].why
-    assert 2 == len(server.asked)
+CALLED = leg(1, [*BLOCKS[0], CALL], "pause_turn")
+ENDS: list[tuple[Retry, list[list[bytes]], int, str]] = [
+    (Retry(attempts=2, pauses=1), LEGS, 2, "pauses=1 is used up"),
+    (GO_ON, [LEGS[0], leg(2, [], "pause_turn")], 2, "it has brought nothing since the last request"),
+    (GO_ON, [CALLED], 1, "results"),
+]
+"""Options, legs, the number of requests, and why the answer did not go on."""
 
 
-def test_a_call_of_the_application_in_a_paused_answer_ends_it() -> None:
-    """The call is handed out; the next request needs its result."""
-    server = Server([leg(1, [*BLOCKS[0], CALL], "pause_turn")])
-    with ask(server) as stream:
-        assert ["look"] == [call.name for call in stream.tool_calls]
+@pytest.mark.parametrize(("retry", "legs", "asked", "why"), ENDS, ids=["too many", "nothing", "a call"])
+def test_a_pause_ends_the_answer(retry: Retry, legs: list[list[bytes]], asked: int, why: str) -> None:
+    """The caller can then send the turn back, with the results of its own calls, or ask for more pauses."""
+    server = Server(legs)
+    with ask(server, retry) as stream:
+        assert (["look"] if legs == [CALLED] else []) == [call.name for call in stream.tool_calls]
 
-    assert "pause" == stream.message.finish_reason
-    assert "results" in str(stream.pauses[-1].why)
-    assert 1 == len(server.asked)
+    assert ("pause", "complete") == end_of(stream.message)[1:]
+    assert [None] * (asked - 1) == [leg.why for leg in stream.pauses[:-1]]
+    assert why in str(stream.pauses[-1].why)
+    assert asked == len(server.asked) == len(stream.pauses)
+    assert (6 if legs is LEGS else 3 + (legs == [CALLED])) == len(stream.message.to_anthropic()["content"])
 
 
 def test_a_call_of_the_application_after_a_pause_is_handed_out_once() -> None:
@@ -179,11 +164,7 @@ def test_a_request_to_go_on_that_is_refused_leaves_a_paused_answer() -> None:
         ask(refuses, Retry(pauses=8)).final()
 
     for message in (caught.value.partial, caught.value.checkpoint.message):
-        assert ("pause", "pause_turn", 3) == (
-            message.finish_reason,
-            message.raw_finish_reason,
-            len(message.parts),
-        )
+        assert (("pause", "pause_turn"), 3) == (raw_end_of(message), len(message.parts))
 
 
 def test_an_open_without_the_attempt_cannot_go_on() -> None:

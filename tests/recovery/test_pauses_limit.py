@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from tests.recovery.attempts import in_each_world
 from tests.recovery.continuing import last_words
+from tests.recovery.paused import end_of, raw_end_of
 from tests.support.either import connect_in, read_whole
 from tests.support.packages import needed
 from tests.support.wire import sse
@@ -57,11 +58,9 @@ def test_no_request_is_paid_for_a_text_that_a_guard_still_holds_back() -> None:
     large = testing.script().text(half[:30], half[30:]).finish("length").recording("openai-chat")
     transport = testing.transport([small.with_fault(testing.faults.cut(at=0.9)), large])
     retry = Retry(attempts=4, wait=0, again=True, pauses={"length": 8})
-    url, asked = (
-        "https://api.openai.com/v1/chat/completions",
-        {"messages": [{"role": "user", "content": "?"}]},
-    )
-    with connect(url, json=asked, client=httpx.Client(transport=transport), retry=retry) as stream:
+    asked: Any = {"json": {"messages": [{"role": "user", "content": "?"}]}, "retry": retry}
+    url, client = "https://api.openai.com/v1/chat/completions", httpx.Client(transport=transport)
+    with connect(url, client=client, **asked) as stream:
         stream.guard(lambda _: None, first_tokens=3, hold=True)
 
         assert half == "".join(stream.text)
@@ -74,11 +73,7 @@ def test_the_model_is_asked_to_go_on(world: str) -> None:
     server = Server()
     stream = server.read(world=world)
 
-    assert (TEXT, "stop", "complete") == (
-        stream.message.text,
-        stream.message.finish_reason,
-        stream.message.ending,
-    )
+    assert (TEXT, "stop", "complete") == end_of(stream.message)
     first, second = server.asked
     assert (64, 64) == (first["max_output_tokens"], second["max_output_tokens"])
     question, answer, ask = second["input"]
@@ -125,11 +120,7 @@ def test_what_does_not_join_the_answer_is_left_out(world: str, attempts: int) ->
     retry = Retry(attempts=attempts, pauses={"length": 8}, wait=0)
     stream = Server(other).read(retry, world)
 
-    assert (HALVES[0], "length", "complete") == (
-        stream.message.text,
-        stream.message.finish_reason,
-        stream.message.ending,
-    )
+    assert (HALVES[0], "length", "complete") == end_of(stream.message)
     assert "confidence" in str(stream.pauses[-1].why)
 
 
@@ -162,10 +153,7 @@ def test_a_full_context_window_is_no_pause() -> None:
     chunks = script(HALVES[0]).finish("length").chunks("anthropic")
     full = [chunk.replace(b'"max_tokens"', b'"model_context_window_exceeded"') for chunk in chunks]
     with resilient(lambda attempt: full if attempt.number else [], GO_ON) as stream:
-        assert ("length", "model_context_window_exceeded") == (
-            stream.final().finish_reason,
-            stream.message.raw_finish_reason,
-        )
+        assert ("length", "model_context_window_exceeded") == raw_end_of(stream.final())
     assert () == stream.pauses
 
 

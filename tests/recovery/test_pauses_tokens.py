@@ -10,8 +10,10 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
+from tests.recovery.paused import end_of, raw_end_of
 from tests.support.packages import needed
 from tests.support.responses import streamed
+from tests.support.resuming import stored
 from tests.support.wire import sse
 from tokenstream import Job, Retry, Stream, connect, resilient
 from tokenstream.errors import StreamError
@@ -91,11 +93,8 @@ def test_the_answer_goes_on_from_the_token_of_the_last_interaction() -> None:
     server = Server()
     stream = server.read(GO_ON)
 
-    assert ("".join(WORDS), "stop", "v1_1") == (
-        stream.message.text,
-        stream.message.finish_reason,
-        stream.message.id,
-    )
+    assert ("".join(WORDS), "stop", "complete") == end_of(stream.message)
+    assert "v1_1" == stream.message.id
     named = {name: value for name, value in ASKED.items() if name != "input"}
     assert [
         ASKED,
@@ -110,26 +109,17 @@ def test_an_input_that_is_not_stored_is_sent_again() -> None:
     server.read(GO_ON, store=False)
 
     asked = {**ASKED, "store": False}
-    assert [
-        asked,
-        {**asked, "continuation_token": "token-1"},
-        {**asked, "continuation_token": "token-2"},
-    ] == server.asked
+    assert [asked, *({**asked, "continuation_token": token} for token in TOKENS[1:])] == server.asked
 
 
 def test_each_interaction_is_paid_for() -> None:
     stream = Server().read(GO_ON)
 
     usage = stream.message.usage
-    assert (60, 6, 66, "reported") == (
-        usage.input_tokens,
-        usage.output_tokens,
-        usage.total_tokens,
-        usage.basis,
-    )
-    assert [("v1_1", 10), ("v1_2", 20), ("v1_3", 30)] == [
-        (leg.id, leg.usage.input_tokens) for leg in stream.pauses
-    ]
+    assert (60, 6) == (usage.input_tokens, usage.output_tokens)
+    assert (66, "reported") == (usage.total_tokens, usage.basis)
+    told = [(leg.id, leg.usage.input_tokens) for leg in stream.pauses]
+    assert [("v1_1", 10), ("v1_2", 20), ("v1_3", 30)] == told
 
 
 class Order(BaseModel):
@@ -156,10 +146,7 @@ def test_a_token_that_stays_the_same_ends_the_answer(token: str | None) -> None:
         assert b"token-1" not in same[-1]
     stream = Server([LEGS[0], same]).read(GO_ON)
 
-    assert ("pause", "requires_continuation") == (
-        stream.message.finish_reason,
-        stream.message.raw_finish_reason,
-    )
+    assert ("pause", "requires_continuation") == raw_end_of(stream.message)
     assert "got no further" in str(stream.pauses[-1].why)
 
 
@@ -186,15 +173,15 @@ def test_a_checkpoint_of_any_interaction_goes_on_in_another_process(number: int)
     for cut in range(2, len(LEGS[number])):
         with pytest.raises(StreamError) as caught:
             Server(cut=(number, cut)).read(Retry(attempts=number + 1, pauses=8))
-        stored = caught.value.checkpoint.model_validate_json(caught.value.checkpoint.model_dump_json())
-        last = stored.message.joined[-1].id if stored.message.joined else stored.message.id
-        if stored.message.finish_reason == "pause":
+        kept = stored(caught.value.checkpoint)
+        last = kept.message.joined[-1].id if kept.message.joined else kept.message.id
+        if kept.message.finish_reason == "pause":
             # Nothing of the interaction was shown: the answer is still paused.
             assert (f"v1_{number}", 2) == (last, cut)
             continue
 
         assert f"v1_{number + 1}" == last
-        message = Stream(LEGS[number][cut:], job=Job("job", checkpoint=stored)).final()
+        message = Stream(LEGS[number][cut:], job=Job("job", checkpoint=kept)).final()
         assert "".join(WORDS[: number + 1]) == message.text
         assert [*range(len(message.parts))] == [*range(number + 1)]
 
@@ -228,33 +215,22 @@ def test_the_sdk_asks_for_the_same_interactions() -> None:
             assert made == asked
 
 
-GENERATE = (
-    "https://generativelanguage.googleapis.com/v1beta/models/gemini-3.6-pro:streamGenerateContent?alt=sse"
-)
-
-
 def test_generate_content_goes_on_from_its_token() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(json.loads(request.content))
         number = TOKENS.index(asked[-1].get("continuationToken"))
-        ended: dict[str, Any] = {"finishReason": "STOP"}
-        if number < 2:
-            ended = {"finishReason": "CONTINUATION", "continuationToken": TOKENS[number + 1]}
-        token = {"continuationToken": ended.pop("continuationToken")} if number < 2 else {}
-        chunk = {
-            "candidates": [
-                {"content": {"role": "model", "parts": [{"text": WORDS[number]}]}, "index": 0, **ended}
-            ],
-            "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 2, "totalTokenCount": 12},
-            "responseId": f"r{number}",
-            **token,
-        }
+        content = {"role": "model", "parts": [{"text": WORDS[number]}]}
+        candidate = {"content": content, "index": 0, "finishReason": "CONTINUATION" if number < 2 else "STOP"}
+        usage = {"promptTokenCount": 10, "candidatesTokenCount": 2, "totalTokenCount": 12}
+        token = {"continuationToken": TOKENS[number + 1]} if number < 2 else {}
+        chunk = {"candidates": [candidate], "usageMetadata": usage, "responseId": f"r{number}", **token}
         return streamed([sse(chunk)])
 
     asked: list[Any] = []
     payload = {"contents": [{"role": "user", "parts": [{"text": "Tell me of a river."}]}]}
     client = httpx.Client(transport=httpx.MockTransport(answer))
-    with connect(GENERATE, json=payload, client=client, retry=GO_ON) as stream:
+    url = URL.replace("interactions", "models/gemini-3.6-pro:streamGenerateContent?alt=sse")
+    with connect(url, json=payload, client=client, retry=GO_ON) as stream:
         assert "".join(WORDS) == "".join(stream.text)
     assert [payload, *[{**payload, "continuationToken": token} for token in TOKENS[1:]]] == asked
     assert (30, "r0") == (stream.message.usage.input_tokens, stream.message.id)

@@ -12,9 +12,9 @@ from tests.recovery.attempts import in_each_world
 from tests.recovery.test_background import FINISHED, TEXT, TOO_OLD, WHOLE
 from tests.support.either import Each, client_in, connect_in, inside, run_in
 from tests.support.responses import streamed
-from tokenstream import Message, Retry, connect
+from tests.support.resuming import stored
+from tokenstream import Retry, connect
 from tokenstream.errors import StreamError
-from tokenstream.message import Checkpoint
 
 RESPONSES = "https://api.openai.com/v1/responses"
 INTERACTIONS = "https://generativelanguage.googleapis.com/v1beta/interactions"
@@ -61,30 +61,16 @@ class Server:
         async def read() -> Any:
             made = connect_in(world)(url, client=client_in(world, self), json={**ASKED, **asked}, retry=retry)
             async with inside(made) as stream:
-                begin(stream, stop)
+                if stop == "guard":
+                    stream.guard(lambda _: "off topic", first_tokens=1)
                 async for _ in Each(stream.text):
-                    if goes_no_further(stream, stop):
+                    if stop == "close":
                         break
+                    if stop == "stop":
+                        stream.stop("enough")
             return stream
 
         return run_in(world, read)
-
-
-def begin(stream: Any, stop: str | None) -> None:
-    """Add a guard that objects to everything, if that is to end the stream."""
-
-    def object_to(_: Message) -> str:
-        return "off topic"
-
-    if stop == "guard":
-        stream.guard(object_to, first_tokens=1)
-
-
-def goes_no_further(stream: Any, stop: str | None) -> bool:
-    """Stop the stream if that is what ends it; return True if the end of `with` does."""
-    if stop == "stop":
-        stream.stop("enough")
-    return stop == "close"
 
 
 @in_each_world
@@ -94,11 +80,8 @@ def test_a_response_is_polled_until_it_has_finished(polls: int, world: str) -> N
     server = Server(QUEUED, *[{**busy, "metadata": {"poll": str(poll)}} for poll in range(polls)], DONE)
     stream = server.read(world, POLL)
 
-    assert (TEXT, "complete", 20) == (
-        stream.message.text,
-        stream.message.ending,
-        stream.message.usage.output_tokens,
-    )
+    assert (TEXT, "complete") == (stream.message.text, stream.message.ending)
+    assert 20 == stream.message.usage.output_tokens
     assert ["POST responses", *["GET responses/resp_1"] * (polls + 1)] == server.asked
     assert ["attempt", *["poll"] * (polls + 1)] == [report.kind for report in stream.attempts]
     assert [None] * (polls + 2) == [report.error for report in stream.attempts]
@@ -126,22 +109,14 @@ def test_a_stream_that_is_too_old_to_be_resumed_is_polled() -> None:
 
 
 @in_each_world
-@pytest.mark.parametrize("how", ["stop", "guard"])
+@pytest.mark.parametrize("how", ["stop", "guard", "close"])
 def test_a_stop_cancels_the_response(how: str, world: str) -> None:
-    """A response that is not cancelled is written to its end, and paid for."""
+    """Else it is written to its end, and paid for; after a close, another process may go on with it."""
     server = Server(WHOLE[:8])
     stream = server.read(world, POLL, stop=how, stream=True)
 
     assert "stopped" == stream.message.ending
-    assert ["POST responses", "POST responses/resp_1/cancel"] == server.asked
-
-
-@in_each_world
-def test_closing_leaves_the_response_running(world: str) -> None:
-    """Another process may go on with it."""
-    server = Server(WHOLE[:8])
-    server.read(world, POLL, stop="close", stream=True)
-    assert ["POST responses"] == server.asked
+    assert ["POST responses", *["POST responses/resp_1/cancel"] * (how != "close")] == server.asked
 
 
 @pytest.mark.parametrize("retry", [Retry(wait=0), POLL])
@@ -173,12 +148,12 @@ def test_the_checkpoint_finds_the_response_again() -> None:
     server = Server(QUEUED, httpx.Response(500))
     with pytest.raises(StreamError) as caught:
         server.read("sync", Retry(wait=0, pauses=1, attempts=1))
-    stored = Checkpoint.model_validate_json(caught.value.checkpoint.model_dump_json())
-    assert "resp_1" == stored.message.id
+    kept = stored(caught.value.checkpoint)
+    assert "resp_1" == kept.message.id
 
     later = Server(QUEUED, DONE)
     client = httpx.Client(transport=httpx.MockTransport(later))
-    with connect(f"{RESPONSES}/{stored.message.id}", method="GET", client=client, retry=POLL) as stream:
+    with connect(f"{RESPONSES}/{kept.message.id}", method="GET", client=client, retry=POLL) as stream:
         assert TEXT == stream.final().text
     assert ["GET responses/resp_1"] * 2 == later.asked
 
