@@ -20,6 +20,7 @@ from tokenstream.errors import (
     NotAStream,
     ProviderError,
     StatusError,
+    StreamError,
     StreamInterrupted,
     StreamStalled,
     StreamTruncated,
@@ -30,6 +31,10 @@ from tokenstream.testing import Recording
 
 def whole(body: bytes, content_type: str = "text/event-stream", **more: Any) -> Recording:
     return reply([(0.0, body)], content_type=content_type, **more)
+
+
+def _moved(to: str) -> Recording:
+    return whole(b"", status=307, headers={"Location": to})
 
 
 def test_a_compressed_body_is_decoded() -> None:
@@ -53,8 +58,10 @@ def test_an_error_status_carries_what_the_provider_says() -> None:
     assert (error.kind, error.retryable, error.retry_after) == ("rate_limited", True, 2.0)
     assert error.body == body.decode()
     assert error.request_id
-    assert error.partial.ending != "streaming"
     assert error.partial.ending == "failed"
+
+
+OVERLOADED = b'{"type": "error", "error": {"type": "overloaded_error", "message": "O"}}'
 
 
 @pytest.mark.few_rows(3)
@@ -64,13 +71,7 @@ def test_an_error_status_carries_what_the_provider_says() -> None:
         (502, b"<html><title>502 Bad Gateway</title></html>", "server", True, "Bad Gateway"),
         (401, b'{"error": {"message": "no key"}}', "authentication", False, "no key"),
         (404, b"", "invalid_request", False, "404"),
-        (
-            529,
-            b'{"type": "error", "error": {"type": "overloaded_error", "message": "O"}}',
-            "overloaded",
-            True,
-            "O",
-        ),
+        (529, OVERLOADED, "overloaded", True, "O"),
         (429, b'{"error": {"code": "insufficient_quota", "message": "pay"}}', "quota", False, "pay"),
         (500, sse('{"error": {"message": "inside"}}'), "server", True, "inside"),
         (500, b'[{"error": {"message": "listed"}}]', "server", True, "listed"),
@@ -86,42 +87,45 @@ def test_whose_problem_an_error_status_is(
     assert (error.status, error.kind, error.retryable) == (status, kind, retryable)
 
 
-def test_a_huge_error_body_is_read_within_bounds() -> None:
-    _, error, _ = read(reply([(0.0, b"x" * 50_000)] * 4, status=500))
-
-    assert isinstance(error, StatusError)
-    assert len(error.body) == 4096
-
-
-def test_an_error_body_beyond_the_bound_on_bodies_is_an_error_with_its_status() -> None:
+@pytest.mark.parametrize(
+    ("times", "body", "limits", "expected"),
+    [
+        (4, b"x" * 50_000, Limits(), "x" * 4096),
+        (1, b'{"error": {"message": "busy"}}', Limits(body=9), '{"error":'),
+    ],
+)
+def test_an_error_body_is_read_within_bounds(times: int, body: bytes, limits: Limits, expected: str) -> None:
     """Whoever bounds the answer still learns what the server said, as far as it was read."""
-    _, error, _ = read(whole(b'{"error": {"message": "busy"}}', status=503), limits=Limits(body=9))
+    _, error, _ = read(reply([(0.0, body)] * times, status=503), limits=limits)
 
     assert isinstance(error, StatusError)
-    assert (error.status, error.body, error.retryable) == (503, '{"error":', True)
+    assert (error.status, error.body, error.retryable) == (503, expected, True)
 
 
-def test_an_error_with_status_200_is_the_providers() -> None:
-    for content_type in ("application/json", "text/event-stream"):
-        _, error, _ = read(whole(b'{"error": {"message": "busy", "type": "overloaded_error"}}', content_type))
+BUSY = b'{"error": {"message": "busy", "type": "overloaded_error"}}'
+PAGE = b"<!doctype html><title>Please log in</title>"
+NO_STREAMS: list[tuple[Recording, type[StreamError], dict[str, Any], list[str]]] = [
+    (whole(BUSY, "application/json"), ProviderError, {"kind": "overloaded"}, []),
+    (whole(BUSY), ProviderError, {"kind": "overloaded"}, []),
+    (whole(PAGE, "text/html"), NotAStream, {}, ["Please log in"]),
+    (whole(b""), StreamTruncated, {"retryable": True, "events_seen": 0}, []),
+    # Credentials never reach another host; the error names the target.
+    (_moved("https://elsewhere.example/v1"), NotAStream, {}, ["https://elsewhere.example/v1"]),
+    # A lacking slash is the usual reason; the key in the query is not told.
+    (_moved(PATH + "/?key=secret"), NotAStream, {}, [f"{PATH}/ (status 307", "follow_redirects=True"]),
+]
 
-        assert isinstance(error, ProviderError)
-        assert error.kind == "overloaded"
 
+@pytest.mark.parametrize(("answer", "kind", "facts", "words"), NO_STREAMS)
+def test_what_is_no_stream_is_an_error_that_tells_what_it_is(
+    answer: Recording, kind: type[StreamError], facts: dict[str, Any], words: list[str]
+) -> None:
+    _, error, _ = read(answer)
 
-def test_a_web_page_is_no_stream() -> None:
-    _, error, _ = read(whole(b"<!doctype html><title>Please log in</title>", "text/html"))
-
-    assert isinstance(error, NotAStream)
-    assert "Please log in" in str(error)
-
-
-def test_an_empty_body_is_truncated() -> None:
-    _, error, _ = read(whole(b""))
-
-    assert isinstance(error, StreamTruncated)
-    assert error.retryable
-    assert error.events_seen == 0
+    assert isinstance(error, kind)
+    assert facts == {name: getattr(error, name) for name in facts}
+    assert [] == [each for each in words if each not in str(error)]
+    assert "secret" not in str(error)
 
 
 def test_a_whole_answer_instead_of_a_stream_is_read_as_one() -> None:
@@ -139,24 +143,6 @@ def test_a_whole_answer_instead_of_a_stream_is_read_as_one() -> None:
         assert error is None
         assert message is not None
         assert (message.text, message.ending) == ("Hi", "complete")
-
-
-def test_a_redirect_is_not_followed() -> None:
-    """Credentials never reach another host; the error names the target."""
-    _, error, _ = read(whole(b"", status=307, headers={"Location": "https://elsewhere.example/v1"}))
-
-    assert isinstance(error, NotAStream)
-    assert "https://elsewhere.example/v1" in str(error)
-
-
-def test_a_redirect_within_an_origin_says_how_to_follow_it() -> None:
-    """A lacking slash is the usual reason; the key in the query is not told."""
-    _, error, _ = read(whole(b"", status=307, headers={"Location": PATH + "/?key=secret"}))
-
-    assert isinstance(error, NotAStream)
-    assert f"{PATH}/ (status 307" in str(error)
-    assert "follow_redirects=True" in str(error)
-    assert "secret" not in str(error)
 
 
 def test_a_connection_that_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.recovery.attempts import Played
@@ -60,8 +60,11 @@ def seam(played: Played) -> Resumed:
 def text_of(played: Played) -> str:
     """Return the text that the loop over events has, which forgets what a restart gives up."""
     restarts = [place for place, event in enumerate(played.given) if isinstance(event, Restarted)]
-    kept = played.given[restarts[-1] if restarts else 0 :]
-    return "".join(event.text for event in kept if isinstance(event, TextDelta))
+    return text_in(played.given[restarts[-1] if restarts else 0 :])
+
+
+def text_in(events: Iterable[Any]) -> str:
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
 def reasoned(*, signature: str | None) -> Any:

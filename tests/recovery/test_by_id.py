@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.recovery.attempts import in_each_world, play
+from tests.recovery.continuing import text_in
 from tests.recovery.test_resume import answer
 from tests.session.servers import PATHS, Line, Payload, Server, serving
 from tests.session.talks import COLOURS, Talk, talking
@@ -23,7 +24,7 @@ from tests.support.responses import Body
 from tests.support.wire import DONE, chat_call, chat_payload, sse
 from tokenstream import Message, Retry, Router, testing
 from tokenstream.errors import PositionLost, StreamError
-from tokenstream.events import Resumed, TextDelta, ToolCallDone
+from tokenstream.events import Resumed, ToolCallDone
 
 RESUME = Retry(wait=0)
 RESTART = Retry(attempts=3, wait=0, again=True)
@@ -66,9 +67,13 @@ def _read(
 ) -> tuple[str, list[tuple[str, dict[str, Any]]], Any]:
     """Return the text and the calls that a loop was given, and the error."""
     played = play(world, bodies, retry, **options)
-    text = "".join(event.text for event in played.given if isinstance(event, TextDelta))
-    calls = [event.call for event in played.given if isinstance(event, ToolCallDone)]
-    return text, [(call.name, dict(call.arguments)) for call in calls], played.error
+    return *_told_in(played.given), played.error
+
+
+def _told_in(events: list[Any]) -> tuple[str, list[tuple[str, dict[str, Any]]]]:
+    """Return the text and the calls that some events have."""
+    calls = [event.call for event in events if isinstance(event, ToolCallDone)]
+    return text_in(events), [(call.name, dict(call.arguments)) for call in calls]
 
 
 WHOLE = ("".join(SAID), [("book", {"seat": "window"}), ("tell", {"who": "Ines"})])
@@ -426,10 +431,8 @@ class Interactions:
         given, stream, error = read_all(
             world, lambda: connect_in(world)(self.URL, client=client_in(world, self), **asked)
         )
-        text = "".join(event.text for event in given if isinstance(event, TextDelta))
-        calls = [event.call for event in given if isinstance(event, ToolCallDone)]
         assert sum(isinstance(event, Resumed) for event in given) <= 1
-        return text, [(call.name, dict(call.arguments)) for call in calls], error, stream
+        return *_told_in(given), error, stream
 
 
 LAST = len(Interactions.EVENTS) - 1

@@ -140,53 +140,39 @@ def test_a_call_that_comes_after_the_seam_is_handed_out_once(world: str) -> None
     assert "tool_calls" == played.message.finish_reason
 
 
-def never() -> list[Any]:
-    """Answers that nobody goes on with, and why."""
-    call = testing.script().text("I look. ").tool_call("look", {"at": "the stone in the river"}, id="c")
-    return [
-        pytest.param(call.text("So", "never").chunks("anthropic")[:-3], "tool call", id="a finished call"),
-        pytest.param(
-            testing.script().text("No. ").refusal("I can", "not.").chunks("openai-chat"),
-            "refused",
-            id="a refusal",
-        ),
-        pytest.param(
-            testing.script().reasoning("Well", " then").text("x").chunks("anthropic")[:4],
-            "reasoning",
-            id="reasoning alone",
-        ),
-        pytest.param(
-            testing.script().text(" ", "\n", "x").chunks("openai-chat")[:3], "no text", id="white space"
-        ),
-    ]
+def script_of(text: str) -> testing.Script:
+    return testing.script().text(*text.split("|"))
 
 
-@pytest.mark.parametrize(("body", "why"), never())
-def test_what_is_never_gone_on_with_begins_again_and_says_why(body: list[bytes], why: str) -> None:
+CALL = testing.script().text("I look. ").tool_call("look", {"at": "the stone in the river"}, id="c")
+FILTERED = ProviderError("filtered", code="content_filter", retryable=True)
+NEVER: dict[str, tuple[list[Any], str]] = {
+    "a finished call": (CALL.text("So", "never").chunks("anthropic")[:-3], "tool call"),
+    "a refusal": (script_of("No. ").refusal("I can", "not.").chunks("openai-chat"), "refused"),
+    "reasoning alone": (
+        testing.script().reasoning("Well", " then").text("x").chunks("anthropic")[:4], "reasoning",
+    ),
+    "white space": (script_of(" |\n|x").chunks("openai-chat")[:3], "no text"),
+    # A request that goes on would only meet the content filter again.
+    "what the provider has ended": ([*cut(), FILTERED], "the provider has ended it"),
+    # Which of several would the model go on with?
+    "another answer beside it": (
+        [wire.chat({"content": "A"}), wire.chat({"content": "B"}, index=1)], "it has several choices",
+    ),
+}  # fmt: skip
+"""Answers that nobody goes on with, and why."""
+
+
+@pytest.mark.parametrize(("body", "why"), NEVER.values(), ids=NEVER)
+def test_what_is_never_gone_on_with_begins_again_and_says_why(body: list[Any], why: str) -> None:
     format = "anthropic" if b"event: " in body[0] else "openai-chat"
-    whole = testing.script().text("Something whole.").finish("stop").chunks(format)
-    played = play("sync", [body, whole], GO_ON, format=format)
+    whole = script_of("Something whole.").finish("stop").chunks(format)
+    on: Any = [ProviderError] if body[-1] is FILTERED else ()
+    played = play("sync", [body, whole], Retry(again=True, wait=0, on=on), format=format)
 
     assert ("restart", "Something whole.") == (played.asked[1].mode, played.message.text)
     assert why in str(played.asked[1].why)
     assert [] == played.asked[1].continuation()
-
-
-def test_what_the_provider_has_ended_is_not_gone_on_with() -> None:
-    """A request that goes on would only meet the content filter again."""
-    filtered = ProviderError("filtered", code="content_filter", retryable=True)
-    bodies: list[Any] = [[*cut(), filtered], SCRIPT.chunks("openai-chat")]
-    played = play("sync", bodies, Retry(again=True, wait=0, on=[ProviderError]), format="openai-chat")
-
-    assert ("restart", "the provider has ended it") == (played.asked[1].mode, played.asked[1].why)
-
-
-def test_another_answer_beside_it_is_not_gone_on_with() -> None:
-    """Which of several would the model go on with?"""
-    both = [wire.chat({"content": "A"}), wire.chat({"content": "B"}, index=1)]
-    played = play("sync", [both, SCRIPT.chunks("openai-chat")], GO_ON, format="openai-chat")
-
-    assert ("restart", "it has several choices") == (played.asked[1].mode, played.asked[1].why)
 
 
 @pytest.mark.parametrize("attempts, text", [(2, None), (3, TEXT)])

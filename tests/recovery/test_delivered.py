@@ -91,15 +91,6 @@ def test_an_open_of_your_own_asks_for_the_whole_answer_again() -> None:
         assert stream.final().text.strip() == STORY
 
 
-def test_a_continuation_that_does_not_join_is_replaced_by_a_whole_answer() -> None:
-    """A server that answers anew, whatever it is asked, is asked for the whole answer."""
-    harbour = Harbour("openai-chat", "t", cut_before(b"noon", "t"), other=OTHER, obeys=False)
-    seen = read(harbour, AUTO, FINAL)
-
-    assert seen.modes == ("start", "continue", "restart")
-    assert seen.message.text.strip() == OTHER
-
-
 @pytest.mark.parametrize("reader", ["tool_calls", "when_complete"])
 @pytest.mark.parametrize("format", ["gemini", "ollama"])
 def test_a_call_of_a_refused_continuation_is_not_run(format: str, reader: str) -> None:
@@ -123,19 +114,11 @@ def show_once(view: str) -> Any:
     return take
 
 
-def look(stream: Any) -> None:
-    next(stream.reasoning, None)
-    _ = stream.message
-
-
-def look_at_choice(stream: Any) -> None:
-    next(stream.reasoning, None)
-    _ = stream.choice(0).message
-
-
-def checkpoint(stream: Any) -> None:
-    next(stream.reasoning, None)
-    stream.checkpoint()
+LOOKS: dict[str, Any] = {
+    "message": lambda stream: stream.message,
+    "choice": lambda stream: stream.choice(0).message,
+    "checkpoint": lambda stream: stream.checkpoint(),
+}
 
 
 def loop_to_the_text(stream: Any) -> None:
@@ -241,7 +224,7 @@ def test_a_continuation_that_goes_on_with_a_closed_text_is_asked_for_as_a_whole(
     assert ["", "Let me look.", ""] == [text_sent_back(payload) for payload in harbour.requests]
 
 
-@pytest.mark.parametrize("look", [look, look_at_choice, checkpoint], ids=["message", "choice", "checkpoint"])
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
 def test_a_look_at_the_message_is_a_delivery(look: Any) -> None:
     """A display that polls the message shows what it has."""
     cut = cut_before(b"see.", "rs") + 1
@@ -250,11 +233,13 @@ def test_a_look_at_the_message_is_a_delivery(look: Any) -> None:
         for event in stream.deltas:
             if isinstance(event, TextDelta):
                 break
+        next(stream.reasoning, None)
         look(stream)
 
     def wait_for_text(stream: Any) -> None:
         # Nothing but the reasoning is read here, although the text has arrived by then.
         stream.wait_open("event")
+        next(stream.reasoning, None)
         look(stream)
 
     seen = read(Harbour("openai-chat", "rs", cut), AUTO, look_at_text)
@@ -323,9 +308,13 @@ def test_an_answer_cut_in_its_reasoning_is_asked_again(format: str, reader: str)
 
 
 def test_a_refused_seam_says_what_was_tried_and_what_would_have_taken_it() -> None:
-    """The error has the number of continuations, the reason of each, and the option."""
-    harbour = Harbour("openai-chat", "t", cut_before(b"noon", "t"), other=OTHER, obeys=False)
-    seen = read(harbour, AUTO, READERS["text"])
+    """The error has the number of continuations, the reason of each, and the option that takes one."""
+    seen, taken, replaced = (
+        read(Harbour("openai-chat", "t", cut_before(b"noon", "t"), other=OTHER, obeys=False), retry, view)
+        for retry, view in (
+            (AUTO, READERS["text"]), (Retry(wait=0, seam=Seam(least=0.5)), READERS["text"]), (AUTO, FINAL),
+        )
+    )  # fmt: skip
 
     assert isinstance(seen.error, StreamInterrupted)
     assert seen.modes == ("start", "continue", "continue")
@@ -333,14 +322,8 @@ def test_a_refused_seam_says_what_was_tried_and_what_would_have_taken_it() -> No
     assert "attempt 2: " in seen.notes
     assert "attempt 3: " in seen.notes
     assert "Seam(least=0.5)" in seen.notes
-
-
-def test_the_option_that_a_refused_seam_names_takes_it() -> None:
-    harbour = Harbour("openai-chat", "t", cut_before(b"noon", "t"), other=OTHER, obeys=False)
-    seen = read(harbour, Retry(wait=0, seam=Seam(least=0.5)), READERS["text"])
-
-    assert seen.error is None
-    assert seen.modes == ("start", "continue")
+    assert (taken.error, taken.modes) == (None, ("start", "continue"))
+    assert (replaced.message.text.strip(), replaced.modes) == (OTHER, ("start", "continue", "restart"))
 
 
 # -- the law -----------------------------------------------------------------------------------------

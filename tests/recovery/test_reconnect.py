@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world
+from tests.recovery.continuing import text_in
 from tests.support import wire
 from tests.support.either import connect_in, read_all
 from tests.support.loopback import FIN, LAST_CHUNK, RST, Loopback, chunked_head, http_chunk
 from tokenstream import Retry, connect
 from tokenstream.errors import StreamInterrupted
-from tokenstream.events import Resumed, TextDelta
+from tokenstream.events import Resumed
 
 AGAIN = Retry(wait=0)
 
@@ -39,12 +41,7 @@ def cut(*pieces: bytes, end: Any = FIN) -> Sequence[Any]:
     return [chunked_head(), *map(http_chunk, pieces), end]
 
 
-def whole(*pieces: bytes) -> Sequence[Any]:
-    return [chunked_head(), *map(http_chunk, pieces), LAST_CHUNK]
-
-
-def text_of(events: list[Any]) -> str:
-    return "".join(event.text for event in events if isinstance(event, TextDelta))
+whole = partial(cut, end=LAST_CHUNK)
 
 
 @in_each_world
@@ -55,7 +52,7 @@ def test_the_answer_goes_on_after_the_last_event(world: str, end: Any) -> None:
     with Loopback(*scripts) as server:
         events, stream = read(world, server)
 
-    assert text_of(events) == stream.message.text == "Hello world"
+    assert text_in(events) == stream.message.text == "Hello world"
     assert stream.message.complete
     assert [event.mode for event in events if isinstance(event, Resumed)] == ["resume"]
     assert [request.headers.get("last-event-id") for request in server.requests] == [None, "2"]
@@ -68,7 +65,7 @@ def test_f60_the_last_id_outlives_a_connection_without_events(world: str) -> Non
     with Loopback(*scripts) as server:
         events, _ = read(world, server)
 
-    assert text_of(events) == "Hello"
+    assert text_in(events) == "Hello"
     assert [request.headers.get("last-event-id") for request in server.requests] == [None, "1", "1"]
 
 

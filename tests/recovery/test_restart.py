@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.recovery.continuing import text_in
 from tests.support.either import Each, inside, run_in
-from tokenstream import Message, Retry, ToolCall, resilient, testing
+from tokenstream import Message, Retry, Router, ToolCall, aresilient, resilient, testing
 from tokenstream.errors import ProviderError, StreamInterrupted, StreamTruncated
-from tokenstream.events import Restarted, TextDelta
+from tokenstream.events import Restarted
 
 RESTART = Retry(again=True, wait=0)
 ANSWER = testing.script().text("Hello wonderful world").usage(input_tokens=3, output_tokens=5).finish("stop")
@@ -48,8 +49,8 @@ def test_the_loop_over_events_is_told_of_what_is_discarded(world: str) -> None:
     (at,) = [place for place, event in enumerate(played.given) if isinstance(event, Restarted)]
     before, after = played.given[:at], played.given[at + 1 :]
 
-    assert played.given[at].discarded.text == text_of(before) == "Hello wonder"
-    assert text_of(after) == played.message.text == "Hello terrible world"
+    assert played.given[at].discarded.text == text_in(before) == "Hello wonder"
+    assert text_in(after) == played.message.text == "Hello terrible world"
     assert isinstance(played.given[at].error, StreamTruncated)
     assert played.message.complete
 
@@ -161,14 +162,8 @@ def test_an_exception_of_the_transport_is_the_cause(world: str) -> None:
     assert played.asked[1].message.text == "Hello wonder"
 
 
-def text_of(events: list[Any]) -> str:
-    return "".join(event.text for event in events if isinstance(event, TextDelta))
-
-
 def test_a_call_that_was_run_is_not_run_again_and_its_result_moves_to_the_new_id() -> None:
     """The results belong to the message that the next request carries."""
-    from tokenstream import Router, resilient
-
     router, ran = Router(), []
 
     @router.tool
@@ -227,8 +222,6 @@ def test_what_a_shorter_second_answer_has_come_to_is_not_all_that_was_given(worl
 @in_each_world
 def test_stopping_where_a_retry_is_told_of_ends_the_stream(world: str) -> None:
     """Nothing is asked for again."""
-    from tokenstream import aresilient, resilient
-
     asked: list[int] = []
 
     def opened() -> list[bytes]:

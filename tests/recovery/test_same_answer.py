@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -19,9 +19,6 @@ from tests.support.served import by_uvicorn
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Retry, connect, relay
 from tokenstream.errors import PositionLost, StreamError
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
 
 _AGAIN = Retry(wait=0, attempts=9)
 _WORDS = [f"word{number} " for number in range(40)]
@@ -66,7 +63,7 @@ class _Service:
     def _number(self) -> int:
         return (len(self.requests) - 1) % len(self._journals)
 
-    async def _endpoint(self, request: Request) -> Any:
+    async def _endpoint(self, request: Any) -> Any:
         journal = self._journals[self._number()]
         body = await request.json()
         return relay.respond(self.model(), journal=journal, body=body, protocol=self._protocol)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import random
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import anyio
 import pytest
@@ -20,9 +20,6 @@ from tokenstream._sources.kinds import AsyncSource, SyncSource
 from tokenstream.errors import StreamError
 from tokenstream.testing import Arrival, Recording, VirtualClock
 from tokenstream.testing._recordings.replay import AsyncReplay, Chunks
-
-if TYPE_CHECKING:
-    from _pytest.mark import ParameterSet
 
 Break = Literal["reset", "end", "stall", "bad byte"]
 BREAKS: tuple[Break, ...] = ("reset", "end", "stall", "bad byte")
@@ -213,7 +210,7 @@ def run(world: str, answer: Answer, again: bool, *, every: int) -> None:
     gc.collect()
 
 
-def by_name(cases: list[Answer | ParameterSet]) -> pytest.MarkDecorator:
+def by_name(cases: list[Any]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("answer", cases, ids=lambda answer: answer.name)
 
 
@@ -230,7 +227,7 @@ def test_a_break_anywhere_leaves_one_answer_or_its_beginning_and_an_error(
 @pytest.mark.slow
 @in_each_world
 @pytest.mark.parametrize("again", [False, True])
-@by_name([*answers()])
+@by_name(answers())
 def test_a_break_at_every_byte_leaves_one_answer_or_its_beginning_and_an_error(
     world: str, again: bool, answer: Answer
 ) -> None:

@@ -52,25 +52,26 @@ def opened(world: str, url: str, first: Any = "head", **options: Any) -> Any:
     return run_in(world, main)
 
 
+OVERLOADED = testing.script().error("overloaded").chunks("anthropic")[-1]
+NO_ANSWERS: dict[str, tuple[Any, list[str], type[StreamError]]] = {
+    "an error status": (BUSY, FIRSTS, StatusError),
+    "a web page with status 200": (PAGE, FIRSTS, NotAStream),
+    "an empty body": (sized(b""), ["event"], StreamTruncated),
+    "an error as the first event": (sized(OVERLOADED), ["event"], ProviderError),
+    "no server": (None, FIRSTS, ConnectError),
+}
+
+
 @in_each_world
-@pytest.mark.parametrize("first", FIRSTS)
-@pytest.mark.parametrize(
-    ("script", "expected"),
-    [(BUSY, StatusError), (PAGE, NotAStream)],
-    ids=["an error status", "a web page with status 200"],
-)
+@pytest.mark.parametrize(("script", "firsts", "expected"), NO_ANSWERS.values(), ids=NO_ANSWERS)
 def test_what_is_no_answer_is_raised(
-    world: str, first: str, script: Script, expected: type[Exception]
+    world: str, script: Script | None, firsts: list[str], expected: type[Exception]
 ) -> None:
     """A web handler can still answer with an error of its own."""
-    with Loopback(script) as server:
-        assert isinstance(opened(world, server.url, first), expected)
-
-
-@in_each_world
-@pytest.mark.parametrize("first", FIRSTS)
-def test_a_server_that_cannot_be_reached_is_raised(world: str, first: str) -> None:
-    assert isinstance(opened(world, refusing_url(), first), ConnectError)
+    for first in firsts:
+        with Loopback(*([] if script is None else [script])) as server:
+            url = refusing_url() if script is None else server.url
+            assert isinstance(opened(world, url, first), expected)
 
 
 @in_each_world
@@ -81,19 +82,6 @@ def test_what_was_read_is_given_again(world: str, first: str) -> None:
         message = opened(world, server.url, first)
 
     assert (message.text, message.complete) == ("Hello", True)
-
-
-@in_each_world
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [(b"", StreamTruncated), (testing.script().error("overloaded").chunks("anthropic")[-1], ProviderError)],
-    ids=["an empty body", "an error as the first event"],
-)
-def test_an_answer_that_fails_before_its_first_event_is_raised(
-    world: str, body: bytes, expected: type[Exception]
-) -> None:
-    with Loopback(sized(body)) as server:
-        assert isinstance(opened(world, server.url, "event"), expected)
 
 
 @in_each_world

@@ -16,7 +16,7 @@ import httpx
 from tests.recovery.continuing import last_words
 from tests.recovery.law.draws import CALLS, CUTS, KINDS, THOUGHTS, Draw, Fault
 from tests.recovery.law.leaving import Leaver
-from tests.recovery.routes.providers import tokens_of
+from tests.recovery.routes.providers import error_event, tokens_of
 from tests.recovery.unseen import text_sent_back
 from tokenstream import Stream, testing
 from tokenstream.errors import StreamError
@@ -176,12 +176,8 @@ class Providers:
         if request.url.path.endswith("/cancel"):
             return httpx.Response(200, json={"status": "cancelled"})
         self.bills.append(bill)
-        if fault.name == "connect":
-            raise httpx.ConnectError("refused", request=request)
-        if fault.name == "status":
-            return httpx.Response(fault.status, json={"error": {"message": "busy", "type": "server_error"}})
-        if fault.name == "page":
-            return httpx.Response(200, html="<html>Log in</html>")
+        if (refusal := _refuse(request, fault)) is not None:
+            return refusal
         bill.is_asked = True
         self._write(bill, json.loads(request.content))
         return self._send(bill, 0, fault)
@@ -223,12 +219,8 @@ class Providers:
         self.bills.append(bill)
         if "starting_after" not in params or not kept:
             return httpx.Response(404, json={"error": {"message": "gone", "type": "not_found"}})
-        if fault.name == "connect":
-            raise httpx.ConnectError("refused", request=request)
-        if fault.name == "status":
-            return httpx.Response(fault.status, json={"error": {"message": "busy", "type": "server_error"}})
-        if fault.name == "page":
-            return httpx.Response(200, html="<html>Log in</html>")
+        if (refusal := _refuse(request, fault)) is not None:
+            return refusal
         return self._send(bill.resumes, int(params["starting_after"]) + 1, fault)
 
     def _send(self, bill: Bill, start: int, fault: Fault) -> httpx.Response:
@@ -238,16 +230,19 @@ class Providers:
         elif fault.name in CUTS:
             chunks = chunks[: int(len(chunks) * fault.place)]
         if fault.name == "error event":
-            chunks = [*chunks, _error_event(bill.format)]
+            chunks = [*chunks, error_event(bill.format)]
         kind = "application/x-ndjson" if bill.format == "ollama" else "text/event-stream"
         body = _Body(self, bill, start, chunks, fault.name)
         return httpx.Response(200, headers={"content-type": kind}, stream=body)
 
 
-@cache
-def _error_event(format: str) -> bytes:
-    chunks = testing.script().text("x").error("down").chunks(format)
-    return next(chunk for chunk in reversed(chunks) if b"down" in chunk)
+def _refuse(request: httpx.Request, fault: Fault) -> httpx.Response | None:
+    """Return the response to a request that begins no answer, or raise; None if it begins one."""
+    if fault.name == "connect":
+        raise httpx.ConnectError("refused", request=request)
+    if fault.name == "status":
+        return httpx.Response(fault.status, json={"error": {"message": "busy", "type": "server_error"}})
+    return httpx.Response(200, html="<html>Log in</html>") if fault.name == "page" else None
 
 
 _BREAKS: dict[str, httpx.TransportError] = {

@@ -7,12 +7,13 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import anyio
 import httpx
 
-from tests.recovery.unseen import URLS, payload_of
+from tests.recovery.unseen import URLS, payload_of, text_sent_back
 from tests.support.either import connect_in, read_all
 from tests.support.timing import wait_for
 from tokenstream import Message, testing
@@ -117,20 +118,13 @@ class Provider:
             return httpx.Response(behaviour.status, json=body, headers=behaviour.headers)
         if behaviour.fault == "html":
             return httpx.Response(200, text="<html>busy</html>", headers={"content-type": "text/html"})
-        text = rest_of(json.loads(request.content), self.format)
-        script = behaviour.script or testing.script().text(*pieces(text)).usage(
-            input_tokens=7, output_tokens=20
-        )
-        chunks = (
-            script.finish().chunks(self.format) if behaviour.script is None else script.chunks(self.format)
-        )
+        text = rest_of(json.loads(request.content))
+        said = testing.script().text(*pieces(text)).usage(input_tokens=7, output_tokens=20)
+        chunks = (behaviour.script or said.finish()).chunks(self.format)
         if behaviour.fault != "whole":
             chunks = _first_chunks(chunks, behaviour.after)
-        return httpx.Response(
-            200,
-            headers={"content-type": "text/event-stream"},
-            stream=_Body(self, chunks, behaviour.fault, request),
-        )
+        sent = _Body(self, chunks, behaviour.fault, request)
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=sent)
 
 
 def tokens_of(request: httpx.Request) -> int:
@@ -139,10 +133,11 @@ def tokens_of(request: httpx.Request) -> int:
     return math.ceil(len(json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()) / 4)
 
 
-def _error_event(format: str) -> bytes:
+@cache
+def error_event(format: str) -> bytes:
     """Return the event with which a provider reports an error in the middle of an answer."""
     chunks = testing.script().text("x").error("down").chunks(format)
-    return next(chunk for chunk in chunks if b'"error"' in chunk)
+    return next(chunk for chunk in reversed(chunks) if b"down" in chunk)
 
 
 class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -158,7 +153,7 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
             self._provider.sent += 1
             yield chunk
         if self._fault == "error_event":
-            yield _error_event(self._provider.format)
+            yield error_event(self._provider.format)
         if self._fault == "reset":
             raise httpx.ReadError("connection reset", request=self._request)
         if self._fault == "stall":
@@ -214,21 +209,11 @@ def pieces(text: str) -> list[str]:
     return [word if index == 0 else f" {word}" for index, word in enumerate(words)]
 
 
-def rest_of(payload: Any, format: str) -> str:
+def rest_of(payload: Any) -> str:
     """Return what a model writes for a payload: the truth, or the last words of the answer and the rest."""
-    before = _text_so_far(payload, format)
+    before = text_sent_back(payload)
     assert TRUTH.startswith(before), "another text is continued than was sent"
     return TRUTH[max(0, len(before) - 40) :]
-
-
-def _text_so_far(payload: Any, format: str) -> str:
-    """Return the text of the assistant's turn with which a continuation asks; "" for a first request."""
-    turns = payload["contents" if format == "gemini" else "messages"]
-    last = next((turn for turn in reversed(turns) if turn["role"] in ("assistant", "model")), None)
-    if last is None:
-        return ""
-    pieces = last.get("parts") or last["content"]
-    return pieces if isinstance(pieces, str) else "".join([piece.get("text", "") for piece in pieces])
 
 
 @dataclass
