@@ -150,7 +150,7 @@ _CASES = [
 @pytest.mark.parametrize("dies_again", [False, True])
 @pytest.mark.parametrize("call", [False, True])
 @pytest.mark.parametrize(("format", "faults"), _CASES)
-def test_another_process_has_the_whole_answer(
+def test_another_process_has_the_answer_continued(
     format: str, faults: tuple[Any, ...], call: bool, deaths: list[int], dies_again: bool, tmp_path: Path
 ) -> None:
     """What a provider replays is only fetched; else, a short text or a call is asked for again."""

@@ -33,7 +33,7 @@ COUNTS: list[Any] = [
 
 @pytest.mark.parametrize(("fault", "options", "others", "counts"), COUNTS)
 @in_each_world
-def test_each_route_has_its_own_attempts_and_then_the_next_one_is_asked(
+def test_a_route_has_its_own_attempts_and_then_the_next_one_is_asked(
     world: str, fault: Behaviour, options: dict[str, Any], others: list[int | None], counts: list[int]
 ) -> None:
     """Those of the retry are of the first request alone; one that refuses to serve is left at once."""
