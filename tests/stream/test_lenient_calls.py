@@ -161,10 +161,10 @@ def test_drafts_tell_what_was_repaired_so_far() -> None:
 @pytest.mark.slow
 @given(data=st.data())
 def test_the_chunks_do_not_matter_nor_when_the_view_begins(data: st.DataObject) -> None:
-    texts = data.draw(
-        st.lists(st.sampled_from([RAW, OPEN, '{"path": "/a"}', "{'path': 1/2}", ""]), min_size=1, max_size=4)
-    )
     finish = data.draw(st.sampled_from(["tool_calls", "length"]))
+    # A last call that is open would be a cut.
+    kinds = [RAW, '{"path": "/a"}', "{'path': 1/2}", "", *[OPEN] * (finish == "length")]
+    texts = data.draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=4))
     calls = [chat_call(at, text, name="write") for at, text in enumerate(texts)]
     order = data.draw(st.permutations([at for at, call in enumerate(calls) for _ in call]))
     waiting = [iter(call) for call in calls]
