@@ -16,6 +16,7 @@ from tokenstream._pipeline.checkpoints import check_checkpoint, find_ending
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import ToolCallDone
 from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._driver import Driver
 from tokenstream.stream._guarding import is_awaited
 from tokenstream.stream._log import warn
 from tokenstream.stream._sync_driver import SyncDriver
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tokenstream._pipeline.machine import Machine
-    from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource
     from tokenstream.events import Event
     from tokenstream.message import Checkpoint
-    from tokenstream.stream._driver import Driver
     from tokenstream.stream._options import Options
 
 _PAUSE = 1.0
@@ -108,102 +107,93 @@ def to_job(job: Job | str | None) -> Job | None:
     return None if job is None else job.read() if isinstance(job, Job) else Job(job)
 
 
-class Keeper:
-    """Decides when a checkpoint is due, which is kept by the function or in the file that the job names.
+class _Keeping(Driver):
+    """Base of the drivers that keep checkpoints, by the function or in the file that the job names.
 
     It only saves money, so a failure is logged once, and ends no answer.
     """
 
-    def __init__(self, job: Any) -> None:  # noqa: ANN401 - the job of the options, which is there
-        self.keep: Any = job.keep if callable(job.keep) else partial(write_file, job.keep)
+    def __init__(self, source: Any, options: Options) -> None:  # noqa: ANN401 - a source of either kind
+        job: Any = options.job
+        self._keep: Any = job.keep if callable(job.keep) else partial(write_file, job.keep)
+        if isinstance(self, SyncDriver) and is_awaited(self._keep):
+            raise MisuseError("keep= is an async def, which a Stream does not await: use a plain def")
         self._due = float("-inf")
         """The clock reading from which the next checkpoint is kept: a pause after the last save has ended."""
-        self._has_failed = self._has_ended = False
+        self._save_failed = self._kept_last = False
+        super().__init__(source, options)  # type: ignore[call-arg] # that of a driver in a loop
 
-    def find_due(self, event: Event | None, driver: Driver) -> Checkpoint | None:
+    def _find_due(self, event: Event | None) -> Checkpoint | None:
         """Return the checkpoint to keep before an event is handed out; None if none is due."""
-        if event is None or (driver.clock() < self._due and event.__class__ is not ToolCallDone):
+        if event is None or (self.clock() < self._due and event.__class__ is not ToolCallDone):
             return None
-        return driver.machine.progress.checkpoint()
+        return self.machine.progress.checkpoint()
 
-    def find_last(self, driver: Driver) -> Checkpoint | None:
+    def _find_last(self) -> Checkpoint | None:
         """Return the checkpoint of an answer that has ended, once; None before, and if nothing was read."""
-        if self._has_ended or not driver.has_ended or not driver.was_opened:
+        if self._kept_last or not self.has_ended or not self.was_opened:
             return None
-        self._has_ended, error = True, driver.error
-        return error.checkpoint if isinstance(error, StreamError) else driver.machine.progress.checkpoint()
+        self._kept_last, error = True, self.error
+        return error.checkpoint if isinstance(error, StreamError) else self.machine.progress.checkpoint()
 
-    def note_end(self, error: Exception | None, driver: Driver) -> None:
+    def _note_saved(self, error: Exception | None) -> None:
         """Note that a save has ended, perhaps with an error."""
-        self._due = driver.clock() + _PAUSE
-        if error is not None and not self._has_failed:
-            self._has_failed = True
+        self._due = self.clock() + _PAUSE
+        if error is not None and not self._save_failed:
+            self._save_failed = True
             why = getattr(error, "strerror", None) or type(error).__name__
-            warn("an answer could not be kept for another process: %s", why, of=driver.machine)
+            warn("an answer could not be kept for another process: %s", why, of=self.machine)
 
 
-class KeepingDriver(SyncDriver):
+class KeepingDriver(_Keeping, SyncDriver):
     """Keeps checkpoints in the thread that reads the stream."""
 
-    __slots__ = ("_keeper",)
-
-    def __init__(self, source: SyncSource | LazySource, options: Options) -> None:
-        self._keeper = Keeper(options.job)
-        if is_awaited(self._keeper.keep):
-            raise MisuseError("keep= is an async def, which a Stream does not await: use a plain def")
-        super().__init__(source, options)
-
     def __next__(self, pauses: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - as in the base class
-        return self._keep_before(super().__next__(pauses))
+        return self._save_before(super().__next__(pauses))
 
     def _step(self, *given: Any, **more: Any) -> Any:  # noqa: ANN401 - as in the base class
-        return self._keep_before(super()._step(*given, **more))
+        return self._save_before(super()._step(*given, **more))
 
     def close_source(self, *, quiet: bool = False) -> None:
         try:
             super().close_source(quiet=quiet)
         finally:
-            self._keep(self._keeper.find_last(self))
+            self._save(self._find_last())
 
-    def _keep_before(self, event: Any) -> Any:  # noqa: ANN401 - an event, or None
+    def _save_before(self, event: Any) -> Any:  # noqa: ANN401 - an event, or None
         try:
-            self._keep(self._keeper.find_due(event, self))
+            self._save(self._find_due(event))
         except BaseException:
             self.machine.way.give_again(event)
             raise
         return event
 
-    def _keep(self, kept: Checkpoint | None) -> None:
+    def _save(self, kept: Checkpoint | None) -> None:
         if kept is None:
             return
         failed = None
         try:
-            self._keeper.keep(kept)
+            self._keep(kept)
         except Exception as error:
             if is_of_signal(error):
                 raise
             failed = error
-        self._keeper.note_end(failed, self)
+        self._note_saved(failed)
 
 
-class AsyncKeepingDriver(AsyncDriver):
+class AsyncKeepingDriver(_Keeping, AsyncDriver):
     """Keeps checkpoints by an async function, or by a plain one in a thread."""
 
-    __slots__ = ("_keeper", "_saved")
-
-    def __init__(self, source: AsyncSource | LazySource, options: Options) -> None:
-        self._keeper = Keeper(options.job)
-        self._saved: Any = None
-        """The event that the last save sets at its end; None once that was seen."""
-        super().__init__(source, options)
+    _saved: Any = None
+    """The event that the last save sets at its end; None once that was seen."""
 
     async def next_event(self, until: float | None = None, pauses: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 # pyright: ignore[reportIncompatibleMethodOverride] # as in the base class
-        return await self._keep_before(await super().next_event(until, pauses=pauses))
+        return await self._save_before(await super().next_event(until, pauses=pauses))
 
     __anext__ = next_event
 
     async def _step(self, advance: Callable[[], Awaitable[Event | None]]) -> Event | None:
-        return await self._keep_before(await super()._step(advance))
+        return await self._save_before(await super()._step(advance))
 
     def poll_fast(self) -> Event | None:
         return None  # so that `_step` gets each event
@@ -212,72 +202,62 @@ class AsyncKeepingDriver(AsyncDriver):
         try:
             await super().close_source(failed=failed, quiet=quiet)
         finally:
-            last = self._keeper.find_last(self)
-            if last is not None or self._saved is not None:
-                await self._wait_for_last(last)
+            last = self._find_last()
+            if (last or self._saved) is not None:
+                from anyio import CancelScope
 
-    async def _wait_for_last(self, last: Checkpoint | None) -> None:
-        from anyio import CancelScope
+                with CancelScope(shield=True):
+                    await self._wait_for_save(last)
 
-        with CancelScope(shield=True):
-            saved = self._saved if last is None else await self._begin_save(last)
-            await saved.wait()
-        self._saved = None
-
-    async def _keep_before(self, event: Event | None) -> Event | None:
+    async def _save_before(self, event: Event | None) -> Event | None:
         """Return an event, before which a checkpoint is kept if one is due.
 
         If the read is cancelled, the save goes on, and the next read gives the event once it has ended.
         """
-        kept = self._keeper.find_due(event, self) if self._saved is None else None
-        if event is None or (kept is None and self._saved is None):
-            return event
-        try:
-            with self.pump.hold():
-                saved = self._saved if kept is None else await self._begin_save(kept)
-                await saved.wait()
-        except BaseException:
-            self.machine.way.give_again(event)
-            raise
-        self._saved = None
+        kept = self._find_due(event) if self._saved is None else None
+        if event is not None and (kept or self._saved) is not None:
+            try:
+                with self.pump.hold():
+                    await self._wait_for_save(kept)
+            except BaseException:
+                self.machine.way.give_again(event)
+                raise
         return event
 
-    async def _begin_save(self, kept: Checkpoint) -> Any:  # noqa: ANN401 - an event of anyio, as below
-        """Keep a checkpoint, after that in progress, in a task that no cancellation of a read ends."""
-        from anyio import Event
+    async def _wait_for_save(self, kept: Checkpoint | None) -> None:
+        """Wait for the save in progress, or keep a checkpoint after it.
 
-        before, saved = self._saved, Event()
-        self._saved = saved
-        if not self.pump.spawn(self._save, kept, before, saved):
-            # On trio, which has no cancellation but that of scopes, a shield is enough.
-            await self._save(kept, before, saved)
-        return saved
+        That is done in a task that no cancellation of a read ends.
+        """
+        saved = self._saved
+        if kept is not None:
+            from anyio import Event
 
-    async def _save(self, kept: Checkpoint, before: Any, saved: Any) -> None:  # noqa: ANN401
-        from anyio import move_on_after
+            before, self._saved = saved, (saved := Event())
+            if not self.pump.spawn(self._save, kept, before, saved):
+                # On trio, which has no cancellation but that of scopes, a shield is enough.
+                await self._save(kept, before, saved)
+        await saved.wait()
+        self._saved = None
 
-        try:
-            with move_on_after(_MOST_SECONDS, shield=True) as scope:
-                if before is not None:
-                    await before.wait()
-                await self._keep(kept)
-            if scope.cancelled_caught:
-                self._keeper.note_end(TimeoutError(), self)
-        finally:
-            saved.set()
+    async def _save(self, kept: Checkpoint, before: Any, saved: Any) -> None:  # noqa: ANN401 - events of anyio
+        from anyio import fail_after
+        from anyio.to_thread import run_sync
 
-    async def _keep(self, kept: Checkpoint) -> None:
         failed = None
         try:
-            if is_awaited(self._keeper.keep):
-                await self._keeper.keep(kept)
-            else:
-                from anyio.to_thread import run_sync
-
-                await run_sync(self._keeper.keep, kept, abandon_on_cancel=True)
+            with fail_after(_MOST_SECONDS, shield=True):
+                if before is not None:
+                    await before.wait()
+                if is_awaited(self._keep):
+                    await self._keep(kept)
+                else:
+                    await run_sync(self._keep, kept, abandon_on_cancel=True)
         except Exception as error:  # noqa: BLE001 - any failure of the caller's function
             failed = error
-        self._keeper.note_end(failed, self)
+        finally:
+            saved.set()
+        self._note_saved(failed)
 
 
 def write_file(path: str | os.PathLike[str], kept: Checkpoint) -> None:
