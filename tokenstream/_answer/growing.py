@@ -302,8 +302,7 @@ class ChoiceState:
         ]
         for name, value in message.provider_data.items():
             data = shared if name in names else self.provider_data
-            # A copy, because a list of items grows in place.
-            data[name] = [*value] if isinstance(value, list) else value
+            data[name] = snapshot(value)
         return sum([self._restore_part(part) for part in message.parts])
 
     def join(self, event: Resumed) -> None:

@@ -175,9 +175,8 @@ class Progress:
         partial, checkpoint = self._way.accumulator.message, self.checkpoint()
         if ending is not None:
             partial = self._way.accumulator.end_with(ending, partial)
-            if checkpoint.messages:
-                messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
-                checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
+            messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
+            checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
         if isinstance(error, ProviderError):
             # No server replays a failed answer, but the next process has to know if it may be asked again.
             told = {name: getattr(error, name) for name in ("message", "code", "type", "retryable")}
@@ -265,9 +264,9 @@ def restore_answer(
 
 def find_ending(checkpoint: Checkpoint) -> Ending | None:
     """Return the ending of an answer of which nothing is left to ask for; None for any other."""
-    told: Ending | None = None if checkpoint.state is None else checkpoint.state.get("ending")
+    told: Any = _find_kept(checkpoint, "ending")
     if told in ("stopped", "complete"):
-        return told
+        return told  # type: ignore[no-any-return] # one of these
     # The records of a journal do not name the format, and have only the reason.
     is_told = has_reason if checkpoint.message.format is None else _is_complete
     return "complete" if checkpoint.messages and all(map(is_told, checkpoint.messages)) else None
@@ -282,14 +281,18 @@ def _is_complete(message: Message) -> bool:
     return message.ending == "complete"
 
 
+def _find_kept(checkpoint: Checkpoint, name: str) -> object:
+    return (checkpoint.state or {}).get(name)
+
+
 def _has_state(checkpoint: Checkpoint) -> bool:
     """Return True if a checkpoint has the state of a format that reads on where a server replays."""
-    return checkpoint.state is not None and is_dict(checkpoint.state.get("format"))
+    return is_dict(_find_kept(checkpoint, "format"))
 
 
 def find_cause(checkpoint: Checkpoint) -> StreamError:
     """Return the error with which the kept attempt broke off: the provider's, or the end of its process."""
-    told = None if checkpoint.state is None else checkpoint.state.get("error")
+    told = _find_kept(checkpoint, "error")
     if not is_dict(told):
         return StreamInterrupted("the process that read this answer has ended")
     return ProviderError(

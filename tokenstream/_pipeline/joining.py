@@ -78,8 +78,8 @@ class Hold:
         """Events that are returned next."""
         self.released = False
         """True once no more events are held back."""
-        self.was_dropped = False
-        """True once the held events were discarded, so that nothing of them is part of the answer."""
+        self.is_part = False
+        """True once the held events were released, and not discarded, so that they are part of the answer."""
 
     def keep(self, event: Event) -> None:
         self.held.append(event)
@@ -91,7 +91,7 @@ class Hold:
         self._dropped += self.held
         self.held, self._on_release = [], None
         self.ready.clear()
-        self.released = self.was_dropped = True
+        self.released, self.is_part = True, False
 
     def adopt(self, other: Hold) -> None:
         """Take over the events that another hold, of the connection before, holds or was about to return."""
@@ -116,7 +116,8 @@ class Hold:
             return
         self.ready.extend(announcements)
         self.ready.extend(self.held)
-        self.held, self.released = [], True
+        self.held = []
+        self.released = self.is_part = True
 
     @property
     def waiting(self) -> tuple[Event, ...]:

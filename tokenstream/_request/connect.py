@@ -94,9 +94,9 @@ def connect(
     # Imported here, because the import of the package must stay fast.
     from tokenstream._request.http_request import RequestTuple
     from tokenstream.stream import Stream
-    from tokenstream.stream._options import options_of
+    from tokenstream.stream._options import make_options
 
-    options = options_of(format, limits, deadlines, tags, job)
+    options = make_options(format, limits, deadlines, tags, job)
     asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
     return _ask(connect, Stream, url, asked, options, retry=retry)
 
@@ -152,9 +152,9 @@ def aconnect(
     _refuse_socket(url, "AsyncSession", "websockets.asyncio.client")
     from tokenstream._request.http_request import RequestTuple
     from tokenstream.stream import AsyncStream
-    from tokenstream.stream._options import options_of
+    from tokenstream.stream._options import make_options
 
-    options = options_of(format, limits, deadlines, tags, job)
+    options = make_options(format, limits, deadlines, tags, job)
     asked = RequestTuple(method, str(url), client, deadlines, cast("dict[str, Any]", request))
     return _ask(aconnect, AsyncStream, url, asked, options, retry=retry)
 
@@ -194,10 +194,10 @@ def _ask(
     if function is aconnect:
         from tokenstream.stream._async_driver import AsyncDriver
 
-        return kind(options.find_driver(AsyncDriver)(request.make_async_lazy(), options))
+        return kind(options.make_driver(AsyncDriver, request.make_async_lazy()))
     from tokenstream.stream._sync_driver import SyncDriver
 
-    return kind(options.find_driver(SyncDriver)(request.make_lazy(), options))
+    return kind(options.make_driver(SyncDriver, request.make_lazy()))
 
 
 def _refuse_socket(url: object, session: str, module: str) -> None:

@@ -16,8 +16,6 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from tokenstream._sources.kinds import AsyncSource, MakeAsyncSource, SyncSource
 
-UNNAMED_SERVER = "the server"
-"""Stands for the host in errors, since the host of an opened object is not known."""
 _LASTING_METHODS = ("close", "aclose", "acquire", "request")
 """Methods of objects that outlive an answer, such as clients, sessions and locks."""
 _CLOSING_TASKS: set[Any] = set()
@@ -52,7 +50,7 @@ def from_manager(source: Any, make_source: Callable[[Any], SyncSource | LazySour
         try:
             manager_result = stack.enter_context(source)
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
-            raise_converted(opening_error(error, UNNAMED_SERVER))
+            raise_converted(opening_error(error))
         try:
             # The object may be a context manager, too.
             opened = open_up(make_source(manager_result))
@@ -75,7 +73,7 @@ def from_async_manager(source: Any, make_source: MakeAsyncSource) -> LazySource:
         try:
             manager_result = await stack.enter_async_context(source)
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
-            raise_converted(opening_error(error, UNNAMED_SERVER))
+            raise_converted(opening_error(error))
         try:
             opened = await open_up_async(make_source(manager_result))
             stack.push_async_callback(opened.close)
@@ -105,7 +103,7 @@ def from_awaitable(source: Awaitable[Any], make_source: MakeAsyncSource) -> Asyn
             # An SDK's exception may have an error response with an unread body: read that response.
             result = refused_response(error)
             if result is None:
-                raise_converted(opening_error(error, UNNAMED_SERVER))
+                raise_converted(opening_error(error))
         # The result may be awaitable or a context manager, too.
         return await open_up_async(make_source(result))
 

@@ -178,10 +178,14 @@ def _convert_cause(
 
 
 def opening_error(
-    error: Exception, server: str, read_deadlines: Deadlines | None = None, mask: SecretMask = _NO_SECRETS
+    error: Exception,
+    server: str = "the server",
+    read_deadlines: Deadlines | None = None,
+    mask: SecretMask = _NO_SECRETS,
 ) -> StreamError | MisuseError:
     """Convert an exception that was raised while a source was opened, before there was a response.
 
+    The default stands for the host in errors, since the host of an opened object is not known.
     For one that is the application's, the result is a `FunctionFailed`. Any other exception, as the mask
     shows it, becomes the `__cause__` of the returned error.
     """

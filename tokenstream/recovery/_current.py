@@ -121,12 +121,12 @@ class CurrentAttempt:
     def reports(self) -> list[AttemptReport]:
         """Reports on all attempts so far whose requests were sent, this one included."""
         beside = [] if self.race is None else self.race.reports
-        is_due = self.request.attempt.number in self.request.sent and not self._has_kept
+        is_due = self.request.was_sent and not self._has_kept
         return [*self._kept_reports, *beside, *([self._make_report()] if is_due else [])]
 
     def keep_report(self) -> None:
         """Keep the report on this attempt as it is now; nothing that happens later changes it."""
-        if self.request.attempt.number in self.request.sent:
+        if self.request.was_sent:
             self._kept_reports.append(self._make_report())
         self._has_kept = True
 
@@ -139,7 +139,7 @@ class CurrentAttempt:
         head: Any = self.answer.reader.parts
         if seam is not None:
             head = seam
-        elif not hold.released or hold.was_dropped:
+        elif not hold.is_part:
             head = hold.start
         elif head.text_before is None:
             # After a pause, the message keeps the head of what was before it.
@@ -168,18 +168,18 @@ class CurrentAttempt:
         """The token counts of this attempt; empty if the server reported none."""
         hold = self.answer.hold
         # The message has no events of an attempt that is held back, or was discarded.
-        return hold.usage if not hold.released or hold.was_dropped else self.machine.accumulator.own_usage
+        return self.machine.accumulator.own_usage if hold.is_part else hold.usage
 
     @property
     def _counted(self) -> Usage:
         """The token counts of this attempt, which has ended, with estimates of missing ones."""
         usage, hold, request = self._usage, self.answer.hold, self.request
-        if request.attempt.number not in request.sent:
+        if not request.was_sent:
             return self._paid
         if is_counted(usage, request.error or self.machine.intake.error):
             # The attempts before have the tokens of an answer that this one was to resume.
             return self._paid if usage.basis == "none" else usage
-        if not hold.released or hold.was_dropped:
+        if not hold.is_part:
             size = hold.size
         else:
             size = max(0, self.machine.accumulator.size - self._size_before)

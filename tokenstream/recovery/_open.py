@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from tokenstream._basics.url import server_of
-from tokenstream._sources.awaited import UNNAMED_SERVER, from_awaitable
+from tokenstream._sources.awaited import from_awaitable
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.find import async_source, sync_source
@@ -224,11 +224,11 @@ class SyncOpener(SourceOpener):
                     if limits and source.limit_open is not None:
                         source.limit_open(limits[-1])
                     source = source.open()
-                if attempt.mode == "resume" and sends_other_answer(source.head, attempt):
+                if sends_other_answer(source.head, attempt):
                     source.close()
                     raise PositionLost(_OTHER_ANSWER)
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
-                raise_converted(opening_error(error, UNNAMED_SERVER))
+                raise_converted(opening_error(error))
             return source
 
         def find_socket() -> Any:  # noqa: ANN401 - a socket of any kind
@@ -271,11 +271,11 @@ class AsyncOpener(SourceOpener):
                     # The caller's function may have returned a source that is still to be opened.
                     is_lazy = isinstance(source, LazySource)
                     source = await source.open() if is_lazy else find_async_source(source)
-                if attempt.mode == "resume" and sends_other_answer(source.head, attempt):
+                if sends_other_answer(source.head, attempt):
                     await source.close()
                     raise PositionLost(_OTHER_ANSWER)
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
-                raise_converted(opening_error(error, UNNAMED_SERVER))
+                raise_converted(opening_error(error))
             return source
 
         return LazySource(
@@ -305,7 +305,7 @@ def find_async_source(opened: object) -> AsyncSource | LazySource:
 
 def sends_other_answer(head: ResponseHead | None, attempt: Attempt) -> bool:
     """Return True if a relay was asked to resume an answer, and responds with another one."""
-    if attempt.answer_id is None or head is None or head.refuses:
+    if attempt.mode != "resume" or attempt.answer_id is None or head is None or head.refuses:
         return False
     named = head.headers.get("x-answer-id")
     if named is None:

@@ -200,8 +200,7 @@ class Purse:
         """Renew a reservation from now on, until it ends or its stream is collected."""
         if not self.waits:
             # Nothing outlives this process, and so the end of the stream frees the room.
-            frees = weakref.finalize(claim, self._dropped.append, claim.id)
-            frees.atexit = False
+            weakref.finalize(claim, self._dropped.append, claim.id).atexit = False
             return
         with self._lock:
             if os.getpid() != self._process:

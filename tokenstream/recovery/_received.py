@@ -64,7 +64,7 @@ class ReceivedAnswer:
 
     def take_up(self, identity: AnswerIdentity | None) -> None:
         """Note that another process has delivered content, of an answer that a journal may have named."""
-        self.has_content = self.hold.released = True
+        self.has_content = self.hold.released = self.hold.is_part = True
         if identity is not None and identity.kind == "journal":
             self.relay_id = identity.id
 
@@ -122,7 +122,7 @@ class ReceivedAnswer:
     def cut_calls(self) -> tuple[str, ...]:
         """The names of the calls in which the answer has broken off, perhaps before this attempt."""
         names = tuple(call.name for call in self.machine.accumulator.cut_calls)
-        if not self.hold.released or self.hold.was_dropped:
+        if not self.hold.is_part:
             # Nothing of this attempt is part of the answer.
             return names or self._cut_calls_before
         # The start of a call whose name may go on comes only with the end of the input.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.elsewhere import explain_options
@@ -15,8 +16,7 @@ from tokenstream.recovery._retry import Retry, to_routes
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._guarding import guard
-from tokenstream.stream._job import Job
-from tokenstream.stream._options import Options, current_clock, options_of
+from tokenstream.stream._options import Options, current_clock, make_options
 from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._retry import Opens
     from tokenstream.recovery._route import Route
     from tokenstream.stages._text.tags import Tags
+    from tokenstream.stream._job import Job
 
 StreamT = TypeVar("StreamT", Stream, AsyncStream)
 
@@ -71,7 +72,7 @@ def resilient(
         (['Hel', 'lo'], 2)
     """
     retry = check_retry(retry, is_async=False)
-    options = options_of(format, limits, deadlines, tags, job)
+    options = make_options(format, limits, deadlines, tags, job)
     return make_stream(Stream, make_opener(SyncOpener, open, options), retry, options)
 
 
@@ -102,7 +103,7 @@ def aresilient(
         ...         return (await stream.final()).text
     """
     retry = check_retry(retry, is_async=True)
-    options = options_of(format, limits, deadlines, tags, job)
+    options = make_options(format, limits, deadlines, tags, job)
     return make_stream(AsyncStream, make_opener(AsyncOpener, open, options), retry, options)
 
 
@@ -115,18 +116,15 @@ def make_stream(kind: type[StreamT], opener: SourceOpener, retry: Retry, options
     openers += [each.make_opener(options.deadlines, is_async=is_async) for each in routes.routes]
     itinerary = Itinerary(openers, retry, routes.hedge_after, current_clock()(), options.make_stage)
     first = itinerary.openers[0]
-    job = options.job
+    job: Any = options.job
     kept = None if job is None or job.is_over else job.checkpoint
-    driver: Any = options.find_driver(AsyncDriver if is_async else SyncDriver)(
-        # The driver needs a source to begin with; the one that recovery makes replaces it.
-        LazySource(do_nothing),
-        # Another route is asked first while the caller's first one is down.
-        options._replace(
-            format=first.format,
-            make_stage=itinerary.stage_of(first),
-            job=job if job is None or kept is None else Job(job.id, keep=job.keep),
-        ),
-    )
+    # Another route is asked first while the caller's first one is down. The driver needs a source to begin
+    # with; the one that recovery makes replaces it.
+    driver: Any = options._replace(
+        format=first.format,
+        make_stage=itinerary.stage_of(first),
+        job=job if kept is None else replace(job, checkpoint=None),
+    ).make_driver(AsyncDriver if is_async else SyncDriver, LazySource(do_nothing))
     if job is not None and job.is_over:
         return kind(driver)
     recovery = driver.recovery = Recovery(retry, itinerary, Resumption(driver.machine), driver.silence)

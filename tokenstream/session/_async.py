@@ -9,7 +9,6 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream._basics.kept_errors import FunctionFailed
-from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, do_nothing, open_up_async
@@ -119,7 +118,7 @@ class AsyncSession(SessionBase):
             await self._line.close_tasks()
             if not isinstance(error, Exception):
                 raise
-            raise_converted(opening_error(error, UNNAMED_SERVER))
+            raise_converted(opening_error(error))
         self._is_open = True
         return self
 

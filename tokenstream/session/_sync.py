@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from tokenstream._basics.kept_errors import FunctionFailed
-from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import LazySource, SyncSource, do_nothing, open_up
@@ -118,7 +117,7 @@ class Session(SessionBase):
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
             if not self._falls_back(error):
                 self._line.disconnect()
-                raise_converted(opening_error(error, UNNAMED_SERVER))
+                raise_converted(opening_error(error))
         self._is_open = True
         return self
 

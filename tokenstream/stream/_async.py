@@ -84,8 +84,10 @@ class AsyncStream(AsyncStreamOfEvents):
         driver: Any = source
         # This library itself passes a driver that it has made, for example in `connect`.
         if not isinstance(driver, AsyncDriver):
-            options = make_options((format, limits, deadlines, started_at, None, reorder), job, tags, tools)
-            driver = options.find_driver(AsyncDriver)(_source_of(source), options)
+            options = make_options(
+                format, limits, deadlines, tags, job, tools=tools, started_at=started_at, reorder=reorder
+            )
+            driver = options.make_driver(AsyncDriver, _source_of(source))
         # The stream itself reads the first choice of the answer.
         super().__init__(driver, 0)
         self._responses: AsyncResponses[AsyncStream] | None = None

@@ -58,9 +58,9 @@ class Options(NamedTuple):
     offered: OfferedTools | None = None
     """The tools that the caller names; None to take them from the request, if it is known."""
 
-    def find_driver(self, kind: Any) -> Any:  # noqa: ANN401 - a class of drivers
-        """Return the class of drivers that reads the answer, which may also keep it for the job."""
-        return kind if self.job is None else self.job.find_driver(kind)
+    def make_driver(self, kind: Any, source: Any) -> Any:  # noqa: ANN401 - a class of drivers
+        """Return a driver that reads the answer, and may also keep it for the job."""
+        return (kind if self.job is None else self.job.find_driver(kind))(source, self)
 
     def find_start(self, now: float) -> float:
         """Return the time from which the metrics count: that of the request, or `now` if it is unknown."""
@@ -73,25 +73,23 @@ class Options(NamedTuple):
         return self.started_at
 
 
-def options_of(
+def make_options(
     format: FormatChoice,
     limits: Limits | None,
     deadlines: Deadlines | None,
     tags: Tags | None,
     job: Job | str | None,
+    *,
+    tools: ToolsOption = None,
+    started_at: float | None = None,
+    reorder: Reorder | None = None,
 ) -> Options:
-    """Return the options of a stream that makes requests."""
-    return make_options((format, limits, deadlines, None, None, None), job, tags, None)
-
-
-def make_options(
-    given: tuple[object, ...], job: Job | str | None, tags: Tags | None, tools: ToolsOption
-) -> Options:
-    """Return the options of a new stream: those `given`, in the order of the fields, and the others."""
+    """Return the options of a new stream, from those of the caller."""
     if job is not None:
         # Imported here, because few streams have one.
         from tokenstream.stream._job import to_job
 
         job = to_job(job)
+    made = make_stage_factory(tags), make_offered(tools)
     # A call of the class takes five times as long.
-    return tuple.__new__(Options, (*given, job, make_stage_factory(tags), make_offered(tools)))  # pyright: ignore[reportUnknownMemberType]
+    return tuple.__new__(Options, (format, limits, deadlines, started_at, None, reorder, job, *made))  # pyright: ignore[reportUnknownMemberType]

@@ -27,14 +27,6 @@ class TextCursor(Cursor[ItemT_co], Protocol[ItemT_co]):
         ...
 
 
-class CallCursor(Cursor[ItemT_co], Protocol[ItemT_co]):
-    """A reader's place in the tool calls of an answer."""
-
-    def make_waiting(self) -> CallCursor[ItemT_co]:
-        """Return a cursor that delivers the tool calls only once the answer is complete."""
-        ...
-
-
 class WholeCursor(Cursor[ItemT_co], Protocol[ItemT_co]):
     """A cursor whose only item is the whole answer, as a typed value."""
 

@@ -94,8 +94,10 @@ class Stream(StreamOfEvents):
         driver: Any = source
         # This library itself passes a driver that it has made, for example in `connect`.
         if not isinstance(driver, SyncDriver):
-            options = make_options((format, limits, deadlines, started_at, None, reorder), job, tags, tools)
-            driver = options.find_driver(SyncDriver)(_source_of(source), options)
+            options = make_options(
+                format, limits, deadlines, tags, job, tools=tools, started_at=started_at, reorder=reorder
+            )
+            driver = options.make_driver(SyncDriver, _source_of(source))
         # The stream's own views are those of choice 0.
         super().__init__(driver, 0)
         self._responses: Responses[Stream] | None = None

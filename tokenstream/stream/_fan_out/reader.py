@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._fan_out.hub import Hub
     from tokenstream.stream._opening import First
     from tokenstream.stream._options import Policy
-    from tokenstream.stream._protocols import CallCursor, Driver
+    from tokenstream.stream._protocols import Driver
     from tokenstream.stream._reading.items import ArrivalBell
 
     FromHub: TypeAlias = Any
@@ -77,8 +77,8 @@ class SharedCursor(Generic[ItemT]):
         return self._cursor.end()
 
     def make_waiting(self) -> SharedCursor[ItemT]:
-        cursor: CallCursor[ItemT] = self._cursor  # type: ignore[assignment] # only such a view asks for this
-        return type(self)(cursor.make_waiting(), self._hub, self._reader_cursor)
+        waiting = self._cursor.make_waiting()  # type: ignore[attr-defined] # only views of calls ask for this
+        return type(self)(waiting, self._hub, self._reader_cursor)
 
 
 class SharedCursors:

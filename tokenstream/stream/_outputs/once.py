@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.call import CheckedCall
     from tokenstream.stages._tools.once import CallStep, CallSteps
     from tokenstream.stages._tools.store import AnyCallStore
-    from tokenstream.stream._protocols import CallCursor
 
 
 _MEMBERS = ("begin", "look", "finish", "forget", "lease")
@@ -212,6 +211,8 @@ class OnceView(_Asking, View[ItemT]):
 
     __slots__ = ("_once", "_run", "_taken")
 
+    once_type = Once
+
     def __next__(self) -> ItemT:
         """Return the next item; before one with a call that has ended, ask the store about the call.
 
@@ -234,14 +235,15 @@ class OnceCallView(OnceView[CallT], ToolCallView[CallT]):
     __slots__ = ()
 
     def when_complete(self) -> View[CallT]:
-        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
-        return OnceCallView(self._driver, cursor.make_waiting(), self._instead, self._once)
+        return OnceCallView(self._driver, self._cursor.make_waiting(), self._instead, self._once)  # type: ignore[attr-defined] # one in calls
 
 
 class AsyncOnceView(_Asking, AsyncView[ItemT]):
     """A view that asks a store, which remembers the calls that have run, before it delivers a call."""
 
     __slots__ = ("_once", "_run", "_taken")
+
+    once_type = AsyncOnce
 
     async def __anext__(self) -> ItemT:
         """Return the next item; before one with a call that has ended, ask the store about the call.
@@ -266,8 +268,16 @@ class AsyncOnceCallView(AsyncOnceView[CallT], AsyncToolCallView[CallT]):
     __slots__ = ()
 
     def when_complete(self) -> AsyncView[CallT]:
-        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
-        return AsyncOnceCallView(self._driver, cursor.make_waiting(), self._instead, self._once)
+        return AsyncOnceCallView(self._driver, self._cursor.make_waiting(), self._instead, self._once)  # type: ignore[attr-defined] # one in calls
+
+
+ASKING: dict[Any, Any] = {
+    View: OnceView,
+    ToolCallView: OnceCallView,
+    AsyncView: AsyncOnceView,
+    AsyncToolCallView: AsyncOnceCallView,
+}
+"""The classes of views that ask a store, each by the class of those that ask none."""
 
 
 def _find_ended_call(item: Any) -> Any:  # noqa: ANN401 - a call or a draft

@@ -155,12 +155,7 @@ class CallViews(SyncChoiceBase):
         """
         cursor = self._cursors.validated_calls(*tools, lenient=lenient, **named)
         cursor.refuse_async()
-        instead = self._message_expression("tool_calls")
-        if once is None:
-            return ToolCallView(self._driver, cursor, instead)
-        from tokenstream.stream._outputs.once import Once, OnceCallView
-
-        return OnceCallView(self._driver, cursor, instead, Once(once, cursor, self._index))
+        return self._view_calls(ToolCallView, cursor, once)
 
     @overload
     def tool_partials(self, a: OfType[A1], /, **options: Unpack[CallOptions]) -> View[CallDraft[A1]]: ...
@@ -235,12 +230,7 @@ class CallViews(SyncChoiceBase):
             get_weather Oslo True
         """
         cursor = self._cursors.tool_partials(*tools, lenient=lenient, **named)
-        instead = self._message_expression("tool_calls")
-        if once is None:
-            return View(self._driver, cursor, instead)
-        from tokenstream.stream._outputs.once import Once, OnceView
-
-        return OnceView(self._driver, cursor, instead, Once(once, cursor, self._index))
+        return self._view_calls(View, cursor, once)
 
 
 class AsyncCallViews(AsyncChoiceBase):
@@ -326,12 +316,7 @@ class AsyncCallViews(AsyncChoiceBase):
             ...     return [await call.run() async for call in stream.validated_calls(get_weather)]
         """
         cursor = self._cursors.validated_calls(*tools, lenient=lenient, **named)
-        instead = self._message_expression("tool_calls")
-        if once is None:
-            return AsyncToolCallView(self._driver, cursor, instead)
-        from tokenstream.stream._outputs.once import AsyncOnce, AsyncOnceCallView
-
-        return AsyncOnceCallView(self._driver, cursor, instead, AsyncOnce(once, cursor, self._index))
+        return self._view_calls(AsyncToolCallView, cursor, once)
 
     @overload
     def tool_partials(
@@ -408,9 +393,4 @@ class AsyncCallViews(AsyncChoiceBase):
             ...         print(drafted.name, drafted.draft.get("city", default="…"))
         """
         cursor = self._cursors.tool_partials(*tools, lenient=lenient, **named)
-        instead = self._message_expression("tool_calls")
-        if once is None:
-            return AsyncView(self._driver, cursor, instead)
-        from tokenstream.stream._outputs.once import AsyncOnce, AsyncOnceView
-
-        return AsyncOnceView(self._driver, cursor, instead, AsyncOnce(once, cursor, self._index))
+        return self._view_calls(AsyncView, cursor, once)

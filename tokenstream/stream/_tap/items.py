@@ -97,6 +97,10 @@ class _WatchedBody:
             raise AttributeError(name)
         return getattr(self._body, name)
 
+    def _leave_onlooker(self) -> None:
+        onlooker, self._onlooker = self._onlooker, _NOBODY
+        onlooker.stop()
+
 
 class _SyncWatchedBody(_WatchedBody):
     """A wrapper of a body that is read in a `for` loop; shows each chunk to the watcher."""
@@ -117,9 +121,8 @@ class _SyncWatchedBody(_WatchedBody):
         self._onlooker.end()
 
     def close(self) -> None:
-        onlooker, self._onlooker = self._onlooker, _NOBODY
         try:
-            onlooker.stop()
+            self._leave_onlooker()
         finally:
             self._body.close()
 
@@ -148,9 +151,8 @@ class _AsyncWatchedBody(_WatchedBody):
         self._onlooker.end()
 
     async def aclose(self) -> None:
-        onlooker, self._onlooker = self._onlooker, _NOBODY
         try:
-            onlooker.stop()
+            self._leave_onlooker()
         finally:
             await self._body.aclose()
 

@@ -68,7 +68,7 @@ class Onlooker:
 
     def note_open_error(self, error: BaseException) -> None:
         if isinstance(error, Exception):
-            self._finish(opening_error(error, "the server"))
+            self._finish(opening_error(error))
         else:
             # A Ctrl-C or a cancellation: the program gave up, and the answer has no error.
             self.stop()

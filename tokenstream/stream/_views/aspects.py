@@ -16,12 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream._answer.log import Delta
-    from tokenstream.message import ToolCall
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stages._protocols import Cursor
     from tokenstream.stream._outputs.call_drafts import CallDraftCursor, CheckedCursor
     from tokenstream.stream._outputs.documents import OutputChoice
-    from tokenstream.stream._protocols import CallCursor, Driver, TextCursor, WholeCursor
+    from tokenstream.stream._protocols import Driver, TextCursor, WholeCursor
 
 
 class Cursors:
@@ -45,7 +44,7 @@ class Cursors:
     def reasoning(self) -> TextCursor[str]:
         return LogTextCursor(self._driver.accumulator, self._choice, ReasoningDelta)
 
-    def tool_calls(self) -> CallCursor[ToolCall]:
+    def tool_calls(self) -> LogCallCursor:
         return LogCallCursor(self._driver.accumulator, self._choice)
 
     def deltas(self) -> Cursor[Delta]:

@@ -60,7 +60,7 @@ class Choice(OutputViews, CallViews):
     @property
     def tool_calls(self) -> ToolCallView:
         """The answer's tool calls, each as soon as it is complete: a view of `ToolCall`."""
-        return ToolCallView(self._driver, self._cursors.tool_calls(), self._message_expression("tool_calls"))
+        return self._view_calls(ToolCallView, self._cursors.tool_calls())
 
     def _view_text(self, text: MakeCursor, name: str, reading: Reading = "content") -> TextView:
         """Return the view of a text that the message has under `name`."""
@@ -127,9 +127,7 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews):
     @property
     def tool_calls(self) -> AsyncToolCallView:
         """The answer's tool calls, each as soon as it is complete: a view of `ToolCall`."""
-        return AsyncToolCallView(
-            self._driver, self._cursors.tool_calls(), self._message_expression("tool_calls")
-        )
+        return self._view_calls(AsyncToolCallView, self._cursors.tool_calls())
 
     def _view_text(self, text: MakeCursor, name: str, reading: Reading = "content") -> AsyncTextView:
         """Return the view of a text that the message has under `name`."""

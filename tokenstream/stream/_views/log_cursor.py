@@ -363,6 +363,7 @@ class LogCallCursor(LogCursor[ToolCall]):
         self.has_store = True
 
     def make_waiting(self) -> LogCallCursor:
+        """Return a cursor that delivers the tool calls only once the answer is complete."""
         return LogCallCursor(self.accumulator, self.choice, wait=True)
 
     def _check(self, call: ToolCall) -> list[ToolCall] | None:

@@ -14,12 +14,15 @@ from tokenstream.stages._protocols import NULL, Cursor, ItemT
 from tokenstream.stream._base import DriverT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._pipeline.delivery_log import Reading
     from tokenstream.partial_json._repairs import Repair
-    from tokenstream.stream._protocols import AsyncDriver, CallCursor, Driver, SyncDriver
+    from tokenstream.stream._protocols import AsyncDriver, Driver, SyncDriver
     from tokenstream.stream._views.aspects import Cursors
 
 CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
+ViewT = TypeVar("ViewT")
 
 
 class _ViewBase(UncopyableObject, Generic[ItemT]):
@@ -268,8 +271,7 @@ class ToolCallView(View[CallT]):
 
     def when_complete(self) -> View[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
-        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # such a view has no other
-        return View(self._driver, cursor.make_waiting(), self._instead)
+        return View(self._driver, self._cursor.make_waiting(), self._instead)  # type: ignore[attr-defined] # one in calls
 
 
 class AsyncToolCallView(AsyncView[CallT]):
@@ -281,8 +283,7 @@ class AsyncToolCallView(AsyncView[CallT]):
 
     def when_complete(self) -> AsyncView[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
-        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # such a view has no other
-        return AsyncView(self._driver, cursor.make_waiting(), self._instead)
+        return AsyncView(self._driver, self._cursor.make_waiting(), self._instead)  # type: ignore[attr-defined] # one in calls
 
 
 def repairs_of(cursor: object) -> tuple[Repair, ...]:
@@ -329,6 +330,16 @@ class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
         """Return the code for a field of the message, such as "stream.message.text", for error messages."""
         stream = "stream" if self._index == 0 else f"stream.choice({self._index})"
         return f"{stream}.message.{field}"
+
+    def _view_calls(self, kind: Callable[..., ViewT], cursor: object, once: object = None) -> ViewT:
+        """Return a view of calls, which asks a store, if there is one, before it delivers a call."""
+        given = self._driver, cursor, self._message_expression("tool_calls")
+        if once is None:
+            return kind(*given)
+        from tokenstream.stream._outputs.once import ASKING
+
+        asking = ASKING[kind]
+        return asking(*given, asking.once_type(once, cursor, self._index))  # type: ignore[no-any-return] # a view
 
     @property
     def _result_expression(self) -> str:
