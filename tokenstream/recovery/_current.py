@@ -121,12 +121,12 @@ class CurrentAttempt:
     def reports(self) -> list[AttemptReport]:
         """Reports on all attempts so far whose requests were sent, this one included."""
         beside = [] if self.race is None else self.race.reports
-        is_due = self.request.was_sent and not self._has_kept
+        is_due = self.request.attempt.number in self.request.sent and not self._has_kept
         return [*self._kept_reports, *beside, *([self._make_report()] if is_due else [])]
 
     def keep_report(self) -> None:
         """Keep the report on this attempt as it is now; nothing that happens later changes it."""
-        if self.request.was_sent:
+        if self.request.attempt.number in self.request.sent:
             self._kept_reports.append(self._make_report())
         self._has_kept = True
 
@@ -174,7 +174,7 @@ class CurrentAttempt:
     def _counted(self) -> Usage:
         """The token counts of this attempt, which has ended, with estimates of missing ones."""
         usage, hold, request = self._usage, self.answer.hold, self.request
-        if not request.was_sent:
+        if request.attempt.number not in request.sent:
             return self._paid
         if is_counted(usage, request.error or self.machine.intake.error):
             # The attempts before have the tokens of an answer that this one was to resume.

@@ -167,10 +167,6 @@ class RunningRequest:
         self.ended_at: float | None = None
 
     @property
-    def was_sent(self) -> bool:
-        return self.attempt.number in self.sent
-
-    @property
     def next_number(self) -> int:
         return self.counted + self.uncounted + 1
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._sources.kinds import AsyncSource, LazySource
-from tokenstream.errors import MisuseError
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._opening import First, check_first
 from tokenstream.stream._options import Policy, make_options
@@ -222,14 +221,10 @@ class AsyncStream(AsyncStreamOfEvents):
             ...         for client in clients:
             ...             tasks.create_task(client.send(hub.reader()))
         """
-        from tokenstream.stream._fan_out.broadcast_async import broadcast
+        from tokenstream.stream._fan_out.broadcast_async import AsyncHub
 
         if self._shared is None:
-            if self._driver.diverted:
-                raise MisuseError(
-                    "the answers of this connection are read one by one: share each stream of `.responses`"
-                )
-            self._shared, self._driver = broadcast(self._driver.source_driver, policy, size)
+            self._shared, self._driver = AsyncHub.share(self._driver, policy, size)
         else:
             self._driver.set_options(policy, size)
         return self._shared

@@ -266,14 +266,10 @@ class Stream(StreamOfEvents):
             ...     print(list(show.text), save.final().text)
             ['Hel', 'lo'] Hello
         """
-        from tokenstream.stream._fan_out.broadcast import broadcast
+        from tokenstream.stream._fan_out.broadcast import SyncHub
 
         if self._shared is None:
-            if self._driver.diverted:
-                raise MisuseError(
-                    "the answers of this connection are read one by one: share each stream of `.responses`"
-                )
-            self._shared, self._driver = broadcast(self._driver.source_driver, policy, size)
+            self._shared, self._driver = SyncHub.share(self._driver, policy, size)
         else:
             self._driver.set_options(policy, size)
         return self._shared

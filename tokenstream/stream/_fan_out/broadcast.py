@@ -13,7 +13,7 @@ from tokenstream._basics.elsewhere import refuse_block
 from tokenstream._sources.kinds import SourceHolder
 from tokenstream.stages._protocols import ItemT
 from tokenstream.stream._fan_out.hub import BroadcastBase, Hub
-from tokenstream.stream._fan_out.queue import PATIENCE, check_options
+from tokenstream.stream._fan_out.queue import PATIENCE
 from tokenstream.stream._fan_out.reader import ReaderDriver, ReaderFacts, SharedCursor
 from tokenstream.stream._reading.pump import Pump
 from tokenstream.stream._refusals import concurrent_read_error
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.stream._fan_out.queue import Finder, FoundT, ReaderCursor
-    from tokenstream.stream._options import Policy
     from tokenstream.stream._reading.items import ArrivalBell, TimedItem
 
 
@@ -101,6 +100,9 @@ class SyncHub(Hub[SyncDriver]):
     def make_reader(self, name: str | None = None) -> BroadcastReader:
         """Return a new reader, named in error messages by a name, or by a number if that is None."""
         return BroadcastReader(_SyncReaderDriver(self, self.add_reader(name)), 0)
+
+    def make_broadcast(self, cursor: ReaderCursor) -> tuple[Broadcast, SyncDriver]:
+        return Broadcast(self), _SyncReaderDriver(self, cursor, is_stream=True)
 
     def run_alone(self, function: Action) -> None:
         """Wait until no reader uses the driver, then call a function while all readers wait."""
@@ -346,18 +348,6 @@ class BroadcastReader(ReaderFacts, StreamOfEvents):
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-
-def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tuple[Broadcast, SyncDriver]:
-    """Return a stream's broadcast, and the driver that the stream itself must use from now on.
-
-    By default, the policy is "wait" and the size 1,024 events.
-    """
-    check_options(policy, size)
-    hub = SyncHub(driver)
-    hub.set_options(policy, size)
-    # The stream becomes a reader that continues where it was; closing this reader closes the source.
-    return Broadcast(hub), _SyncReaderDriver(hub, hub.add_reader("the stream", from_now=True), is_stream=True)
 
 
 refuse_block(BroadcastReader, is_async=False)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tokenstream._basics.elsewhere import refuse_block
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._fan_out.hub import BroadcastBase, Hub
-from tokenstream.stream._fan_out.queue import PATIENCE, check_options
+from tokenstream.stream._fan_out.queue import PATIENCE
 from tokenstream.stream._fan_out.reader import ReaderDriver, ReaderFacts
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._refusals import concurrent_read_error
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.stream._fan_out.queue import Finder, FoundT, ReaderCursor
-    from tokenstream.stream._options import Policy
     from tokenstream.stream._reading.async_pump import AsyncPump
 
 
@@ -102,6 +101,9 @@ class AsyncHub(Hub[AsyncDriver]):
     def make_reader(self, name: str | None = None) -> AsyncBroadcastReader:
         """Return a new reader, named in error messages by a name, or by a number if that is None."""
         return AsyncBroadcastReader(_AsyncReaderDriver(self, self.add_reader(name)), 0)
+
+    def make_broadcast(self, cursor: ReaderCursor) -> tuple[AsyncBroadcast, AsyncDriver]:
+        return AsyncBroadcast(self), _AsyncReaderDriver(self, cursor, is_stream=True)
 
     async def run_alone(self, function: Callable[[], Awaitable[object]]) -> None:
         """Wait until no reader uses the driver, then call a function while all readers wait."""
@@ -322,22 +324,6 @@ class AsyncBroadcastReader(ReaderFacts, AsyncStreamOfEvents):
 
     async def __aexit__(self, *error: object) -> None:
         await self.aclose()
-
-
-def broadcast(
-    driver: AsyncDriver, policy: Policy | None, size: int | None
-) -> tuple[AsyncBroadcast, AsyncDriver]:
-    """Return a stream's broadcast, and the driver that the stream itself must use from now on.
-
-    By default, the policy is "wait" and the size 1,024 events.
-    """
-    check_options(policy, size)
-    hub = AsyncHub(driver)
-    hub.set_options(policy, size)
-    # The stream becomes a reader that continues where it was; closing this reader closes the source.
-    return AsyncBroadcast(hub), _AsyncReaderDriver(
-        hub, hub.add_reader("the stream", from_now=True), is_stream=True
-    )
 
 
 refuse_block(AsyncBroadcastReader, is_async=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import StreamError
-from tokenstream.stream._fan_out.queue import DriverT, EventQueue, ReaderCursor
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.stream._fan_out.queue import DriverT, EventQueue, ReaderCursor, check_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Action
     from tokenstream.message import ToolCall
+    from tokenstream.stream._options import Policy
     from tokenstream.stream._reading.items import ArrivalBell
 
 
@@ -45,6 +46,22 @@ class Hub(EventQueue[DriverT]):
         driver = getattr(self, "driver", None)
         if driver is not None:
             driver.pump.busy = False
+
+    @classmethod
+    def share(cls, driver: Any, policy: Policy | None, size: int | None) -> Any:  # noqa: ANN401 - of either kind
+        """Return a stream's broadcast, and the driver that the stream itself must use from now on.
+
+        By default, the policy is "wait" and the size 1,024 events.
+        """
+        if driver.diverted:
+            raise MisuseError(
+                "the answers of this connection are read one by one: share each stream of `.responses`"
+            )
+        check_options(policy, size)
+        hub: Any = cls(driver.source_driver)
+        hub.set_options(policy, size)
+        # The stream becomes a reader that continues where it was; closing this reader closes the source.
+        return hub.make_broadcast(hub.add_reader("the stream", from_now=True))
 
     def listen(self, function: Action) -> Callable[[], None]:
         """Call a function at every arrival and at the end; return a function that ends these calls.
