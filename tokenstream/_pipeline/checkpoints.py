@@ -175,8 +175,9 @@ class Progress:
         partial, checkpoint = self._way.accumulator.message, self.checkpoint()
         if ending is not None:
             partial = self._way.accumulator.end_with(ending, partial)
-            messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
-            checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
+            if checkpoint.messages:
+                messages = [message.model_copy(update={"ending": ending}) for message in checkpoint.messages]
+                checkpoint = checkpoint.model_copy(update={"messages": tuple(messages)})
         if isinstance(error, ProviderError):
             # No server replays a failed answer, but the next process has to know if it may be asked again.
             told = {name: getattr(error, name) for name in ("message", "code", "type", "retryable")}

@@ -224,7 +224,7 @@ class SyncOpener(SourceOpener):
                     if limits and source.limit_open is not None:
                         source.limit_open(limits[-1])
                     source = source.open()
-                if sends_other_answer(source.head, attempt):
+                if attempt.mode == "resume" and sends_other_answer(source.head, attempt):
                     source.close()
                     raise PositionLost(_OTHER_ANSWER)
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
@@ -271,7 +271,7 @@ class AsyncOpener(SourceOpener):
                     # The caller's function may have returned a source that is still to be opened.
                     is_lazy = isinstance(source, LazySource)
                     source = await source.open() if is_lazy else find_async_source(source)
-                if sends_other_answer(source.head, attempt):
+                if attempt.mode == "resume" and sends_other_answer(source.head, attempt):
                     await source.close()
                     raise PositionLost(_OTHER_ANSWER)
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
@@ -305,7 +305,7 @@ def find_async_source(opened: object) -> AsyncSource | LazySource:
 
 def sends_other_answer(head: ResponseHead | None, attempt: Attempt) -> bool:
     """Return True if a relay was asked to resume an answer, and responds with another one."""
-    if attempt.mode != "resume" or attempt.answer_id is None or head is None or head.refuses:
+    if attempt.answer_id is None or head is None or head.refuses:
         return False
     named = head.headers.get("x-answer-id")
     if named is None:
