@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from tokenstream._basics.request_facts import AskedRequest, choices_in, model_in
+from tokenstream._basics.request_facts import AskedRequest, model_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,11 +71,6 @@ class AskedFacts:
     def request(self) -> RequestPair | None:
         """The address and the JSON of the request; None if they are not known."""
         return self._asked
-
-    @property
-    def choices(self) -> int:
-        """The number of alternative answers that the request asks for; 1 if that is not known."""
-        return 1 if self._asked is None else choices_in(self._asked[1])
 
     def note_given_id(self, id: str) -> None:
         self._given_id = _clean(id)

@@ -21,7 +21,6 @@ from tokenstream.message import Checkpoint, Usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tokenstream._pipeline.asked import AskedFacts
     from tokenstream._pipeline.way import Way
     from tokenstream._values.origin import Origin
     from tokenstream.errors import StreamError
@@ -41,11 +40,14 @@ _RESUMABLE = "openai-responses and gemini-interactions"
 class Progress:
     """Makes the checkpoints of an answer."""
 
-    __slots__ = ("_asked", "_find_origin", "_way", "is_stopped", "last")
+    __slots__ = ("_count_asked", "_find_origin", "_way", "is_stopped", "last")
 
-    def __init__(self, way: Way, find_origin: Callable[[StreamError], Origin], asked: AskedFacts) -> None:
+    def __init__(
+        self, way: Way, find_origin: Callable[[StreamError], Origin], count_asked: Callable[[], int]
+    ) -> None:
         self._way = way
-        self._asked = asked
+        self._count_asked = count_asked
+        """Returns the number of alternative answers that the request asks for."""
         self._find_origin = find_origin
         """Returns the origin of an answer that has failed with an error."""
         self.last: Checkpoint | None = None
@@ -75,7 +77,7 @@ class Progress:
             return "stopped"
         # A step of a run, or an answer of a session, is followed by others.
         is_last = connection.format.is_one_answer or connection.format.ended
-        has_all = len(messages) >= self._asked.choices and all(map(has_reason, messages))
+        has_all = len(messages) >= self._count_asked() and all(map(has_reason, messages))
         return "complete" if is_last and has_all and connection.endings.broken == "complete" else None
 
     def _find_checkpoint(self) -> Checkpoint:

@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream._answer.accumulator import Accumulator
+from tokenstream._basics.request_facts import choices_in
 from tokenstream._pipeline.asked import AskedFacts
 from tokenstream._pipeline.checkpoints import TRUNCATIONS, Progress, find_ending, restore_answer
 from tokenstream._pipeline.delivery_log import DeliveryLog
@@ -110,7 +111,7 @@ class Machine:
         """Records the times for the metrics; the caller replaces its start, 0.0."""
         self.departures = Departures()
         """Deviations of the server from its documentation, with the rule applied to each."""
-        self.progress = progress = Progress(way, self.make_origin, self.asked)
+        self.progress = progress = Progress(way, self.make_origin, self.count_asked)
         """Makes checkpoints of the answer so far."""
         self.observer: Observes | None = None
 
@@ -151,6 +152,10 @@ class Machine:
         head, own_id = self.link.head, self.link.sent_id
         is_kept = own_id or self.progress.last_event_id or (head is not None and "location" in head.headers)
         return self.link.named_id if is_kept else None
+
+    def count_asked(self) -> int:
+        """Return the number of alternative answers that the request asks for; 1 if that is not known."""
+        return 1 if self.asked.request is None else choices_in(self.asked.request[1])
 
     @property
     def origin(self) -> Origin:
