@@ -19,10 +19,9 @@ from tokenstream.framing._frames import ServerSentEvent
 from tokenstream.message import Checkpoint, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tokenstream._pipeline.way import Way
-    from tokenstream._values.origin import Origin
     from tokenstream.errors import StreamError
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
@@ -40,16 +39,10 @@ _RESUMABLE = "openai-responses and gemini-interactions"
 class Progress:
     """Makes the checkpoints of an answer."""
 
-    __slots__ = ("_count_asked", "_find_origin", "_way", "is_stopped", "last")
+    __slots__ = ("_machine", "_way", "is_stopped", "last")
 
-    def __init__(
-        self, way: Way, find_origin: Callable[[StreamError], Origin], count_asked: Callable[[], int]
-    ) -> None:
-        self._way = way
-        self._count_asked = count_asked
-        """Returns the number of alternative answers that the request asks for."""
-        self._find_origin = find_origin
-        """Returns the origin of an answer that has failed with an error."""
+    def __init__(self, way: Way, machine: Any) -> None:  # noqa: ANN401 - whose module imports this one
+        self._way, self._machine = way, machine
         self.last: Checkpoint | None = None
         """The checkpoint from before the end closed the open parts; None before the end."""
         self.is_stopped = False
@@ -77,7 +70,7 @@ class Progress:
             return "stopped"
         # A step of a run, or an answer of a session, is followed by others.
         is_last = connection.format.is_one_answer or connection.format.ended
-        has_all = len(messages) >= self._count_asked() and all(map(has_reason, messages))
+        has_all = len(messages) >= self._machine.count_asked() and all(map(has_reason, messages))
         return "complete" if is_last and has_all and connection.endings.broken == "complete" else None
 
     def _find_checkpoint(self) -> Checkpoint:
@@ -174,7 +167,7 @@ class Progress:
             return
         # Not for other errors: their tail would depend on how much was read beyond the fault.
         has_tail = isinstance(error, TRUNCATIONS)
-        partial, checkpoint = self._way.accumulator.message, self.checkpoint()
+        partial, checkpoint = self._way.accumulator.message, self._find_checkpoint()
         if ending is not None:
             partial = self._way.accumulator.end_with(ending, partial)
             if checkpoint.messages:
@@ -188,7 +181,7 @@ class Progress:
             error,
             partial,
             checkpoint,
-            self._find_origin(error),
+            self._machine.make_origin(error),
             tail=link.connection.tail[: link.limits.tail] if has_tail else None,
         )
 

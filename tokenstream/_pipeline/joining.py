@@ -93,6 +93,10 @@ class Hold:
         self.ready.clear()
         self.released, self.is_part = True, False
 
+    def open(self) -> None:
+        """Hold back no more, because another process has delivered a part of the answer."""
+        self.released = self.is_part = True
+
     def adopt(self, other: Hold) -> None:
         """Take over the events that another hold, of the connection before, holds or was about to return."""
         self.held = [*other.held]

@@ -111,7 +111,7 @@ class Machine:
         """Records the times for the metrics; the caller replaces its start, 0.0."""
         self.departures = Departures()
         """Deviations of the server from its documentation, with the rule applied to each."""
-        self.progress = progress = Progress(way, self.make_origin, self.count_asked)
+        self.progress = progress = Progress(way, self)
         """Makes checkpoints of the answer so far."""
         self.observer: Observes | None = None
 
@@ -208,7 +208,8 @@ class Machine:
             ending = "stopped" if is_stopped else connection.format.known_ending
         is_cut = refusal is None and (error is not None or connection.format.goes_on)
         cut = connection.unfinished_choices if is_cut else []
-        cut = [*cut, *(self.intake.reopened_choices if ending == "stopped" else ())]
+        if ending == "stopped":
+            cut = [*cut, *self.intake.reopened_choices]
         early = () if ending == "complete" else find_early_choices(connection.format)
         self.accumulator.conclude(ending, cut=cut, early=early)
         if error is not None:

@@ -200,7 +200,8 @@ class Purse:
         """Renew a reservation from now on, until it ends or its stream is collected."""
         if not self.waits:
             # Nothing outlives this process, and so the end of the stream frees the room.
-            weakref.finalize(claim, self._dropped.append, claim.id).atexit = False
+            finalizer = weakref.finalize(claim, self._dropped.append, claim.id)
+            finalizer.atexit = False
             return
         with self._lock:
             if os.getpid() != self._process:

@@ -64,7 +64,8 @@ class ReceivedAnswer:
 
     def take_up(self, identity: AnswerIdentity | None) -> None:
         """Note that another process has delivered content, of an answer that a journal may have named."""
-        self.has_content = self.hold.released = self.hold.is_part = True
+        self.has_content = True
+        self.hold.open()
         if identity is not None and identity.kind == "journal":
             self.relay_id = identity.id
 
@@ -171,7 +172,7 @@ class ReceivedAnswer:
     @property
     def is_kept(self) -> bool:
         """True if the answer has a position, and its server is known to keep the answer for a replay."""
-        reader = self.reader
+        reader = self.machine.link.connection.format
         if reader.resume is None or (reader.position is None and not reader.unfinished):
             return False
         return reader.resume.is_kept(self.message)

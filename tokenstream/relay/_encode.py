@@ -12,7 +12,7 @@ from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._attribution import ending_of
 from tokenstream.relay._events_in import KeptFirst, take_kept
-from tokenstream.relay._sending import Chunks, Sending
+from tokenstream.relay._sending import EventChunks, Sending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -59,7 +59,7 @@ class _EncodedPieces(Generic[PieceT]):
         self._ended, sending, ending = True, self._sending, ending_of(self._source)
         self._add_pieces(sending.encode_end(ending) if error is None else sending.fail(error, ending))
 
-    def _add_pieces(self, pieces: Chunks) -> None:
+    def _add_pieces(self, pieces: EventChunks) -> None:
         """Queue pieces, to be returned by the next iterations; join them into one if `joins` is True."""
         if self._joins and len(pieces) > 1:
             pieces = [b"".join(pieces)]

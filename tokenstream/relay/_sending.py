@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders import Encoder
     from tokenstream.relay._shape import Shape
 
-Chunks: TypeAlias = "list[Any]"
+EventChunks: TypeAlias = "list[Any]"
 """The chunks of an event: bytes, or objects for `relay.payloads`."""
 TELLING: frozenset[type] = frozenset({StepStart, StepDone, Stopped})
 """Classes of events that say something about the ending; only these need be passed to `note`."""
@@ -225,7 +225,7 @@ class Sending:
         if self._id is not None:
             self._id = self._encoder.id = id
 
-    def encode_event(self, event: Event) -> Chunks:
+    def encode_event(self, event: Event) -> EventChunks:
         """Return the chunks for an event, bytes or JSON objects; a function in `shape` may raise."""
         if not isinstance(event, _EVENT_CLASSES):
             raise MisuseError(
@@ -241,7 +241,7 @@ class Sending:
         shaping.check()
         return [chunk for each in events for chunk in self._encode_shaped(each)]
 
-    def encode_events(self, events: Iterable[Event]) -> Chunks:
+    def encode_events(self, events: Iterable[Event]) -> EventChunks:
         return [chunk for event in events for chunk in self.encode_event(event)]
 
     def join_event(self, event: Event) -> bytes:
@@ -252,7 +252,7 @@ class Sending:
         chunk = None if self._encode_piece is None else self._encode_piece(event)
         return b"".join(self.encode_event(event)) if chunk is None else chunk
 
-    def encode_end(self, ending: Ending | None = None) -> Chunks:
+    def encode_end(self, ending: Ending | None = None) -> EventChunks:
         """Return the chunks that end an answer without an error; by default, the events imply its ending."""
         held_back = self._flush_shape()
         ending = self._reported.choose(ending)
@@ -272,13 +272,13 @@ class Sending:
         self._report_losses()
         return [*held_back, *chunks]
 
-    def fail(self, error: StreamError, ending: Ending | None = None) -> Chunks:
+    def fail(self, error: StreamError, ending: Ending | None = None) -> EventChunks:
         """Log that the answer has failed, and return the chunks of `encode_error`."""
         if not self._is_followed:
             self.served.report(error)
         return self.encode_error(error, ending)
 
-    def encode_error(self, error: StreamError, ending: Ending | None = None) -> Chunks:
+    def encode_error(self, error: StreamError, ending: Ending | None = None) -> EventChunks:
         """Return the chunks that report an error, by default with the ending that the error implies."""
         held_back = self._flush_shape()
         self._report_losses()
@@ -291,11 +291,11 @@ class Sending:
 
     # -- within ------------------------------------------------------------------
 
-    def _encode_shaped(self, event: Event) -> Chunks:
+    def _encode_shaped(self, event: Event) -> EventChunks:
         """Return the chunks for an event whose text `shape` has transformed already."""
         if event.__class__ in TELLING:
             self._reported.note(event)
-        chunks: Chunks
+        chunks: EventChunks
         if self._is_own_protocol:
             chunks = self._encoder.feed(event)
             return chunks
@@ -311,7 +311,7 @@ class Sending:
             self._encoder.id = self._id
         return self._add_id(chunks, counts=event.__class__ not in (ProviderData, Unknown))
 
-    def _add_id(self, chunks: Chunks, *, counts: bool = True) -> Chunks:
+    def _add_id(self, chunks: EventChunks, *, counts: bool = True) -> EventChunks:
         """Return an event's chunks, with an id in the last one, unless it is not part of the answer.
 
         A reader that has lost the last chunk does not know the id, and so asks for the whole event again.
@@ -336,7 +336,7 @@ class Sending:
         else:
             report_losses(self._encoder.name, lost, self.served)
 
-    def _flush_shape(self) -> Chunks:
+    def _flush_shape(self) -> EventChunks:
         """Return the chunks of the text that the function `shape` has held back."""
         if self._shaping is None:
             return []

@@ -653,7 +653,8 @@ class Driver(UncopyableObject):
                 recovery.find_cost()
         finally:
             self.machine.conclude(ending)
-            self.machine.progress.is_stopped |= self.verdict.stop_reason is not None
+            if self.verdict.stop_reason is not None:
+                self.machine.progress.is_stopped = True
             if ending is None:
                 self.error = self.machine.intake.error
             # The last step: after a Ctrl-C in the lines above, the next read repeats them.

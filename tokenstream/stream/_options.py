@@ -90,6 +90,7 @@ def make_options(
         from tokenstream.stream._job import to_job
 
         job = to_job(job)
-    made = make_stage_factory(tags), make_offered(tools)
+    make_stage, offered = make_stage_factory(tags), make_offered(tools)
+    given = (format, limits, deadlines, started_at, None, reorder, job, make_stage, offered)
     # A call of the class takes five times as long.
-    return tuple.__new__(Options, (format, limits, deadlines, started_at, None, reorder, job, *made))  # pyright: ignore[reportUnknownMemberType]
+    return tuple.__new__(Options, given)  # pyright: ignore[reportUnknownMemberType]
