@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,6 @@ from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream, relay
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from starlette.requests import Request
     from starlette.responses import Response
 

@@ -25,6 +25,7 @@ __all__ = ["anyio_backend", "server"]
 pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 TEXT = "A river does not mind a stone. It parts, goes around, and is one river again."
+HANDED_OVER: dict[str, Any] = {"id": "job", "take_over": 60.0}
 
 
 class Model:
@@ -72,6 +73,15 @@ async def worker(server: RedisServer, *, lease: float = 60.0) -> AsyncGenerator[
         yield journal
 
 
+async def leave(server: RedisServer, **options: Any) -> Model:
+    """Begin the answer in a worker that leaves it half; return the model, which goes on with it."""
+    model = Model(leaves_after=5)
+    async with worker(server) as one:
+        await one.start(model.ask(), **HANDED_OVER, **options)
+        await model.hangs.wait()
+    return model
+
+
 async def test_a_page_may_come_before_its_worker(server: RedisServer) -> None:
     found = list[Entry]()
     async with page(server, found), worker(server) as one:
@@ -84,16 +94,11 @@ async def test_a_page_may_come_before_its_worker(server: RedisServer) -> None:
 @pytest.mark.parametrize("is_shaped", [False, True], ids=["as it is", "shaped"])
 async def test_a_worker_that_leaves_hands_its_answer_over(server: RedisServer, is_shaped: bool) -> None:
     """Readers go on behind the text that they have, or begin again if that is not what the model has said."""
-    model, found, options = Model(leaves_after=5), list[Entry](), dict[str, Any](id="job", take_over=60.0)
-    if is_shaped:
-        options["shape"] = lambda text: text.redact("river")
-    async with page(server, found) as late:
-        async with worker(server) as one:
-            await one.start(model.ask(), **options)
-            await model.hangs.wait()
-        async with worker(server) as other:
-            await other.start(model.ask(), **options)
-            await read(other, "job")
+    found, shape = list[Entry](), (lambda text: text.redact("river")) if is_shaped else None
+    async with page(server, found) as late, worker(server) as other:
+        model = await leave(server, shape=shape)
+        await other.start(model.ask(), **HANDED_OVER, shape=shape)
+        await read(other, "job")
         assert records_of(await read(late, "job")) == records_of(found)
 
     message, error = message_of(found)
@@ -111,7 +116,7 @@ async def test_a_second_worker_waits_for_the_first(server: RedisServer, seconds:
     async with page(server, found) as journal, a_worker() as one, a_worker() as other:
         await one.start(answer.stream, id="job", take_over=seconds)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(partial(other.start, standby.ask(), id="job", take_over=60))
+            tasks.start_soon(partial(other.start, standby.ask(), **HANDED_OVER))
             await anext(journal.follow("job"))
             answer.send("lo", over=True)
 
@@ -122,10 +127,10 @@ async def test_a_second_worker_waits_for_the_first(server: RedisServer, seconds:
 async def test_a_worker_that_leaves_while_it_waits_takes_no_answer(server: RedisServer) -> None:
     answer, failures = Answer("Hel"), list[str | None]()
     async with page(server, []), worker(server) as one, anyio.create_task_group() as tasks:
-        await one.start(answer.stream, id="job", take_over=60)
+        await one.start(answer.stream, **HANDED_OVER)
 
         async def stand_by(journal: RedisJournal) -> None:
-            failures.append(await failure_of(journal.start(Model().ask(), id="job", take_over=60)))
+            failures.append(await failure_of(journal.start(Model().ask(), **HANDED_OVER)))
             answer.end()
 
         async with worker(server, lease=1.0) as other:
@@ -141,16 +146,14 @@ async def test_a_worker_that_cannot_go_on_gives_the_answer_back(
     async def break_down(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    model, found = Model(leaves_after=5), list[Entry]()
+    found = list[Entry]()
     async with page(server, found), worker(server) as other:
-        async with worker(server) as one:
-            await one.start(model.ask(), id="job", take_over=60)
-            await model.hangs.wait()
+        model = await leave(server)
         with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
             patch.setattr("tokenstream.relay.journal._journal.go_on", break_down)
-            await other.start(model.ask(), id="job", take_over=60)
+            await other.start(model.ask(), **HANDED_OVER)
         with anyio.fail_after(PATIENCE):
-            await other.start(model.ask(), id="job", take_over=60)
+            await other.start(model.ask(), **HANDED_OVER)
         await read(other, "job")
 
     assert {TEXT} == texts_of(found)
@@ -158,15 +161,12 @@ async def test_a_worker_that_cannot_go_on_gives_the_answer_back(
 
 @pytest.mark.parametrize("has_begun", [False, True], ids=["announced", "left"])
 async def test_an_answer_without_a_worker_stops_at_once(server: RedisServer, has_begun: bool) -> None:
-    model, found = Model(leaves_after=5), list[Entry]()
+    found = list[Entry]()
     async with page(server, found) as journal:
-        if has_begun:
-            async with worker(server) as one:
-                await one.start(model.ask(), id="job", take_over=60)
-                await model.hangs.wait()
+        model = await leave(server) if has_begun else Model()
         assert "stopped" == await journal.stop("job")
         await read(journal, "job")
-        await journal.start(model.ask(), id="job", take_over=60)
+        await journal.start(model.ask(), **HANDED_OVER)
 
     assert ("stopped", None) == (message_of(found)[0].ending, message_of(found)[1])
     assert [""] * has_begun == model.asked
@@ -174,13 +174,11 @@ async def test_an_answer_without_a_worker_stops_at_once(server: RedisServer, has
 
 async def test_a_worker_with_the_whole_answer_gives_all_of_it(server: RedisServer) -> None:
     """The file of a worker has more than readers do, who begin again."""
-    model, found, kept = Model(leaves_after=5), list[Entry](), list[Checkpoint]()
+    found, kept = list[Entry](), list[Checkpoint]()
     await Model().ask(Job("job", keep=kept.append)).final()
     async with page(server, found), worker(server) as other:
-        async with worker(server) as one:
-            await one.start(model.ask(), id="job", take_over=60)
-            await model.hangs.wait()
-        await other.start(model.ask(Job("job", checkpoint=kept[-1])), id="job", take_over=60)
+        model = await leave(server)
+        await other.start(model.ask(Job("job", checkpoint=kept[-1])), **HANDED_OVER)
         await read(other, "job")
 
     assert {TEXT} == texts_of(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,8 +14,6 @@ from tokenstream import AsyncStream, Stream, relay
 from tokenstream.errors import StreamError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from anyio.streams.memory import MemoryObjectSendStream
 
 pytestmark = pytest.mark.anyio
