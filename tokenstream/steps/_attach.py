@@ -7,7 +7,7 @@ from contextlib import suppress
 from inspect import isawaitable, signature
 from itertools import chain
 from random import Random
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of, text_or_empty
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
         Iterator,
         MutableSet,
     )
-    from typing import Self
 
     from tokenstream._basics.loose import AnyFunction, JsonObject
 

@@ -23,7 +23,7 @@ from tokenstream.framing._json_frames import JSONFrames
 from tokenstream.steps._agents.detect import AgentRun, may_be_of_agent
 from tokenstream.steps._agents.text_agents import TEXT
 from tokenstream.steps._agents.values import begins_as_payload, is_envelope, value_in
-from tokenstream.steps._framework import find_run_of_agents
+from tokenstream.steps._framework import RunOfAFramework, find_run_of_agents
 from tokenstream.steps._langchain import find_run_of_langchain
 from tokenstream.steps._program import NOTHING, PATIENCE
 from tokenstream.steps._pydantic_ai import PydanticAIRun, is_of_pydantic_ai
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from tokenstream._connection.head import ResponseHead
     from tokenstream.steps._agents import AgentReader
-    from tokenstream.steps._framework import RunOfAFramework
     from tokenstream.steps._program import Exit, LineWriter
     from tokenstream.steps._run import Steps
 

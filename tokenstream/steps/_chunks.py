@@ -8,7 +8,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._connection.head import LOWEST_ERROR_STATUS
+from tokenstream._connection.head import LOWEST_ERROR_STATUS, ResponseHead
 from tokenstream._connection.status import make_status_error
 from tokenstream._sources import requests
 from tokenstream._sources.aiohttp import is_aiohttp
@@ -25,7 +25,6 @@ from tokenstream.stream._refusals import interrupted_read_error
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from tokenstream._connection.head import ResponseHead
 
 _ERROR_BODY = 65_536
 """Maximum number of bytes of an error response that are read."""

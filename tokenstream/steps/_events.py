@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
-from tokenstream.events import MessageStart, StepDone, StepStart
-from tokenstream.steps._log import StepOutput, StepProgress
+from tokenstream.events import Event, MessageStart, StepDelta, StepDone, StepStart, ToolProgress
+from tokenstream.steps._log import Log, StepAnswer, StepOutput, StepProgress
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.event_cursor import EventCursor
-
-if TYPE_CHECKING:
-    from typing import Self
-
-    from tokenstream.events import Event, StepDelta, ToolProgress
-    from tokenstream.steps._log import Log, StepAnswer
 
 
 class RunEvents:

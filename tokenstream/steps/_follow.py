@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
 
 from typing_extensions import override
 
@@ -11,7 +11,7 @@ from tokenstream._basics.untrusted import is_list
 from tokenstream._sources.kinds import class_name_of, do_nothing
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.limits import Deadlines, check_option
-from tokenstream.steps._builder import Follower, LineReader, are_bare_lines
+from tokenstream.steps._builder import Follower, LineReader, RunBuilder, are_bare_lines
 from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_byte_stream, is_response
 from tokenstream.steps._langchain import LangChainRun, is_graph_stream
 from tokenstream.steps._peer.asynchronous import AsyncPeer
@@ -25,6 +25,7 @@ from tokenstream.steps._program import (
     AsyncDrain,
     Patience,
     SyncDrain,
+    Tail,
     ask,
     ask_async,
     make_line_writer,
@@ -34,10 +35,7 @@ from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStre
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from typing import Protocol, Self
 
-    from tokenstream.steps._builder import RunBuilder
-    from tokenstream.steps._program import Tail
     from tokenstream.steps._run import Steps
 
     class SyncInput(Protocol):

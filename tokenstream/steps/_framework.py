@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.payloads import is_run_event, model_event_of, to_payload
-from tokenstream.errors import OutputInvalid, ProtocolError
+from tokenstream.errors import OutputInvalid, ProtocolError, StreamError
 from tokenstream.message import ToolCall
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._model_answer import ModelAnswer
-from tokenstream.steps._step import LeftOpenStep
+from tokenstream.steps._step import LeftOpenStep, Step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
-    from tokenstream.steps._step import Step
 
 
 class RunOfAFramework(ABC):

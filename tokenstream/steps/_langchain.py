@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, is_dict, is_list, text_of
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.langchain.graph_parts import (
     MODEL_MESSAGES,
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.errors import StreamError
     from tokenstream.events import StepWaiting
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step

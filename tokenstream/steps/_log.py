@@ -6,34 +6,35 @@ import threading
 from collections import deque
 from copy import copy
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import (
     CitationAdded,
+    Event,
     Finish,
     PartDone,
     PartStart,
     Restarted,
     Resumed,
     StepDelta,
+    StepDone,
+    StepStart,
+    StepUpdate,
+    StepWaiting,
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
     ToolProgress,
     ToolResult,
 )
-from tokenstream.message import ToolCall
+from tokenstream.message import Message, ToolCall
 from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from tokenstream._basics.loose import Action
-    from tokenstream.events import Event, StepDone, StepStart, StepUpdate, StepWaiting
-    from tokenstream.message import Message
 
     StepEvent: TypeAlias = StepStart | StepUpdate | StepWaiting | ToolResult | StepDone
 

@@ -9,8 +9,9 @@ from weakref import ref
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
 from tokenstream._sources.payloads import to_payload
-from tokenstream.errors import StreamTruncated
+from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import (
+    Event,
     Finish,
     MessageStart,
     PartDone,
@@ -23,17 +24,14 @@ from tokenstream.events import (
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._fast.path import make_frame_shortcut
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.message import ReasoningPart, TextPart
+from tokenstream.message import Ending, FinishReason, ReasoningPart, TextPart, ToolCall, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream._basics.loose import Json, JsonObject
-    from tokenstream.errors import StreamError
-    from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.whole_text import WholeText
-    from tokenstream.message import Ending, FinishReason, ToolCall, Usage
     from tokenstream.steps._step import Step
 
 

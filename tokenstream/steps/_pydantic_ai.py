@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from json import dumps
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream.events import UsageUpdate
 from tokenstream.message import Usage
@@ -14,7 +14,6 @@ from tokenstream.steps._turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.steps._run import Steps

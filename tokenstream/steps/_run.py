@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import (
+    IO,
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 from weakref import ref
 
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream.departures import Departures
 from tokenstream.errors import MisuseError
-from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
+from tokenstream.limits import DEFAULT_LIMITS, Deadlines, Limits, check_option
 from tokenstream.steps._events import RunEvents
 from tokenstream.steps._log import Log
 from tokenstream.steps._program import AGENT_DEADLINES
-from tokenstream.steps._step import OPEN, RunNode, title_of
+from tokenstream.steps._step import OPEN, RunNode, Step, title_of
 from tokenstream.steps._tree import draw_run
-from tokenstream.steps._turn import Requests, steer_agent
+from tokenstream.steps._turn import Requests, Steering, Turn, steer_agent
 from tokenstream.stream._options import current_clock
 
 ItemT = TypeVar("ItemT")
@@ -24,13 +36,11 @@ ItemT_co = TypeVar("ItemT_co", covariant=True)
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
-    from typing import IO, Literal, Self, TypeAlias, TypedDict, Unpack
 
     import httpx
 
     from tokenstream._values.steer import Steer
     from tokenstream.events import StepWaiting
-    from tokenstream.limits import Deadlines
     from tokenstream.message import ToolCall
     from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._follow import (
@@ -48,8 +58,6 @@ if TYPE_CHECKING:
     from tokenstream.steps._peer.base import AsyncPeerMessage, PeerMessage
     from tokenstream.steps._peer.exchange import PeerCall
     from tokenstream.steps._peer.sync import Peer
-    from tokenstream.steps._step import Step
-    from tokenstream.steps._turn import Steering, Turn
 
     class TrioStream(Protocol):
         async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray: ...

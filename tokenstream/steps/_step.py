@@ -5,13 +5,13 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypeVar, get_args
 
 from tokenstream._basics.error_marks import message_of
 from tokenstream.errors import LimitExceeded, MisuseError
-from tokenstream.events import MessageStart, StepDone, StepStart, StepUpdate, ToolResult
+from tokenstream.events import Event, MessageStart, StepDone, StepStart, StepUpdate, StepWaiting, ToolResult
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.message import Ending, ToolCall, Usage
+from tokenstream.message import Ending, Message, ToolCall, Usage
 from tokenstream.stages._tools.generators import ToolFailed, ToolStopped
 from tokenstream.steps._log import Log, StepAnswer, StepOutput, StepProgress
 from tokenstream.steps._tree import describe_step
@@ -19,11 +19,8 @@ from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Self
 
     from tokenstream._basics.loose import Action, JsonObject
-    from tokenstream.events import Event, StepWaiting
-    from tokenstream.message import Message
     from tokenstream.stages._metrics.metrics import Metrics
     from tokenstream.steps._run import Steps
     from tokenstream.stream import AsyncStream, Stream

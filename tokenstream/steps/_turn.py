@@ -6,19 +6,17 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.untrusted import dict_of, int_of, text_of
-from tokenstream._values.steer import Steer
+from tokenstream._values.steer import Steer, SteerState
 from tokenstream.errors import MisuseError, ProviderError
 from tokenstream.events import StepWaiting
-from tokenstream.steps._log import FreeIds
+from tokenstream.steps._log import FreeIds, Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream._values.steer import SteerState
     from tokenstream.message import Usage
     from tokenstream.steps._agents import AgentReader
-    from tokenstream.steps._log import Log
     from tokenstream.steps._step import Step, StepState
 
 _MAX_EARLY = 64

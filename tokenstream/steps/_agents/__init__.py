@@ -10,10 +10,10 @@ from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import UsageUpdate
-from tokenstream.message import Message, ToolCall
+from tokenstream.message import Ending, FinishReason, Message, ToolCall, Usage
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._model_answer import TextAnswer, last_text
-from tokenstream.steps._step import LeftOpenStep
+from tokenstream.steps._step import LeftOpenStep, Step
 from tokenstream.steps._turn import Steering, Turn
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._values.steer import Steer
-    from tokenstream.message import Ending, FinishReason, Usage
     from tokenstream.steps._run import Steps
-    from tokenstream.steps._step import Step
 
 REMEMBERED = 5_000
 """Number of ids of lines that are remembered at least."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of, text_or_empty
-from tokenstream.message import Message
+from tokenstream.message import Ending, Message, ToolCall
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import StreamError
-    from tokenstream.message import Ending, ToolCall
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
     from tokenstream.steps._turn import Turn

@@ -6,19 +6,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, text_of, text_or_empty
-from tokenstream.errors import StreamTruncated
+from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.formats._wire.ag_ui import unwrap
 from tokenstream.formats._wire.ag_ui.parts import read_output
 from tokenstream.steps._agents import REMEMBERED, AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
-from tokenstream.steps._step import LeftOpenStep
+from tokenstream.steps._step import LeftOpenStep, Step
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.errors import StreamError
     from tokenstream.formats._kit.sessions import Readers
     from tokenstream.steps._run import Steps
-    from tokenstream.steps._step import Step
 
 _NAME = "ag-ui"
 _CONTENT = ("TEXT_MESSAGE_", "REASONING_", "TOOL_CALL_", "THINKING_")

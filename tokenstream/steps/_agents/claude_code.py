@@ -19,7 +19,7 @@ from tokenstream._basics.untrusted import (
     text_or_empty,
 )
 from tokenstream._values.parts import counts_of
-from tokenstream.errors import StreamTruncated
+from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.formats._wire.anthropic import usage_of
@@ -27,20 +27,16 @@ from tokenstream.formats._wire.anthropic_agents import COUNTS
 from tokenstream.message import Usage
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._agents.values import text_in
-from tokenstream.steps._model_answer import ClaudeAnswer, last_text
-from tokenstream.steps._step import LeftOpenStep
-from tokenstream.steps._turn import AgentSteer, refuse_idle
+from tokenstream.steps._model_answer import ClaudeAnswer, ModelAnswer, last_text
+from tokenstream.steps._step import LeftOpenStep, Step
+from tokenstream.steps._turn import AgentSteer, Turn, refuse_idle
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._values.steer import Steer
-    from tokenstream.errors import StreamError
     from tokenstream.formats._kit.sessions import Readers
-    from tokenstream.steps._model_answer import ModelAnswer
     from tokenstream.steps._program import LineWriter
     from tokenstream.steps._run import Steps
-    from tokenstream.steps._step import Step
-    from tokenstream.steps._turn import Turn
 
 _REFUSAL = re.compile(r"\[API Error.*\](\n[^\n]*try again later[^\n]*)?\s*", re.DOTALL)
 """An answer that Qwen Code writes in place of its model, with advice if the requests were too many."""

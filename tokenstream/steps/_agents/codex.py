@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of, text_or_empty
 from tokenstream.formats._kit.values import split_names
-from tokenstream.message import Usage
+from tokenstream.message import FinishReason, Usage
 from tokenstream.steps._agents import REMEMBERED, TextAgentReader
 from tokenstream.steps._agents.conversations import ConversationReader, Conversations
 from tokenstream.steps._agents.values import change_arguments, exit_failure, plan_of
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream._values.steer import Steer
     from tokenstream.errors import ErrorKind, ProviderError
-    from tokenstream.message import FinishReason
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from weakref import ref
 
 from tokenstream._basics.untrusted import dict_of
 from tokenstream.steps._agents import AgentReader, TextAgentReader
-from tokenstream.steps._turn import Turn, take_refusal
+from tokenstream.steps._turn import AgentSteer, Turn, take_refusal
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from tokenstream._basics.loose import AnyFunction, Json, JsonObject
     from tokenstream._values.steer import Steer
     from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
-    from tokenstream.steps._turn import AgentSteer
 
 ConversationT = TypeVar("ConversationT", bound="ConversationReader")
 

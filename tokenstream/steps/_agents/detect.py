@@ -10,7 +10,7 @@ from weakref import WeakMethod
 
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream._sources.payloads import to_payload
-from tokenstream.errors import MisuseError, NotAStream
+from tokenstream.errors import MisuseError, NotAStream, StreamError
 from tokenstream.formats._kit.values import split_names
 from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.adk import ADK
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.errors import StreamError
     from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._run import Steps
 

@@ -6,17 +6,15 @@ from json import dumps
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of, text_or_empty
-from tokenstream.errors import StreamTruncated
+from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.formats._wire.a2a import FINISH_REASONS, PAUSED, state_of, unwrap
 from tokenstream.steps._agents import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
-from tokenstream.steps._step import LeftOpenStep
+from tokenstream.steps._step import LeftOpenStep, Step
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
-    from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
-    from tokenstream.steps._step import Step
     from tokenstream.steps._turn import Turn
 
 _PROGRESS = "notifications/progress"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream.errors import StreamInterrupted, pass_over
-from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.limits import DEFAULT_LIMITS, Deadlines, Limits
 from tokenstream.steps._chunks import AsyncChunks
 from tokenstream.steps._peer.base import (
     SILENCE,
@@ -18,7 +18,7 @@ from tokenstream.steps._peer.base import (
     concurrent_read_error,
     is_broken_pipe,
 )
-from tokenstream.steps._peer.exchange import join_params
+from tokenstream.steps._peer.exchange import PeerCall, join_params
 from tokenstream.steps._program import (
     AGENT_DEADLINES,
     PATIENCE,
@@ -29,12 +29,8 @@ from tokenstream.steps._program import (
 from tokenstream.stream._reading.host import find_host
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.framing._json_rpc import JSONRPCMessage, RPCId
-    from tokenstream.limits import Deadlines, Limits
-    from tokenstream.steps._peer.exchange import PeerCall
     from tokenstream.stream._reading.host import Host
 
 

@@ -6,23 +6,20 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.causes import class_names
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamError
 from tokenstream.framing._json_rpc import JSONRPCMessage
 from tokenstream.steps._builder import RunBuilder
-from tokenstream.steps._peer.exchange import PeerCall, PeerExchange
-from tokenstream.steps._program import NOTHING, Patience
+from tokenstream.steps._peer.exchange import Note, PeerCall, PeerExchange
+from tokenstream.steps._program import NOTHING, Exit, Patience
 from tokenstream.stream._reading.items import LEAST_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tokenstream.errors import StreamError
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.steps._agents import AgentReader
     from tokenstream.steps._peer.asynchronous import AsyncPeer
-    from tokenstream.steps._peer.exchange import Note
     from tokenstream.steps._peer.sync import Peer
-    from tokenstream.steps._program import Exit
     from tokenstream.steps._run import Steps
 
 LATEST = 0.5

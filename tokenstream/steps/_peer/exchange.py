@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import LimitExceeded, MisuseError, ProviderError, StreamTruncated
-from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser, encode_json_rpc
+from tokenstream.errors import (
+    ErrorKind,
+    LimitExceeded,
+    MisuseError,
+    ProviderError,
+    StreamError,
+    StreamTruncated,
+)
+from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser, RPCId, encode_json_rpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.errors import ErrorKind, StreamError
-    from tokenstream.framing._json_rpc import RPCId
     from tokenstream.limits import Limits
 
 _SHOWN = 200

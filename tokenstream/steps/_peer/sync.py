@@ -5,24 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tokenstream._basics.elsewhere import explain_options
 from tokenstream.errors import pass_over
-from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.limits import DEFAULT_LIMITS, Deadlines, Limits
 from tokenstream.steps._chunks import SyncChunks
 from tokenstream.steps._peer.base import SILENCE, BasePeer, PeerMessage, concurrent_read_error
-from tokenstream.steps._peer.exchange import join_params
+from tokenstream.steps._peer.exchange import PeerCall, join_params
 from tokenstream.steps._program import AGENT_DEADLINES, PATIENCE, Patience, broken_pipe_error, write_whole
 from tokenstream.stream._reading.read_ahead import ReadTimeout
 
 if TYPE_CHECKING:
-    from typing import Self
-
     from tokenstream._basics.loose import JsonObject
     from tokenstream.framing._json_rpc import JSONRPCMessage, RPCId
-    from tokenstream.limits import Deadlines, Limits
-    from tokenstream.steps._peer.exchange import PeerCall
 
 
 class Peer(BasePeer):
