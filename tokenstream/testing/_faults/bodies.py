@@ -15,7 +15,7 @@ from tokenstream.testing._faults.base import fault
 from tokenstream.testing._recordings.frames import FramingName, detect_framing, frames_of, framing_of
 from tokenstream.testing._recordings.places import (
     Edit,
-    divide,
+    end_at,
     find_event,
     find_events,
     find_offset,
@@ -302,7 +302,7 @@ def error_event(
     boundary = next((end for end in ends if end >= offset), ends[-1])
     data = _write_error_event(recording, kind, message, code, first=not boundary)
     # The chunks before the error; the connection does not break after it.
-    cut_short = replace_arrivals(recording, divide(recording, boundary)[0], breaks=None)
+    cut_short = end_at(recording, boundary, breaks=None)
     return splice(cut_short, [Edit(boundary, boundary, data)])
 
 

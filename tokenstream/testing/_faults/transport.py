@@ -14,6 +14,7 @@ from tokenstream.testing._recordings.places import (
     Edit,
     chunk_ends,
     divide,
+    end_at,
     find_event,
     find_offset,
     replace_arrivals,
@@ -63,8 +64,7 @@ def cut(recording: Recording, *, at: float | None = None, event: int | None = No
         >>> Recording.of([b"data: Hello\n\n"]).with_fault(faults.cut(at=9)).body
         b'data: Hel'
     """
-    before, _ = divide(recording, find_offset(recording, at, event))
-    return replace_arrivals(recording, before, breaks=None)
+    return end_at(recording, find_offset(recording, at, event), breaks=None)
 
 
 @fault
@@ -88,8 +88,12 @@ def close(
     Raises:
         MisuseError: On replay, if the body has no such offset or event, or the code cannot be sent.
     """
-    before, _ = divide(recording, find_offset(recording, at, event))
-    return replace_arrivals(recording, before, breaks="close", close_frame=_make_close_frame(code, reason))
+    return end_at(
+        recording,
+        find_offset(recording, at, event),
+        breaks="close",
+        close_frame=_make_close_frame(code, reason),
+    )
 
 
 @fault
@@ -103,8 +107,7 @@ def reset(recording: Recording, *, at: float | None = None, event: int | None = 
     Raises:
         MisuseError: On replay, if the body has no such offset or event.
     """
-    before, _ = divide(recording, find_offset(recording, at, event))
-    return replace_arrivals(recording, before, breaks="reset")
+    return end_at(recording, find_offset(recording, at, event), breaks="reset")
 
 
 @fault
@@ -257,8 +260,7 @@ def half_frame(recording: Recording, *, event: int | None = None) -> Recording:
     """
     _require_format(recording, _SESSION_FORMATS)
     index, spans = find_event(recording, event)
-    before, _ = divide(recording, spans[index].end)
-    return replace_arrivals(recording, before, breaks="half")
+    return end_at(recording, spans[index].end, breaks="half")
 
 
 @fault

@@ -201,6 +201,12 @@ def replace_arrivals(
     return recording.replaced(arrivals=tuple(arrivals), **fields)
 
 
+def end_at(recording: Recording, offset: int, **fields: Unpack[RecordingFields]) -> Recording:
+    """Return a recording without what comes after an offset, at which `divide` cuts it."""
+    before, _ = divide(recording, offset)
+    return replace_arrivals(recording, before, **fields)
+
+
 def splice(recording: Recording, edits: Iterable[Edit], **fields: Unpack[RecordingFields]) -> Recording:
     """Return a recording with edited bytes, whose chunks keep their boundaries and times.
 
