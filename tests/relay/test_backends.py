@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from starlette.routing import Route
 from tests.docs.pages import blocks
 from tests.project import ROOT
 from tests.support.packages import needed
+from tests.support.proxies import program
 from tests.support.served import Hand, by_uvicorn, by_wsgi
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream, relay
@@ -145,3 +148,22 @@ def test_payloads_are_events_of_sse_starlette() -> None:
         body = hand.follow(lambda: next(pieces, b""))
 
     assert "".join(hand.words) == Stream([body], format="ui-message").final().text
+
+
+@pytest.mark.parametrize("protocol", ["tokenstream", "ndjson", "openai-chat", "ui-message", "text"])
+def test_curl_shows_each_token_before_the_next_one_comes(protocol: Any) -> None:
+    """Although a middleware compresses what it may, and curl would take that."""
+    hand = Hand()
+
+    async def view(_: Request) -> Response:
+        return relay.respond(AsyncStream(hand.agive(), format="pieces"), protocol=protocol)
+
+    command = [program("curl", "curl"), "-sSN", "--max-time", "4", "--compressed", "-X", "POST"]
+    with _by_starlette(view) as url, subprocess.Popen([*command, url], stdout=subprocess.PIPE) as curl:
+        assert curl.stdout is not None
+        shown = curl.stdout.fileno()
+        body = hand.follow(lambda: os.read(shown, 65_536))
+
+    assert 0 == curl.returncode
+    assert all(word.strip().encode() in body for word in hand.words)
+    assert hand.closed.wait(PATIENCE)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from tests.relay.journals import Answer, Place, in_memory, message_of, read, records_of
+from tests.relay.journals import Answer, Place, begin, in_memory, message_of, read, records_of
 from tests.relay.tokenstream.support import written
 from tests.support.effort import trials
 from tests.support.timing import PATIENCE
@@ -88,10 +88,7 @@ async def test_what_this_process_wrote_is_not_read_back() -> None:
     """A follower costs a few reads, however long the answer is."""
     storage = Slow(in_memory(), 1)
     async with Journal(storage) as journal:
-        answer = Answer("begin")
-        id = await journal.start(answer.stream)
-        follower = journal.follow(id)
-        await anext(follower)
+        answer, _, follower, _ = await begin(journal, journal)
         for number in range(100):
             answer.send(f"{number} ")
             await anyio.sleep(0.001)
@@ -113,10 +110,7 @@ async def test_followers_outlive_a_producer_that_another_process_has_ended() -> 
     now = 0.0
     storage = in_memory(clock=lambda: now)
     async with Journal(storage, lease=200.0) as journal:
-        answer = Answer("begin")
-        id = await journal.start(answer.stream)
-        follower, entries = journal.follow(id), list[Entry]()
-        entries.append(await anext(follower))
+        answer, id, follower, entries = await begin(journal, journal)
         await anyio.wait_all_tasks_blocked()
         # To the others, this process has been suspended.
         now = 1_000.0

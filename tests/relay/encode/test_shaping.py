@@ -160,14 +160,10 @@ def test_choices_and_steps_hold_their_own_text() -> None:
     first.step, second.step = "1", "2"
     done = Finish("stop")
     done.step = "1"
-    found = list(relay.payloads([first, second, done], shape=lambda text: text.words()))
-    assert ["a", "finish", "b", "end"] == [each.get("text", each["type"]) for each in found]
-    found = list(
-        relay.payloads(
-            [TextDelta("a"), TextDelta("b", choice=1), Finish("stop")], shape=lambda text: text.words()
-        )
-    )
-    assert ["a", "finish", "b", "end"] == [each.get("text", each["type"]) for each in found]
+    choices: list[Event] = [TextDelta("a"), TextDelta("b", choice=1), Finish("stop")]
+    for events in ([first, second, done], choices):
+        found = list(relay.payloads(events, shape=lambda text: text.words()))
+        assert ["a", "finish", "b", "end"] == [each.get("text", each["type"]) for each in found]
 
 
 @pytest.mark.parametrize("end", [Stopped("off topic"), Restarted(Message(), StreamInterrupted("cut"))])

@@ -48,9 +48,7 @@ class FailureLaws:
     @pytest.mark.slow
     async def test_a_producer_that_was_declared_dead_gives_up(self, opened: Opened) -> None:
         async with two_journals(opened, lease=LEASE) as (one, other, place, _):
-            answer = Answer("Hel")
-            id = await one.start(answer.stream)
-            await anext(other.follow(id))
+            answer, id, *_ = await begin(one, other)
             place.away = True
             entries = await read(other, id)
             answer.send("lo")
