@@ -147,9 +147,8 @@ class AsyncSession(SessionBase):
 
         The arguments and errors are those of `Session.ask`.
         """
-        asked = self._make_asked(content, router, lane, job)
+        asked, options = self._make_asked(content, router, lane, job)
         opens = partial(self._open_answer, asked)
-        options = self._make_options(asked, job)
         if self._retry is None:
 
             async def open_source() -> AsyncSource:

@@ -165,7 +165,10 @@ class SessionBase:
 
     # -- asking --------------------------------------------------------------
 
-    def _make_asked(self, content: object, router: object, lane: object, job: str | None) -> AskedQuestion:
+    def _make_asked(
+        self, content: object, router: object, lane: object, job: str | None
+    ) -> tuple[AskedQuestion, Options]:
+        """Check the arguments of `ask`; return the question, and the options of its answer's stream."""
         lane = self._check_lane(lane)
         if router is not None and not isinstance(router, Router):
             raise MisuseError(f"router= is a Router, and not {type(router).__name__}")
@@ -177,10 +180,7 @@ class SessionBase:
         question, may_restart = Question(content), self._retry is not None
         asked = AskedQuestion(self._conversation, question, lane, router, options, may_restart=may_restart)
         self._conversation.check_free(asked.round.lane)
-        return asked
-
-    def _make_options(self, asked: AskedQuestion, job: str | None) -> Options:
-        return self._options_for(self._conversation.known_api.make_format(asked), job)
+        return asked, self._options_for(self._conversation.known_api.make_format(asked), job)
 
     def _options_for(self, format: Any, job: str | None) -> Options:  # noqa: ANN401 - a format, or its name
         tools = self._conversation.known_api.tools

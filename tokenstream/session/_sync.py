@@ -155,9 +155,8 @@ class Session(SessionBase):
             MisuseError: An argument is invalid, or the session is not open.
             MisuseError: The answer before is still in progress; `kind` is "concurrent".
         """
-        asked = self._make_asked(content, router, lane, job)
+        asked, options = self._make_asked(content, router, lane, job)
         opens = partial(self._open_answer, asked)
-        options = self._make_options(asked, job)
         if self._retry is None:
             driver: Any = SyncDriver(LazySource(lambda: open_up(opens(None))), options)
         else:
