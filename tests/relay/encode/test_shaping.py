@@ -160,8 +160,9 @@ def test_choices_and_steps_hold_their_own_text() -> None:
     first.step, second.step = "1", "2"
     done = Finish("stop")
     done.step = "1"
+    steps: list[Event] = [first, second, done]
     choices: list[Event] = [TextDelta("a"), TextDelta("b", choice=1), Finish("stop")]
-    for events in ([first, second, done], choices):
+    for events in (steps, choices):
         found = list(relay.payloads(events, shape=lambda text: text.words()))
         assert ["a", "finish", "b", "end"] == [each.get("text", each["type"]) for each in found]
 
