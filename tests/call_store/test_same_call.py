@@ -189,7 +189,7 @@ def test_a_default_in_a_union_counts_if_it_tells_calls_apart(
 
 @in_one_test(
     "text",
-    ['{"value":1e400}', '{"value":-1e400}', "[1]", "{", '{"value":"9"}', '{"value":1E999999999}', "null"],
+    ['{"value":1e400}', '{"value":-1e400}', "[1]", "{a:1}", '{"value":"9"}', '{"value":1E999999999}', "null"],
 )
 def test_any_arguments_have_a_key(text: str) -> None:
     for tools in ((), (mark,)):

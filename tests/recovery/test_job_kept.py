@@ -245,7 +245,7 @@ async def test_a_read_that_is_shorter_than_a_save_comes_to_the_end(
 
 @pytest.mark.parametrize("of_signal", [True, False])
 def test_an_interrupted_save_loses_no_event(of_signal: bool) -> None:
-    """Also the time limit of a worker, whose handler raises an exception wherever the program is."""
+    """The time limit of a worker is one: its handler raises an exception wherever the program is."""
 
     class TimeIsUp(Exception): ...
 

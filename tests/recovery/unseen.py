@@ -147,7 +147,7 @@ class Teller(Harbour):
 
 def text_sent_back(payload: Any) -> str:
     """Return the text of the answer that a request sends back as the assistant's turn, or ""."""
-    turns: Any = payload.get("contents") or payload.get("messages") or payload.get("input")
+    turns: Any = payload.get("contents") or payload.get("messages") or payload.get("input") or ()
     roles = ("assistant", "model")
     found: list[Any] = [turn for turn in turns if isinstance(turn, dict) and turn.get("role") in roles]
     if not found:

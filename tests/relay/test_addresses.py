@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from tests.relay.follow.support import memory_journal
 from tests.support.asgi import Client, response_to
 from tokenstream import AsyncStream, Stream, relay
-
-if TYPE_CHECKING:
-    from starlette.responses import Response
 
 pytestmark = pytest.mark.anyio
 

@@ -6,13 +6,15 @@ import os
 import subprocess
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from tests.docs.pages import blocks
@@ -22,10 +24,6 @@ from tests.support.proxies import program
 from tests.support.served import Hand, by_uvicorn, by_wsgi
 from tests.support.timing import PATIENCE
 from tokenstream import AsyncStream, Stream, relay
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI, Response
 from litestar import Litestar, post
 from litestar.config.compression import CompressionConfig
-from litestar.types import ASGIApp  # noqa: TC002 - Litestar looks at the annotation
+from litestar.types import ASGIApp
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware

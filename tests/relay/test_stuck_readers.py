@@ -6,12 +6,13 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 from fastapi import FastAPI, WebSocket
+from starlette.responses import Response
 
 from tests.relay.follow.support import failing, memory_journal
 from tests.support.asgi import Client
@@ -19,9 +20,6 @@ from tests.support.served import by_uvicorn, by_websockets, lifespan_in
 from tests.support.timing import PATIENCE, wait_for
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import MisuseError, StreamError
-
-if TYPE_CHECKING:
-    from starlette.responses import Response
 
 pytestmark = pytest.mark.anyio
 

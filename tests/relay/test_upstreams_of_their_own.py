@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from anyio.streams.memory import MemoryObjectSendStream
 
 from tests.support.asgi import Client
 from tests.support.wire import DONE, chat
 from tokenstream import AsyncStream, Stream, relay
 from tokenstream.errors import StreamError
-
-if TYPE_CHECKING:
-    from anyio.streams.memory import MemoryObjectSendStream
 
 pytestmark = pytest.mark.anyio
 

@@ -320,8 +320,7 @@ class AskedOverlap(Overlap):
         with a text that had ended, and goes on, is another answer.
         """
         if len(repeated) < _SHORTEST_OVERLAP:
-            is_all = self._is_closed and not beyond[:_LONGEST_WAIT].strip()
-            return _LIKELY if is_all else UNKNOWN
+            return _LIKELY if self._is_closed and not beyond[:_LONGEST_WAIT].strip() else UNKNOWN
         is_anchor = repeated == self._anchor
         if not is_distinct:
             return _DOUBTFUL if is_anchor else UNKNOWN

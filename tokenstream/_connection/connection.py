@@ -464,7 +464,9 @@ class Connection:
         # From here on, the format is the detected one.
         format = self.format
         self.error = self._find_missing_answer_error()
-        if self.error is None and not format.ended and format.finished and self._has_no_sentinel:
+        # A document has no sentinel, and code that frames payloads passes none on.
+        is_unmarked = self.framing.has_payloads or (self.framing.is_document and format.frames == 1)
+        if is_unmarked and self.error is None and format.finished and not format.ended:
             format.conclude()
         if known_over and self.error is None and not format.ended and not self.tail:
             # The mark notes a missing reason; `end` finds a cut in what lies before it.
@@ -485,11 +487,6 @@ class Connection:
         if self.error is None and cut_message:
             format.note("broken_after_finish")
         return events
-
-    @property
-    def _has_no_sentinel(self) -> bool:
-        """True for a whole document, and for payloads that other code has framed, which passes none on."""
-        return self.framing.has_payloads or (self.framing.is_document and self.format.frames == 1)
 
     def _find_missing_answer_error(self) -> StreamError | None:
         """Return the error if the frames are of another format, or only say that an answer has ended."""

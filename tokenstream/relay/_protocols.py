@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import JsonObject
     from tokenstream._basics.waits import HeaderFields
 
-_AnswerEvents: TypeAlias = "tuple[Event, ...]"
+_Sequence: TypeAlias = "tuple[Event, ...]"
 """The events of an answer."""
 _TYPES = ("image/png", "image/tiff", "audio/pcm", "audio/wav", "video/mp4", "application/pdf")
 """The types of media that are tried: two of a family of which a protocol may know one."""
@@ -160,13 +160,13 @@ def _find_losses(format: str) -> Mapping[Loss, tuple[str, ...]]:
 
 
 @cache
-def make_answers() -> Mapping[str, _AnswerEvents]:
+def make_answers() -> Mapping[str, _Sequence]:
     """Return small answers, each with one thing that an answer may contain or one way in which it may end."""
     result = ServerToolResult(id="s", name="web_search_tool_result", content=[{"url": "https://a.test"}])
     code_result = ServerToolResult(id="s", name="code_interpreter_call", content=["4"])
     failed = ServerToolResult(id="s", name="look_up", content="rows", error="cut")
     openai_failed = failed.model_copy(update={"id": "ws_1"})
-    answers: dict[str, _AnswerEvents] = {}
+    answers: dict[str, _Sequence] = {}
     for reason in get_args(FinishReason):
         events = _try_call("{}") if reason == "tool_calls" else [TextDelta("Hi")]
         answers[f"finish_reason {reason}"] = _answer(*events, reason=reason)
@@ -227,7 +227,7 @@ def _try_counts() -> JsonObject:
     return {**{name: 10 + at for at, name in enumerate(COUNTS)}, **totals}
 
 
-def _answer(*events: Event, reason: FinishReason = "stop") -> _AnswerEvents:
+def _answer(*events: Event, reason: FinishReason = "stop") -> _Sequence:
     return (*events, Finish(reason))
 
 
@@ -249,12 +249,12 @@ def _result(result: ServerToolResult) -> list[Event]:
     return [PartStart(result, part=1), PartDone(result, part=1), repeated]
 
 
-def _cited(**fields: str | int) -> _AnswerEvents:
+def _cited(**fields: str | int) -> _Sequence:
     """Return an answer whose text has a citation with these fields."""
     citation = Citation.model_validate({"cites": 0, **fields})
     return _answer(PartStart(TextPart()), TextDelta("Oslo"), CitationAdded(citation, part=1))
 
 
-def _medium(mime_type: str | None, transcript: str = "") -> _AnswerEvents:
+def _medium(mime_type: str | None, transcript: str = "") -> _Sequence:
     """Return an answer that is a medium of a type; None for a type that is not known."""
     return _answer(PartStart(MediaPart(mime_type=mime_type)), MediaDelta(b"\x01\x02", transcript), PartDone())

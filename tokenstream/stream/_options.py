@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextvars import ContextVar
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from tokenstream._pipeline.factories import make_offered, make_stage_factory
@@ -86,10 +87,8 @@ def make_options(
 ) -> Options:
     """Return the options of a new stream, from those of the caller."""
     if job is not None:
-        # Imported here, because few streams have one.
-        from tokenstream.stream._job import to_job
-
-        job = to_job(job)
+        # Few streams have one; and its drivers read the options, so that it is named by a text.
+        job = import_module("tokenstream.stream._job").to_job(job)
     make_stage, offered = make_stage_factory(tags), make_offered(tools)
     given = (format, limits, deadlines, started_at, None, reorder, job, make_stage, offered)
     # A call of the class takes five times as long.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, NoReturn, TypeAlias
 
 from typing_extensions import TypeVar
@@ -336,9 +337,8 @@ class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
         given = self._driver, cursor, self._message_expression("tool_calls")
         if once is None:
             return kind(*given)
-        from tokenstream.stream._outputs.once import ASKING
-
-        asking = ASKING[kind]
+        # Its classes are views, so that it is named by a text.
+        asking: Any = import_module("tokenstream.stream._outputs.once").ASKING[kind]
         return asking(*given, asking.once_type(once, cursor, self._index))  # type: ignore[no-any-return] # a view
 
     @property
