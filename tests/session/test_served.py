@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +58,16 @@ def test_a_job_runs_its_call_once_over_the_death_of_its_process(
 ) -> None:
     """The next process asks the same question, and its store knows the call."""
     call, booked = testing.script().tool_call("book", {"table": 4}).finish(), tmp_path / "booked"
-    router = Router(once=SQLiteCallStore(tmp_path / "calls"))
+    store = SQLiteCallStore(tmp_path / "calls")
+    router = Router(once=store)
 
     @router.tool
     def book(table: int) -> str:
         booked.write_text(f"{booked.exists()} {table}", encoding="utf-8")
         return "booked"
 
-    with testing.serve([call, said("It is.", format)] * 2, sessions=True) as server:
+    answers = [call, said("It is.", format)] * 2
+    with closing(store.database), testing.serve(answers, sessions=True) as server:
         for dies in (True, False):
             if dies and (child := os.fork()):
                 assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL

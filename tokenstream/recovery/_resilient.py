@@ -116,14 +116,14 @@ def make_stream(kind: type[StreamT], opener: SourceOpener, retry: Retry, options
     openers += [each.make_opener(options.deadlines, is_async=is_async) for each in routes.routes]
     itinerary = Itinerary(openers, retry, routes.hedge_after, current_clock()(), options.make_stage)
     first = itinerary.openers[0]
-    job: Any = options.job
+    job = options.job
     kept = None if job is None or job.is_over else job.checkpoint
     # Another route is asked first while the caller's first one is down. The driver needs a source to begin
     # with; the one that recovery makes replaces it.
     driver: Any = options._replace(
         format=first.format,
         make_stage=itinerary.stage_of(first),
-        job=job if kept is None else replace(job, checkpoint=None),
+        job=job if job is None or kept is None else replace(job, checkpoint=None),
     ).make_driver(AsyncDriver if is_async else SyncDriver, LazySource(do_nothing))
     if job is not None and job.is_over:
         return kind(driver)

@@ -53,7 +53,7 @@ async def close_stream(stream: object) -> None:
 
 def take_kept(stream: object) -> list[Event]:
     """Return the answer that another process has left to a stream, whose loop gives only the rest."""
-    driver: Any = find_driver(stream) if isinstance(stream, StreamBase) else None
+    driver: Any = find_driver(cast("object", stream)) if isinstance(stream, StreamBase) else None
     machine = driver and driver.source_driver.machine
     if machine is None or not machine.was_restored:
         return []
@@ -148,7 +148,8 @@ class EventsIn:
                 # `_take_arrived` has met the end already.
                 raise self._error
             self._begin()
-        event: Awaitable[Event] = self._events.__anext__()
+        events: Any = self._events
+        event: Awaitable[Event] = events.__anext__()
         return event if self._is_stream else _without_refusal(event)
 
     def _begin(self) -> None:

@@ -223,11 +223,13 @@ class AsyncStream(AsyncStreamOfEvents):
         """
         from tokenstream.stream._fan_out.broadcast_async import AsyncHub
 
-        if self._shared is None:
-            self._shared, self._driver = AsyncHub.share(self._driver, policy, size)
-        else:
+        if self._shared is not None:
             self._driver.set_options(policy, size)
-        return self._shared
+            return self._shared
+        shared: AsyncBroadcast
+        shared, self._driver = AsyncHub.share(self._driver, policy, size)
+        self._shared = shared
+        return shared
 
     def tee(
         self, n: int, *, policy: Policy | None = None, size: int | None = None

@@ -268,11 +268,13 @@ class Stream(StreamOfEvents):
         """
         from tokenstream.stream._fan_out.broadcast import SyncHub
 
-        if self._shared is None:
-            self._shared, self._driver = SyncHub.share(self._driver, policy, size)
-        else:
+        if self._shared is not None:
             self._driver.set_options(policy, size)
-        return self._shared
+            return self._shared
+        shared: Broadcast
+        shared, self._driver = SyncHub.share(self._driver, policy, size)
+        self._shared = shared
+        return shared
 
     def tee(
         self, n: int, *, policy: Policy | None = None, size: int | None = None

@@ -77,7 +77,8 @@ class SharedCursor(Generic[ItemT]):
         return self._cursor.end()
 
     def make_waiting(self) -> SharedCursor[ItemT]:
-        waiting = self._cursor.make_waiting()  # type: ignore[attr-defined] # only views of calls ask for this
+        cursor: Any = self._cursor  # only views of calls ask for this
+        waiting = cursor.make_waiting()
         return type(self)(waiting, self._hub, self._reader_cursor)
 
 
