@@ -465,7 +465,8 @@ class Connection:
         format = self.format
         self.error = self._find_missing_answer_error()
         # A document has no sentinel, and code that frames payloads passes none on.
-        is_unmarked = self.framing.has_payloads or (self.framing.is_document and format.frames == 1)
+        is_document = self.framing.is_document and format.frames == 1
+        is_unmarked = is_document or self.framing.has_payloads
         if is_unmarked and self.error is None and format.finished and not format.ended:
             format.conclude()
         if known_over and self.error is None and not format.ended and not self.tail:
@@ -482,7 +483,7 @@ class Connection:
         events += format.end()
         # The format may find the answer truncated only because the frames are of another format.
         self.error = format.first_frames.explain(format.error, format)
-        if self.framing.is_document and format.frames == 1:
+        if is_document:
             self._note_if_not_streamed()
         if self.error is None and cut_message:
             format.note("broken_after_finish")

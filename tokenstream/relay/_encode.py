@@ -11,7 +11,7 @@ from anyio import CancelScope
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._attribution import ending_of
-from tokenstream.relay._events_in import KeptFirst, take_kept
+from tokenstream.relay._events_in import events_of, take_kept
 from tokenstream.relay._sending import EventChunks, Sending
 
 if TYPE_CHECKING:
@@ -134,9 +134,7 @@ class AsyncEncodedAnswer(_EncodedPieces[PieceT]):
     async def _aencode_next(self) -> None:
         """Read one event, the end or an error from the source, and queue the encoded pieces of it."""
         if self._events is None:
-            self._events = aiter(self._source)
-            if kept := take_kept(self._source):
-                self._events = KeptFirst(kept, self._events)
+            self._events = events_of(self._source)
         try:
             event = await anext(self._events)
         except StopAsyncIteration:

@@ -67,7 +67,13 @@ def take_kept(stream: object) -> list[Event]:
     return []
 
 
-class KeptFirst:
+def events_of(source: AsyncIterable[Event]) -> AsyncIterator[Event]:
+    """Return the events of a source, after those of its answer that another process has kept."""
+    events, kept = aiter(source), take_kept(source)
+    return _KeptFirst(kept, events) if kept else events
+
+
+class _KeptFirst:
     """The events that `take_kept` has returned, and then those of the stream."""
 
     def __init__(self, kept: list[Event], events: AsyncIterator[Event]) -> None:
@@ -154,9 +160,9 @@ class EventsIn:
 
     def _begin(self) -> None:
         if self._events is None:
-            self._events = aiter(self.source)
-            if kept := take_kept(self.source):
-                self._events, self._take_next = KeptFirst(kept, self._events), None
+            self._events = events_of(self.source)
+            if isinstance(self._events, _KeptFirst):
+                self._take_next = None
 
     async def next_batch(self) -> list[Event]:
         """Wait for the next event, and return it with all that have arrived: so a slow reader catches up."""

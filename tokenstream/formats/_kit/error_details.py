@@ -165,7 +165,7 @@ BROKEN_TEXTS = (
     r"(?:\[errno \d+\] )?connection (?:reset by peer|refused|aborted)\.?$",
     r"(?:terminated|fetch failed|socket hang up|(?:read|write|connect) econn(?:reset|refused|aborted)\b.*)$",
 )
-"""What clients say of a broken connection, as patterns for the beginnings of messages; case is ignored."""
+"""The beginnings of clients' messages about a broken connection, as patterns; case is ignored."""
 _BEFORE = (
     r"(?:[\w.]{1,80}(?:error|exception)(?::| -) "
     r"|b?['\"]?\{\s{0,9}\"error\":\s{0,9}\{[^{}]{0,200}?\"message\":\s{0,9}\"){0,4}"

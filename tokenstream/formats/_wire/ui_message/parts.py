@@ -278,7 +278,7 @@ class UIParts(NamedParts):
 
     def end_step(self) -> None:
         """End a step: close its open texts and reasoning."""
-        # What is open here was cut, even if nothing tells the reason.
+        # A part that is still open was cut, even if nothing tells the reason.
         self._step_is_open = bool(self._open)
         for key in [key for key in self._open if key[0] != CALL]:
             self.note("part_unclosed")
