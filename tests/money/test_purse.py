@@ -557,9 +557,9 @@ def ask_at_once(world: str, purse: Purse, provider: Provider, count: int) -> lis
 
 async def wait_for_room(world: str, purse: Purse, provider: Provider, end: str) -> tuple[Any, Any]:
     """Ask without room until an end comes; return the error, and the stream."""
-    deadlines = Deadlines(total=0.03 if end == "total" else 20, first_event=0.3)
+    deadlines = Deadlines(total=0.03 if end == "total" else 20, first_event=2)
     route = Route(CHAT, json=PAYLOAD, price=price, client=provider.client(is_async=world != "sync"))
-    retry = Retry(most=purse, within=0.7 if end == "within" else 20)
+    retry = Retry(most=purse, within=2.5 if end == "within" else 20)
     stream, caught = connect_in(world)(route, retry=retry, deadlines=deadlines), list[Exception]()
 
     async def read() -> None:
