@@ -54,7 +54,13 @@ MORE_ROWS = 2
 
 SHARED_FUNCTIONS = 310
 """Places where functions of modules have the name of one of another module."""
-FIRST_PROGRAM = {"lines loaded": 27_680, "modules loaded": 122, "idle lines": 4_180}
+FIRST_PROGRAM = {
+    "lines loaded": 27_680,
+    "modules loaded": 122,
+    "idle lines": 4_180,
+    "lines loaded by the smallest reader": 20_500,
+    "modules loaded by the smallest reader": 88,
+}
 """What README's first program costs, as `ceiling` bounds it; idle are lines of modules where nothing runs."""
 
 BYTECODES = {

@@ -1,4 +1,4 @@
-"""The program that README begins with: what it loads, and how much of that runs nothing."""
+"""README's first program and the smallest reader: what they load, and how much of it runs nothing."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ from tokenstream import testing
 PROGRAM = re.findall(r"(?ms)^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"))[0]
 WORDS = ["Because ", "of ", "Rayleigh ", "scattering", "."]
 """The answer that the program prints."""
+SMALLEST_READER = """
+from tokenstream import Decoder
+
+decoder = Decoder("openai-chat")
+for event in decoder.feed({"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]}):
+    repr(event)
+decoder.end()
+assert decoder.message.text == "Hi"
+"""
+"""What a library pays that reads the chunks of another one."""
 _NOTES_WHAT_RUNS = """
 import json, sys, threading
 
@@ -47,13 +57,21 @@ def answering() -> Generator[dict[str, str]]:
 def measure() -> dict[str, int]:
     """Return the counts of `budget.FIRST_PROGRAM`."""
     with answering() as environment:
-        command = [sys.executable, "-c", _NOTES_WHAT_RUNS, PROGRAM]
-        done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
+        said, counted = _measure(PROGRAM, environment)
+    assert said == "".join(WORDS)
+    smallest = _measure(SMALLEST_READER, dict(os.environ))[1]
+    del smallest["idle lines"]
+    return counted | {f"{name} by the smallest reader": count for name, count in smallest.items()}
+
+
+def _measure(program: str, environment: dict[str, str]) -> tuple[str, dict[str, int]]:
+    """Run a program; return what it prints, and the counts of what it loads."""
+    command = [sys.executable, "-c", _NOTES_WHAT_RUNS, program]
+    done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
     said, _, told = done.stdout.strip().rpartition("\n")
-    assert said.strip() == "".join(WORDS)
     loaded = {file: ran for file, ran in json.loads(told).items() if Path(file).is_relative_to(PACKAGE)}
     lines = {file: Path(file).read_bytes().count(b"\n") for file in loaded}
-    return {
+    return said.strip(), {
         "lines loaded": sum(lines.values()),
         "modules loaded": len(loaded),
         "idle lines": sum(lines[file] for file, ran in loaded.items() if not ran),
