@@ -89,7 +89,7 @@ def concerned(changed: Iterable[str]) -> list[str]:
     return [
         module
         for module in modules_that_wait()
-        if module.startswith(rooms) or not helpers.isdisjoint(_with_imports(module))
+        if module.startswith(rooms) or not helpers.isdisjoint(with_imports(module))
     ]
 
 
@@ -98,7 +98,7 @@ def _room_of(path: str) -> str:
     return Path("tests", *Path(path).parts[1:2]).as_posix()
 
 
-def _with_imports(module: str) -> set[str]:
+def with_imports(module: str) -> set[str]:
     """Return the paths of a module of the tests and of all that it imports of them, directly or not."""
     found, left = {module}, [module]
     while left:

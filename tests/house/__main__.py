@@ -70,12 +70,12 @@ def _first_program() -> Iterator[str]:
 
 def _interface() -> Iterator[str]:
     # Every public module is imported, which takes seconds.
-    from tests.house.surface import rows, surface
+    from tests.house.surface import families, surface
 
     yield f"{'the interface':24} {'is':>7} {'at most':>8}"
     yield from (f"    {name:20} {count:7,} {budget.SURFACE[name]:8,}" for name, count in surface().items())
-    for name, count in rows().items():
-        yield f"    {name:20} {count:7,} {budget.ROWS[name] + budget.MORE_ROWS:8,}"
+    for name, count in families().items():
+        yield f"    {name:20} {count:7,} {budget.FAMILIES[name] + budget.MORE_MEMBERS:8,}"
 
 
 def _classes(package: list[Module]) -> Iterator[str]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
+from types import ModuleType
 from typing import get_args
 
 import tokenstream
 from tests.project import MODULES
-from tokenstream import relay
+from tokenstream import relay, stages
 from tokenstream.departures import RULES
+from tokenstream.formats import FormatName
 from tokenstream.relay import ProtocolName
+from tokenstream.testing import faults
 
 _WITH_OPTIONS: tuple[Callable[..., object], ...] = (
     tokenstream.Retry,
@@ -26,7 +29,8 @@ _WITH_OPTIONS: tuple[Callable[..., object], ...] = (
 
 def surface() -> dict[str, int]:
     """Return the counts, each under its name; those of options under the name of what has them."""
-    values = [value for _, value in public_values()]
+    members = {(name, id(getattr(each, name))) for each in (faults, stages) for name in _exported(each)}
+    values = [value for name, value in public_values() if (name, id(value)) not in members]
     errors = [value for value in values if isinstance(value, type) and issubclass(value, Exception)]
     return {
         "public names": len(values),
@@ -35,9 +39,15 @@ def surface() -> dict[str, int]:
     }
 
 
-def rows() -> dict[str, int]:
-    """Return the numbers of rows of data that users see."""
-    return {"departures": len(RULES), "protocols": len(get_args(ProtocolName))}
+def families() -> dict[str, int]:
+    """Return the number of members of each family, which are no public names or options beside."""
+    return {
+        "departures": len(RULES),
+        "protocols": len(get_args(ProtocolName)),
+        "formats": len(get_args(FormatName)),
+        "faults": len(_exported(faults)),
+        "stages": len(_exported(stages)),
+    }
 
 
 def public_values() -> list[tuple[str, object]]:
@@ -46,10 +56,15 @@ def public_values() -> list[tuple[str, object]]:
     for name in MODULES:
         if not any(room.startswith("_") for room in name.split(".")):
             module = importlib.import_module(name)
-            for each in module.__all__:
+            for each in _exported(module):
                 value: object = getattr(module, each)
                 found[each, id(value)] = each, value
     return [*found.values()]
+
+
+def _exported(module: ModuleType) -> list[str]:
+    names: list[str] = module.__all__
+    return names
 
 
 def options(function: Callable[..., object]) -> list[str]:

@@ -196,6 +196,27 @@ def test_a_loop_is_given_what_the_stage_gives_by_itself(
     assert anyio.run(read) == expected
 
 
+@pytest.mark.few_rows(3)
+@pytest.mark.parametrize(("shape", "stage"), ALONE.values(), ids=ALONE.keys())
+@given(texts=st.lists(st.text("ab .\n", min_size=1, max_size=6), max_size=8))
+def test_what_is_joined_for_an_interface_is_cut_into_the_same_pieces_again(
+    shape: Callable[[Any], Any], stage: Callable[[], Any], texts: list[str]
+) -> None:
+    """Also by a reader that begins late; an order that would run pieces into each other is refused."""
+
+    def cut(text: str) -> list[str]:
+        return [*(alone := stage()).feed(text), *alone.end()]
+
+    for name, outer in SHAPES.items():
+        with pieces(*texts) as stream:
+            stream.final()
+            try:
+                given = [*outer(shape(stream.text))]
+            except MisuseError:
+                continue
+        assert cut("".join(given[-1:] if "accumulate" in name else given)) == cut("".join(texts))
+
+
 # -- failures ----------------------------------------------------------------
 
 
