@@ -37,6 +37,20 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
     assert "{}" == turn["tool_calls"][0]["function"]["arguments"]
 
 
+def test_a_file_that_was_read_is_sent_back_and_not_paid_again() -> None:
+    """OpenRouter takes the annotation of a PDF; another citation is for the reader alone."""
+    file = {
+        "type": "file",
+        "file": {"hash": "h", "name": "a.pdf", "content": [{"type": "text", "text": "x"}]},
+    }
+    page = {"type": "url_citation", "url_citation": {"url": "https://example.org"}}
+    message = _chat(
+        TextPart(text="Hi", complete=True), *(Citation(provider_data=each) for each in (file, page))
+    )
+
+    assert [file] == message.to_openai_chat()["annotations"]
+
+
 def test_a_custom_call_keeps_its_free_text() -> None:
     """OpenAI's custom tools take text."""
     call = ToolCall(id="c", name="sh", arguments_text="ls -l", type="custom", complete=True)

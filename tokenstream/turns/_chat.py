@@ -159,6 +159,14 @@ class _OpenAIChatTurn(AssistantTurn):
         kind = "function" if call.type == LEGACY else call.type
         return {**fields, "id": call.id, "type": kind, "function": make_function(call)}
 
+    def write_citation(self, part: Citation) -> Obstacle | None:
+        """Write a file as OpenRouter has read it, for which it would be paid again, and no other citation."""
+        fields = self.fields(part)
+        if fields.get("type") != "file":
+            return "citation"
+        self._other_fields.setdefault("annotations", []).append(fields)
+        return None
+
     def write_media(self, part: MediaPart) -> Obstacle | None:
         """Write audio as the id by which the server knows it; for any other medium, return why not."""
         # The chat API sends only audio, and may leave out its type. The id is unknown to other providers.

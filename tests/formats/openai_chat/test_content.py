@@ -95,15 +95,17 @@ def test_annotations_are_citations_of_the_text() -> None:
 
 def test_annotations_of_other_kinds_are_citations_too() -> None:
     flat = {"type": "url_citation", "url": "https://example.org/a", "title": ""}
-    file = {"type": "file_citation", "file_citation": {"file_id": "f1", "quote": "words"}}
+    quoted = {"file_id": "f1", "filename": "b.pdf", "quote": "words"}
+    file = {"type": "file_citation", "file_citation": quoted, "start_index": 1}
     listed = {"type": "text", "text": "a", "annotations": [{"type": 7, "url": "https://example.org/b"}]}
     got = answer(chunk({"annotations": [flat, file]}), chunk({"content": [listed]}))
 
     assert [
-        ("https://example.org/a", None, None),
-        (None, "words", None),
-        ("https://example.org/b", None, 2),
-    ] == [(citation.url, citation.text, citation.cites) for citation in got.message.citations]
+        ("https://example.org/a", None, None, None),
+        (None, "b.pdf", "words", 1),
+        ("https://example.org/b", None, None, None),
+    ] == [(each.url, each.title, each.text, each.start) for each in got.message.citations]
+    assert [None, None, 2] == [citation.cites for citation in got.message.citations]
 
 
 def test_the_same_page_may_be_cited_in_several_places() -> None:

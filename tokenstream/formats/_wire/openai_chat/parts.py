@@ -217,13 +217,12 @@ class ChatContent:
     def read_annotations(self, items: object) -> None:
         """Read `annotations`: sources of passages of the answer."""
         for item in dicts_of(items):
-            kind = item.get("type")
-            # The details are in an object named by the type, or are fields of the annotation itself.
-            details = (dict_of(item, kind) if isinstance(kind, str) else {}) or item
+            # The details are in an object named by the type, or are fields of the annotation itself, or both.
+            details = item | dict_of(item, text_of(item, "type") or "")
             self._cite(
                 Citation(
                     url=text_of(details, "url"),
-                    title=text_of(details, "title"),
+                    title=text_of(details, "title", "filename", "name"),
                     text=text_of(details, "content", "text", "quote"),
                     start=int_of(details, "start_index"),
                     end=int_of(details, "end_index"),
