@@ -428,7 +428,13 @@ class MarkerFilter:
         """Take the next piece of the text; return the text that is certainly not part of a marker."""
         # Text before and after a marker is not joined to another marker.
         *before, text = _MARKER.split(self._held + piece)
-        held = max(_length_begun(text, marker) for marker in _MARKERS)
+        begun = [
+            length
+            for marker in _MARKERS
+            for length in range(1, len(marker))
+            if text.endswith(marker[:length])
+        ]
+        held = max(begun, default=0)
         self._held = text[len(text) - held :]
         return "".join(before) + text[: len(text) - held]
 
@@ -436,8 +442,3 @@ class MarkerFilter:
         """Return the text that was held back as the possible beginning of a marker; no more text follows."""
         held, self._held = self._held, ""
         return held
-
-
-def _length_begun(text: str, marker: str) -> int:
-    """Return the length of the longest beginning of a marker with which a text ends; 0 if there is none."""
-    return next((length for length in range(len(marker) - 1, 0, -1) if text.endswith(marker[:length])), 0)

@@ -71,7 +71,10 @@ def note_refused_seams(error: StreamError, reports: Iterable[AttemptReport]) -> 
     if not refused:
         return
     tried = "1 continuation was" if len(refused) == 1 else f"{len(refused)} continuations were"
-    why = "; ".join(f"{_name_report(report)}: {_words_of(report.error)}" for report in refused)
+    why = "; ".join(
+        f"attempt {report.number}{f' at {report.route}' if report.route else ''}: {_words_of(report.error)}"
+        for report in refused
+    )
     note = f"the answer was not continued: {tried} tried and refused ({why})"
     # Without the call that was cut, no option takes a continuation.
     if doubtful := [report.confidence for report in refused if report.confidence is not None]:
@@ -83,10 +86,6 @@ def note_refused_seams(error: StreamError, reports: Iterable[AttemptReport]) -> 
 def _words_of(error: StreamError | None) -> str:
     """Return the description of an error; a note needs no line about its origin."""
     return "" if error is None else error.message
-
-
-def _name_report(report: AttemptReport) -> str:
-    return f"attempt {report.number}" + ("" if report.route is None else f" at {report.route}")
 
 
 def make_continuation_note(reports: list[AttemptReport]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.errors import StreamError
-    from tokenstream.message import Ending, Message, Part
+    from tokenstream.message import Ending, Message
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._received import ReceivedAnswer
@@ -77,7 +77,12 @@ def reason_against(messages: Sequence[Message], error: StreamError | None, *, pr
         return "it has several choices"
     if message.finish_reason is not None or (error is not None and is_filtered(error)):
         return "the provider has ended it"
-    kinds = [part.kind for part in message.parts if not _says_nothing(part)]
+    # White space says nothing, nor does a citation, or a whole part of an unknown kind.
+    kinds = [
+        part.kind
+        for part in message.parts
+        if (part.text.strip() if isinstance(part, TextPart) else part.kind not in BESIDE or not part.complete)
+    ]
     # Parts of some kinds prevent a continuation wherever they are, others only at the end.
     reason_anywhere = next((_REASONS[kind] for kind in kinds if kind in _ANYWHERE), None)
     if reason_anywhere is not None:
@@ -106,12 +111,6 @@ def may_have_call(text: str) -> bool:
     scanner.feed(text)
     # A lone bracket is one of a link more often than the beginning of a call.
     return scanner.found or scanner.held not in ("", "[", "]")
-
-
-def _says_nothing(part: Part) -> bool:
-    """Return True for a text of nothing but white space, a citation, or a whole part of an unknown kind."""
-    is_blank = isinstance(part, TextPart) and not part.text.strip()
-    return is_blank or (part.kind in BESIDE and part.complete)
 
 
 def is_bad_request(error: StreamError) -> bool:

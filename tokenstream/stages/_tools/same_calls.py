@@ -88,7 +88,7 @@ def _name_classes(value: object) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, BaseModel) or is_dataclass(value):
         return [type(value).__qualname__, _name_classes(vars(value))]
     if isinstance(value, Mapping):
-        fields: Mapping[object, object] = cast("Any", value)
+        fields: Any = value
         return {str(key): _name_classes(item) for key, item in fields.items()}
     if isinstance(value, set | frozenset | list | tuple):
         names = [_name_classes(item) for item in cast("Collection[Any]", value)]
@@ -106,13 +106,12 @@ def _simplify(value: object) -> Any:  # noqa: ANN401 - any JSON value
         exact = value.normalize(Context(prec=max(digits, 1), Emax=MAX_EMAX, Emin=MIN_EMIN))
         return int(exact) if exact.as_tuple().exponent in range(_LONGEST_ZEROS) else str(exact)
     if isinstance(value, Mapping):
-        fields: Mapping[Any, Any] = cast("Any", value)
+        fields: Any = value
         if all(isinstance(key, str) for key in fields):
             return {str(key): _simplify(item) for key, item in fields.items()}
         return sorted(([_simplify(key), _simplify(item)] for key, item in fields.items()), key=to_canonical)
     if isinstance(value, set | frozenset | list | tuple):
-        items = cast("Collection[Any]", value)
-        simplified: list[Any] = [_simplify(item) for item in items]
+        simplified = [_simplify(item) for item in cast("Collection[Any]", value)]
         return sorted(simplified, key=to_canonical) if isinstance(value, set | frozenset) else simplified
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).isoformat()
@@ -136,10 +135,9 @@ def _has_factory(core: object, *, is_in_model: bool) -> bool:
         kind = core.get("type")
         is_in_model = kind == _FIELDS_OF_MODELS or (is_in_model and kind in (None, "model-field"))
         return any(_has_factory(item, is_in_model=is_in_model) for item in core.values())
-    if not isinstance(core, list | tuple):
-        return False
-    items = cast("Collection[Any]", core)
-    return any(_has_factory(item, is_in_model=is_in_model) for item in items)
+    items: Any = core
+    is_list = isinstance(core, list | tuple)
+    return is_list and any(_has_factory(item, is_in_model=is_in_model) for item in items)
 
 
 class SameCalls:
