@@ -233,12 +233,12 @@ class ChatContent:
     def read_sources(self, items: object) -> None:
         """Read `search_results` or `citations`: sources of the whole answer, which chunks often repeat."""
         for item in items if is_list(items) else []:
-            fields = item if is_dict(item) else {"url": item}
+            data = item if is_dict(item) else None
+            fields = data or {"url": item}
             url = text_of(fields, "url", "link")
             if url is not None and self._note(("answer", url)):
-                data = item if is_dict(item) else None
-                citation = Citation(url=url, title=text_of(fields, "title", "name"), provider_data=data)
-                self.parts.cite(self.choice, citation)
+                title = text_of(fields, "title", "name")
+                self.parts.cite(self.choice, Citation(url=url, title=title, provider_data=data))
 
     def _cite(self, citation: Citation) -> None:
         """Cite a source of a passage in the current text, unless it was cited before."""
