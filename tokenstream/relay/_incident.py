@@ -52,9 +52,10 @@ _INSTALLED = frozenset({"dist-packages", "site-packages"})
 """Folders of packages that were installed."""
 _PASSED = re.compile(
     r"(anyio|asgiref|daphne|ddtrace|django|elasticapm|fastapi|gunicorn|hypercorn|langfuse|langsmith|litestar"
-    r"|logfire|newrelic|opentelemetry|quart|sentry_sdk|starlette|tokenstream|trio|uvicorn|wrapt)$"
+    r"|logfire|newrelic|opentelemetry|quart|sentry_sdk|starlette|tokenstream|trio|uvicorn|wrapt"
+    rf"|{'|'.join(sys.stdlib_module_names)})$"
 )
-"""Packages that only call an application: servers, frameworks, and what traces."""
+"""Packages that only call an application: servers, frameworks, what traces, and the standard library."""
 
 
 class Incident(NamedTuple):
@@ -160,7 +161,7 @@ def find_places(error: Exception, given: object) -> list[tuple[FrameType, int]]:
 
     These are the frames of its package, which may be installed, and those of whatever was not installed.
     """
-    places = [place for place in walk_tb(error.__traceback__) if not _passes(_package_of(place[0]))]
+    places = [place for place in walk_tb(error.__traceback__) if not _PASSED.match(_package_of(place[0]))]
     package = _find_package([frame for frame, _ in places], given)
     return [place for place in places if _package_of(place[0]) == package or not _is_installed(place[0])]
 
@@ -181,10 +182,6 @@ def _find_package(frames: list[FrameType], given: object) -> str:
 def _package_of(frame: FrameType) -> str:
     # Code that was made at run time may have no module.
     return str(frame.f_globals.get("__name__") or "tokenstream").partition(".")[0]
-
-
-def _passes(package: str) -> bool:
-    return package in sys.stdlib_module_names or _PASSED.match(package) is not None
 
 
 def _is_installed(frame: FrameType) -> bool:

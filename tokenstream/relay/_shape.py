@@ -111,7 +111,12 @@ class Shaping(ErrorKeeper):
                 # The text that was held back belongs to the abandoned answer.
                 for text in self._texts_of_step(event):
                     self._forget(text)
-                return [_strip_restart(event)]
+                # The message in the event has the text before its transformation, and the reader of the
+                # answer has received the transformed text already.
+                stripped = Restarted(Message.model_construct(), event.error, choice=event.choice)
+                # Encoders leave the content of such an event out.
+                stripped.is_repeat = True
+                return [_set_step(stripped, event.step)]
             case _:
                 return [event]
 
@@ -197,15 +202,3 @@ def _set_step(event: Event, step: str | None) -> Event:
     if step is not None:
         event.step = step
     return event
-
-
-def _strip_restart(event: Restarted) -> Event:
-    """Return a restart without the abandoned message.
-
-    The abandoned message in the event has the text before its transformation, and the reader of the answer
-    has received the transformed text already.
-    """
-    stripped = Restarted(Message.model_construct(), event.error, choice=event.choice)
-    # Encoders leave the content of such an event out.
-    stripped.is_repeat = True
-    return _set_step(stripped, event.step)

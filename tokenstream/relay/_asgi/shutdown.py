@@ -246,7 +246,7 @@ def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[]
         # uvicorn: the object of one request. Its `keep_alive` becomes False on shutdown; if it is False from
         # the beginning, as the client may ask, a shutdown cannot be detected.
         if attributes.get("keep_alive") is True and "on_response" in attributes:
-            yield partial(_is_connection_ending, attributes)
+            yield lambda found=attributes: found["keep_alive"] is False
             return
 
 
@@ -279,11 +279,6 @@ def _find_limits(config: Any) -> Iterator[object]:  # noqa: ANN401 - a server's
     if timeout and last_sign is not None:
         # gunicorn's master kills a worker that gives no sign of life, as none does while it shuts down.
         yield timeout - (time.monotonic() - last_sign.last_update())
-
-
-def _is_connection_ending(attributes: JsonObject) -> bool:
-    """Return True if uvicorn will close a connection after the response, as it does on shutdown."""
-    return attributes["keep_alive"] is False
 
 
 def _find_attributes(*callables: object) -> Iterator[JsonObject]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import count
 from typing import TYPE_CHECKING
 
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
@@ -42,8 +43,8 @@ class BlockEncoder(Encoder, ABC):
         """The parts that have or had a block."""
         self._sequential: dict[int, None] = {}
         """The parts with open blocks that end when another block begins, in order."""
-        self._block_count = 0
-        """The number of blocks so far, which is the index of the next block."""
+        self._indexes = count()
+        """The indexes of the next blocks."""
         self.signed: set[int] = set()
         """The parts whose signature was sent, or a piece of it; encoders that send signatures add them."""
         self._redacted: set[int] = set()
@@ -53,8 +54,7 @@ class BlockEncoder(Encoder, ABC):
 
     def assign_index(self, part: int) -> int:
         """Return the index of a new block; subclasses may number by the kind of the part."""
-        self._block_count += 1
-        return self._block_count - 1
+        return next(self._indexes)
 
     @abstractmethod
     def encode_begin(self, index: int, start: Json) -> Payloads:

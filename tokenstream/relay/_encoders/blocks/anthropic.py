@@ -223,10 +223,10 @@ class AnthropicEncoder(BlockEncoder):
     # -- within ------------------------------------------------------------------
 
     def _delta(self, part: int, kind: str, **delta: Json) -> Payload:
-        return _event("content_block_delta", index=self.blocks[part], delta={"type": kind, **delta})
+        return _delta(self.blocks[part], kind, **delta)
 
     def _input_delta(self, part: int, fragment: str) -> Payload:
-        return _delta(self.blocks[part], "input_json_delta", partial_json=fragment)
+        return self._delta(part, "input_json_delta", partial_json=fragment)
 
     def _late_input(self, event: PartDone) -> Payloads:
         """Return a delta with the input of a call that the provider runs, if no piece of it came before."""

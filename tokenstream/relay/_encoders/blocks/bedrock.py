@@ -49,7 +49,7 @@ _STRING_TYPE = 7
 """The number for the type of a header whose value is text."""
 _FRAME_SIZE = 16
 """The size of a message without its headers and its payload, in bytes: two lengths and two checksums."""
-_PADDING = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_PADDING = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _MIN_PADDING, _PADDING_LENGTHS = 3, 60
 """The length of the shortest padding in characters, and the number of different lengths."""
 _ERRORS: ErrorWords = {
@@ -87,13 +87,10 @@ class AWSEncoder(Encoder):
     content_type = "application/vnd.amazon.eventstream"
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload, which is JSON or an unchanged text, as an AWS message.
-
-        The name of an exception ends with `Exception`.
-        """
-        kind = "exception" if is_exception(name) else "event"
-        data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
-        return pack(_make_event_headers(kind, name), data)
+        """Return a payload as an AWS message; that of an exception is a text, which is sent as it is."""
+        if isinstance(payload, str):
+            return pack(_make_event_headers("exception", name), payload.encode())
+        return pack(self.headers_of(name), self.wrap_payload(to_json_bytes(payload)))
 
     def make_template_bytes(self, name: str, payload: object) -> bytes:
         """Return the bytes from which the template for the later pieces of a part is made.
@@ -125,10 +122,6 @@ class AWSEncoder(Encoder):
         return [(name, to_json_bytes({"message": message}).decode())]
 
 
-def is_exception(name: str) -> bool:
-    return name.endswith(_EXCEPTION)
-
-
 def message(headers: Mapping[str, str], payload: bytes) -> bytes:
     """Pack an AWS message."""
     return pack(b"".join(_header(name, value) for name, value in headers.items()), payload)
@@ -142,26 +135,14 @@ def pack(headers: bytes, payload: bytes) -> bytes:
     return start + struct.pack(">I", crc32(start))
 
 
-def pad(payload: object) -> Json:
-    """Return an object with Bedrock's padding field, which hides the length of the payload.
-
-    Any other value is returned unchanged. Bedrock's padding is random, but this padding depends only on
-    the payload.
-    """
-    if not is_dict(payload):
-        return payload
-    return {**payload, "p": _padding(len(to_json_bytes(payload)))}
-
-
 def pad_json(payload: bytes) -> bytes:
-    """Return the JSON of an object with Bedrock's padding field added."""
+    """Return the JSON of an object with Bedrock's padding field, which hides the length of the payload.
+
+    Bedrock's padding is random, but this padding depends only on the payload.
+    """
+    padding = _PADDING[: _MIN_PADDING + len(payload) % _PADDING_LENGTHS]
     # The field comes before the closing brace.
-    return b'%b,"p":"%b"}' % (payload[:-1], _padding(len(payload)).encode())
-
-
-def _padding(length: int) -> str:
-    """Return letters and digits whose number depends on the length of a payload, to hide that length."""
-    return _PADDING[: _MIN_PADDING + length % _PADDING_LENGTHS]
+    return b'%b,"p":"%b"}' % (payload[:-1], padding)
 
 
 def base64(data: bytes) -> str:
@@ -279,10 +260,6 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         usage = self._usage_report()
         return [stop, ("metadata", {"usage": usage, "metrics": {"latencyMs": _LATENCY}})] if usage else [stop]
 
-    def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload as an AWS event-stream message, with padding that hides its length."""
-        return super().frame(name, pad(payload))
-
     def wrap_payload(self, payload: bytes) -> bytes:
         return pad_json(payload)
 
@@ -359,18 +336,8 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
         metrics = {**_REQUIRED, **self.name_counts(_METRICS), **_LATENCIES}
         return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]
 
-    def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload of the model as a `chunk` event, where Anthropic's name is only in the payload.
-
-        An exception is framed under its own name.
-        """
-        if is_exception(name):
-            return super().frame(name, payload)
-        data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
-        return super().frame("chunk", pad({"bytes": base64(data)}))
-
     def headers_of(self, name: str) -> bytes:
-        """Return the headers of a `chunk` event, in which every payload is sent."""
+        """Return the headers of a `chunk` event, as Anthropic's name is only in the payload."""
         return super().headers_of("chunk")
 
     def wrap_payload(self, payload: bytes) -> bytes:

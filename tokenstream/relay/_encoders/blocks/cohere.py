@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.text_log import TextLog
@@ -44,9 +45,7 @@ class CohereEncoder(BlockEncoder):
 
     def reset(self) -> None:
         super().reset()
-        self._call_count = 0
-        self._citation_count = 0
-        self._content_count = 0
+        self._calls, self._citations, self._contents = count(), count(), count()
         self._content_indexes: dict[int, int] = {}
         self._texts: dict[int, TextLog] = {}
         """The text of each text part, which citations quote."""
@@ -63,11 +62,9 @@ class CohereEncoder(BlockEncoder):
         """Return the index of a new block: tool calls and other blocks are numbered apart, each from 0."""
         # The first key is the choice; this format has only one.
         if self._kinds[0, part] == "tool_call":
-            self._call_count += 1
-            return self._call_count - 1
-        self._content_indexes[part] = self._content_count
-        self._content_count += 1
-        return self._content_count - 1
+            return next(self._calls)
+        self._content_indexes[part] = index = next(self._contents)
+        return index
 
     def encode_begin(self, index: int, start: Json) -> Payloads:
         return [_event("content-start" if "content" in start else "tool-call-start", index, start)]
@@ -98,7 +95,7 @@ class CohereEncoder(BlockEncoder):
         return [_event("tool-call-delta", self.blocks[event.part], more)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        index, self._citation_count = self._citation_count, self._citation_count + 1
+        index = next(self._citations)
         cited = self._to_citation(event.citation, document_id=f"doc_{index + 1}")
         start = _event("citation-start", index, {"citations": cited})
         return [*self.unsent_head(), start, _event("citation-end", index)]

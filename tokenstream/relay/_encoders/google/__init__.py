@@ -91,10 +91,10 @@ class PartEncoder(WholeCalls, Encoder, ABC):
             return self.media.start(event, self.encode_media)
         choice_and_part = event.choice, event.part
         if choice_and_part in self._started:
-            return self._late_signature(event, content)
+            return self._encode_thought(event, content)
         self._started.add(choice_and_part)
         if content.kind == "reasoning":
-            return self._encode_thought(event, content)
+            return self._encode_thought(event, content, content.text)
         text = content.text if content.kind == "text" else ""
         return self.encode_text(TextDelta(text, choice=event.choice)) if text else ()
 
@@ -129,25 +129,18 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         """Return a complete medium, by its data or its URL, or a signature that no delta of reasoning had."""
         medium = self.media.pop(event)
         if medium is None:
-            return self._late_signature(event, event.content)
+            return self._encode_thought(event, event.content)
         return self._encode_medium(event, medium)
 
     # -- within ------------------------------------------------------------------
 
-    def _encode_thought(self, event: PartStart, content: ReasoningPart) -> Payloads:
-        """Return the payloads for the reasoning that the start of a part contains; none if there is none."""
-        if not content.text and content.signature is None:
-            return ()
-        delta = ReasoningDelta(content.text, content.signature, choice=event.choice, part=event.part)
-        return self.encode_reasoning(delta)
-
-    def _late_signature(self, event: PartStart | PartDone, content: Part | None) -> Payloads:
-        """Return the payloads for a signature that no delta of reasoning had; none if it was sent."""
+    def _encode_thought(self, event: PartStart | PartDone, content: Part | None, text: str = "") -> Payloads:
+        """Return the payloads for reasoning that no delta had: its text, and a signature not sent yet."""
         is_sent = (event.choice, event.part) in self._signed
-        if is_sent or not isinstance(content, ReasoningPart) or content.signature is None:
+        signature = content.signature if isinstance(content, ReasoningPart) and not is_sent else None
+        if not text and signature is None:
             return ()
-        delta = ReasoningDelta("", content.signature, choice=event.choice, part=event.part)
-        return self.encode_reasoning(delta)
+        return self.encode_reasoning(ReasoningDelta(text, signature, choice=event.choice, part=event.part))
 
     def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:
         """Return a complete medium, with its data or its URL; without a type or content, it is left out."""

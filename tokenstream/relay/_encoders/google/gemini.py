@@ -95,7 +95,12 @@ class GeminiEncoder(PartEncoder):
 
     def encode_tail(self) -> Payloads:
         """Return a chunk with each candidate's finish reason and citations, and the token counts."""
-        return [self._chunk(*[self._last_candidate(choice) for choice in sorted(self.finishes)])]
+        candidates: list[JsonObject] = []
+        for choice, finish in sorted(self.finishes.items()):
+            last = {**_candidate(choice, {"text": ""}), "finishReason": self.word_for(finish.reason)}
+            sources = self.citations.get(choice)
+            candidates.append({**last, "groundingMetadata": make_grounding(sources)} if sources else last)
+        return [self._chunk(*candidates)]
 
     @staticmethod
     def make_error_body(kind: ErrorKind, message: str, code: str | None = None) -> JsonObject:
@@ -134,14 +139,6 @@ class GeminiEncoder(PartEncoder):
             return {_CODE_RESULT: {"outcome": outcome, "output": "\n".join(texts), **id}}
         return {"toolResponse": {"toolType": result.name, "response": _to_response(content, error), **id}}
 
-    def _last_candidate(self, choice: int) -> JsonObject:
-        last = {
-            **_candidate(choice, {"text": ""}),
-            "finishReason": self.word_for(self.finishes[choice].reason),
-        }
-        sources = self.citations.get(choice)
-        return {**last, "groundingMetadata": make_grounding(sources)} if sources else last
-
     def _chunk(self, *candidates: JsonObject) -> Payload:
         """Return a chunk with the token counts known so far; its event has no name."""
         usage = GOOGLE_USAGE.write(self.usage)
@@ -170,11 +167,7 @@ def _to_response(content: Json, error: str | None) -> JsonObject:
 
 def _escape_like_google(line: bytes) -> str:
     """Return JSON as text in which the same characters are escaped as by Google's servers."""
-    return _ESCAPED.sub(_escape_match, line.decode())
-
-
-def _escape_match(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
+    return _ESCAPED.sub(lambda match: f"\\u{ord(match[0]):04x}", line.decode())
 
 
 def _candidate(choice: int, part: JsonObject) -> JsonObject:

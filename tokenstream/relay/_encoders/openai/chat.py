@@ -7,6 +7,8 @@ token counts of their own.
 from __future__ import annotations
 
 from base64 import b64encode
+from collections import defaultdict
+from itertools import count
 from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream.relay._encoders.encoder import Payload, Payloads, WholeCalls
@@ -57,7 +59,6 @@ class OpenAIChatEncoder(ChunkEncoder):
 
     def reset(self) -> None:
         super().reset()
-        self._call_counts: dict[int, int] = {}
         self._begun_choices: set[int] = set()
         """The choices for which the first delta, with the role, was sent."""
         self._sent_calls: dict[PartKey, tuple[int, str]] = {}
@@ -65,8 +66,8 @@ class OpenAIChatEncoder(ChunkEncoder):
         self._last_calls: dict[int, int] = {}
         """The part of the last call in each choice, by choice."""
         self._complete_calls: set[PartKey] = set()
-        self._list_lengths: dict[tuple[int, str], int] = {}
-        """The number of items sent so far in each list of a choice's deltas, by choice and name."""
+        self._indexes = defaultdict[tuple[int, str], "count[int]"](count)
+        """The next indexes in each list of a choice's deltas, by choice and name."""
         self._media = Media()
 
     def encode_start(self, event: MessageStart) -> Payloads:
@@ -163,10 +164,8 @@ class OpenAIChatEncoder(ChunkEncoder):
 
     def assign_call_index(self, choice: int, part: int) -> int:
         """Return the index of a new call in its choice, and record it as the last one of the choice."""
-        index = self._call_counts.get(choice, 0)
-        self._call_counts[choice] = index + 1
         self._last_calls[choice] = part
-        return index
+        return next(self._indexes[choice, "tool_calls"])
 
     def begin_choice(self, choice: int) -> Payloads:
         """Return the payload that begins a choice; no payloads if it was sent already."""
@@ -181,9 +180,7 @@ class OpenAIChatEncoder(ChunkEncoder):
 
     def _make_item_delta(self, choice: int, name: str, item: JsonObject) -> Payloads:
         """Return the chunk of a delta with one more item of a list, and the index that it needs."""
-        index = self._list_lengths.get((choice, name), 0)
-        self._list_lengths[choice, name] = index + 1
-        return self.make_delta(choice, **{name: [{"index": index, **item}]})
+        return self.make_delta(choice, **{name: [{"index": next(self._indexes[choice, name]), **item}]})
 
     def make_choice_chunk(self, index: int, delta: JsonObject, finish: str | None = None) -> Payload:
         """Return the payload of a chunk with one choice, whose finish word is None before the end."""

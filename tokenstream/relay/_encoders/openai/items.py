@@ -115,11 +115,10 @@ class ItemEncoder(Encoder, ABC):
         return self.write_text(event.part, "tool_call", event.fragment)
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Return the end of a call, with the final arguments in place of the fragments."""
         return self._end_call(event.part, event.call)
 
     def _end_call(self, part: int, call: ToolCall) -> Payloads:
-        """Return the end of a call, with the arguments of the complete call."""
+        """Return the end of a call, with the final arguments in place of the fragments."""
         item = self._items_by_part[part]
         item.is_complete, item.text = True, TextLog()
         item.text.append(call.arguments_text)

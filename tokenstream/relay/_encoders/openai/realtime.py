@@ -153,23 +153,18 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
                 item, "response.function_call_arguments.done", **item.fields, arguments=text
             )
         else:
-            yield from self._end_content(item, text)
+            if item.kind == "text":
+                yield self._item_event(item, "response.output_text.done", content_index=0, text=text)
+            else:
+                yield self._item_event(item, "response.output_audio.done", content_index=0)
+                kind = "response.output_audio_transcript.done"
+                yield self._item_event(item, kind, content_index=0, transcript=text)
+            part = _write_realtime_content(item, text)
+            yield self._item_event(item, "response.content_part.done", content_index=0, part=part)
         yield self._event(
             "conversation.item.done", previous_item_id=_previous_item_id(item), item=item.final_json
         )
         yield self._response_event("response.output_item.done", output_index=item.index, item=item.final_json)
-
-    def _end_content(self, item: OutputItem, text: str) -> Payloads:
-        if item.kind == "text":
-            yield self._item_event(item, "response.output_text.done", content_index=0, text=text)
-        else:
-            yield self._item_event(item, "response.output_audio.done", content_index=0)
-            yield self._item_event(
-                item, "response.output_audio_transcript.done", content_index=0, transcript=text
-            )
-        yield self._item_event(
-            item, "response.content_part.done", content_index=0, part=_write_realtime_content(item, text)
-        )
 
     def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> JsonObject:
         """Return an item's JSON, without a text until the item is complete."""

@@ -11,11 +11,9 @@ from tokenstream.events import (
     CitationAdded,
     Finish,
     MediaDelta,
-    PartDelta,
     PartDone,
     PartStart,
     ReasoningDelta,
-    ToolCallStart,
     ToolResult,
 )
 from tokenstream.formats._kit.openai import RESPONSE_COUNTS
@@ -87,8 +85,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """The items of the calls of provider's tools that have no result yet, by the id of the call."""
         self._unnamed_items = UnnamedCalls[OutputItem]()
         """The items of such calls without ids."""
-        self._custom_calls: set[str] = set()
-        """The ids of the calls of custom tools."""
         self._results = ServerParts(ServerToolResult)
 
     # -- events ----------------------------------------------------------------
@@ -160,10 +156,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
             return payloads
         return super().encode_part_start(event)
 
-    def encode_fragment(self, event: PartDelta) -> Payloads:
-        """Return no payloads: the input of a provider's call is sent with the end of its item."""
-        return ()
-
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return the payloads for a part that is complete.
 
@@ -192,11 +184,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
         item, payloads = self.open_item(event.part, "encrypted_reasoning")
         return [*payloads, *self.end_item(item)]
 
-    def encode_call(self, event: ToolCallStart) -> Payloads:
-        if event.type == "custom":
-            self._custom_calls.add(event.id)
-        return super().encode_call(event)
-
     def encode_result(self, event: ToolResult) -> Payloads:
         """Return the item with the result of the application's tool; a provider's result was sent before.
 
@@ -210,7 +197,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
         texts = result_texts(result.error, result.output)
         several = [{"type": "input_text", "text": text} for text in texts]
         output: Json = several if len(texts) > 1 else texts[0]
-        type_ = "custom_tool_call_output" if event.id in self._custom_calls else "function_call_output"
+        custom = (item.fields["call_id"] for item in self.items if item.kind == "custom_tool_call")
+        type_ = "custom_tool_call_output" if event.id in custom else "function_call_output"
         item, payloads = self.open_item(part, _RESULT, type=type_, call_id=result.id, output=output)
         return [*payloads, *self.end_item(item, "incomplete" if has_failed else "completed")]
 

@@ -12,7 +12,7 @@ from tokenstream.message import ServerToolCall, ToolCall
 from tokenstream.relay._encoders.ui import KindNames, NamedEncoder, OpenText, is_approval
 from tokenstream.relay._encoders.values import parse_object, prepare_result, to_json_object, to_json_value
 from tokenstream.relay._encoders.vocabulary import BASICS, CALLS, PROOFS, SERVER_TOOLS, FinishWords
-from tokenstream.relay._encoders.whole_parts import FAILED_OUTPUT, Media, Medium, drop_none, says_more
+from tokenstream.relay._encoders.whole_parts import FAILED_OUTPUT, Media, drop_none, says_more
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json, JsonObject
@@ -204,7 +204,10 @@ class UIMessageEncoder(NamedEncoder):
         medium = self._files.pop(event)
         if medium is None:
             return super().encode_part_end(event)
-        return [*self.unsent_head(), ("", _file_payload(medium))]
+        mime_type = medium.mime_type or "application/octet-stream"
+        # A file without data or URL is empty.
+        url = medium.to_url(mime_type) or f"data:{mime_type};base64,"
+        return [*self.unsent_head(), ("", {"type": "file", "mediaType": mime_type, "url": url})]
 
     def encode_step_start(self, event: StepStart) -> Payloads:
         """Return a `data-step`.
@@ -310,10 +313,3 @@ def _input_of(call: ToolCall) -> Json:
 def _data_payload(kind: str, id: str, data: Json) -> Payload:
     """Return a payload with data, by which the client replaces earlier data of the same type and id."""
     return "", {"type": kind, "id": id, "data": data}
-
-
-def _file_payload(medium: Medium) -> JsonObject:
-    mime_type = medium.mime_type or "application/octet-stream"
-    # A file without data or URL is empty.
-    url = medium.to_url(mime_type) or f"data:{mime_type};base64,"
-    return {"type": "file", "mediaType": mime_type, "url": url}
