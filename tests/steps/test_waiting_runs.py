@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -12,12 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.steps.agents import claude_code
 from tokenstream import Steps
 from tokenstream.errors import ProviderError
 from tokenstream.events import StepDone, StepWaiting, ToolResult
 
 _Items = list[Any]
+_FILE = Path(__file__).parent / "askers.json"
+"""The agents whose lines are JSON."""
 
 
 class _Interrupt:
@@ -37,31 +39,9 @@ class Asker(NamedTuple):
     goes_on: _Items
 
 
-_AG_UI = {"threadId": "t", "runId": "r"}
-_AG_UI_CALL = [
-    {"type": "TOOL_CALL_START", "toolCallId": "c", "toolCallName": "rm"},
-    {"type": "TOOL_CALL_END", "toolCallId": "c"},
-]
-_AG_UI_RESULT = {"type": "TOOL_CALL_RESULT", "toolCallId": "c", "content": "ok"}
-_AG_UI_OPEN = [{"type": "RUN_STARTED", **_AG_UI}, *_AG_UI_CALL, {"type": "RUN_FINISHED", **_AG_UI}]
-_OUTCOME = {"type": "interrupt", "interrupts": [{"id": "i1", "reason": "confirm", "message": "really?"}]}
-_A2A = {"taskId": "t", "contextId": "c"}
-_QUESTION = {"messageId": "x", "role": "ROLE_AGENT", "parts": [{"text": "really?"}]}
-
-
-def _goes_on_over_ag_ui(*items: dict[str, Any]) -> _Items:
-    """Return the next run of a thread, with some items in it."""
-    next_run = {**_AG_UI, "runId": "r2"}
-    return [{"type": "RUN_STARTED", **next_run}, *items, {"type": "RUN_FINISHED", **next_run}]
-
-
 def _protocol(method: str, seq: int, **params: Any) -> dict[str, Any]:
     given: dict[str, Any] = {"namespace": [], "data": {}, **params}
     return {"type": "event", "method": method, "seq": seq, "event_id": f"e{seq}", "params": given}
-
-
-def _lifecycle(seq: int, event: str) -> dict[str, Any]:
-    return _protocol("lifecycle", seq, data={"event": event})
 
 
 def _tool(seq: int, event: str, **data: Any) -> dict[str, Any]:
@@ -77,10 +57,6 @@ def _chain(event: str, name: str, **data: Any) -> dict[str, Any]:
 
 
 _UPDATE = {"__interrupt__": (_Interrupt(),)}
-_IDLE = {"type": "session.status_idle", "id": "3"}
-_ASKED = {"type": "session.status_idle", "id": "2"}
-_ASKED["stop_reason"] = {"type": "requires_action", "event_ids": ["u"]}  # type: ignore[assignment]
-_USE = {"type": "agent.custom_tool_use", "id": "u", "name": "rm", "input": {}}
 
 
 def _pydantic_ai(kind: str, **fields: Any) -> Any:
@@ -103,16 +79,6 @@ def _pydantic_ai_result(output: object) -> Any:
     return _pydantic_ai("agent_run_result", result=SimpleNamespace(output=output, usage=_NO_TOKENS))
 
 
-def _adk(id: str, part: dict[str, Any], invocation: str = "e1") -> dict[str, Any]:
-    """Return an event of ADK with a part of a model's answer, or with a result."""
-    content = {"role": "model", "parts": [part]}
-    return {"author": "W", "id": id, "invocation_id": invocation, "content": content, "finish_reason": "STOP"}
-
-
-_CALL = {"id": "c", "name": "rm", "args": {}}
-_CONFIRMATION = {"id": "a", "name": "adk_request_confirmation", "args": {"originalFunctionCall": _CALL}}
-
-
 def _agents(kind: str, raw: dict[str, Any], **fields: Any) -> Any:
     """Return an event of OpenAI's Agents SDK about a tool."""
     item = SimpleNamespace(type=kind, raw_item=raw, **fields)
@@ -120,32 +86,12 @@ def _agents(kind: str, raw: dict[str, Any], **fields: Any) -> Any:
     return event(type="run_item_stream_event", item=item)
 
 
-_CLAUDE_CALL = [claude_code.INIT, claude_code.said("m", claude_code.calls("c", "rm"))]
-_PERMISSION = {"subtype": "can_use_tool", "tool_name": "rm", "tool_use_id": "c", "input": {}}
 ASKERS = {
-    "AG-UI": Asker(
-        "ag-ui",
-        [{"type": "RUN_STARTED", **_AG_UI}, {"type": "RUN_FINISHED", **_AG_UI, "outcome": _OUTCOME}],
-        _goes_on_over_ag_ui(),
-    ),
-    "A2A": Asker(
-        "a2a",
-        [{"statusUpdate": {**_A2A, "status": {"state": "TASK_STATE_INPUT_REQUIRED", "message": _QUESTION}}}],
-        [{"statusUpdate": {**_A2A, "status": {"state": "TASK_STATE_COMPLETED"}}}],
-    ),
+    **{name: Asker(**each) for name, each in json.loads(_FILE.read_text(encoding="utf-8")).items()},
     "a LangGraph graph, version 3": Asker(
         "langgraph",
         [_protocol("values", 1, interrupts=(_Interrupt(),))],
         [_protocol("values", 2, interrupts=())],
-    ),
-    "a LangGraph server": Asker(
-        "langgraph",
-        [
-            _lifecycle(1, "running"),
-            _protocol("input.requested", 2, data={"interrupt_id": "i1", "payload": "really?"}),
-            _lifecycle(3, "interrupted"),
-        ],
-        [_lifecycle(4, "running"), _lifecycle(5, "completed")],
     ),
     "a LangGraph graph, version 2": Asker(
         None,
@@ -187,56 +133,13 @@ ASKERS = {
         [_pydantic_ai_result(DeferredToolRequests(approvals=[], calls=[_RM]))],
         [_pydantic_ai_result("Removed.")],
     ),
-    "AG-UI, a tool": Asker(
-        "ag-ui",
-        [
-            {"type": "RUN_STARTED", **_AG_UI},
-            *_AG_UI_CALL,
-            {
-                "type": "RUN_FINISHED",
-                **_AG_UI,
-                "outcome": {"type": "interrupt", "interrupts": [{"id": "i1", "toolCallId": "c"}]},
-            },
-        ],
-        _goes_on_over_ag_ui(_AG_UI_RESULT),
-    ),
-    # Agno asks so for a confirmation: the run ends, and the next one may begin with the call again.
-    "AG-UI, a tool of the application": Asker("ag-ui", _AG_UI_OPEN, _goes_on_over_ag_ui(_AG_UI_RESULT)),
-    "AG-UI, a tool that is called again": Asker(
-        "ag-ui", _AG_UI_OPEN, _goes_on_over_ag_ui(*_AG_UI_CALL, _AG_UI_RESULT)
-    ),
-    "ADK, a confirmation": Asker(
-        "adk",
-        [
-            _adk("1", {"function_call": {"id": "c", "name": "rm", "args": {}}}),
-            {
-                **_adk("2", {"function_response": {"id": "c", "response": {"error": "to be confirmed"}}}),
-                "actions": {"requested_tool_confirmations": {"c": {"hint": "really?"}}},
-            },
-            {**_adk("3", {"function_call": _CONFIRMATION}), "long_running_tool_ids": ["a"]},
-        ],
-        [
-            _adk("4", {"function_response": {"id": "c", "response": {"output": "ok"}}}, "e2"),
-            _adk("5", {"text": "Removed."}, "e2"),
-        ],
-    ),
     "OpenAI's Agents SDK, an approval": Asker(
         None,
         [_agents("tool_call_item", {"call_id": "c", "name": "rm", "arguments": "{}"})],
         [_agents("tool_call_output_item", {"call_id": "c"}, output="ok")],
     ),
-    "Claude Code, a permission": Asker(
-        "claude-code",
-        [*_CLAUDE_CALL, {"type": "control_request", "request_id": "r", "request": _PERMISSION}],
-        [claude_code.returned("c", "ok"), claude_code.ended("Removed.")],
-    ),
-    "a session of Anthropic": Asker(
-        "anthropic-agents",
-        [_USE, _ASKED],
-        [{"type": "user.custom_tool_result", "id": "4", "custom_tool_use_id": "u", "content": []}, _IDLE],
-    ),
 }
-"""The agents that stop to ask, one for each reader."""
+"""The agents that stop to ask, at least one for each reader."""
 every_asker = pytest.mark.parametrize("asker", ASKERS.values(), ids=ASKERS.keys())
 
 

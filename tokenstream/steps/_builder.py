@@ -337,6 +337,8 @@ class Follower:
         """Reads the objects of an agent's lines, if the events are such objects."""
         self._has_ended = False
         """True once the open steps were ended; later events are only counted."""
+        self._has_lines = False
+        """True if events are lines as an agent prints them, and not the objects of a framework."""
         self.item_count = 0
 
     def see_item(self, item: object) -> None:
@@ -345,7 +347,7 @@ class Follower:
         if self._has_ended:
             return
         if isinstance(item, bytes | str):
-            item = _find_line_object(item)
+            item, self._has_lines = _find_line_object(item), True
         elif is_tuple(item):
             # A part of a run, from the client of a LangGraph server.
             item = to_payload(item)
@@ -387,7 +389,7 @@ class Follower:
     def end(self) -> None:
         """End the steps that are still open; raise StreamError if the last turn of an agent has no end."""
         self._end(None)
-        if self._reader is None and self._agent.has_lines:
+        if self._reader is None and self._has_lines and self._agent.has_lines:
             raise self._agent.make_unknown_error()
         if self.item_count and self._reader is None and self._agent.reader is None:
             warn(

@@ -249,6 +249,9 @@ class AgentsRun(RunOfAgents):
             name = text_of(raw, "name") or text_of(raw, "type") or "tool"
             # The call's id is also the key under which the output finds the step.
             self._begin_tool(id, name, self._agent, id=id)
+        elif is_dict(raw) and kind == "mcp_approval_request_item":
+            name = text_of(raw, "name") or "tool"
+            self._begin_tool(text_of(raw, "id") or name, name, self._agent, id=text_of(raw, "id"))
         elif id is not None and kind == "tool_call_output_item":
             if id not in self._open and id not in self._run.requests.unsettled:
                 # Its call is in a run that was not followed; no field of the output has the tool's name.

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 from collections import UserDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,6 +32,13 @@ _STRANGE: dict[str, list[dict[str, Any]]] = {
 """Objects of lines that no known agent prints."""
 
 
+@dataclass
+class Odd:
+    """An event of a framework of one's own."""
+
+    kind: str = "chunk"
+
+
 def _loop(source: Any, **options: Any) -> list[Any]:
     """Follow something in `for` or in `async for`; return what the loop gets."""
 
@@ -45,27 +53,36 @@ def _lines(objects: Sequence[Any]) -> list[str]:
     return [json.dumps(each) for each in objects]
 
 
-WAYS: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
+_LINES: dict[str, Callable[[list[dict[str, Any]]], Any]] = {
     "a pipe": lambda objects: io.BytesIO("\n".join(_lines(objects)).encode()),
     "lines": _lines,
-    "objects": lambda objects: objects,
-    "objects in a generator": iter,
-    "objects in `async for`": later,
+    "lines in a generator": lambda objects: iter(_lines(objects)),
+    "lines in `async for`": lambda objects: later(_lines(objects)),
 }
 """The ways in which a program has the output of an agent."""
 
 
-@in_one_test("way", WAYS)
+@in_one_test("way", _LINES)
 @in_one_test("name", _STRANGE)
 def test_the_lines_of_an_unknown_agent_are_no_stream(name: str, way: str) -> None:
     """The loop gets each of them, and then the error, which names what was seen."""
     with pytest.raises(NotAStream, match="no known agent") as caught:
-        _loop(WAYS[way](_STRANGE[name]))
+        _loop(_LINES[way](_STRANGE[name]))
 
     told = str(caught.value)
     assert "agent=" in told
     assert ("'session.opened', 'assistant.delta', 'result'" in told) == (name == "an agent of its own")
     assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("way", [list, iter, later])
+@pytest.mark.parametrize("objects", [*_STRANGE.values(), [Odd(), Odd()]])
+def test_the_objects_of_an_unknown_framework_are_passed_on_with_one_warning(
+    way: Callable[[Any], Any], objects: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert _loop(way(objects)) == objects
+    (record,) = caplog.records
+    assert "of no known framework" in record.getMessage()
 
 
 def test_an_unknown_agent_that_has_failed_keeps_its_exit_code() -> None:

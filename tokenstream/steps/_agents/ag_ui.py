@@ -55,6 +55,8 @@ class AGUIRun(AgentReader):
         self._named: dict[str, Step] = {}
         self._speakers: dict[str, str] = {}
         """The ids of the subagents' runs, by the ids of their messages and calls."""
+        self._asked: list[JsonObject] = []
+        """What a graph of LangGraph asks by `CUSTOM` events, since its adapter names no interrupts by default."""
         self._last_chunk = ("", "")
         """The type of the last chunk, and the id of its message or call, which the next one may leave out."""
         self._calls: dict[str, tuple[str, list[str]]] = {}
@@ -96,11 +98,13 @@ class AGUIRun(AgentReader):
             # The end of an earlier run is late, or repeated.
             return
         self._find_answer("").read_piece(event)
-        interrupts = dicts_of(dict_of(event, "outcome").get("interrupts"))
+        interrupts = dicts_of(dict_of(event, "outcome").get("interrupts")) or self._asked
+        self._asked = []
         for interrupt in interrupts:
             request, tool = text_of(interrupt, "id"), self._tools.get(text_or_empty(interrupt, "toolCallId"))
+            subagent = self._subagents.get(text_or_empty(interrupt, "subagentRunId"))
             if request is not None:
-                self._open_step(tool).wait_for(request, interrupt)
+                self._open_step(tool or subagent).wait_for(request, interrupt)
         for tool_id, tool in () if interrupts else self._tools.items():
             # The next run brings the result of the application, or the outcome of what it has allowed.
             tool.wait_for(tool_id, {"toolCallId": tool_id, "name": tool.name})
@@ -111,6 +115,13 @@ class AGUIRun(AgentReader):
                 self._end_answer(subagent, {**_END, "outcome": event.get("outcome")})
             self._end_steps(None, cut=None)
         self._end_turn(None)
+
+    def _read_custom(self, event: JsonObject) -> None:
+        """Note a question of LangGraph's adapter (ag-ui-langgraph 0.0.47), whose run then ends as usual."""
+        if event.get("name") == "on_interrupt":
+            tool = next(iter(self._tools), None)
+            id = self._run.requests.find_free_id(tool or f"interrupt {len(self._asked)}")
+            self._asked.append({"id": id, "toolCallId": tool, "value": event.get("value")})
 
     def _read_error(self, event: JsonObject) -> None:
         self._find_answer("").read_piece(event)
@@ -212,7 +223,8 @@ class AGUIRun(AgentReader):
     def _end_subagent(self, event: JsonObject) -> None:
         """End the step of a subagent, with its result or its error; the run may go on."""
         id = text_or_empty(event, "subagentRunId")
-        if id not in self._subagents:
+        if id not in self._subagents or text_of(dict_of(event, "outcome"), "type") == "suspended":
+            # It waits with the run, and goes on in the next one.
             return
         step, end, error = self._subagents.pop(id), _END, None
         self._ended_subagents.add(id)
@@ -264,6 +276,7 @@ class AGUIRun(AgentReader):
         "RUN_ERROR": _read_error,
         "STEP_STARTED": _begin_named,
         "STEP_FINISHED": _end_named,
+        "CUSTOM": _read_custom,
         "SUBAGENT_STARTED": _begin_subagent,
         "SUBAGENT_FINISHED": _end_subagent,
         "SUBAGENT_ERROR": _end_subagent,

@@ -50,6 +50,8 @@ _MODEL_COUNTS = {
     "costUSD": "cost",
 }
 """Our names of counts by those of a model's share of a session."""
+_ASKS = {"can_use_tool": "approval", "elicitation": "elicitation", "request_user_dialog": "dialog"}
+"""The types of our requests by the subtypes of those that wait for a person; the others are for the host."""
 _OVER = frozenset({"completed", "failed", "stopped", "killed", "cancelled"})
 """States of a task in the background that are final."""
 _OF_BOTH = frozenset({"system", "stream_event", "assistant", "user", "result"})
@@ -263,11 +265,12 @@ class ClaudeCode(AgentReader):
         """Report that a tool waits for a permission; the answer to it goes to the process."""
         request, id = dict_of(line, "request"), text_or_empty(line, "request_id")
         tool = self._tools.get(text_or_empty(request, "tool_use_id"))
-        if text_of(request, "subtype") != "can_use_tool" or (tool is not None and tool.ended is not None):
+        kind = _ASKS.get(text_or_empty(request, "subtype"))
+        if kind is None or (tool is not None and tool.ended is not None):
             return
         step, write = tool or self._turn_step, self.steering.write
         send = None if write is None else partial(_permit, write, id)
-        event = step.wait_for(self._request_id(id), {"type": "approval", **request}, send=send)
+        event = step.wait_for(self._request_id(id), {"type": kind, **request}, send=send)
         for waiting in (step, self._turn_step):
             self._run.requests.hold(waiting, self._asker, event)
 
