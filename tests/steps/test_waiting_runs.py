@@ -301,6 +301,21 @@ def test_a_run_that_fails_after_the_loop_waits_for_nothing(asker: Asker) -> None
     assert [state for state, _ in _asked(run)] == ["failed"]
 
 
+def test_a_workflow_of_llamaindex_asks_and_goes_on_in_the_same_events() -> None:
+    """The tool that has asked is called again, by its id, and is one step."""
+    agent = SimpleNamespace(current_agent_name="W", input=[])
+    call = SimpleNamespace(tool_id="c", tool_name="rm", tool_kwargs={})
+    asks = type("InputRequiredEvent", (SimpleNamespace,), {})(prefix="really?")
+    returned = SimpleNamespace(**vars(call), tool_output=SimpleNamespace(content="ok", is_error=False))
+    with Steps() as run:
+        seen = [
+            (len(run.waiting), [tool.state for tool in _tools_of(run)])
+            for _ in run.follow([agent, call, asks, call, returned])
+        ]
+
+    assert [(0, []), (0, ["running"]), (1, ["waiting"]), (0, ["running"]), (0, ["done"])] == seen
+
+
 @pytest.mark.parametrize("chunk", [[_Interrupt()], 5, "text", None])
 def test_what_another_chain_yields_is_no_question_and_answers_none(chunk: Any) -> None:
     """A runnable of LangChain may yield anything, and is no graph."""

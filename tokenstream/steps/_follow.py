@@ -13,6 +13,7 @@ from tokenstream.errors import MisuseError, StreamError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.steps._builder import Follower, LineReader, RunBuilder, are_bare_lines
 from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_byte_stream, is_response
+from tokenstream.steps._framework import AgentsRun, RunOfAFramework, is_run_of_agents
 from tokenstream.steps._langchain import LangChainRun, is_graph_stream
 from tokenstream.steps._peer.asynchronous import AsyncPeer
 from tokenstream.steps._peer.base import PeerRun
@@ -89,6 +90,9 @@ def follow(
         items: Any = AsyncFollowedItems if isinstance(source, AsyncPeer) else FollowedItems
         messages = PeerRun(run, agent, until, source)
         return items(_BorrowedPeer(source), messages, limits, exit_code, stderr)
+    reader: RunOfAFramework | None = None
+    if is_run_of_agents(source):
+        reader, source = AgentsRun(run, source), source.stream_events()
     is_of_graph = is_graph_stream(source)
     # The agent of this name sends other events.
     options = (None if is_of_graph and agent == "langgraph" else agent, exit_code, stderr, stdin, until)
@@ -108,7 +112,7 @@ def follow(
         if (is_iterable or is_async_iterable) and source.__class__ not in _WHOLE:
             loops: Any = EitherFollowedRun if is_iterable else AsyncFollowedRun
             followed: Any = loops if is_async_iterable else FollowedRun
-            return followed(source, Follower(run, LangChainRun(run) if is_of_graph else None))
+            return followed(source, Follower(run, LangChainRun(run) if is_of_graph else reader))
     raise MisuseError(
         f"a run cannot follow {class_name_of(source)}: pass an agent's standard output, such as "
         "process.stdout, a file, a list of lines, a response or a Peer, or the events of a framework, such "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.payloads import is_run_event, model_event_of, to_payload
 from tokenstream.errors import OutputInvalid, ProtocolError, StreamError
-from tokenstream.message import ToolCall
+from tokenstream.message import ToolCall, Usage
 from tokenstream.stages._tools.generators import ToolFailed
 from tokenstream.steps._model_answer import ModelAnswer
 from tokenstream.steps._step import LeftOpenStep, Step
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream._basics.loose import JsonObject
+    from tokenstream.events import StepWaiting
     from tokenstream.steps._run import Steps
 
 
@@ -128,12 +129,13 @@ class RunOfAgents(RunOfAFramework):
             step = self._open[self._AGENT_KEY] = self._run.step(name, agent=name)
         return step
 
-    def _ask(self, asker: str, kind: str, id: str, name: str, arguments: object) -> None:
+    def _ask(self, asker: str, kind: str, id: str, name: str, arguments: object) -> StepWaiting:
         """Report a call that waits, in the step of its tool if that has begun; the agent waits with it."""
         step, requests = self._open.get(id) or self._open[self._AGENT_KEY], self._run.requests
         request = {"type": kind, "id": id, "name": name, "args": arguments}
         event = step.wait_for(requests.find_free_id(id), request)
         requests.hold(self._open.get(self._AGENT_KEY, step), asker, event)
+        return event
 
 
 def _is_call_of(call: ToolCall, id: str | None, name: str, arguments: object) -> bool:
@@ -145,17 +147,28 @@ def _is_call_of(call: ToolCall, id: str | None, name: str, arguments: object) ->
 
 
 class LlamaIndexRun(RunOfAgents):
-    """Reads the events of LlamaIndex's agent workflows; agents and their tools become steps."""
+    """Reads the events of LlamaIndex's agent workflows; agents and their tools become steps.
+
+    A workflow that asks goes on in the same events; a tool that has asked is called again then, with its id.
+    """
 
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
-        if hasattr(event, "current_agent_name"):
+        requests = self._run.requests
+        requests.resumed_by(_LLAMAINDEX)
+        if any(each.__name__ == "InputRequiredEvent" for each in type(event).__mro__):
+            tools = [step for key, step in self._open.items() if key in self._tool_keys]
+            step = tools[0] if len(tools) == 1 else self._open[self._AGENT_KEY]
+            request = {"type": "input", "text": str(event.prefix)}
+            asked = step.wait_for(requests.find_free_id("input"), request)
+            requests.hold(self._open[self._AGENT_KEY], _LLAMAINDEX, asked)
+        elif hasattr(event, "current_agent_name"):
             self._read_agent(event)
         elif hasattr(event, "tool_output"):
             # The result of a call, which has the call's `tool_kwargs`, too.
             output = event.tool_output
             error = ToolFailed(str(output.content)) if output.is_error else None
             self._end_step(str(event.tool_id), output, error)
-        elif hasattr(event, "tool_kwargs"):
+        elif hasattr(event, "tool_kwargs") and str(event.tool_id) not in self._open:
             id = str(event.tool_id)
             self._begin_tool(id, str(event.tool_name), self._agent, id=id)
 
@@ -169,7 +182,7 @@ class LlamaIndexRun(RunOfAgents):
             self._end_answers()
             return
         if self._answer is None:
-            self._answer = ModelAnswer(step, "llamaindex", self._calls)
+            self._answer = ModelAnswer(step, _LLAMAINDEX, self._calls)
         if hasattr(event, "delta"):
             self._answer.read_piece(_as_chat_response(event, event.delta))
         else:
@@ -177,6 +190,10 @@ class LlamaIndexRun(RunOfAgents):
             new_text = "" if self._answer.has_begun else str(event.response.content or "")
             self._answer.read_piece(_as_chat_response(event, new_text))
             self._end_answers()
+
+
+_LLAMAINDEX = "llamaindex"
+"""The name of the format, and of the framework that stops to ask, as for `Requests.hold`."""
 
 
 def _as_chat_response(event: Any, delta: str) -> JsonObject:  # noqa: ANN401 - an object of LlamaIndex
@@ -208,12 +225,17 @@ class AgentsRun(RunOfAgents):
     """Reads the events of the OpenAI Agents SDK; agents and their tools become steps.
 
     No event tells that a tool needs an approval: the events end, and the tool has no output. That comes with
-    the next run.
+    the next run. The SDK's own object of the run knows what waits, and what agents that are tools have spent.
     """
 
-    def __init__(self, run: Steps) -> None:
+    def __init__(self, run: Steps, result: Any = None) -> None:  # noqa: ANN401 - an object of the SDK
         super().__init__(run)
         run.requests.resumed_by(_AGENTS)
+        self._result = result
+        """The SDK's object of the run; None if only its events are known."""
+        self._spent_before = self._count_spent()
+        self._agents: list[Step] = []
+        """The steps of the agents, which have the tokens that events tell."""
 
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of the SDK
         if event.type == "agent_updated_stream_event":
@@ -223,7 +245,35 @@ class AgentsRun(RunOfAgents):
         else:
             self._read_model(to_payload(model_event_of(event)))
 
+    def end(self, error: BaseException | None) -> StreamError | None:
+        step = self._open.get(self._AGENT_KEY)
+        if self._result is not None and step is not None:
+            self._count_rest(step)
+            if not self._result.interruptions and not self._tool_keys.isdisjoint(self._open):
+                error = error or LeftOpenStep("the run was cancelled")
+        return super().end(error)
+
     # -- within ------------------------------------------------------------
+
+    def _count_spent(self) -> tuple[int, int]:
+        """Return the tokens in and out that the SDK has counted, also those of the runs before this one."""
+        usage = None if self._result is None else self._result.context_wrapper.usage
+        return (0, 0) if usage is None else (usage.input_tokens, usage.output_tokens)
+
+    def _count_rest(self, step: Step) -> None:
+        """Add the tokens that no event tells, such as those of agents that are tools, to an agent's step."""
+        told = sum([each.total_usage for each in self._agents], start=Usage())
+        spent, before = self._count_spent(), self._spent_before
+        read = spent[0] - before[0] - (told.input_tokens or 0)
+        written = spent[1] - before[1] - (told.output_tokens or 0)
+        if max(read, written) > 0:
+            step.count(step.total_usage + Usage(input_tokens=max(0, read), output_tokens=max(0, written)))
+
+    def _switch_agent(self, name: str) -> Step:
+        step = super()._switch_agent(name)
+        if step not in self._agents:
+            self._agents.append(step)
+        return step
 
     def _read_model(self, payload: object) -> None:
         """Add a payload of OpenAI Responses to the answer of the current agent's model."""
@@ -244,14 +294,18 @@ class AgentsRun(RunOfAgents):
         raw: object = to_payload(getattr(item, "raw_item", None))
         id = text_of(raw, "call_id") if is_dict(raw) else None
         kind = getattr(item, "type", None)
-        if is_dict(raw) and id is not None and kind == "tool_call_item":
+        approval = text_of(raw, "approval_request_id") if is_dict(raw) else None
+        if is_dict(raw) and approval is not None and kind == "tool_call_item":
+            # A hosted server's tool, which waits no more.
+            self._end_step(approval, raw.get("output"))
+        elif is_dict(raw) and id is not None and kind == "tool_call_item":
             # A call of a built-in tool has a type instead of a name.
             name = text_of(raw, "name") or text_of(raw, "type") or "tool"
             # The call's id is also the key under which the output finds the step.
             self._begin_tool(id, name, self._agent, id=id)
         elif is_dict(raw) and kind == "mcp_approval_request_item":
             name = text_of(raw, "name") or "tool"
-            self._begin_tool(text_of(raw, "id") or name, name, self._agent, id=text_of(raw, "id"))
+            self._begin_tool(_id_of(raw) or name, name, self._agent, id=_id_of(raw))
         elif id is not None and kind == "tool_call_output_item":
             if id not in self._open and id not in self._run.requests.unsettled:
                 # Its call is in a run that was not followed; no field of the output has the tool's name.
@@ -259,13 +313,37 @@ class AgentsRun(RunOfAgents):
             self._end_step(id, getattr(item, "output", None))
 
     def _wait_for(self, tools: list[str]) -> None:
-        for id in tools:
+        """Report the tools without a result as waiting, or what the SDK's object of the run says instead."""
+        asks = [] if self._result is None else self._result.interruptions
+        asked = {id: each for each in asks if (id := _id_of(to_payload(each.raw_item)))}
+        # An inner call may have the id of an outer one.
+        inner = [id for id, each in asked.items() if each.name not in (None, self._name_of(id))]
+        for id in [each for each in tools if not asked or (each in asked and each not in inner)]:
             cause = self._open[id].cause
             self._ask(_AGENTS, "approval", id, self._open[id].name, cause and cause.arguments_text)
+        for id in inner:
+            # A tool of an agent that is a tool itself, which waits with it.
+            event = self._ask(_AGENTS, "approval", id, asked[id].name, asked[id].arguments)
+            for outer in (each for each in tools if each not in asked or each in inner):
+                self._run.requests.hold(self._open[outer], _AGENTS, event)
+
+    def _name_of(self, id: str) -> str | None:
+        step = self._open.get(id)
+        return None if step is None else step.name
+
+
+def _id_of(call: object) -> str | None:
+    """Return the id of a call, or of a hosted server's request for an approval."""
+    return text_of(call, "call_id", "id") if is_dict(call) else None
 
 
 _AGENTS = "openai-agents"
 """The name of the SDK that stops to ask, as for `Requests.hold`."""
+
+
+def is_run_of_agents(source: object) -> bool:
+    """Return True for the SDK's object of a run, whose events are in `stream_events()`."""
+    return hasattr(source, "stream_events") and hasattr(source, "interruptions")
 
 
 def find_run_of_agents(event: object, run: Steps) -> RunOfAgents | None:

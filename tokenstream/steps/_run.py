@@ -71,6 +71,11 @@ if TYPE_CHECKING:
         def __iter__(self) -> Iterator[ItemT_co]: ...
         def __aiter__(self) -> AsyncIterator[ItemT_co]: ...
 
+    class AgentsResult(Protocol[ItemT_co]):
+        """A run of the OpenAI Agents SDK."""
+
+        def stream_events(self) -> AsyncIterator[ItemT_co]: ...
+
     LineSource: TypeAlias = IO[bytes] | IO[str] | list[str] | list[bytes]
     """The output of an agent that a `for` loop reads."""
     AsyncLines: TypeAlias = asyncio.StreamReader | TrioStream | AnyIOStream
@@ -321,6 +326,8 @@ class Steps(RunNode):
     @overload
     def follow(self, events: AsyncIterable[ItemT]) -> AsyncFollowedRun[ItemT]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
+    def follow(self, events: AgentsResult[ItemT]) -> AsyncFollowedRun[ItemT]: ...
+    @overload
     def follow(self, events: Iterable[ItemT]) -> FollowedRun[ItemT]: ...  # pyright: ignore[reportOverlappingOverload]
     @overload
     def follow(  # type: ignore[overload-overlap]
@@ -356,7 +363,7 @@ class Steps(RunNode):
 
         Args:
             events: The events of a run: `astream_events(…)` of LangChain or LangGraph,
-                `stream_events()` of the OpenAI Agents SDK's result or of a LlamaIndex handler, or what
+                a result of the OpenAI Agents SDK, `stream_events()` of it or of a LlamaIndex handler, or what
                 `run_stream_events(…)` or `iter(…)` of pydantic-ai gives to an `async with`. Or the lines
                 of an agent: its standard output, a file, a byte stream of asyncio, trio or anyio, a
                 response, a list of lines or of their objects, or the messages of claude-agent-sdk. Or a

@@ -18,10 +18,10 @@ transports = needed("httpx2")
 pytestmark = [*WARNINGS]
 
 
-def run(*, chat: bool = False, hook: Any = None, asks: bool = False) -> Any:
-    """Start a run whose model calls a tool, which may need an approval, and then answers."""
+def make_agent(tool: Any, called: Any = CALLED, *, chat: bool = False, hook: Any = None) -> Any:
+    """Return an agent whose model calls a tool, and then answers."""
     agents.set_tracing_disabled(disabled=True)
-    transport = testing.transport([CALLED, ANSWERED])
+    transport = testing.transport([called, ANSWERED])
     hooks = {"response": [hook]} if hook is not None else {}
     client = sdk.AsyncOpenAI(
         api_key="k",
@@ -29,9 +29,13 @@ def run(*, chat: bool = False, hook: Any = None, asks: bool = False) -> Any:
         http_client=transports.AsyncClient(transport=transport, event_hooks=hooks),
     )
     make = agents.OpenAIChatCompletionsModel if chat else agents.OpenAIResponsesModel
+    return agents.Agent(name="Weather", tools=[tool], model=make("m", client))
+
+
+def run(*, chat: bool = False, hook: Any = None, asks: bool = False) -> Any:
+    """Start a run whose model calls a tool, which may need an approval, and then answers."""
     tool = agents.function_tool(get_weather, needs_approval=asks)
-    agent = agents.Agent(name="Weather", tools=[tool], model=make("m", client))
-    return agents.Runner.run_streamed(agent, "Weather?")
+    return agents.Runner.run_streamed(make_agent(tool, chat=chat, hook=hook), "Weather?")
 
 
 def test_the_events_of_a_run_are_its_models_first_answer() -> None:
@@ -76,6 +80,28 @@ def test_a_response_hook_sees_each_answer_of_a_run() -> None:
     asyncio.run(read())
 
     assert ["Let me see.", "It is sunny."] == [tapped.message.text for tapped in taps]
+
+
+def test_the_result_itself_tells_what_an_agent_that_is_a_tool_asks_and_spends() -> None:
+    """No event has either: the outer tool only has no result."""
+
+    async def main() -> None:
+        with Steps() as steps:
+            inner = make_agent(agents.function_tool(get_weather, needs_approval=True))
+            asked_of = testing.script(id="resp_0").tool_call("ask", {"input": "Oslo?"}).usage(input_tokens=3)
+            outer = make_agent(
+                inner.as_tool("ask", "Ask.", on_stream=lambda _: None), asked_of.finish("stop")
+            )
+            result = agents.Runner.run_streamed(outer, "Weather?")
+            async for _ in steps.follow(result):
+                pass
+            (waiting,) = steps.waiting
+            (asked,) = result.interruptions
+            assert (waiting.id, waiting.request["name"]) == (asked.raw_item.call_id, "get_weather")
+            assert [each.state for each in steps.steps[0].steps] == ["waiting"]
+            assert steps.total_usage.input_tokens == result.context_wrapper.usage.input_tokens == 6
+
+    asyncio.run(main())
 
 
 def test_a_tool_that_needs_an_approval_waits_for_it() -> None:

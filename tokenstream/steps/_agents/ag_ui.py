@@ -56,7 +56,7 @@ class AGUIRun(AgentReader):
         self._speakers: dict[str, str] = {}
         """The ids of the subagents' runs, by the ids of their messages and calls."""
         self._asked: list[JsonObject] = []
-        """What a graph of LangGraph asks by `CUSTOM` events, since its adapter names no interrupts by default."""
+        """What a graph of LangGraph asks by `CUSTOM` events: by default, its adapter names no interrupts."""
         self._last_chunk = ("", "")
         """The type of the last chunk, and the id of its message or call, which the next one may leave out."""
         self._calls: dict[str, tuple[str, list[str]]] = {}
@@ -102,9 +102,9 @@ class AGUIRun(AgentReader):
         self._asked = []
         for interrupt in interrupts:
             request, tool = text_of(interrupt, "id"), self._tools.get(text_or_empty(interrupt, "toolCallId"))
-            subagent = self._subagents.get(text_or_empty(interrupt, "subagentRunId"))
+            asker = tool or self._subagents.get(text_or_empty(interrupt, "subagentRunId"))
             if request is not None:
-                self._open_step(tool or subagent).wait_for(request, interrupt)
+                self._open_step(asker).wait_for(request, interrupt)
         for tool_id, tool in () if interrupts else self._tools.items():
             # The next run brings the result of the application, or the outcome of what it has allowed.
             tool.wait_for(tool_id, {"toolCallId": tool_id, "name": tool.name})
