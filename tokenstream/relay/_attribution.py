@@ -71,7 +71,6 @@ class ServedAnswer:
         self.has_begun = True
 
     def find_broken(self, ending: Ending | None) -> StreamError | None:
-        """Return the error of an answer whose loop ended without one; None for a good ending."""
         stream: object = self._source
         cost = find_money_error(find_driver(stream)) if isinstance(self._source, StreamBase) else None
         return cost or find_broken(ending)
@@ -159,7 +158,6 @@ class _KnownOrigin(NamedTuple):
 
 
 def find_origin(source: object) -> Origin | None:
-    """Return the origin of a source of events; None for one that is no stream of this library."""
     # An application's own iterable may have an attribute of this name, too.
     origin = getattr(source, "origin", None)
     return origin if isinstance(origin, Origin) else None
@@ -175,12 +173,10 @@ def find_asked_host(source: object) -> str:
 
 
 def make_answer_id() -> str:
-    """Return a new random id, which cannot be guessed."""
     return token_urlsafe(24)
 
 
 def ending_of(source: object) -> Ending | None:
-    """Return the ending of a source's message; None without a message."""
     ending: Ending | None = getattr(getattr(source, "message", None), "ending", None)
     return ending
 
@@ -192,7 +188,6 @@ def find_broken(ending: Ending | None) -> StreamError | None:
 
 
 def make_interruption(source: object, message: str) -> StreamInterrupted:
-    """Return the error of an answer that this server ends before its source does."""
     error = StreamInterrupted(message)
     error.origin = find_origin(source)
     return error
@@ -214,6 +209,5 @@ def interrupt_source(source: object) -> StreamInterrupted:
 
 
 def report_ended(count: int) -> None:
-    """Log how many answers this server's shutdown has ended, if any: no provider is to blame for them."""
     if count:
         inform("answers that the server's shutdown has ended: %d", count)

@@ -68,7 +68,6 @@ def take_kept(stream: object) -> list[Event]:
 
 
 def events_of(source: AsyncIterable[Event]) -> AsyncIterator[Event]:
-    """Return the events of a source, after those of its answer that another process has kept."""
     events, kept = aiter(source), take_kept(source)
     return _KeptFirst(kept, events) if kept else events
 
@@ -97,7 +96,6 @@ def converted_refusals() -> Generator[None]:
 
 
 def _raise_refusal(error: Exception) -> None:
-    """Raise our error for what a provider's SDK has raised; do nothing for any other exception."""
     origin = find_asked(error)
     if (refusal := find_refusal(error, origin.host or "the provider")) is not None:
         refusal.origin = origin
@@ -187,7 +185,6 @@ class EventsIn:
 
     @property
     def ending(self) -> Ending | None:
-        """The ending of the stream; None if the source is not a stream."""
         return ending_of(self.source) if self._is_stream else None
 
     def stop(self, reason: str) -> bool:
@@ -199,7 +196,6 @@ class EventsIn:
 
 
 async def _without_refusal(event: Awaitable[Event]) -> Event:
-    """Return the next event of an application's own source."""
     # Without `converted_refusals`, whose context each event would pay for.
     try:
         return await event
@@ -249,7 +245,6 @@ def _merge_key(event: Event) -> tuple[Any, ...] | None:
 
 
 def _merge_group(deltas: list[Any]) -> Event:
-    """Return one delta with the text of several deltas of the same part."""
     first: Event = deltas[0]
     if len(deltas) == 1:
         return first

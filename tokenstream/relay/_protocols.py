@@ -222,7 +222,6 @@ def make_answers() -> Mapping[str, _Sequence]:
 
 
 def _try_counts() -> JsonObject:
-    """Return a number for each token count; the total may differ from their sum."""
     totals = {"input_tokens": 1_000, "output_tokens": 500, "total_tokens": 1_600}
     return {**{name: 10 + at for at, name in enumerate(COUNTS)}, **totals}
 
@@ -250,7 +249,6 @@ def _result(result: ServerToolResult) -> list[Event]:
 
 
 def _cited(**fields: str | int) -> _Sequence:
-    """Return an answer whose text has a citation with these fields."""
     citation = Citation.model_validate({"cites": 0, **fields})
     return _answer(PartStart(TextPart()), TextDelta("Oslo"), CitationAdded(citation, part=1))
 

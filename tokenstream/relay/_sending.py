@@ -72,7 +72,6 @@ class ReportedEnding:
         """The state of the step without a parent that ended last."""
 
     def note(self, event: AnyEvent) -> None:
-        """Remember what an event of a class in `TELLING` implies about the ending."""
         if isinstance(event, Stopped):
             self._stopped = True
             return
@@ -128,7 +127,6 @@ def strip_private(event: Event, id: str | None) -> Event | None:
 
 
 def _strip_part(value: Any) -> object:  # noqa: ANN401 - a part, or None
-    """Return a part without its provider fields; the same object if it has none."""
     if getattr(value, "provider_data", None) is not None:
         return value.model_copy(update={"provider_data": None})
     # An opaque part has the provider's own payload as its data.
@@ -273,7 +271,6 @@ class Sending:
         return [*held_back, *chunks]
 
     def fail(self, error: StreamError, ending: Ending | None = None) -> EventChunks:
-        """Log that the answer has failed, and return the chunks of `encode_error`."""
         if not self._is_followed:
             self.served.report(error)
         return self.encode_error(error, ending)
@@ -325,7 +322,6 @@ class Sending:
         return chunks
 
     def _report_losses(self) -> None:
-        """Log what the encoder has left out of the answer."""
         lost = self._encoder.losses.describe()
         if not lost:
             return
@@ -337,7 +333,6 @@ class Sending:
             report_losses(self._encoder.name, lost, self.served)
 
     def _flush_shape(self) -> EventChunks:
-        """Return the chunks of the text that the function `shape` has held back."""
         if self._shaping is None:
             return []
         events = self._shaping.end(now=time.monotonic())
@@ -347,7 +342,6 @@ class Sending:
 
 
 def report_losses(format: str, lost: str, served: ServedAnswer) -> None:
-    """Log a warning that readers of a format do not get everything in an answer as it was."""
     warning = "the format %s cannot express everything in an answer; left out or changed: %s"
     served.tell(WARNING, warning, format, lost)
 

@@ -127,7 +127,6 @@ class Shaping(ErrorKeeper):
     # -- within ------------------------------------------------------------------
 
     def _get_text(self, event: TextDelta | PartStart | PartDone) -> _ShapedText:
-        """Return the open text part of an event; create it with new stages for the part's first event."""
         choice_and_part = (event.choice, event.part)
         text = self._texts.get(choice_and_part)
         if text is None:
@@ -143,7 +142,6 @@ class Shaping(ErrorKeeper):
         return [text for text in self._texts.values() if text.choice_and_step[1] == event.step]
 
     def _forget(self, text: _ShapedText) -> None:
-        """Forget a text part, and its stages, because the part has ended."""
         del self._texts[text.choice_and_part]
         if self._last_text.get(text.choice_and_step) is text:
             del self._last_text[text.choice_and_step]
@@ -153,7 +151,6 @@ class Shaping(ErrorKeeper):
         return self._make_events(text, text.chain.feed(added, now=now))
 
     def _make_events(self, text: _ShapedText, pieces: list[str]) -> list[Event]:
-        """Return pieces of transformed text as events, then the events that had to wait for this text."""
         if text.chain.error is not None:
             self.error = text.chain.error
         (choice, part), (_, step) = text.choice_and_part, text.choice_and_step
@@ -184,7 +181,6 @@ class Shaping(ErrorKeeper):
         return [*events, _set_step(done, event.step)]
 
     def _end_texts(self, texts: list[_ShapedText], now: float) -> list[Event]:
-        """End text parts; return, for each, the text that its stages held back and the events that waited."""
         events: list[Event] = []
         for text in texts:
             self._forget(text)
@@ -198,7 +194,6 @@ def _choice_and_step(event: Event) -> _ChoiceAndStep:
 
 
 def _set_step(event: Event, step: str | None) -> Event:
-    """Assign an event, which is changed, to a step, unless that is None; return the event."""
     if step is not None:
         event.step = step
     return event

@@ -291,7 +291,6 @@ class Delivery(ABC):
     # -- ending ------------------------------------------------------------------
 
     def _note_disconnect(self) -> None:
-        """Record that the reader has disconnected, and let the answer end after the grace period."""
         if not self._disconnected:
             self._disconnected = True
             self._tasks.start_soon(self._stop_after_grace)

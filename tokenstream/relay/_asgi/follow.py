@@ -77,7 +77,6 @@ class FollowOutlet(Outlet):
             self._follower.close()
 
     async def prepare(self, asked: AskedPosition) -> HeaderFields:
-        """Prepare a refusal if the request names another answer than this outlet follows."""
         if asked.id is not None and asked.id != self.id:
             self._refusal = judge_failure(JournalError("no answer has this id", kind="unknown_answer"))
         return {}
@@ -239,7 +238,6 @@ class Transcript:
     # -- within ----------------------------------------------------------------
 
     def _catch_up(self) -> None:
-        """Encode the records that were not encoded yet."""
         # Both lists begin at the same position, because the feed trims them together.
         records, chunks, first = self._feed.records, self._chunks, self._feed.first
         if not chunks and first == 1 and records and self.frame_record is not None:
@@ -256,7 +254,6 @@ class Transcript:
         return Decoder("tokenstream")
 
     def _encode_record(self, position: int, record: bytes) -> bytes:
-        """Return the bytes for a record in another protocol; empty if it sends nothing for the record."""
         events = self._decoder.feed(frame(None, record))
         chunk = b"".join(self._body.encode_events(events)) + self._encode_end(record)
         # Each SSE event gets its record's position as id.
@@ -266,7 +263,6 @@ class Transcript:
         return chunk
 
     def _encode_end(self, record: bytes) -> bytes:
-        """Return the bytes that end the answer if the record is the last one; else b""."""
         # Most records are not the last, and their first bytes show that without decoding.
         if not record.startswith((b'{"type":"end"', b'{"type":"error"')):
             return b""

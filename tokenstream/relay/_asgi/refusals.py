@@ -53,7 +53,6 @@ def make_refusal(
 
 
 def encode_json(value: Json, headers: HeaderFields) -> tuple[RawHeaders, bytes]:
-    """Return the headers and the body of a response that consists of a JSON value."""
     body = json.dumps(value, separators=(",", ":")).encode()
     named = {"content-type": "application/json", "cache-control": "no-store", **headers}
     return encode_headers({**named, "content-length": str(len(body))}), body
@@ -66,7 +65,6 @@ class WholeResponse:
         self.status_code, self.raw_headers, self.body = status, headers, body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the response; to a HEAD request, without its body."""
         body = b"" if scope["method"] == "HEAD" else self.body
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -128,11 +128,9 @@ class AnswerOutlet(Outlet):
         return await super().open_head()
 
     def next(self) -> Awaitable[Any]:
-        """Return an awaitable for the next event; after a slow send, for a list of all that have arrived."""
         return self._events.next_batch() if self.is_behind else self._events.next()
 
     def encode(self, arrived: Any) -> bytes | None:  # noqa: ANN401 - an event, or a list of events
-        """Return the chunk for an event or for several; None for those that have no bytes in the protocol."""
         writer = self.writer
         return (
             b"".join(writer.encode_events(arrived))
@@ -162,7 +160,6 @@ class AnswerOutlet(Outlet):
         return not self.has_ended
 
     def shutdown_chunk(self) -> bytes:
-        """Return the chunk for a server's shutdown: an error, and an instruction to reconnect."""
         if self._interruption is None or self.has_ended:
             return b""
         return b"".join(self.writer.fail(self._interruption)) + self.writer.protocol.retry

@@ -112,7 +112,6 @@ class HTTPDelivery(Delivery):
             await self._send_chunk(b"", more=False)
 
     async def _send_chunk(self, chunk: bytes, *, more: bool = True) -> None:
-        """Send a chunk of the answer; first wait for a heartbeat that is being sent."""
         waited = self._heartbeat_sent is not None
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()
@@ -121,7 +120,6 @@ class HTTPDelivery(Delivery):
         self._outlet.is_behind |= waited
 
     async def _write(self, chunk: bytes, *, more: bool = True) -> None:
-        """Send a chunk or a heartbeat; before the first of them, send the head."""
         if self._head_begun:
             await self._send_part(None, chunk, more=more)
         else:
@@ -150,7 +148,6 @@ class HTTPDelivery(Delivery):
         self._outlet.is_behind = self._sent_at - began > SLOW_SEND
 
     async def _send_refusal(self, refusal: Incident) -> None:
-        """Send the response that replaces an answer that never began."""
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()
         self._outlet.served.report_incident(refusal, None if self._disconnected else refusal.status)
@@ -304,7 +301,6 @@ class Response:
         prepared = await outlet.prepare(read_asked(scope))
 
         def make_head() -> Head:
-            """Return the head, with the id that the answer has by now."""
             id = outlet.answer_id
             named = prepared if id is None else {**prepared, "x-answer-id": quote_id(id)}
             return status, self._with_prepared(outlet, named)

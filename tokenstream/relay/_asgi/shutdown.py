@@ -118,7 +118,6 @@ class _OpenResponse:
         return any(check() for check in self._checks)
 
     def shut_down(self, since: float) -> None:
-        """Set the time at which the response is ended, unless that was done before."""
         if self.ends_at == math.inf:
             seconds = self.response.choose_drain()
             self.ends_at = since + (find_drain(*self._callables) if seconds is None else seconds)
@@ -143,14 +142,12 @@ class _Watch:
         return any(entry.ends_at < math.inf for entry in self._entries)
 
     def add(self, entry: _OpenResponse) -> None:
-        """Watch the server of a response for a shutdown; with the first response, the polling begins."""
         self._entries.add(entry)
         if self._cancel_polling is None:
             self._polled_at = time.monotonic()
             self._cancel_polling = self._begin_polling()
 
     def remove(self, entry: _OpenResponse) -> None:
-        """Forget a response that has ended; after the last one, no server is polled for a shutdown."""
         self._entries.discard(entry)
         if not self._entries:
             if self._cancel_polling is not None:
@@ -163,7 +160,6 @@ class _Watch:
         self._end_those([*self._entries], time.monotonic())
 
     def poll(self) -> None:
-        """Ask each server once if it is shutting down, and shut down the responses of those that are."""
         all_end, ending = _is_server_exiting(), list[_OpenResponse]()
         # The server's own clock has run since the signal, which came after the last poll.
         now = time.monotonic()
@@ -175,7 +171,6 @@ class _Watch:
         self._end_those(ending, since)
 
     def _end_those(self, entries: list[_OpenResponse], since: float) -> None:
-        """End those of the responses whose servers shut down that may not run on, and report how many."""
         now, count = time.monotonic(), 0
         for entry in entries:
             entry.shut_down(since)
@@ -184,7 +179,6 @@ class _Watch:
         report_ended(count)
 
     def _begin_polling(self) -> Action:
-        """Begin to poll the servers for a shutdown, at intervals; return the function that ends that."""
         if self.host.name == "trio":
             # trio has no `call_later`, so a task polls.
             trio: Any = sys.modules["trio"]
@@ -197,12 +191,10 @@ class _Watch:
         return self._schedule_poll()
 
     def _schedule_poll(self) -> Action:
-        """Schedule the next poll of the servers on asyncio; return the function that cancels it."""
         cancel: Action = self.host.loop.call_later(self._pause, self._poll_and_schedule).cancel
         return cancel
 
     def _poll_and_schedule(self) -> None:
-        """Poll the servers for a shutdown, and schedule the next poll; called by asyncio at intervals."""
         self.poll()
         self._cancel_polling = self._schedule_poll()
 
@@ -223,7 +215,6 @@ _lock = threading.RLock()
 
 
 def _is_server_exiting() -> bool:
-    """Return True if the server that handles SIGTERM is shutting down."""
     return getattr(_find_signalled_server(), "should_exit", None) is True
 
 
@@ -246,7 +237,7 @@ def _find_shutdown_checks(receive: object, send: object) -> Iterator[Callable[[]
         # uvicorn: the object of one request. Its `keep_alive` becomes False on shutdown; if it is False from
         # the beginning, as the client may ask, a shutdown cannot be detected.
         if attributes.get("keep_alive") is True and "on_response" in attributes:
-            yield lambda found=attributes: found["keep_alive"] is False
+            yield partial(_is_connection_ending, attributes)
             return
 
 
@@ -279,6 +270,11 @@ def _find_limits(config: Any) -> Iterator[object]:  # noqa: ANN401 - a server's
     if timeout and last_sign is not None:
         # gunicorn's master kills a worker that gives no sign of life, as none does while it shuts down.
         yield timeout - (time.monotonic() - last_sign.last_update())
+
+
+def _is_connection_ending(attributes: JsonObject) -> bool:
+    """Return True if uvicorn will close a connection after the response, as it does on shutdown."""
+    return attributes["keep_alive"] is False
 
 
 def _find_attributes(*callables: object) -> Iterator[JsonObject]:

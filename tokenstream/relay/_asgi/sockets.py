@@ -64,11 +64,9 @@ class _ASGISocket(_FrameworkSocket):
     """A WebSocket of Starlette, FastAPI or Litestar."""
 
     def read_header(self, name: str) -> str:
-        """Return a header, named in lower case, of the connection's request; "" if it is absent."""
         return read_header(self._framework_socket.scope, name)
 
     async def open(self) -> None:
-        """Accept the connection, unless the application has."""
         state = getattr(self._framework_socket, "application_state", None)
         # None: this is Litestar, where accepting a connection twice has no effect.
         if state is None or state.name == "CONNECTING":
@@ -230,7 +228,6 @@ class SocketDelivery(Delivery):
         """Close what was to be sent: the connection could not be opened."""
 
     async def _send_last(self, chunks: list[bytes]) -> None:
-        """Send the end of an answer."""
         await self._send_chunks(chunks)
         self._owes_end = False
 
@@ -247,7 +244,6 @@ class SocketDelivery(Delivery):
         return None
 
     async def _send_answer(self, events: EventsIn) -> None:
-        """Send an answer and its end; if the answer fails, send the error."""
         self._owes_end, self._source = True, events.source
         self._writer.read_from(self._source)
         try:
@@ -260,7 +256,6 @@ class SocketDelivery(Delivery):
             await self._send_last(self._writer.fail(error))
 
     async def _send_all(self, events: EventsIn) -> None:
-        """Send all events of an answer; after a slow send, several events together."""
         is_behind = False
         while True:
             try:
@@ -272,7 +267,6 @@ class SocketDelivery(Delivery):
             is_behind = self._sent_at - began > SLOW_SEND
 
     async def _send_chunks(self, chunks: list[bytes]) -> None:
-        """Send chunks as messages; the rest is dropped if the client disconnects."""
         for message in self._writer.to_messages(chunks):
             if self._disconnected:
                 break
@@ -284,7 +278,6 @@ class SocketDelivery(Delivery):
         self._send_began, self._sent_at = None, time.monotonic()
 
     async def _stay_alive(self) -> None:
-        """Send a heartbeat after each `keep_alive` seconds of silence, if the protocol has heartbeats."""
         seconds, heartbeat = self._timing.keep_alive, self._writer.heartbeat
         if seconds is None or not heartbeat:
             return

@@ -86,7 +86,6 @@ class StartOutlet(FollowOutlet):
         return headers
 
     def _address_of(self, asked: AskedPosition, id: str) -> str:
-        """Return the address of the answer with an id, which is quoted."""
         if self._location is not None:
             return quote(self._location, safe=_ADDRESS_SAFE).replace("{id}", id)
         # The client understands the address as it has sent it; a decoded path may have "?" and "#".
@@ -124,7 +123,6 @@ class StartOutlet(FollowOutlet):
         return None if self.continues or is_valid_id(self.id) else refuse("invalid_id")
 
     async def open(self) -> Incident | None:
-        """Start the answer and wait for its first event, unless it exists; begin to follow the answer."""
         refusal = await self.begin()
         return refusal or await super().open()
 

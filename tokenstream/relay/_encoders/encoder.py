@@ -174,7 +174,6 @@ class Encoder(SoundStage, Vocabulary):
         return [self.frame(name, payload) for name, payload in self.encode_tail()]
 
     def conclude(self, ending: Ending) -> list[bytes]:
-        """Return the chunks that end an answer with this ending."""
         self.ending = ending
         return self.end()
 
@@ -211,15 +210,12 @@ class Encoder(SoundStage, Vocabulary):
         return self.unsent_head() if self.begins_at_once else ()
 
     def encode_head(self) -> Payloads:
-        """Return the payloads that begin an answer: its head."""
         return ()
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """Return the payloads for the start of a part."""
         return ()
 
     def encode_text(self, event: TextDelta) -> Payloads:
-        """Return the payloads for a piece of text."""
         raise NotImplementedError
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
@@ -234,23 +230,18 @@ class Encoder(SoundStage, Vocabulary):
         return self.encode_refusal_as_text(event)
 
     def encode_refusal(self, event: RefusalDelta) -> Payloads:
-        """Return the payloads for a piece of a refusal."""
         raise NotImplementedError
 
     def encode_refusal_as_text(self, event: RefusalDelta) -> Payloads:
-        """Return the payloads for a piece of a refusal in a format that has no place for refusals."""
         return self.encode_text(TextDelta(event.text, choice=event.choice, part=event.part))
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return the payloads for the start of a tool call."""
         raise NotImplementedError
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """Return the payloads for a piece of a tool call's arguments."""
         raise NotImplementedError
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Return the payloads for the end of a tool call."""
         return ()
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
@@ -258,11 +249,9 @@ class Encoder(SoundStage, Vocabulary):
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return the payloads for the end of a part."""
         return ()
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return the payloads for a citation."""
         raise NotImplementedError
 
     def encode_media(self, event: MediaDelta) -> Payloads:
@@ -306,7 +295,6 @@ class Encoder(SoundStage, Vocabulary):
         return ()
 
     def _give_up(self, kind: ErrorKind) -> Payloads:
-        """Return an error, and ignore later events, because content that was sent is no longer valid."""
         self._is_replaced = True
         return self.encode_failure(kind, message=None, code=None)
 
@@ -328,7 +316,6 @@ class Encoder(SoundStage, Vocabulary):
         return self.word_for(self.finishes[0].reason)
 
     def encode_tail(self) -> Payloads:
-        """Return the payloads that end the answer, after a `Finish`."""
         raise NotImplementedError
 
     @staticmethod
@@ -417,11 +404,9 @@ class WholeCalls:
     sends_whole_calls: ClassVar[bool] = True
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
-        """Return no payloads yet: the call is sent when it is complete."""
         return ()
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
-        """Return no payloads yet: the call is sent when it is complete."""
         return ()
 
 

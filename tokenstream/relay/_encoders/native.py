@@ -79,7 +79,6 @@ class OllamaEncoder(WholeCalls, Encoder):
     # -- within ----------------------------------------------------------------
 
     def _make_line(self, message: JsonObject) -> Payload:
-        """Return the payload of a line with a piece of the message; lines have no event name."""
         return "", {"model": self.answer_model, "created_at": CREATED, "message": message, "done": False}
 
 
@@ -135,7 +134,6 @@ class TGIEncoder(Encoder):
         before_index = head.partition(_INDEX_KEY)[0] + _INDEX_KEY
 
         def make_chunk(text: str) -> bytes:
-            """Return the chunk of a token, and record its text."""
             as_json = self.string(text)
             self._pieces.append(text)
             return b'%b%d,"token":{"id":%d,"text":%b%b' % (

@@ -162,12 +162,10 @@ def write_fields(event: Event, *, raw: bool = False) -> JsonObject | None:
 
 
 def is_recorded(event: AnyEvent) -> bool:
-    """Return True if the protocol has a type for the class of an event."""
     return event.__class__ in _TYPES
 
 
 def read_record(record: bytes) -> Event | End:
-    """Return the event of a record, or the answer's end."""
     payload = decode(record)
     if not is_dict(payload):
         raise ProtocolError("a record must be a JSON object")
@@ -180,7 +178,6 @@ def read_record(record: bytes) -> Event | End:
 
 
 def end_record(ending: Ending) -> bytes:
-    """Return the last record of an answer that ended without an error."""
     return to_strict_json({"type": "end", "ending": ending})
 
 
@@ -200,7 +197,6 @@ def implied_ending(error: StreamError) -> Ending:
 
 
 def frame(position: int | None, record: bytes) -> bytes:
-    r"""Return a record as an SSE event."""
     return b"data: %b\n\n" % record if position is None else b"id: %d\ndata: %b\n\n" % (position, record)
 
 
@@ -314,7 +310,6 @@ class TokenStreamEncoder(Encoder):
         self._end_sent = False
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
-        """Return the chunk of an event, in a list; no chunk for an event that the protocol does not send."""
         if isinstance(event, Finish):
             # `end` takes an answer for complete only if it has a finish.
             self.finishes[event.choice] = event
@@ -334,7 +329,6 @@ class TokenStreamEncoder(Encoder):
         return None if piece is None else self._frame_next(piece)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """Return the chunks that end the answer; none without a `Finish`, or if the end was sent already."""
         return self.conclude("complete") if self.finishes else []
 
     def conclude(self, ending: Ending, error: StreamError | None = None) -> list[bytes]:
@@ -358,7 +352,6 @@ class TokenStreamEncoder(Encoder):
         return [self._frame_next(error_record(error, raw=message is not None))]
 
     def _frame_next(self, record: bytes) -> bytes:
-        """Return a record as a chunk, with the next number if records are numbered."""
         if self.position is not None:
             self.position += 1
         return self.frame_record(self.position, record)

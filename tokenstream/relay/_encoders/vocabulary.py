@@ -191,7 +191,6 @@ class Vocabulary:
         return related if related is not None and related in self.words else "stop"
 
     def omit_reason(self, reason: FinishReason) -> None:
-        """Note the loss of a finish reason; "tool_calls" is lost only without a call."""
         suffix = " without a tool call" if reason == "tool_calls" else ""
         self.omit(f"the finish reason {reason!r}{suffix}", "finish_reason", [f"{reason}{suffix}"])
 
@@ -216,7 +215,6 @@ class Vocabulary:
         return ()
 
     def omit_kind(self, kind: Loss, part: int | None = None) -> tuple[()]:
-        """Return no payloads for a kind of content for which the format has no place at all."""
         return self.omit(PHRASES[kind], kind, part=part)
 
     def lose(self, event: AnyEvent) -> tuple[()]:
@@ -271,7 +269,6 @@ class Vocabulary:
         return "text" if kind == "refusal" and self._says_refusals else kind
 
     def _omit_details(self, event: AnyEvent) -> None:
-        """Leave out the fields of a part for which the format has no place."""
         if self.sends_whole_calls and isinstance(event, PartDone) and isinstance(event.content, ToolCall):
             # The call has ended without a `ToolCallDone`, because its arguments are no JSON.
             self.omit_kind("invalid_tool_call", event.part)
@@ -310,7 +307,6 @@ class Vocabulary:
         return False
 
     def drop_signature(self, event: ReasoningDelta) -> str:
-        """Return the text of a piece of reasoning, without its signature."""
         if event.signature is not None:
             self.omit_kind("signature")
         return event.text
@@ -324,7 +320,6 @@ class Vocabulary:
 
 
 def _find_part_kind(event: Event) -> Loss | None:
-    """Return the kind of the part that an event belongs to; None if the event does not show it."""
     if isinstance(event, PartStart):
         return event.content.kind
     if isinstance(event, ToolCallStart) and event.type == "custom":
@@ -333,7 +328,6 @@ def _find_part_kind(event: Event) -> Loss | None:
 
 
 def _call_id_of(event: Event) -> str | None:
-    """Return the id of the call that an event belongs to; None if the event has none."""
     if isinstance(event, ToolCallDone):
         return event.call.id
     return event.id if isinstance(event, ToolCallDelta) else None

@@ -63,7 +63,6 @@ class Medium:
         return {**drop_none(**{mime_type: self.mime_type}), **content} if content else None
 
     def to_url(self, mime_type: str) -> str | None:
-        """Return a data URL with the medium's data, or the medium's own URL; None if there is neither."""
         data = b"".join(self.pieces)
         return f"data:{mime_type};base64,{b64encode(data).decode()}" if data else self.url
 
@@ -75,7 +74,6 @@ class Media:
         self._open: dict[PartKey, Medium] = {}
 
     def find(self, event: PartStart | MediaDelta) -> Medium:
-        """Return the medium that an event belongs to; an empty one if the event is the medium's first."""
         return self._open.setdefault((event.choice, event.part), Medium())
 
     def start(self, event: PartStart, encode: Callable[[MediaDelta], Payloads]) -> Payloads:
@@ -94,7 +92,6 @@ class Media:
         return encode(MediaDelta(content.data, content.transcript, choice=event.choice, part=event.part))
 
     def pop(self, event: PartDone) -> Medium | None:
-        """Remove and return a complete medium; None if the part is not a medium."""
         medium = self._open.pop((event.choice, event.part), None)
         if medium is not None and isinstance(event.content, MediaPart):
             medium.add_details(event.content)
@@ -125,7 +122,6 @@ class ServerParts(Generic[T]):
         """The last start of each open part, by choice and part."""
 
     def begin(self, event: PartStart) -> None:
-        """Keep the content of a part's start, if it is of the class."""
         if isinstance(event.content, self._class):
             self._open[event.choice, event.part] = event.content
 
@@ -161,7 +157,6 @@ class UnnamedCalls(Generic[C]):
 
 
 def text_of_result(content: Json) -> str:
-    """Return the content of a result as text: JSON, unless it is a text."""
     if content is None:
         return ""
     return content if isinstance(content, str) else to_json_bytes(content).decode()
@@ -186,7 +181,6 @@ def _leaves(value: Json) -> Iterator[object]:
 
 
 def result_texts(error: str | None, output: Json) -> list[str]:
-    """Return the words of a result as texts: an error, and then the output unless that says no more."""
     texts = [] if error is None else [error]
     return [*texts, text_of_result(output)] if error is None or says_more(output, error) else texts
 
@@ -208,7 +202,6 @@ class ServerInput:
 
     @property
     def is_empty(self) -> bool:
-        """True while no text has come."""
         return self._held == ""
 
     def feed(self, text: str) -> str:
@@ -239,6 +232,5 @@ class ServerInput:
 
 
 def complete_input(call: ServerToolCall) -> str:
-    """Return the whole input of a call as JSON."""
     server_input = ServerInput(is_code=call.name.startswith(CODE_TOOL))
     return server_input.feed(call.arguments_text) + server_input.end()

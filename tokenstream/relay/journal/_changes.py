@@ -55,7 +55,6 @@ class Changes:
             event.set()
 
     async def _wait_with_anyio(self) -> None:
-        """Wait for the next change on an event loop other than asyncio's."""
         if self._event is None:
             self._event = Event()
         await self._event.wait()

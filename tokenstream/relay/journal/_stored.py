@@ -44,21 +44,17 @@ class AnswerGroup:
         return len(self.running) + len(self.ended) + len(self.expired)
 
     def grow(self, added: int) -> None:
-        """Count bytes that the records of an answer have got; negative for those that were dropped."""
         self.room -= added
 
     @property
     def size(self) -> int:
-        """The size of all records in bytes."""
         return self.limit - self.room
 
     def end(self, id: str, answer: StoredAnswer) -> None:
-        """Note that an answer has ended, whose records are held for a while."""
         del self.running[id]
         self.ended[id] = answer
 
     def expire(self, id: str, answer: StoredAnswer) -> None:
-        """Note that the records of an answer are deleted, but that it is still known."""
         self.grow(-answer.size)
         del self.ended[id]
         self.expired[id] = answer

@@ -52,12 +52,10 @@ class WriteTimer:
         """Wakes `run`."""
 
     def ring_for(self, changes: Changes) -> None:
-        """Notify those who wait for changes at the next time."""
         self._ringing[changes] = None
         self._has_work.notify()
 
     async def run(self) -> None:
-        """Ring at the multiples of `_GATHER_SECONDS`, until cancelled."""
         while True:
             if not self._ringing:
                 await self._has_work.wait()
@@ -121,7 +119,6 @@ class RecordWriter:
         self._queued_bytes += len(record)
 
     def queue_end(self, records: Sequence[bytes]) -> None:
-        """Queue the records that end the answer, after which no others follow."""
         for record in records:
             self.queue(record)
         self.has_end = True
@@ -133,12 +130,10 @@ class RecordWriter:
         self.queue_end([])
 
     async def wait_for_room(self) -> None:
-        """Wait while too many bytes are queued."""
         while self._queued_bytes > _MAX_QUEUED_BYTES and not self.is_cut_off:
             await self._has_room.wait()
 
     def cut_off(self) -> None:
-        """Write nothing more, and wake the tasks that wait."""
         self.is_cut_off = True
         self._has_room.notify()
         self._must_write.notify()

@@ -90,7 +90,6 @@ class AnthropicEncoder(BlockEncoder):
         return [_event("content_block_start", index=index, content_block=start)]
 
     def encode_end(self, part: int, index: int) -> Payloads:
-        """Return the rest of the block, such as a signature, and a `content_block_stop`."""
         # Of a tool that the provider runs: some text of its input may be held back.
         server_input = self._inputs.pop(part, None)
         rest = "" if server_input is None else server_input.end()
@@ -109,7 +108,6 @@ class AnthropicEncoder(BlockEncoder):
         return super().encode_refusal_as_text(event)
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """Return a `thinking_delta`, after a new block's start; the signature is sent at the block's end."""
         payloads = self.open_block(event.part, {"type": "thinking", "thinking": "", "signature": ""})
         if event.text:
             payloads.append(self._delta(event.part, "thinking_delta", thinking=event.text))
@@ -120,7 +118,6 @@ class AnthropicEncoder(BlockEncoder):
         return payloads
 
     def encode_redacted(self, part: int, data: str) -> Payloads:
-        """Return a `redacted_thinking` block, complete in its start."""
         before = self.close_block(part)
         return [*before, *self.open_block(part, {"type": "redacted_thinking", "data": data})]
 
@@ -162,7 +159,6 @@ class AnthropicEncoder(BlockEncoder):
         return [*self.open_block(event.part, _server_result_block(result)), *self.close_block(event.part)]
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
-        """Return an `input_json_delta` of a server tool; no payloads if the fragment is held back."""
         if event.part not in self._inputs:
             # A piece of a result, whose part was left out.
             return ()
@@ -183,7 +179,6 @@ class AnthropicEncoder(BlockEncoder):
         return self._refusal.append if isinstance(event, RefusalDelta) else None
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return a `citations_delta`, in an empty text block if the block of the cited text has ended."""
         part = self.find_cited_part(event)
         start = self.open_block(part, {**_TEXT, "citations": []})
         sent = event.citation.provider_data if self.is_own_citation(event.citation) else None
@@ -236,7 +231,6 @@ class AnthropicEncoder(BlockEncoder):
         return self._server_input_deltas(event.part, call.arguments_text)
 
     def _server_input_deltas(self, part: int, fragment: str) -> Payloads:
-        """Return the deltas, if any yet, for a fragment of the input of a tool that the provider runs."""
         server_input = self._inputs.get(part)
         sent = fragment if server_input is None else server_input.feed(fragment)
         return [self._input_delta(part, sent)] if sent else []
@@ -251,7 +245,6 @@ def _delta(index: int, kind: str, **fields: Json) -> Payload:
 
 
 def _server_call_block(call: ServerToolCall) -> JsonObject:
-    """Return the block of a tool call that the provider runs; Anthropic's own fields are kept."""
     fields = call.provider_data or {}
     if not str(fields.get("type")).endswith("_tool_use"):
         # Another provider has sent these fields.
@@ -278,7 +271,6 @@ def _server_result_block(result: ServerToolResult) -> JsonObject:
 
 
 def _to_citation(citation: Citation) -> JsonObject:
-    """Return a citation of another provider in Anthropic's form."""
     text = citation.text or ""
     # `document_index` and `encrypted_index` are required, but only Anthropic could know them.
     if citation.url is None:

@@ -85,12 +85,17 @@ class AWSEncoder(Encoder):
     """Packs payloads into binary messages of AWS's event streams; the event's name is sent in a header."""
 
     content_type = "application/vnd.amazon.eventstream"
+    wraps_text = False
+    """True if a payload that is a text, as tests send it, is wrapped, too."""
 
     def frame(self, name: str, payload: object) -> bytes:
-        """Return a payload as an AWS message; that of an exception is a text, which is sent as it is."""
-        if isinstance(payload, str):
-            return pack(_make_event_headers("exception", name), payload.encode())
-        return pack(self.headers_of(name), self.wrap_payload(to_json_bytes(payload)))
+        """Return a payload as an AWS message; an exception, which its name shows, is sent as it is."""
+        data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
+        if name.endswith(_EXCEPTION):
+            return pack(_make_event_headers("exception", name), data)
+        if self.wraps_text or not isinstance(payload, str):
+            data = self.wrap_payload(data)
+        return pack(self.headers_of(name), data)
 
     def make_template_bytes(self, name: str, payload: object) -> bytes:
         """Return the bytes from which the template for the later pieces of a part is made.
@@ -101,7 +106,6 @@ class AWSEncoder(Encoder):
         return b"%b\0%b" % (name.encode(), to_json_bytes(payload))
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that packs the text of a later piece into an AWS message."""
         # `make_template_bytes` has put the name before the payload.
         name, _, head = head.partition(b"\0")
         text_template = super().make_template(event, head, tail)
@@ -116,19 +120,16 @@ class AWSEncoder(Encoder):
         return payload
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return the exception that ends the answer, named by `code` if there is one."""
         name = (code or word_for(kind, _ERRORS, "internalServer")).removesuffix(_EXCEPTION) + _EXCEPTION
         # The payload is returned as text, because the payload of an exception is neither padded nor wrapped.
         return [(name, to_json_bytes({"message": message}).decode())]
 
 
 def message(headers: Mapping[str, str], payload: bytes) -> bytes:
-    """Pack an AWS message."""
     return pack(b"".join(_header(name, value) for name, value in headers.items()), payload)
 
 
 def pack(headers: bytes, payload: bytes) -> bytes:
-    """Pack an AWS message; its headers are packed already."""
     # The message starts with two lengths and their checksum, and ends with a checksum of all bytes before.
     lengths = struct.pack(">II", _FRAME_SIZE + len(headers) + len(payload), len(headers))
     start = b"".join([lengths, struct.pack(">I", crc32(lengths)), headers, payload])
@@ -208,7 +209,6 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return self._block_delta(event.part, toolUse={"input": event.fragment})
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
-        """Return a delta with a citation, in the block of the cited text or in an empty block."""
         sent = event.citation.provider_data if self.is_own_citation(event.citation) else None
         cited_part = self.find_cited_part(event)
         return self._block_delta(cited_part, citation=sent or _to_citation(event.citation))
@@ -240,7 +240,6 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return the end of a part's block, after the input of a provider's call; a result's whole block."""
         result, call = self._results.end(event), self._server_calls.end(event)
         if result is not None:
             return [*self._encode_result(event.part, result), *self.close_block(event.part)]
@@ -272,7 +271,6 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return [*begun, *(self._block_delta(part, toolResult=content) if content else ())]
 
     def _block_delta(self, part: int, **delta: Json) -> list[Payload]:
-        """Return a delta of a part, preceded by the start of the part's block if that was not sent yet."""
         before = self.open_block(part, None)
         index = self.blocks[part]
         return [*before, ("contentBlockDelta", {"contentBlockIndex": index, "delta": delta})]
@@ -294,7 +292,6 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
 
 def _to_result_content(result: ServerToolResult) -> list[JsonObject]:
-    """Return a result's content, and a tool's error, as text and JSON; unchanged if Bedrock has sent it."""
     content = result.content
     if is_list(content) and all(is_dict(piece) and piece.keys() <= _PIECES for piece in content):
         pieces = content
@@ -308,7 +305,6 @@ def _to_result_content(result: ServerToolResult) -> list[JsonObject]:
 
 
 def _to_citation(citation: Citation) -> JsonObject:
-    """Return a citation of another provider in Bedrock's form."""
     cited: JsonObject = {}
     if citation.title is not None:
         cited["title"] = citation.title
@@ -324,13 +320,13 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
     """Encodes an answer as Anthropic's payloads, each in a `chunk` event; the last has Bedrock's metrics."""
 
     name = "bedrock-invoke"
+    wraps_text = True
 
     def ping(self) -> list[bytes]:
         """Return no chunks: Bedrock does not pass Anthropic's pings on."""
         return []
 
     def encode_ending(self, event: Finish) -> Payloads:
-        """Return Anthropic's last events, with Bedrock's metrics in the very last."""
         *events, (name, last) = super().encode_ending(event)
         # Required counts are 0 if they are unknown; the latencies are constants.
         metrics = {**_REQUIRED, **self.name_counts(_METRICS), **_LATENCIES}
@@ -341,5 +337,4 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
         return super().headers_of("chunk")
 
     def wrap_payload(self, payload: bytes) -> bytes:
-        """Return the bytes that a `chunk` event contains for a payload of the model."""
         return pad_json(b'{"bytes":"%b"}' % base64(payload).encode())

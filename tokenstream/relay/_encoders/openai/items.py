@@ -184,32 +184,27 @@ class ItemEncoder(Encoder, ABC):
         return None if part is None else self._items_by_part.get(part)
 
     def write_text(self, part: int, kind: str, text: str) -> Payloads:
-        """Return the payloads for a piece of a part's text, and for the start of the item if it is new."""
         item, payloads = self.open_item(part, kind)
         item.text.append(text)
         payloads += self.encode_piece(item, text)
         return payloads
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template that makes the numbered chunk of a later piece."""
         make_template = partial(super().make_template, event, tail=tail)
         # `head` has the number of the event that was sent: the next number takes its place in each chunk.
         return add_number(make_template, head, self.number_field, self.numbers.__next__)
 
     def find_recorder(self, event: AnyEvent) -> TextRecorder | None:
-        """Return the function that adds a piece to the text of its item."""
         item = self.find_item(event.part)
         return None if item is None else item.text.append
 
     def end_item(self, item: OutputItem, status: str = "completed") -> Payloads:
-        """Return the payloads that end an item, unless they were sent; see `encode_end` for its status."""
         if item.end_sent:
             return []
         item.end_sent = True
         return list(self.encode_end(item, status))
 
     def end_all(self, *, cut: bool) -> Payloads:
-        """Return the payloads that end all items whose ends were not sent yet."""
         payloads: list[Payload] = []
         for item in self.items:
             is_incomplete = cut or (item.kind in CALLS and not item.is_complete)

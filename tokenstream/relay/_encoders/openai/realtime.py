@@ -65,7 +65,6 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         return payloads
 
     def encode_heard(self, event: InputTranscript) -> Payloads:
-        """Return what the user has said, piece by piece, or its end."""
         fields: JsonObject = {"delta": event.text}
         kind = "delta"
         if event.error is not None:
@@ -110,7 +109,6 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         return self._event("response.done", response=self._response_json(status, details) | more)
 
     def _response_json(self, status: str, details: JsonObject | None) -> JsonObject:
-        """Return the response, without items and token counts."""
         return {
             "object": "realtime.response",
             "id": self.answer_id,
@@ -167,7 +165,6 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         yield self._response_event("response.output_item.done", output_index=item.index, item=item.final_json)
 
     def _item_json(self, item: OutputItem, status: str, text: str | None = None) -> JsonObject:
-        """Return an item's JSON, without a text until the item is complete."""
         type_ = "function_call" if item.kind in CALLS else "message"
         common = {"id": item.id, "object": "realtime.item", "type": type_, "status": status}
         if item.kind in CALLS:
@@ -191,7 +188,6 @@ def _previous_item_id(item: OutputItem) -> str | None:
 
 
 def _write_realtime_content(item: OutputItem, text: str, prefix: str = "") -> JsonObject:
-    """Return a message's content, a text or a transcript; in a response's items, its type has a prefix."""
     if item.kind == "text":
         return {"type": f"{prefix}text", "text": text}
     return {"type": f"{prefix}audio", "transcript": text}
