@@ -18,7 +18,7 @@ from tokenstream.errors import ErrorKind, ProviderError
 from tokenstream.events import CitationAdded, Event, Finish, PartDone, PartStart, TextDelta
 from tokenstream.framing import AWSEventStreamParser
 from tokenstream.message import Citation, MediaPart, ReasoningPart
-from tokenstream.relay._encoders.blocks.bedrock import message
+from tokenstream.relay._encoders.blocks.bedrock import pack, pack_header
 
 BOTH = ("bedrock-converse", "bedrock-invoke")
 START = ("messageStart", {"role": "assistant"})
@@ -280,13 +280,13 @@ def test_a_message_is_packed_as_aws_documents_it() -> None:
         "0c 636f6e74656e742d74797065 07 0010 6170706c69636174696f6e2f6a736f6e"
         "7b27666f6f273a27626172277d 8d9c08b1"
     )
-    assert expected == message({"content-type": "application/json"}, b"{'foo':'bar'}")
+    assert expected == pack(pack_header("content-type", "application/json"), b"{'foo':'bar'}")
 
 
 @pytest.mark.slow
 @given(st.dictionaries(st.text(min_size=1, max_size=20), st.text(max_size=300), max_size=3), st.binary())
 def test_botocore_reads_what_is_packed(headers: dict[str, str], payload: bytes) -> None:
     buffer = needed("botocore.eventstream").EventStreamBuffer()
-    buffer.add_data(message(headers, payload))
+    buffer.add_data(pack(b"".join(map(pack_header, headers, headers.values())), payload))
     (read,) = buffer
     assert (headers, payload) == (read.headers, read.payload)

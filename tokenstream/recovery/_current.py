@@ -30,20 +30,16 @@ class CurrentAttempt:
         self._kept_reports: list[AttemptReport] = []
         """Reports on earlier attempts, and on this one from the call of `keep_report` on."""
         self._has_kept = False
-        """True if the last of these reports is on this attempt."""
         self._counted_before = 0
-        """Number of the answer's tokens, as counted by servers on earlier connections."""
         self._cost: float | None = None
         """The cost of this attempt, as it was computed last; None before that, or if it is unknown."""
         self._is_over = False
         """True once this attempt has ended, so that its cost is known."""
         self._size_before = 0
-        """Number of bytes of the answer before this request."""
         self._paid = NO_USAGE
         """The token counts of this request that the attempts before have, which this attempt resumes."""
 
     def begin(self, plan: AttemptPlan, attempt: Attempt, now: float) -> None:
-        """Replace the current attempt with the planned one."""
         self._paid = self._counted if attempt.mode == "resume" else NO_USAGE
         if attempt.mode != "resume":
             self._size_before = 0 if attempt.mode == "restart" else self.machine.accumulator.size
@@ -65,7 +61,6 @@ class CurrentAttempt:
             self._spending.begin(request.opener, goes_on=request.attempt.mode == "resume")
 
     def count_on(self) -> None:
-        """Let the server count the tokens of a continuation, beside those that were counted before."""
         # After the output limit, each request has the whole limit.
         self._counted_before = 0 if self.request.is_at_limit else self.counted_in_all
 
@@ -89,7 +84,6 @@ class CurrentAttempt:
         return cost
 
     def end(self, error: StreamError | None, now: float) -> None:
-        """Note how this attempt has ended, and let its route remember that."""
         if not self.request.attempt.number:
             # That of an earlier process counts nowhere in this one.
             return
@@ -99,10 +93,6 @@ class CurrentAttempt:
         cost = self.find_cost()
         if self._spending is not None:
             self._spending.end(cost, self._counted)
-
-    def begin_race(self, race: Race) -> None:
-        """Report on the second of two attempts, too, until the race is settled."""
-        self.race = race
 
     def end_race(self, loser: AttemptReport | None = None) -> None:
         """Go on with the winner of a race, and report on the loser; None if the second was not made."""
@@ -114,7 +104,6 @@ class CurrentAttempt:
 
     @property
     def has_spent_all(self) -> bool:
-        """True if the costs of this and all earlier attempts have reached `Retry.most`."""
         return self._spending is not None and self._spending.is_used_up(self.find_cost())
 
     @property
@@ -125,7 +114,6 @@ class CurrentAttempt:
         return [*self._kept_reports, *beside, *([self._make_report()] if is_due else [])]
 
     def keep_report(self) -> None:
-        """Keep the report on this attempt as it is now; nothing that happens later changes it."""
         if self.request.attempt.number in self.request.sent:
             self._kept_reports.append(self._make_report())
         self._has_kept = True
@@ -165,7 +153,6 @@ class CurrentAttempt:
 
     @property
     def _usage(self) -> Usage:
-        """The token counts of this attempt; empty if the server reported none."""
         hold = self.answer.hold
         # The message has no events of an attempt that is held back, or was discarded.
         return self.machine.accumulator.own_usage if hold.is_part else hold.usage
@@ -191,6 +178,5 @@ class CurrentAttempt:
 
     @property
     def counted_in_all(self) -> int:
-        """The number of the answer's tokens, as servers have counted them."""
         # Without a count on this connection, those before it are all.
         return self._counted_before + (self.machine.accumulator.own_usage.output_tokens or 0)

@@ -21,7 +21,6 @@ class TimeBound(NamedTuple):
 
     seconds: float
     option: str
-    """The caller's option that sets the bound."""
     since: float
     """The clock reading from which the seconds count."""
 
@@ -32,13 +31,10 @@ class Failure:
 
     error: StreamError
     now: float
-    """The clock reading at which the attempt has failed, in seconds."""
     again: bool
-    """True if the caller wants another answer rather than an error."""
     has_content: bool
     """True if the message has content of the answer, from this attempt or from an earlier one."""
     delivered: Extent
-    """The extent to which the answer was delivered to its readers."""
     is_call_cut: bool = False
     """True if the answer broke off in a tool call, which has closed the text that readers have."""
     is_whole: bool = False
@@ -46,17 +42,13 @@ class Failure:
     is_divided: bool = False
     """True if the connection has several answers, each with readers of its own, which none can replace."""
     is_out_of_time: bool = False
-    """True if the time for all attempts is used up."""
     has_spent_all: bool = False
-    """True if the costs of all attempts have reached their limit."""
     wants: Callable[[bool], bool] = bool
     """Returns True if the caller wants the error to be retried, given whether it is retried by default."""
     prefix_refused: bool = False
     """True if a prefix was refused, and a request without a prefix is possible."""
     request_refused: bool = False
-    """True if the server has refused the request to continue the answer."""
     fetches: FetchKind | None = None
-    """The kind of the request for the answer by its id, which asks no model; None if none may help."""
     fetch_failed: bool = False
     """True if the last request was one by the answer's id, and has brought nothing of it."""
     backoff: float | None = 0.0
@@ -66,7 +58,6 @@ class Failure:
     sets_wait: bool = False
     """True if a function of the caller's sets the wait, once the attempt is planned."""
     bounds: tuple[TimeBound, ...] = ()
-    """The bounds on the time of another attempt, the shortest first."""
 
     @property
     def may_go_on(self) -> bool:
@@ -84,12 +75,10 @@ class Failure:
 
     @property
     def is_refused(self) -> bool:
-        """True if the server has refused the request to continue the answer, or the prefix in it."""
         return self.request_refused or self.prefix_refused
 
     @property
     def is_free(self) -> bool:
-        """True if the next request at the same server does not count towards `Retry.attempts`."""
         return self.prefix_refused or (self.fetches is not None and not self.fetch_failed)
 
 
@@ -99,11 +88,9 @@ class OpenerFacts:
 
     index: int = 0
     is_other: bool = False
-    """True if it is not the opener of the attempt that has failed."""
     is_paused: bool = False
     """True if the answer was paused, and the request for its rest has brought nothing yet."""
     obstacle: str | None = None
-    """The reason why the answer can't be continued with this opener; None if it can."""
 
 
 class ModeChoice(NamedTuple):
@@ -127,7 +114,6 @@ class AttemptPlan(NamedTuple):
     prefix_refused: bool = False
     """True if the server refused the previous attempt because of its prefix; this one then does not count."""
     server_asks: bool = False
-    """True if the wait is one that the server asks for."""
     kind: RequestKind = "attempt"
     """The kind of the request; a poll or a document counts as an attempt only if it fails."""
 

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 
 _SECOND = 2
-"""The number of the attempt that runs beside the first."""
 
 
 async def run_race(
@@ -50,11 +49,7 @@ async def run_race(
     attempt: Attempt,
     clock: Clock,
 ) -> AsyncSource:
-    """Open a source, and if that brings no content for a while, a second source; return the winner.
-
-    Two attempts run side by side until one brings content. The second one is made with the next opener, if
-    there are routes.
-    """
+    """Open a source, and if that brings no content for a while, a second one beside it; return the winner."""
     itinerary, within, machine = current.request.itinerary, current.request.retry.within, current.machine
     openers, after, began_at = itinerary.openers, itinerary.hedge_after or 0.0, clock()
     rival = itinerary.find_rival(began_at + after)
@@ -76,7 +71,7 @@ async def run_race(
 
     second = Contender(open_second, other, machine.limits, deadlines, clock)
     run = Race(current, (first, second), hedge, rival, began_at)
-    current.begin_race(run)
+    current.race = run
     winner = await race(first, second, after, run.settle)
     current.end_race()
     if winner is second and other is not opener:
@@ -162,13 +157,7 @@ class Race:
 
 
 class Contender:
-    """An attempt in a race, which reads its source up to the first content.
-
-    The chunks are kept: if the attempt wins, the stream reads them again, from the first one.
-
-    Args:
-        opener: The opener of the source, whose format it has, and whose deadlines replace the given ones.
-    """
+    """An attempt in a race, which reads its source up to the first content, and keeps the chunks."""
 
     def __init__(
         self,
@@ -192,17 +181,13 @@ class Contender:
         self.begun = False
         self.has_content = False
         self.ended_at: float | None = None
-        """The clock reading at which the attempt brought content or failed; None before that."""
 
     def begin(self, tasks: TaskGroup, on_end: Action) -> None:
         self.begun = True
         tasks.start_soon(run_until_cancelled, partial(self._run, on_end))
 
     async def _run(self, on_end: Action) -> None:
-        """Read until content arrives, a deadline passes or the attempt fails, then call `on_end`.
-
-        A failure is not raised here, but later, when the stream has read the chunks before it.
-        """
+        """Read until content arrives, a deadline passes or the attempt fails, then call `on_end`."""
         from anyio import CancelScope
 
         self.machine.meter.begin(self._clock(), wrapped=False)
@@ -236,7 +221,6 @@ class Contender:
             self._error = error
 
     def _set_deadline(self, scope: CancelScope) -> None:
-        """Make the scope that surrounds the next read end at that read's deadline."""
         from anyio import current_time
 
         now = self._silence.since = self._clock()
@@ -245,7 +229,6 @@ class Contender:
         scope.deadline = current_time() + seconds
 
     def _look_for_content(self) -> None:
-        """Read the events that have arrived, up to the first one with content."""
         while not self.has_content and (event := self.machine.way.pull()) is not None:
             self.has_content = is_visible(event)
 
@@ -263,7 +246,6 @@ class Contender:
         return reading_error(self._error, read_deadlines=None, begun=False)
 
     def make_source(self) -> AsyncSource:
-        """Return the source, which first yields the chunks that were already read."""
         source = self._source
         if source is None:
             raise self._error or RuntimeError("the attempt was not begun")
@@ -275,7 +257,6 @@ class Contender:
         return self._clock() if self.ended_at is None else self.ended_at
 
     async def close(self) -> None:
-        """Close the source within a few seconds, even if this task is cancelled."""
         from anyio import move_on_after
 
         source, self._source = self._source, None
@@ -285,11 +266,7 @@ class Contender:
 
 
 class _PrependedChunks:
-    """Iterator over the chunks that were already read, and then over the rest of the source.
-
-    Args:
-        error: The error that has ended the source; None if the source goes on.
-    """
+    """Iterator over the chunks that were already read, then over the rest, or the error instead of it."""
 
     def __init__(self, chunks: deque[Any], source: AsyncSource, error: Exception | None) -> None:
         self._chunks = chunks
@@ -338,7 +315,6 @@ async def _run_race(first: Contender, second: Contender, after: float) -> Conten
             decided = Event()
 
             def check_decided() -> None:
-                """Set `decided` once an attempt has content, or all that began have ended without any."""
                 second_runs = second.begun and second.ended_at is None
                 neither_can_win = first.ended_at is not None and not second_runs
                 if first.has_content or second.has_content or neither_can_win:

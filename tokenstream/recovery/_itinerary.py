@@ -25,11 +25,7 @@ _ATTEMPTS, _FIRST_ATTEMPTS = 3, 2
 
 
 class Itinerary:
-    """The openers of one stream, in the order in which they are used, with the attempts left for each.
-
-    An opener opens the source of an attempt: for the first request, or for a route. Each has attempts of its
-    own, and the next one follows when they are used up.
-    """
+    """The openers of one stream, in the order in which they are used, with the attempts left for each."""
 
     def __init__(
         self,
@@ -42,16 +38,20 @@ class Itinerary:
         ordered = [*openers]
         self.has_routes = len(openers) > 1 or openers[0].route is not None
         self.hedge_after = hedge_after
-        """Seconds after which a second attempt starts beside the first; None to start none."""
-        if self.has_routes:
-            _put_off(ordered, now)
+        # Begin with an opener that is not out for a while: routes that are out go to the end. If all of them
+        # are, the order is that from before the loop again.
+        for _ in openers if self.has_routes else ():
+            route = ordered[0].route
+            # This does not only ask, but begins the attempt: of several streams that find a route on trial,
+            # only one may use it.
+            if route is None or route.health.begin_attempt(now):
+                break
+            ordered.append(ordered.pop(0))
         default = _FIRST_ATTEMPTS if self.has_routes else _ATTEMPTS
         self._allowed = list[int]()
-        """Number of attempts that may be made with each opener."""
         for opener in ordered:
             self._allowed.append(opener.join(openers[0], retry, default))
         self.most_attempts = sum(self._allowed)
-        """The maximum number of attempts that count."""
         self.openers = ordered
         """The openers; elsewhere, an opener is named by its index in this list."""
         self.names: list[str | None] = [None] * len(ordered)
@@ -65,12 +65,10 @@ class Itinerary:
         """Indexes of the openers that make no further attempt: replaced, or skipped by the caller."""
 
     def stage_of(self, opener: SourceOpener) -> StageFactory | None:
-        """Return what creates the stage for an opener's answers; its route may have markup of its own."""
         route = opener.route
         return self._make_stage if route is None or route.tags is None else route.make_stage
 
     def note_attempt(self, index: int, now: float) -> None:
-        """Note that an attempt which counts towards the attempts of its opener is made now."""
         self.used[index] += 1
         route = self.openers[index].route
         if route is not None:
@@ -79,10 +77,7 @@ class Itinerary:
     def describe(
         self, attempt: Attempt, index: int, format: str | None, times: tuple[float, float, float | None]
     ) -> dict[str, Any]:
-        """Return the fields of an `AttemptReport` that depend on the request, its opener and its times.
-
-        These are the clock readings of the first request, of this one, and of its end.
-        """
+        """Return fields of an `AttemptReport`, for the times of the first request, this one, and its end."""
         opener, (started_at, begun_at, ended_at) = self.openers[index], times
         # Of a request that the library does not make, nothing is known.
         url, payload = opener.asked or ("", None)
@@ -105,13 +100,11 @@ class Itinerary:
         return next(filter(self.has_left, [*self.find_next(0, now, stays=False), 0]), None)
 
     def has_left(self, index: int, *, is_free: bool = False) -> bool:
-        """Return True if another attempt may be made with an opener, perhaps free of `Retry.attempts`."""
         if index in self.skipped:
             return False
         return is_free or self.used[index] < self._allowed[index]
 
     def is_last(self, index: int) -> bool:
-        """Return True if only one more attempt may be made with an opener."""
         return self.used[index] + 1 == self._allowed[index]
 
     def allow_leg(self, index: int) -> bool:
@@ -156,11 +149,8 @@ class RunningRequest:
         self.route = attempt.route
         """The name of the route that is asked; None without routes."""
         self.sent = self.opener.sent
-        """The numbers of the attempts whose requests were sent."""
         self.is_at_limit = False
-        """True if this attempt goes on with an answer that has reached its output limit."""
         self.goes_on = False
-        """True if this attempt brings the rest of a paused answer."""
         self.begun_at = 0.0
         """The clock reading at which this attempt began; 0 for the first attempt."""
         self.error: StreamError | None = None
@@ -191,7 +181,6 @@ class RunningRequest:
         return self.begun_at
 
     def go_to(self, index: int, now: float | None) -> None:
-        """Go to an opener, whose bounds on silence apply from now on; without a time, it counts nothing."""
         self.opener_index, self.opener = index, self.itinerary.openers[index]
         self.route = self.itinerary.names[index]
         self._silence.apply(self.opener.deadlines)
@@ -199,37 +188,21 @@ class RunningRequest:
             self.itinerary.note_attempt(index, now)
 
     def count_failed_fetch(self, now: float) -> None:
-        """Count this request, which was to bring the answer by its id and failed."""
         if self.itinerary.has_left(self.opener_index):
             self.counted, self.uncounted = self.counted + 1, self.uncounted - 1
             self.itinerary.note_attempt(self.opener_index, now)
 
     def begin_race(self) -> None:
-        """Let the first two attempts race, each of which is silent in its own time."""
         self._silence.apply(replace(self._silence.deadlines, first_event=None))
 
     def end_race(self, hedge: Attempt | None, began_at: float) -> None:
-        """Count both attempts of a race; the hedge is the current one if it has won."""
         self.counted = 2
         if hedge is not None:
             self.attempt, self.kind, self.begun_at = hedge, "hedge", began_at + hedge.wait
 
     def end(self, error: StreamError | None, now: float, *, has_answer: bool) -> None:
-        """Note how the attempt has ended, and let its route remember that."""
         self.error, self.ended_at, route = error, now, self.opener.route
         if route is not None and error is not None:
             route.health.note_failure(error, now)
         elif route is not None and has_answer:
             route.health.note_success()
-
-
-def _put_off(openers: list[SourceOpener], now: float) -> None:
-    """Begin with an opener that is not out for a while."""
-    # Move routes that are out to the end. If all of them are, the order is that from before the loop again.
-    for _ in openers:
-        route = openers[0].route
-        # This does not only ask, but begins the attempt: of several streams that find a route on trial, only
-        # one may use it.
-        if route is None or route.health.begin_attempt(now):
-            break
-        openers.append(openers.pop(0))

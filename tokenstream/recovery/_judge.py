@@ -133,12 +133,11 @@ def _find_outcome(answer: ReceivedAnswer) -> StreamError | None:
         return error
     fault = None if accept is None else find_fault(message, accept)
     if fault is None:
-        answer.accept()
+        answer.accepted = answer.hold
     return fault
 
 
 def make_message(answer: ReceivedAnswer) -> Message:
-    """Return the answer of this attempt, of which all events may be held back."""
     machine = answer.machine
     if answer.hold.released or (answer.has_content and answer.request.attempt.mode != "restart"):
         return machine.accumulator.message

@@ -27,14 +27,7 @@ _IN_LINE = 10.0
 _PATIENCE = 60.0
 """Seconds to wait for a file that another process has locked."""
 ClaimKind: TypeAlias = Literal["note", "room", "wait"]
-"""The kind of a change.
-
-| kind | without room |
-|---|---|
-| note | is made nevertheless |
-| room | is not made |
-| wait | is not made, and stands in line |
-"""
+"""The kind of a change: one without room is made ("note"), is not ("room"), or stands in line ("wait")."""
 _CHANGE = """
 local time, id, kind = redis.call('TIME'), ARGV[1], ARGV[2]
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -95,7 +88,6 @@ class Amount(NamedTuple):
 
     @classmethod
     def of(cls, cost: float, tokens: int) -> Amount:
-        """Return the amount for a cost, which is rounded up."""
         return cls(math.ceil(round(cost * _UNITS, 3)), tokens)
 
     def plus(self, other: Amount) -> Amount:
@@ -124,9 +116,7 @@ class ClaimChange(NamedTuple):
     known: Amount
     """The amount that was spent under this id by the last change, for a ledger that has dropped it since."""
     sure: Amount
-    """The amount that is spent in all."""
     rest: Amount
-    """The amount that is reserved beyond it."""
     kind: ClaimKind
 
 
@@ -137,7 +127,6 @@ class PurseReply(NamedTuple):
     """1 if the change was made, 0 if there is no room now, -1 if reservations alone are not the reason."""
     spent: Amount = Amount()
     held: Amount = Amount()
-    """The amount that is reserved for others."""
 
 
 class _Reservation(NamedTuple):
@@ -153,7 +142,6 @@ class MemoryLedger:
 
     place = "memory"
     failures: tuple[type[Exception], ...] = ()
-    """The classes of errors of a file, or of Redis."""
 
     def __init__(self, dropped: list[str]) -> None:
         self._lock, self._sums, self._dropped = Lock(), _Sums(), dropped

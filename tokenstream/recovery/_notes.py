@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._attempts import Attempt, AttemptReport
 
 _NAMES = {"continue": "continuation", "resume": "resume", "pause": "request after a pause"}
-"""Names of attempts at the same server, by their modes; any other is a retry."""
 
 
 def log_next(
@@ -28,11 +27,8 @@ def log_next(
     find_last: Callable[[], AttemptFacts],
     other: str | None,
 ) -> None:
-    """Log that another attempt follows, such as "retry 1 of 2 in 0.4 s: overloaded (StatusError 503)".
-
-    A poll, or a request after a pause, is not a retry: it is logged at the level DEBUG. A poll, or a request
-    for the finished answer, has no number, because it is no attempt.
-    """
+    """Log that another attempt follows, such as "retry 1 of 2 in 0.4 s: overloaded (StatusError 503)"."""
+    # A poll, or a request after a pause, is not a retry.
     level = DEBUG if error is None or plan.kind == "poll" else INFO
     if not is_shown(level):
         return
@@ -54,7 +50,6 @@ def log_next(
 
 
 def add_note_once(error: StreamError, words: str) -> None:
-    """Add a note to an error, unless the error already has it: one error may be judged more than once."""
     if words not in getattr(error, "__notes__", ()):
         error.add_note(words)
 
@@ -84,12 +79,10 @@ def note_refused_seams(error: StreamError, reports: Iterable[AttemptReport]) -> 
 
 
 def _words_of(error: StreamError | None) -> str:
-    """Return the description of an error; a note needs no line about its origin."""
     return "" if error is None else error.message
 
 
 def make_continuation_note(reports: list[AttemptReport]) -> str:
-    """Return a note for the error of a failed continuation: it names the error that broke off the answer."""
     broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
     why = _words_of(broken)
     return f"the request to continue the answer failed; before it, the answer had broken off ({why})"

@@ -42,17 +42,14 @@ _POSITIONAL = (
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
     inspect.Parameter.VAR_POSITIONAL,
 )
-"""Kinds of parameters that an argument without a name can go to."""
 _OTHER_ANSWER = "the server sends another answer than the one it was to go on with"
 _REREADABLE = frozenset({bytes, str, list, tuple, dict})
-"""Types of sources that can be read any number of times."""
 
 
 class SourceOpener(ABC):
     """Opens the source of each attempt at a server, by the caller's function or by a request."""
 
     is_async = False
-    """True if it opens sources of an `AsyncStream`."""
     replays = False
     """True if the request is a GET, so that a server that numbers its events may replay the answer."""
     prefills: Prefill | None = None
@@ -72,7 +69,6 @@ class SourceOpener(ABC):
     counts_legs = False
     """True if the caller has set the number of attempts, so that requests after pauses count, too."""
     deadlines: Deadlines | None = None
-    """Bounds on silence for this opener's attempts; None for those of the stream."""
     patience: float | None = 0.0
     """The longest silence that the timeouts of its request allow; None for any, 0 if they are not known."""
     price = NO_PRICE
@@ -85,22 +81,16 @@ class SourceOpener(ABC):
         self._opens: Callable[..., Any] = opens
         self.format = format
         self.sent: set[int] = set()
-        """The numbers of the attempts whose requests were sent, by any opener: their reports have begun."""
         self.takes_attempt = self.makes_request or takes_attempt(opens, is_async=self.is_async)
-        """True if the function takes the attempt, which has the position from which to resume."""
         self._prefix_refused = False
         self._last_source: object = SourceOpener
         """The source of the previous attempt; before the first attempt, this class, which is no source."""
 
     def take_route(self, route: Route) -> None:
-        """Use `route` from now on: report its name, and apply its deadlines to each attempt."""
         self.route, self.deadlines = route, route.deadlines
 
     def join(self, first: SourceOpener, retry: Retry, default: int) -> int:
-        """Open sources of the stream that begins with `first`; return the number of attempts to be made.
-
-        It is that of `Retry`, for the first opener, or of the route, or else a default.
-        """
+        """Open sources of the stream that begins with `first`; return the number of attempts to be made."""
         given, route = retry.attempts if first is self else None, self.route
         price = retry.most.price if isinstance(retry.most, Purse) else None
         if route is not None:
@@ -111,7 +101,6 @@ class SourceOpener(ABC):
         return given or (default if first is self else 1)
 
     def bound_costs(self, spending: Spending) -> None:
-        """Reserve what each attempt may cost from now on; refuse a request without a price."""
         spending.check(self)
         if spending.most is not None and not self.price.is_given:
             self.price = price_in_table(self)
@@ -119,7 +108,6 @@ class SourceOpener(ABC):
 
     @property
     def name(self) -> str:
-        """The name in reports: that of the route, else the host of the request or the function's name."""
         if self.route is not None:
             return self.route.name
         host = None if self.asked is None else server_of(self.asked[0])[0]
@@ -145,7 +133,6 @@ class SourceOpener(ABC):
         return paused.why_not(None)
 
     def can_fetch(self, message: Message) -> bool:
-        """Return True if a request can fetch the finished answer by its id."""
         return False
 
     def cancel(self, answer_id: str) -> LazySource | None:
@@ -158,27 +145,18 @@ class SourceOpener(ABC):
         return None if self._prefix_refused or not self.prefills else prefix_from_caller(self.prefills)
 
     def stop_prefixes(self, *, known: bool) -> None:
-        """Stop sending prefixes, because the server has refused one.
-
-        If its message is a known, permanent refusal, an opener that makes the requests itself remembers
-        that for other streams.
-        """
+        """Stop sending prefixes, also in other streams if the refusal is `known` to be permanent."""
         self._prefix_refused = True
 
     def limit(self, format: str | None) -> int | None:
-        """Return the output limit of the first request, in tokens; None if no limit is known."""
         # The limit is in the request, which only an opener that makes the requests itself knows.
         return None
 
     @abstractmethod
     def lazy(self, attempt: Attempt) -> LazySource:
-        """Return the source of an attempt, which the first read opens after the wait.
-
-        The timing of the answer starts with its first attempt, and goes on in each further one.
-        """
+        """Return the source of an attempt, which the first read opens after the wait."""
 
     def _call_open(self, attempt: Attempt) -> Any:  # noqa: ANN401 - any source
-        """Call the caller's function, and return its source; one that was read already is a mistake."""
         source: Any = self._opens(attempt) if self.takes_attempt else self._opens()
         if source is self._last_source and type(source) not in _REREADABLE:
             raise MisuseError(
@@ -201,10 +179,7 @@ class SyncOpener(SourceOpener):
         limits: list[Callable[[], float]] = []
 
         def open_source() -> SyncSource | LazySource:
-            """Open the attempt's source, and raise any failure as one of the library's errors.
-
-            A source that is to be opened later stands for one for which a purse has no room yet.
-            """
+            """Open the attempt's source; one that is to be opened later has no room in a purse yet."""
             nonlocal request
             try:
                 # A function may send its request at once; the library's own is sent below.
@@ -315,7 +290,6 @@ def sends_other_answer(head: ResponseHead | None, attempt: Attempt) -> bool:
 
 
 def prefix_from_caller(prefill: Prefill) -> Prefix:
-    """Return the prefix to send to a server about which only the caller's `prefill` option is known."""
     return Prefix(echoes=True if prefill == "echo" else None, known=False)
 
 

@@ -49,11 +49,9 @@ class Pauses:
         """The answer at its last pause, of which the current attempt brings the rest; None for no pause."""
         self._legs: list[Leg] = []
         self._first_number = 1
-        """Number of the first attempt of the current leg."""
         self.held: tuple[Event, ...] = ()
         """Events of the answer before its last pause that are held back."""
         self._resumed = Resumed("pause")
-        """The event that announces the current leg."""
 
     @property
     def legs(self) -> tuple[Leg, ...]:
@@ -69,7 +67,6 @@ class Pauses:
 
     @property
     def _first_part(self) -> int:
-        """Index of the message's part with which the current leg begins."""
         return sum(leg.parts for leg in self._legs)
 
     def _make_leg(self, reason: str | None, parts: int, why: str | None = None) -> Leg:
@@ -86,13 +83,11 @@ class Pauses:
         )
 
     def _adapt(self, format: Format) -> None:
-        """Let a new format withhold pauses and, after one, go on with the message of the legs before."""
         paused, api = self._answer.resumption.paused, api_named(format.name)
         counts_bytes = api is not None and api.counts_bytes
         format.parts.go_through_pauses(self._withholds, paused, counts_bytes=counts_bytes)
 
     def _withholds(self, finish: Finish) -> bool:
-        """Return True if a finish is not to be reported for now, because another request may go on."""
         if finish.reason not in self._left or finish.choice != 0 or finish.raw_reason in _FINAL:
             return False
         api = api_named(self._machine.link.format)
@@ -100,7 +95,6 @@ class Pauses:
         return api is not None and (finish.reason != "pause" or api.pause is not None)
 
     def begin_again(self, number: int) -> None:
-        """Forget the pauses so far, because the answer begins again with the attempt of a number."""
         self.paused = None
         self._legs, self.held = [], ()
         self._first_number = number
@@ -108,11 +102,7 @@ class Pauses:
     # -- a pause -----------------------------------------------------------
 
     def find_pause(self, why_late: Callable[[], str | None]) -> Attempt | None:
-        """Return the attempt that goes on with the answer; None if it is not paused, or does not go on.
-
-        A pause after which nothing goes on, for example because it is too late, is reported as the end of the
-        answer.
-        """
+        """Return the attempt that goes on with the answer; None if it is not paused, or ends so."""
         answer = self._machine.link.connection.format.parts
         finish = answer.withheld
         if finish is None:
@@ -161,7 +151,6 @@ class Pauses:
         return why_not(self._current, None, opener) if self._answer.is_shown else "it has no text"
 
     def _make_message(self) -> Message:
-        """Return the answer so far, with the events that are held back."""
         machine, waiting = self._machine, self._joining.waiting
         message = machine.accumulator.message
         if not waiting:
@@ -174,7 +163,6 @@ class Pauses:
         return accumulator.message
 
     def end_at_limit(self, why: str) -> Finish:
-        """Return the end of an answer at its limit, and report why nothing goes on with it."""
         if not self._request.is_at_limit or self.paused is None:
             return Finish("length")
         self._legs[-1] = replace(self._legs[-1], why=why)
@@ -183,13 +171,11 @@ class Pauses:
     # -- the next leg ------------------------------------------------------
 
     def begin(self, paused: PausedAnswer, hold: Hold) -> GoOn:
-        """Begin a leg after a pause, whose first events are held back."""
         self._resumed = Resumed("pause", at=0)
         for event in (*self.held, self._resumed):
             hold.keep(event)
         return GoOn(paused.finish, paused.message)
 
     def complete_announcement(self) -> None:
-        """Complete the event that announces the leg, whose first events are about to be returned."""
         answer = self._answer.reader.parts
         self._resumed.id, self._resumed.model = answer.id, answer.model

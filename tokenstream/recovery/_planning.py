@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from tokenstream.stream._pauses import PausedAnswer
 
 _MAX_BACKOFF = 60.0
-"""Longest back-off, in seconds."""
 _LEAST_POLL_WAIT, _MAX_POLL_WAIT = 0.1, 30.0
 """Bounds on the wait before a poll, in seconds: `Retry.wait` may be 0."""
 _MAX_SERVER_WAIT = 300.0
@@ -143,7 +142,6 @@ class Planner:
         return None
 
     def _wants(self, error: StreamError, otherwise: bool) -> bool:  # noqa: FBT001 - the only argument left
-        """Return True if `Retry.on` wants the error to be retried or, by default, if `otherwise` is True."""
         if self._itinerary.has_routes and is_filtered(error):
             # Another provider may answer what one has filtered, but it is only asked if the caller says so.
             is_named = not callable(self._retry.on) and "content_filter" in self._retry.outcomes
@@ -169,7 +167,6 @@ class Planner:
         )
 
     def _find_bounds(self) -> tuple[TimeBound, ...]:
-        """Return the bounds on the time of another attempt, the shortest first."""
         begun, within, total = self._machine.meter.started_at, self._retry.within, self._total
         bounds = [] if total is None else [TimeBound(total, "Deadlines.total", begun)]
         if within is not None:
@@ -177,7 +174,6 @@ class Planner:
         return tuple(sorted(bounds))
 
     def _drop_refused_prefix(self, error: StreamError, continuation: Continuation) -> bool:
-        """Stop sending prefixes if a prefix was refused; return True if the next request can do without."""
         opener = self._request.opener
         if continuation.prefix is None:
             return False
@@ -215,7 +211,6 @@ class Planner:
         return None if is_needed else NOT_JOINED
 
     def _find_obstacle(self, index: int, error: StreamError) -> str | None:
-        """Return the reason why an opener cannot continue the answer; None if it can."""
         opener = self._openers[index]
         attempt = Attempt(
             number=self._request.attempt.number + 1,
@@ -290,10 +285,7 @@ class Planner:
     def ask_about(
         self, attempt: Attempt, now: float, notes: list[str], kind: RequestKind
     ) -> AttemptDecision | None:
-        """Return the decision, mostly by `Retry.on_retry`, on an attempt of a kind; None to make it.
-
-        `notes` gets the reason if the attempt would begin too late.
-        """
+        """Return the decision by `Retry.on_retry` on an attempt, or None; `notes` gets why it is too late."""
         if callable(self._retry.wait):
             late = self.why_late(now + attempt.wait)
             if late is not None:

@@ -84,21 +84,6 @@ class Purse:
         0 and 0 tokens of 5 and 2,000,000 tokens are spent
     """
 
-    __slots__ = (
-        "_beating",
-        "_dropped",
-        "_given",
-        "_ledger",
-        "_lock",
-        "_process",
-        "_running",
-        "bounds",
-        "most",
-        "price",
-        "tokens",
-        "waits",
-    )
-
     @explain_all_options()
     def __init__(
         self,
@@ -118,14 +103,10 @@ class Purse:
         if price is not None and (most is None or not callable(price)):
             raise MisuseError("price= is a function that takes a Usage and returns a number, beside most=")
         self.most = None if most is None else check_seconds("most", most, unit="money")
-        """The highest sum of all costs; None for no bound."""
         self.price = price
-        """The caller's price of requests without one of their own; None for the table."""
         self.tokens = None if tokens is None else check_whole("tokens", tokens)
-        """The most tokens of all requests and answers; None for no bound."""
         money = _NO_BOUNDS.money if self.most is None else Amount.of(self.most, 0).money
         self.bounds = Amount(money, self.tokens or _NO_BOUNDS.tokens)
-        """The bounds in whole numbers."""
         lease = check_seconds("lease", lease)
         # A relative path would be another file in another process.
         file = None if file is None else os.path.abspath(os.fspath(file))  # noqa: PTH100 - keeps a "~"
@@ -145,7 +126,6 @@ class Purse:
             self._ledger = RedisLedger(redis, name, lease)
         self._process, self._lock = os.getpid(), Lock()
         self._running: weakref.WeakSet[Claim] = weakref.WeakSet()
-        """The reservations that are renewed while their requests run."""
         self._beating: Event | None = None
         """Set to end the thread that renews them; None if there is none."""
 
@@ -175,7 +155,6 @@ class Purse:
         return reply.spent.plus(reply.held)
 
     def change(self, change: ClaimChange) -> PurseReply:
-        """Change what is spent and reserved, if there is room."""
         if not self.waits and os.getpid() != self._process:
             raise MisuseError(_ALONE)
         try:
@@ -185,11 +164,9 @@ class Purse:
             raise PurseUnavailable(f"the purse's {why}") from error
 
     def compare(self, spent: Amount) -> str:
-        """Return the words for what is spent, beside the bounds."""
         return f"{self.describe(spent)} of {self.describe(self.bounds)} are spent"
 
     def describe(self, amount: Amount) -> str:
-        """Return the words for an amount, in what the purse bounds."""
         money = None if self.most is None else f"{max(amount.cost, 0.0):.6g}"
         tokens = None if self.tokens is None else f"{max(amount.tokens, 0):,} tokens"
         return " and ".join(filter(None, (money, tokens)))
@@ -214,7 +191,6 @@ class Purse:
                 beat.start()
 
     def leave(self, claim: Claim) -> None:
-        """Renew a reservation no more."""
         with self._lock:
             self._running.discard(claim)
             if not self._running and self._beating is not None:
@@ -222,7 +198,6 @@ class Purse:
                 self._beating = None
 
     def _beat(self, ended: Event) -> None:
-        """Renew what is reserved in this process until nothing is, in the thread."""
         while not ended.wait(min(self._given["lease"] / 3, _RENEWED)):
             with self._lock:
                 # Streams that were collected leave none.
@@ -263,7 +238,6 @@ class Claim:
         return reply
 
     def renew(self) -> None:
-        """Renew the lease, and say what is sure by now."""
         with self._lock, suppress(PurseUnavailable):
             if not self.is_over:
                 sure = self.sure
@@ -276,7 +250,6 @@ class Booking(NamedTuple):
 
     claim: Claim
     sure: Amount
-    """The amount that is spent then."""
     most: tuple[Amount, ...]
     """The amounts that the answer may cost then, of which the first is reserved for which there is room."""
     kind: ClaimKind

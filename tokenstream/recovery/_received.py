@@ -12,13 +12,10 @@ from tokenstream.formats._endings import find_end_sign
 from tokenstream.message import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tokenstream._basics.call_keys import AnswerIdentity
     from tokenstream._pipeline.joining import Hold
     from tokenstream._pipeline.resumption import Renewal, Resumption
     from tokenstream.errors import StreamError
-    from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.recovery._itinerary import RunningRequest
 
@@ -34,9 +31,7 @@ class ReceivedAnswer:
     ) -> None:
         self.request, self.resumption, self.machine = request, resumption, resumption.machine
         self.outcomes = outcomes
-        """The useless outcomes for which an answer is requested again."""
         self.hold = hold
-        """Holds back the first events of this attempt."""
         self.has_content = False
         """True once content of this or an earlier attempt is in the message: a restart is then announced."""
         self.is_divided = False
@@ -44,26 +39,20 @@ class ReceivedAnswer:
         self.relay_id: str | None = None
         """The answer's id in a relay's journal, which a request to resume names; None before there is one."""
         self.accepted: Hold | None = None
-        """The hold of the answer that was found acceptable; None before that."""
         self._frames_before = 0
-        """Number of the answer's payloads before this attempt."""
         self._cut_calls_before: tuple[str, ...] = ()
-        """The names of the calls in which the answer had broken off before this attempt."""
 
     def renew(self, hold: Hold, now: float, renewal: Renewal) -> None:
-        """Prepare for another attempt, whose first events a new hold holds back."""
         self._cut_calls_before = self.cut_calls if self.has_content else ()
         self._frames_before = self.machine.link.connection.format.frames
         self.hold = hold
         self.resumption.renew(hold, now, renewal)
 
     def begin_content(self) -> None:
-        """Note that this attempt's events are delivered from now on; the message gets its route."""
         self.has_content = True
         self.machine.accumulator.route = self.request.route
 
     def take_up(self, identity: AnswerIdentity | None) -> None:
-        """Note that another process has delivered content, of an answer that a journal may have named."""
         self.has_content = True
         self.hold.open()
         if identity is not None and identity.kind == "journal":
@@ -78,27 +67,17 @@ class ReceivedAnswer:
                 # No event of the stream itself brings the name, by which a server is asked to resume.
                 self.machine.accumulator.name_format(name)
 
-    def accept(self) -> None:
-        """Note that the answer of this attempt is not refused as useless."""
-        self.accepted = self.hold
-
     def spend_discarded(self, *, always: bool = False) -> None:
-        """Add the tokens of this attempt to the usage, of which nothing becomes part of the answer.
-
-        With `always`, the model has certainly written something, so that the attempt counts as one with
-        an unknown usage even if the server has reported no tokens.
-        """
+        """Add the tokens of this attempt to the usage; with `always`, also that they are not known."""
         if (usage := self.hold.usage) or always:
             self.machine.accumulator.spend(usage)
 
     @property
     def reader(self) -> Format:
-        """The format that reads this attempt's connection."""
         return self.machine.link.connection.format
 
     @property
     def is_shown(self) -> bool:
-        """True if something of the answer is delivered, by this attempt or by an earlier one."""
         return self.hold.released or self.has_content
 
     @property
@@ -108,7 +87,6 @@ class ReceivedAnswer:
 
     @property
     def has_answered(self) -> bool:
-        """True if this attempt's request was not refused, and has brought something of the same answer."""
         link = self.machine.link
         reader = link.connection.format
         # A payload that equals one of the connection before is dropped.
@@ -121,7 +99,6 @@ class ReceivedAnswer:
 
     @property
     def cut_calls(self) -> tuple[str, ...]:
-        """The names of the calls in which the answer has broken off, perhaps before this attempt."""
         names = tuple(call.name for call in self.machine.accumulator.cut_calls)
         if not self.hold.is_part:
             # Nothing of this attempt is part of the answer.
@@ -132,7 +109,6 @@ class ReceivedAnswer:
 
     @property
     def can_resume(self) -> bool:
-        """True if a later attempt may resume the answer, now that it has begun."""
         connection = self.machine.link.connection
         if self.request.opener.replays or (connection.framing.last_event_id and self._replays):
             return True
@@ -140,7 +116,14 @@ class ReceivedAnswer:
         if resume is None:
             return False
         # The head of the answer is held, or was delivered by an earlier attempt.
-        return resume.is_kept(self.machine.accumulator.message) or resume.is_kept(_head_in(self.hold.held))
+        if resume.is_kept(self.machine.accumulator.message):
+            return True
+        head = Accumulator()
+        for event in self.hold.held:
+            # An accumulator writes into some events of parts, which are not its own here.
+            if isinstance(event, MessageStart | ProviderData):
+                head.take(event)
+        return resume.is_kept(head.message)
 
     @property
     def message(self) -> Message:
@@ -166,12 +149,10 @@ class ReceivedAnswer:
 
     @property
     def _was_begun_here(self) -> bool:
-        """True if the answer is that of one request, which has not been continued."""
         return not self.resumption.continued and self.request.attempt.asked is None
 
     @property
     def is_kept(self) -> bool:
-        """True if the answer has a position, and its server is known to keep the answer for a replay."""
         reader = self.machine.link.connection.format
         if reader.resume is None or (reader.position is None and not reader.unfinished):
             return False
@@ -196,7 +177,6 @@ class ReceivedAnswer:
         return self.relay_id or self.machine.find_answer_id()
 
     def name_to_relay(self, *, resumes: bool) -> str | None:
-        """Return the id that the next request names, and keep it; None if it does not resume the answer."""
         self.relay_id = self.find_relay_id() if resumes else None
         return self.relay_id
 
@@ -210,13 +190,3 @@ class ReceivedAnswer:
         api = api_named(self.reader.name)
         is_sent = not opener.makes_request or (api is not None and api.replay_field is not None)
         return is_sent or self.find_relay_id() is not None
-
-
-def _head_in(events: Iterable[Event]) -> Message:
-    """Return a message with only the id, the model and the provider's data that events have."""
-    accumulator = Accumulator()
-    for event in events:
-        # An accumulator writes into some events of parts, which are not its own here.
-        if isinstance(event, MessageStart | ProviderData):
-            accumulator.take(event)
-    return accumulator.message

@@ -54,10 +54,7 @@ _NOTABLE = 0.9
 
 
 class Recovery:
-    """Goes on with a broken answer: prepares the machine and the source for each further attempt.
-
-    It has a reference to the machine but not to the driver, so that an abandoned stream can be collected.
-    """
+    """Goes on with a broken answer: prepares the machine and the source for each further attempt."""
 
     def __init__(self, retry: Retry, itinerary: Itinerary, resumption: Resumption, silence: Silence) -> None:
         # The caller's options.
@@ -75,7 +72,6 @@ class Recovery:
 
         # The parts that observe attempts and decide about them.
         self.spending = None if retry.most is None else Spending(retry.most, machine, self._openers[0])
-        """The costs of all attempts; None if they are not limited."""
         # Nothing else of the answer is known.
         message = Message(format=machine.accumulator.format, route=route)
         attempt = Attempt(number=1, mode="start", message=message, route=route)
@@ -97,19 +93,16 @@ class Recovery:
         self._has_given_up = False
         """True once an attempt has failed and no further one was made; the rest of its source may be read."""
         self._has_ended = False
-        """True once the stream has ended, so that the reports are complete."""
         self._restart_cause: StreamError | None = None
         """The error of the delivered answer that a restart is about to replace; None if there is none."""
 
     def find_attempt(self) -> AttemptFacts:
-        """Return the facts about the current attempt, for the origin of its answer."""
         request = self._request
         number = request.attempt.number - request.uncounted
         return AttemptFacts(number, self._itinerary.most_attempts, request.route)
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
-        """The attempts so far, including the current one."""
         return tuple(sorted(self._current.reports, key=lambda report: report.number))
 
     def keep_answer(self) -> None:
@@ -118,7 +111,6 @@ class Recovery:
 
     @property
     def legs(self) -> tuple[Leg, ...]:
-        """The stretches of the answer between its pauses; empty if it was never paused."""
         return self._pauses.legs
 
     def make_first_source(self, clock: Clock, kept: Checkpoint | None) -> LazySource:
@@ -164,7 +156,6 @@ class Recovery:
         return replace(opener.lazy(self._request.attempt), open=fail_later if opener.is_async else fail)
 
     def _wait_for_room(self, clock: Clock, seconds: float) -> float:
-        """Return the seconds to wait for room in a purse, which are no silence; 0 if they are over."""
         now, within = clock(), self._retry.within
         if within is not None:
             seconds = min(seconds, self._machine.meter.started_at + within - now)
@@ -174,13 +165,12 @@ class Recovery:
     # -- the end of an attempt ---------------------------------------------
 
     def make_next_source(self, cause: StreamError | None, now: float) -> LazySource | None:
-        """Return the source with which to continue, or None if the stream ends here.
-
-        The cause is None after a clean end, or if the machine has the error.
-        """
+        """Return the source with which to continue, or None; so is the cause if the machine has the error."""
         error = None if self._has_given_up else find_error(self._answer, cause, now)
         request, refusal = self._request, self._joining.refusal
-        if error is not None and self._has_no_price():
+        guarding = None if self.spending is None else self._machine.way.guarding
+        if error is not None and guarding is not None and not guarding.find_price(self._current.find_cost):
+            # A price raised an exception, which ends the answer.
             self._has_given_up = True
             return None
         if error is None:
@@ -210,11 +200,6 @@ class Recovery:
             del error.partial
         self._give_up(error, cause, now)
         return None
-
-    def _has_no_price(self) -> bool:
-        """Return True if the bound on all costs has ended the answer, because a price raised an exception."""
-        guarding = None if self.spending is None else self._machine.way.guarding
-        return guarding is not None and not guarding.find_price(self._current.find_cost)
 
     def _give_up(self, error: StreamError, cause: StreamError | None, now: float) -> None:
         """End the stream, because no further attempt is made."""
@@ -261,7 +246,6 @@ class Recovery:
             intake.fail(error)
 
     def make_cancelling(self) -> LazySource | None:
-        """Return a source that cancels the answer when it is opened; None if its server does not write on."""
         waits = "pause" in count_pauses(self._retry.pauses)
         answer_id = self._answer.find_running(None) if waits else None
         return None if answer_id is None else self._request.opener.cancel(answer_id)
@@ -272,7 +256,6 @@ class Recovery:
             self._current.find_cost()
 
     def record_end(self, error: Exception | None, now: float) -> None:
-        """Record how the last attempt ended, unless that was recorded before."""
         if not self._has_ended:
             failed = error if isinstance(error, StreamError) else None
             # After a doubtful seam, the stream ends with the error that broke off the answer.
@@ -280,7 +263,6 @@ class Recovery:
             self._has_ended = True
 
     def _end_undelivered(self, error: StreamError, now: float) -> None:
-        """End the stream with an error, and drop the held-back answer, which was not accepted."""
         self.record_end(error, now)
         # Its tokens have to be paid for, too.
         self._answer.spend_discarded()
@@ -383,7 +365,6 @@ class Recovery:
         self._answer.renew(hold, now, renewal)
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
-        """End the answer, because its output limit is used up."""
         self._current.end(error, now)
         self._has_ended = True
         # Afterwards, the token counts are those of an answer that has a finish reason.

@@ -135,7 +135,6 @@ def make_stream(kind: type[StreamT], opener: SourceOpener, retry: Retry, options
 
 
 def check_retry(retry: object, *, is_async: bool) -> Retry:
-    """Check the `retry` argument, and return it or the default."""
     if retry is None:
         return Retry()
     if not isinstance(retry, Retry):

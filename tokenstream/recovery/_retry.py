@@ -51,12 +51,10 @@ def find_fault(message: Message, accept: Accept) -> AnswerRejected | None:
 
 
 def _is_readable_type(accept: object) -> bool:
-    """Return True for a class, a generic type such as `list[int]`, or a `TypeAdapter`."""
     return isinstance(accept, type) or get_origin(accept) is not None or hasattr(accept, "validate_python")
 
 
 def _find_mismatch(message: Message, accept: Any) -> OutputInvalid | OutputIncomplete | None:  # noqa: ANN401 - a type of any kind
-    """Return the error with which `Stream.result` would refuse the answer; None if it matches."""
     from tokenstream.stream import Stream
     from tokenstream.stream._outputs.text import missing_json_error
 
@@ -247,12 +245,7 @@ class Retry:
         return named if self.accept is None else named | {"invalid"}
 
     def wants(self, error: StreamError, *, otherwise: bool) -> bool:
-        """Return True if an error should be retried.
-
-        Args:
-            error: The error that ended the attempt.
-            otherwise: True if the error is retried by default.
-        """
+        """Return True if an error should be retried, as it is `otherwise` by default."""
         on: Any = self.on
         if callable(on):
             decision = on(error)
@@ -322,7 +315,6 @@ def to_routes(routes: Routes | Iterable[Route] | Route) -> Routes:
 
 
 def _check_choice(retry: Retry) -> None:
-    """Refuse invalid options for choosing among answers."""
     accept: Any = retry.accept
     if accept is not None and not (callable(accept) or _is_readable_type(accept)):
         raise MisuseError(f"accept= is a type, or a function that takes the message, and not {accept!r}")
@@ -333,7 +325,6 @@ def _check_choice(retry: Retry) -> None:
 
 
 def check_returned_wait(value: object) -> float:
-    """Return the seconds that the caller's `wait` function returned, and refuse any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise MisuseError(f"wait= returns a number of seconds, 0 or more, and not {value!r}")
     return float(value)

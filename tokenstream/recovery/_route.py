@@ -56,14 +56,10 @@ class RouteHealth:
         return RouteHealth, (self._rest,)
 
     def is_out(self, now: float) -> bool:
-        """Return True if no attempt may be made now."""
         return self._out_until is not None and now < self._out_until
 
     def begin_attempt(self, now: float) -> bool:
-        """Begin an attempt if one may be made now; return False if none may.
-
-        An attempt on trial keeps other streams out until the route has worked, or `rest` has passed.
-        """
+        """Begin an attempt if one may be made now, which keeps others out on trial; else return False."""
         with self._lock:
             is_out = self.is_out(now)
             if self._out_until is not None and not is_out:
@@ -71,7 +67,6 @@ class RouteHealth:
             return not is_out
 
     def note_success(self) -> None:
-        """Note that an attempt has brought an answer to its end."""
         with self._lock:
             self._failed_at.clear()
             self._out_until = None
@@ -131,22 +126,6 @@ class Route:
         'localhost'
     """
 
-    __slots__ = (
-        "attempts",
-        "client",
-        "deadlines",
-        "format",
-        "headers",
-        "health",
-        "json",
-        "make_stage",
-        "name",
-        "open",
-        "price",
-        "tags",
-        "url",
-    )
-
     @explain_all_options(
         payload="it is called json=",
         timeout="deadlines=Deadlines(first_event=…) bounds the wait for the first event",
@@ -172,22 +151,23 @@ class Route:
         rest: float | None = 30.0,
     ) -> None:
         self.open = open
-        """The function that makes the request; None if the library does."""
         self.url = _check_url(url) if open is None else _check_function(url, open, json, headers, client)
         if open is None and json is None:
             raise MisuseError("a Route to an address takes its payload: Route(url, json=payload)")
         self.json = json
-        """The payload, or the function that returns it."""
         if isinstance(headers, str | bytes):
             raise MisuseError('headers= takes a dict, as {"authorization": "Bearer …"}, not a text')
         self.headers = headers
         self.client = client
         self.format = format
         self.attempts = None if attempts is None else check_whole("attempts", attempts)
-        """Number of attempts at this route; None for the default."""
-        self.deadlines = _check_deadlines(deadlines)
+        check_option("deadlines", deadlines, Deadlines)
+        if deadlines is not None and deadlines.total is not None:
+            raise MisuseError(
+                "Deadlines.total is over all attempts: give it to connect or resilient, or use Retry.within"
+            )
+        self.deadlines = deadlines
         self.tags = tags
-        """The markup in this route's texts; None for that of the stream."""
         self.make_stage = make_stage_factory(tags)
         """Creates the stage that splits this route's texts; None for that of the stream, or to split none."""
         given: Any = name
@@ -201,7 +181,6 @@ class Route:
         if rest is not None:
             check_wait("rest", rest)
         self.health = RouteHealth(rest)
-        """The memory of this route's attempts: failures and speed."""
 
     def __repr__(self) -> str:
         return f"<Route {self.name}>"
@@ -215,15 +194,7 @@ class Route:
         return super().__reduce_ex__(protocol)
 
     def make_opener(self, deadlines: Deadlines | None, *, is_async: bool) -> SourceOpener:
-        """Return an opener for one stream, which sends this route's requests.
-
-        Args:
-            deadlines: The stream's bounds on silence, for a route without its own; None for the defaults.
-            is_async: True for an `AsyncStream`.
-
-        Raises:
-            MisuseError: The client is of the other kind, or the format is unknown.
-        """
+        """Return an opener for one stream, whose bounds on silence count for a route without its own."""
         if self.open is None:
             from tokenstream._request.again import make_route_opener
 
@@ -240,7 +211,6 @@ def name_of(opens: object) -> str:
 
 
 def _check_function(url: object, opens: object, *of_request: object) -> str:
-    """Check what is given beside a function that makes the request; return its URL, which is not known."""
     if not callable(opens):
         raise MisuseError(f"open= is a function that opens a source, and not {type(opens).__name__}")
     if url is not None or any(each is not None for each in of_request):
@@ -265,13 +235,3 @@ def _check_url(url: object) -> str:
             f"not {'one whose host cannot be read' if scheme in _HTTP else found}"
         )
     return text
-
-
-def _check_deadlines(deadlines: Deadlines | None) -> Deadlines | None:
-    """Check a route's deadlines, and return them; refuse `total`, which is a bound over all attempts."""
-    check_option("deadlines", deadlines, Deadlines)
-    if deadlines is not None and deadlines.total is not None:
-        raise MisuseError(
-            "Deadlines.total is over all attempts: give it to connect or resilient, or use Retry.within"
-        )
-    return deadlines

@@ -41,9 +41,7 @@ _REFUSALS = (
     "substring not found",
     "expected last role user",
 )
-"""Phrases in the error messages of servers that refuse a prefix."""
 _FILTER_WORDS = ("content_filter", "content_policy", "refusal", "safety", "prohibited")
-"""Words in the codes of errors that a provider's content filter causes."""
 _FENCE = "```json"
 _REASONS = {
     "tool_call": "it has a tool call",
@@ -64,13 +62,6 @@ def reason_against(messages: Sequence[Message], error: StreamError | None, *, pr
     """Return the reason not to continue an answer; None if the answer may be continued.
 
     Without an error, the answer has reached its output limit.
-
-    Example:
-        >>> from tokenstream.errors import StreamTruncated
-        >>> from tokenstream.message import Message, TextPart
-        >>> message = Message(parts=(TextPart(text='{"a": '),))
-        >>> reason_against([message], StreamTruncated("cut"), prefill=False)
-        'its text is JSON, which only a prefix can continue'
     """
     message = messages[0]
     if len(messages) > 1 or message.choice != 0:
@@ -100,7 +91,6 @@ def reason_against(messages: Sequence[Message], error: StreamError | None, *, pr
 
 
 def may_have_call(text: str) -> bool:
-    """Return True if a text has a call in it, or may end with the beginning of one."""
     if "<" not in text and "[" not in text:
         return False
     # The mechanism that reads such calls knows all openings, also those of which only some has arrived.
@@ -174,7 +164,6 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
 
 
 def has_cut_call(answer: ReceivedAnswer) -> bool:
-    """Return True if an answer broke off in its first calls, which have closed the text before them."""
     calls, parts = answer.machine.accumulator.cut_calls, answer.machine.accumulator.message.parts
     is_first = all(part.kind != "tool_call" for part in parts[: len(parts) - len(calls)])
     return is_first and bool(answer.cut_calls)
@@ -192,7 +181,6 @@ def make_seam(answer: ReceivedAnswer, continuation: Continuation) -> SeamJoiner:
 
 
 def count_tokens_left(current: CurrentAttempt, opener: SourceOpener) -> int | None:
-    """Return the number of tokens left until the request's output limit; None if no limit is known."""
     limit, message = opener.limit(current.machine.accumulator.format), current.machine.accumulator.message
     return None if limit is None else find_tokens_left(limit, current.counted_in_all, message)
 

@@ -83,11 +83,8 @@ class Spending:
         """The cost of the answers before the one that arrives now, and their tokens."""
         self._opener = opener
         self._request: RequestSize | None = None
-        """The size of the current attempt's request; None before it is needed."""
         self._now, self._tokens_now = 0.0, 0
-        """The cost of the answer that arrives now, and its tokens."""
         self._claim = None if self.purse is None else Claim(self.purse)
-        """The amount that the purse has reserved for this answer; None without a purse."""
         self._lacks: Booking | None = None
         """Reserves what the answer has cost beyond what was reserved; None for nothing."""
         self.find_wait: Callable[[float], float] = lambda seconds: seconds
@@ -105,11 +102,9 @@ class Spending:
         self._opener, self._request = opener, None
 
     def end(self, cost: float | None, usage: Usage) -> None:
-        """Note the cost of the attempt that has ended, which is that of its report."""
         self._now, self._tokens_now = cost or 0.0, self._count_tokens(usage)
 
     def add(self, cost: float | None, usage: Usage) -> None:
-        """Add the cost of an attempt that was made beside the current one; None if it is unknown."""
         self.spent += cost or 0.0
         self._spent_tokens += self._count_tokens(usage)
 
@@ -148,14 +143,12 @@ class Spending:
         return self.bound.stop
 
     def _count_tokens(self, usage: Usage) -> int:
-        """Return the number of tokens of a usage, as the current attempt's provider counts them."""
         opener = self._opener
         return count_tokens(usage, adds_cached=adds_cached(opener.asked, opener.format))
 
     # -- the purse ---------------------------------------------------------
 
     def check(self, opener: SourceOpener) -> None:
-        """Refuse a request without a price."""
         if opener.asked is not None and callable(opener.asked[1]):
             # It is made, and then checked, once the attempt begins.
             return
@@ -238,12 +231,10 @@ class Spending:
         raise self._make_error(refusal)
 
     def take_more(self) -> Booking | None:
-        """Return what reserves more; None unless the answer has cost more than was reserved."""
         lacks, self._lacks = self._lacks, None
         return lacks
 
     def note_booked(self, reply: PurseReply) -> None:
-        """Stop the answer if there was no room for more of it."""
         if self.purse is not None and reply.made != 1:
             self.bound.stop = f"the purse is empty: {self.purse.compare(reply.spent.plus(reply.held))}"
 
@@ -260,7 +251,6 @@ class Spending:
         return Amount.of(self.spent + self._now, self._spent_tokens + self._tokens_now)
 
     def find_error(self, stop_reason: str | None) -> CostExceeded | None:
-        """Return the error of an answer that `Retry.most` has stopped or not sent; None for any other."""
         reason = self._refusal
         if reason is None and stop_reason is not None and stop_reason == self.bound.stop:
             reason = f"the answer was stopped: {stop_reason}"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import groupby
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from anyio import move_on_after
 
 from tokenstream._sources.failures import find_refusal
 from tokenstream.errors import MisuseError, StreamError, pass_over
-from tokenstream.events import Event, StepDelta, TextDelta, ToolCallDelta
+from tokenstream.events import Event, StepDelta, TextDelta
 from tokenstream.relay._attribution import ending_of
 from tokenstream.relay._encoders.pieces import TEXTS
 from tokenstream.relay._incident import find_asked
@@ -119,13 +119,17 @@ class EventsIn:
                 f'protocol="text", not {source!r:.80}'
             )
         self.source: Any = source
-        driver = find_driver(source) if isinstance(source, StreamBase) else None
+        driver: object = find_driver(source) if isinstance(source, StreamBase) else None
         self._is_stream = driver is not None
         """True if the source is a stream of this library, which knows its ending."""
         self._events: Any = None if text is None else _TextEvents(text)
         """The iterator over the events of the source; None before the first, and once `_error` is set."""
-        self._take_next = None if text is not None else _make_take_function(driver)
+        self._take_next: Callable[[], Awaitable[Event | None]] | None = None
         """Returns the next event if it has arrived, else None. There is no such function for some sources."""
+        if text is None and isinstance(driver, AsyncDriver):
+            self._take_next = driver.step_now
+        elif text is None and isinstance(driver, ReaderDriver):
+            self._take_next = driver.poll
         self._take_ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
         """Returns the events of a run that have arrived. There is no such function for other sources."""
         self._error: Exception | None = None
@@ -214,48 +218,29 @@ class _TextEvents:
         return TextDelta(await anext(self._text))
 
 
-def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]] | None:
-    """Return a function that returns the next event if it has arrived, for a driver that can do that.
-
-    Those are the drivers of an `AsyncStream` and of one reader of a shared stream.
-    """
-    if isinstance(driver, AsyncDriver):
-        return driver.step_now
-    if isinstance(driver, ReaderDriver):
-        return driver.poll
-    return None
-
-
 def merge_deltas(events: Iterable[Event]) -> Iterator[Event]:
     """Yield the same events, except that neighbouring deltas of one part are merged into one delta."""
     for key, group in groupby(events, _merge_key):
-        if key is None:
-            yield from group
-        else:
-            yield _merge_group(list(group))
+        first, *others = group
+        if key is None or not others:
+            yield from (first, *others)
+            continue
+        name = "text" if hasattr(first, "text") else "fragment"
+        text = "".join(getattr(delta, name) for delta in (first, *others))
+        merged: Any = replace(cast("Any", first), raw=None, **{name: text})
+        if first.step is not None:
+            merged.step = first.step
+        yield merged
 
 
 def _merge_key(event: Event) -> tuple[Any, ...] | None:
     """Return the key that is equal for deltas that may be merged; None for events that are never merged."""
     cls = event.__class__
-    if cls not in _READERS or getattr(event, "signature", None) is not None:
+    if cls not in _MERGED or getattr(event, "signature", None) is not None:
         return None
     # The id of a tool call follows from its part, but the output of a step belongs to no part.
     return cls, event.choice, event.part, event.step, event.id if isinstance(event, StepDelta) else None
 
 
-def _merge_group(deltas: list[Any]) -> Event:
-    first: Event = deltas[0]
-    if len(deltas) == 1:
-        return first
-    cls: Any = first.__class__
-    id = [first.id] if isinstance(first, ToolCallDelta | StepDelta) else []
-    text = "".join(map(_READERS[cls], deltas))
-    merged: Event = cls(*id, text, choice=first.choice, part=first.part)
-    if first.step is not None:
-        merged.step = first.step
-    return merged
-
-
-_READERS: dict[type, Callable[[Any], str]] = {**TEXTS, StepDelta: attrgetter("text")}
-"""Maps each class of delta that may be merged to the function that reads its text."""
+_MERGED = frozenset({*TEXTS, StepDelta})
+"""The classes of deltas that may be merged."""

@@ -23,7 +23,7 @@ from tokenstream.relay._sending import AWS_EVENT_STREAM, Sending
 from tokenstream.stream._log import INFO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.relay._shape import Shape
@@ -45,7 +45,8 @@ class _FrameworkSocket:
 
     def __init__(self, framework_socket: Any) -> None:  # noqa: ANN401 - one of several frameworks' types
         self._framework_socket = framework_socket
-        self.disconnect_errors: tuple[type[Exception], ...] = (OSError, *_find_disconnect_errors())
+        found = (getattr(sys.modules.get(module), name, None) for module, name in _DISCONNECT_ERRORS)
+        self.disconnect_errors: tuple[type[Exception], ...] = (OSError, *filter(None, found))
         """The exceptions that the methods raise if the client has disconnected."""
 
     @property
@@ -120,14 +121,6 @@ def wrap_socket(websocket: object) -> ServerSocket:
     raise MisuseError(
         f"this is not a WebSocket of Starlette, FastAPI, Litestar or websockets: {type(websocket).__name__}"
     )
-
-
-def _find_disconnect_errors() -> Iterator[type[Exception]]:
-    """Yield the exception with which each framework that is imported reports a client's disconnect."""
-    for module_name, name in _DISCONNECT_ERRORS:
-        module = sys.modules.get(module_name)
-        if module is not None:
-            yield getattr(module, name)
 
 
 # -- delivery ---------------------------------------------------------------------

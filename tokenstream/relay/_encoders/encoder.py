@@ -35,14 +35,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.relay._encoders.losses import PHRASES, make_error
-from tokenstream.relay._encoders.pieces import (
-    TEXTS,
-    add_recording,
-    find_surroundings,
-    is_piece,
-    make_writer,
-    string,
-)
+from tokenstream.relay._encoders.pieces import TEXTS, find_surroundings, is_piece, make_writer, string
 from tokenstream.relay._encoders.vocabulary import Vocabulary
 from tokenstream.stages._text import SoundStage
 
@@ -369,7 +362,14 @@ class Encoder(SoundStage, Vocabulary):
         as_json, record = self.string, self.find_recorder(event)
         if record is None:
             return lambda text: head + as_json(text) + tail
-        return add_recording(lambda text: head + as_json(text) + tail, record)
+
+        def make_chunk(text: str) -> bytes:
+            # The text is recorded only if the chunk could be made.
+            chunk = head + as_json(text) + tail
+            record(text)
+            return chunk
+
+        return make_chunk
 
     def find_recorder(self, event: AnyEvent) -> TextRecorder | None:
         """Return the function that records the text of a part's later pieces; None if none is needed."""

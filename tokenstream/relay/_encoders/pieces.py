@@ -85,16 +85,6 @@ def make_writer(event: AnyEvent, template: Template) -> Writer:
     return write
 
 
-def add_recording(template: Template, record: TextRecorder) -> Template:
-    def make_chunk(text: str) -> bytes:
-        # The text is recorded only if the chunk could be made.
-        chunk = template(text)
-        record(text)
-        return chunk
-
-    return make_chunk
-
-
 def add_number(
     make_template: Callable[[bytes], Template], head: bytes, field: bytes, count: Callable[[], int]
 ) -> Template:

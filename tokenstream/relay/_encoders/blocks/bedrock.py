@@ -23,8 +23,6 @@ from tokenstream.relay._encoders.encoder import Encoder, Payload, Payloads
 from tokenstream.relay._encoders.whole_parts import ServerParts, complete_input, omit_medium
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenstream._basics.loose import Json, JsonObject
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
@@ -125,10 +123,6 @@ class AWSEncoder(Encoder):
         return [(name, to_json_bytes({"message": message}).decode())]
 
 
-def message(headers: Mapping[str, str], payload: bytes) -> bytes:
-    return pack(b"".join(_header(name, value) for name, value in headers.items()), payload)
-
-
 def pack(headers: bytes, payload: bytes) -> bytes:
     # The message starts with two lengths and their checksum, and ends with a checksum of all bytes before.
     lengths = struct.pack(">II", _FRAME_SIZE + len(headers) + len(payload), len(headers))
@@ -150,7 +144,7 @@ def base64(data: bytes) -> str:
     return b2a_base64(data, newline=False).decode("ascii")
 
 
-def _header(name: str, value: str) -> bytes:
+def pack_header(name: str, value: str) -> bytes:
     """Pack a header: the name with its length, the type of the value, and the value with its length."""
     encoded, data = name.encode(), value.encode()
     return struct.pack(f">B{len(encoded)}sBH", len(encoded), encoded, _STRING_TYPE, len(data)) + data
@@ -158,7 +152,7 @@ def _header(name: str, value: str) -> bytes:
 
 def _make_event_headers(kind: str, name: str) -> bytes:
     content = {":content-type": "application/json", ":message-type": kind}
-    return b"".join(_header(name, value) for name, value in {f":{kind}-type": name, **content}.items())
+    return b"".join(pack_header(*each) for each in {f":{kind}-type": name, **content}.items())
 
 
 class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
@@ -242,7 +236,12 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     def encode_part_end(self, event: PartDone) -> Payloads:
         result, call = self._results.end(event), self._server_calls.end(event)
         if result is not None:
-            return [*self._encode_result(event.part, result), *self.close_block(event.part)]
+            status = "success" if result.error is None else "error"
+            named = {"type": result.name} if result.name else {}
+            start = {"toolResult": {"toolUseId": result.id, **named, "status": status}}
+            begun, content = self.open_block(event.part, start), _to_result_content(result)
+            pieces = self._block_delta(event.part, toolResult=content) if content else ()
+            return [*begun, *pieces, *self.close_block(event.part)]
         if call is None:
             return super().encode_part_end(event)
         return [
@@ -263,12 +262,6 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return pad_json(payload)
 
     # -- within ------------------------------------------------------------------
-
-    def _encode_result(self, part: int, result: ServerToolResult) -> Payloads:
-        status = "success" if result.error is None else "error"
-        start = {"toolUseId": result.id, **({"type": result.name} if result.name else {}), "status": status}
-        begun, content = self.open_block(part, {"toolResult": start}), _to_result_content(result)
-        return [*begun, *(self._block_delta(part, toolResult=content) if content else ())]
 
     def _block_delta(self, part: int, **delta: Json) -> list[Payload]:
         before = self.open_block(part, None)
