@@ -155,6 +155,7 @@ class Purse:
         return reply.spent.plus(reply.held)
 
     def change(self, change: ClaimChange) -> PurseReply:
+        """Change what is spent and reserved, if there is room."""
         if not self.waits and os.getpid() != self._process:
             raise MisuseError(_ALONE)
         try:
@@ -164,9 +165,11 @@ class Purse:
             raise PurseUnavailable(f"the purse's {why}") from error
 
     def compare(self, spent: Amount) -> str:
+        """Return the words for what is spent, beside the bounds."""
         return f"{self.describe(spent)} of {self.describe(self.bounds)} are spent"
 
     def describe(self, amount: Amount) -> str:
+        """Return the words for an amount, in what the purse bounds."""
         money = None if self.most is None else f"{max(amount.cost, 0.0):.6g}"
         tokens = None if self.tokens is None else f"{max(amount.tokens, 0):,} tokens"
         return " and ".join(filter(None, (money, tokens)))
@@ -191,6 +194,7 @@ class Purse:
                 beat.start()
 
     def leave(self, claim: Claim) -> None:
+        """Renew a reservation no more."""
         with self._lock:
             self._running.discard(claim)
             if not self._running and self._beating is not None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._incident import Incident
 
 SHUT_DOWN = "the relay's server was shut down"
-"""The message of the error of an answer that a server's shutdown ends."""
 
 _BROKEN: dict[Ending, type[StreamError]] = {"truncated": StreamTruncated, "failed": StreamError}
 """The class of error for each ending of an answer that has broken off."""
@@ -38,15 +37,12 @@ class ServedAnswer:
         self.owner = owner
         self._asked_id = asked_id  # for readers that are refused, who have another one
         self._source: object = None
-        """The stream, or another source of the answer's events; None if it is not known."""
         self.given: object = None
         """The function or source that the application has passed; None if it is not known."""
         self._is_kept = False
         """True if a journal has the answer, under its id."""
         self.has_begun = False
-        """True once an event has arrived."""
         self.status: int | None = None
-        """The status of the head that was sent; None before."""
 
     # -- what becomes known --------------------------------------------------
 

@@ -47,12 +47,9 @@ class _EncodedPieces(Generic[PieceT]):
         self._sending = sending
         sending.read_from(source)
         self._joins = joins
-        """True to return one piece for each event."""
         self._events: Any = None
-        """The iterator over the source; None before the first event."""
         self._pieces: deque[PieceT] = deque()
         self._ended = False
-        """True once the source has ended or was closed."""
 
     def _encode_end(self, error: StreamError | None = None) -> None:
         self._ended, sending, ending = True, self._sending, ending_of(self._source)

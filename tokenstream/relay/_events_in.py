@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
 
 _MAX_EVENTS = 1024
-"""The maximum number of events that are returned together."""
 _CLOSING_SECONDS = 2.0
 """The seconds allowed for closing a stream that nobody reads any more."""
 SLOW_SEND = 0.002
@@ -243,4 +242,3 @@ def _merge_key(event: Event) -> tuple[Any, ...] | None:
 
 
 _MERGED = frozenset({*TEXTS, StepDelta})
-"""The classes of deltas that may be merged."""

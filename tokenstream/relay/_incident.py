@@ -49,7 +49,6 @@ _OWN: dict[type[StreamError], int] = {
 BUG = "This server has made a mistake."
 """The sentence for readers about any exception of the application's."""
 _INSTALLED = frozenset({"dist-packages", "site-packages"})
-"""Folders of packages that were installed."""
 _PASSED = re.compile(
     r"(anyio|asgiref|daphne|ddtrace|django|elasticapm|fastapi|gunicorn|hypercorn|langfuse|langsmith|litestar"
     r"|logfire|newrelic|opentelemetry|quart|sentry_sdk|starlette|tokenstream|trio|uvicorn|wrapt"
@@ -66,7 +65,6 @@ class Incident(NamedTuple):
     whose: Literal["provider", "relay", "application", "reader"]
     """The one who has to mend it."""
     status: int
-    """The status of a response that reports the failure."""
     message: str
     """The sentence for readers, which quotes nobody; "" for a response without a body."""
     cause: str = ""
@@ -79,7 +77,6 @@ class Incident(NamedTuple):
     level: int = WARNING
     """The level in the log: what readers cause as often as they like must not fill it with warnings."""
     headers: HeaderFields | None = None
-    """Further headers of the response; None for none."""
 
     @property
     def may_repeat(self) -> bool:

@@ -50,11 +50,9 @@ from tokenstream.relay._encoders.losses import PHRASES, Loss
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream._basics.loose import JsonObject
     from tokenstream._basics.waits import HeaderFields
 
 _Sequence: TypeAlias = "tuple[Event, ...]"
-"""The events of an answer."""
 _TYPES = ("image/png", "image/tiff", "audio/pcm", "audio/wav", "video/mp4", "application/pdf")
 """The types of media that are tried: two of a family of which a protocol may know one."""
 
@@ -64,9 +62,7 @@ class Protocol(NamedTuple):
 
     name: str
     media_type: str
-    """The content type of a response's body."""
     headers: HeaderFields
-    """Headers of a response, in lower case."""
     heartbeat: bytes
     """The heartbeat, which may be sent between any two events; empty if the protocol has none."""
     retry: bytes
@@ -171,6 +167,8 @@ def make_answers() -> Mapping[str, _Sequence]:
         events = _try_call("{}") if reason == "tool_calls" else [TextDelta("Hi")]
         answers[f"finish_reason {reason}"] = _answer(*events, reason=reason)
     answers["finish_reason without a call"] = _answer(TextDelta("Hi"), reason="tool_calls")
+    # The total may differ from the sum.
+    counts = dict.fromkeys(COUNTS, 10) | {"input_tokens": 1_000, "output_tokens": 500, "total_tokens": 1_600}
     signed_end = PartDone(ReasoningPart(text="Hm", signature="c2ln", complete=True))
     return answers | {
         "text": _answer(TextDelta("Hi")),
@@ -206,7 +204,7 @@ def make_answers() -> Mapping[str, _Sequence]:
         "transcript": _medium("audio/pcm", transcript="words"),
         "opaque": _answer(PartStart(OpaquePart(type="x", data={"a": 1})), PartDone()),
         "choice": _answer(TextDelta("Hi"), TextDelta("Ho", choice=1), Finish("stop", choice=1)),
-        "usage": _answer(UsageUpdate(Usage(**_try_counts()))),
+        "usage": _answer(UsageUpdate(Usage.model_validate(counts))),
         "tool_result": _answer(*_try_call("{}"), ToolResult("c", 1)),
         "tool_result without a call": _answer(TextDelta("Hi"), ToolResult("c", 1)),
         "tool_result that failed": _answer(*_try_call("{}"), ToolResult("c", "rows", "cut")),
@@ -219,11 +217,6 @@ def make_answers() -> Mapping[str, _Sequence]:
         ),
         "stopped": (TextDelta("Hi"), Stopped("enough")),
     }
-
-
-def _try_counts() -> JsonObject:
-    totals = {"input_tokens": 1_000, "output_tokens": 500, "total_tokens": 1_600}
-    return {**{name: 10 + at for at, name in enumerate(COUNTS)}, **totals}
 
 
 def _answer(*events: Event, reason: FinishReason = "stop") -> _Sequence:

@@ -65,11 +65,8 @@ class ReportedEnding:
         self.is_run = False
         """True once an event has begun or ended a step."""
         self._stopped = False
-        """True once an event has reported that the answer was stopped."""
         self._root_ids: set[str] = set()
-        """The ids of the run's steps that have no parent step."""
         self._last_state = "done"
-        """The state of the step without a parent that ended last."""
 
     def note(self, event: AnyEvent) -> None:
         if isinstance(event, Stopped):
@@ -179,14 +176,11 @@ class Sending:
         if ids and as_payloads and not self._is_own_protocol:
             raise MisuseError(f"payloads of {protocol!r} have no place for ids: leave ids=True out")
         self._raw = raw
-        self.frame_record: Callable[[int | None, bytes], bytes] | None = None
+        self.frame_record: Callable[[int | None, bytes], bytes] | None
         """The function that frames a record unchanged; None if the protocol encodes events differently."""
-        self._encoder: Any
-        if issubclass(encoder_class, TokenStreamEncoder):
-            self._encoder = encoder_class(lossy=True, ids=ids, raw=raw)
-            self.frame_record = encoder_class.frame_record
-        else:
-            self._encoder = encoder_class(lossy=True)
+        self.frame_record = getattr(encoder_class, "frame_record", None)
+        own = {"ids": ids, "raw": raw} if self._is_own_protocol else {}
+        self._encoder: Any = encoder_class(lossy=True, **own)
         self._is_followed = is_followed
         prefix = "" if raw or self._is_own_protocol else encoder_class.default_id
         if id is None and (prefix or names):
@@ -206,7 +200,6 @@ class Sending:
             _return_objects(self._encoder)
         # State that changes while events are encoded.
         self._shaping = None if shape is None else Shaping(shape)
-        """Transforms the events with the function `shape`."""
         self._position = 0 if ids and not self._is_own_protocol else None
         """The id of the last event; None if this object does not number the events."""
         has_short_way = shape is None and self._position is None

@@ -46,7 +46,6 @@ class _ShapedText(NamedTuple):
     choice_and_part: PartKey
     choice_and_step: _ChoiceAndStep
     sent: list[str]
-    """Pieces of transformed text that were returned already."""
     waiting_events: list[Event]
     """Citations, and the choice's `Finish`, that follow text which a stage may still hold back."""
 
@@ -74,12 +73,10 @@ class Shaping(ErrorKeeper):
                 "gives text in pieces, such as lambda text: text.redact(pattern).words()"
             )
         self._stages = tuple(step.make for step in plan.steps)
-        """Functions that create the stages for a part."""
         self._texts: dict[PartKey, _ShapedText] = {}
         self._last_text: dict[_ChoiceAndStep, _ShapedText] = {}
         """The text part that got text last, by choice and step."""
         self.error: Exception | None = None
-        """The error of a stage that has failed."""
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
         """Return the events that replace an event."""

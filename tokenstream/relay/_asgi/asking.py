@@ -25,9 +25,7 @@ AnswerSource: TypeAlias = (
 """An answer, or a function without arguments, sync or async, that makes it."""
 
 _HASH_DIGITS = 32
-"""The number of hexadecimal digits of each hash in a fingerprint."""
 CROSS_SITE = "pages of other sites may not send requests"
-"""The words with which a cross-site request is refused."""
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@]+", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443", "ws": ":80", "wss": ":443"}
 
@@ -47,11 +45,8 @@ class AskedPosition(NamedTuple):
     path: str
     """The path of the request, with the path at which the application is mounted."""
     position: str
-    """The header `Last-Event-ID`; "" if it is absent."""
     id: str | None
-    """The answer's id in the header `X-Answer-Id`; None if it is absent."""
     key: str | None
-    """The header `Idempotency-Key`; None if it is absent."""
     sent_path: str
     """The path as the client has sent it, still encoded; "" if the server or the framework hides it."""
 
@@ -62,8 +57,15 @@ class AskedPosition(NamedTuple):
 
 
 def read_asked(scope: Mapping[str, Any]) -> AskedPosition:
-    id, path = read_header(scope, "x-answer-id"), _whole_path(scope)
     sent = (scope.get("raw_path") or b"").decode("latin-1")
+    # ASGI has the root path in `path`, too, but some servers leave it out.
+    id, root, path = read_header(scope, "x-answer-id"), scope.get("root_path", ""), scope["path"]
+    whole = unquote(sent)
+    if not path.startswith(root):
+        path = root + path
+    elif len(whole) > len(path) and whole.rstrip("/").endswith(path.rstrip("/")):
+        # A mount of Litestar cuts its path off, and leaves it in the raw path only.
+        path = whole
     return AskedPosition(
         scope["method"],
         path,
@@ -71,18 +73,8 @@ def read_asked(scope: Mapping[str, Any]) -> AskedPosition:
         unquote(id) if id else None,
         read_header(scope, "idempotency-key") or None,
         # A server may send only a part of the path.
-        sent if unquote(sent) == path else "",
+        sent if whole == path else "",
     )
-
-
-def _whole_path(scope: Mapping[str, Any]) -> str:
-    # ASGI has the root path in `path`, too, but some servers leave it out.
-    root, path = scope.get("root_path", ""), scope["path"]
-    if not path.startswith(root):
-        return root + path  # type: ignore[no-any-return] # of a mapping of any values
-    # A mount of Litestar cuts its path off, and leaves it in the raw path only.
-    sent = unquote((scope.get("raw_path") or b"").decode("latin-1"))
-    return sent if len(sent) > len(path) and sent.rstrip("/").endswith(path.rstrip("/")) else path
 
 
 def read_header(scope: Mapping[str, Any], name: str) -> str:

@@ -73,7 +73,6 @@ class Timing:
 
 
 TIMING = Timing()
-"""The times of a relay unless others are passed."""
 
 
 def check_timing(timing: Any) -> Timing:  # noqa: ANN401 - as callers give it
@@ -98,7 +97,6 @@ class Outlet(ABC):
     first_chunk: bytes | None = None
     """The chunk with which the body begins, which `open` has read; None if it is still to come."""
     has_ended = False
-    """True once no more chunks follow."""
     may_repeat = True
     """False if the request, sent again, would ask the model again."""
     ends_by_itself: ClassVar[bool] = False
@@ -110,7 +108,6 @@ class Outlet(ABC):
         self.served = served
         """The record of the answer, with the id that a refused reader gets."""
         self.headers: HeaderFields = {**writer.protocol.headers, "x-answer-id": quote_id(id)}
-        """The headers of the response, in the order in which they are sent."""
         self.heartbeat = writer.protocol.heartbeat
         """The heartbeat, which may be sent between any two chunks; empty if the protocol has none."""
 
@@ -207,7 +204,6 @@ class Delivery(ABC):
     """
 
     _sending: CancelScope
-    """The scope of the task that reads and sends the answer."""
     _tasks: TaskGroup
     _delivers_first: ClassVar[bool] = False
     """True to receive only once the answer waits, as what the reader sends after its end is for others."""
@@ -219,9 +215,7 @@ class Delivery(ABC):
         self.shutting_down = False
         """True once this response is ended because the server shuts down."""
         self._came_late = False
-        """True if the server was shutting down already when this response began."""
         self._sent_at = 0.0
-        """The clock reading of the last send."""
         self._send_began: float | None = None
         """The clock reading at which the send that is not over began; None if there is none.
 

@@ -49,11 +49,9 @@ if TYPE_CHECKING:
     from tokenstream.relay.journal import Journal
 
 _MOUNTED = 'it is an application of its own: write app.mount("/answers", relay.endpoints(…))'
-"""The end of the error for a name that FastAPI asks a router for."""
 _NO_CORS = "CORS must allow a page of another origin Idempotency-Key, Last-Event-ID and X-Answer-Id"
 """The words with which a preflight is refused, which only middleware can answer."""
 AnswerFunction: TypeAlias = "Callable[[Any], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
-"""A function that makes an answer from the JSON body of a request."""
 OwnerFunction: TypeAlias = "Callable[[MutableMapping[str, Any]], str | Awaitable[str | None] | None]"
 """A function that takes a request's ASGI scope, and returns the owner on whose behalf the request acts."""
 

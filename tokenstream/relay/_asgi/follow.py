@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 _MAX_DIGITS = 15
 """The maximum number of digits in a position; JavaScript cannot represent longer numbers exactly."""
 _HAS_ALL = Incident("ended", "reader", 204, "")
-"""The record of a reader that has all of an answer."""
 
 _MAX_JOINED = 64 * 1024
 """The size in bytes from which on no further positions are added to a joined chunk."""
@@ -65,7 +64,6 @@ class FollowOutlet(Outlet):
         self._is_own = False
         """True if the answer was started for this reader, so that none of its events is a replay."""
         self._has_begun = False
-        """True once `open` has begun to follow the answer."""
 
     @property
     def answer_id(self) -> str | None:
@@ -173,7 +171,6 @@ class Transcript:
         """The JSON member with the answer's id, which `frame_live` adds to the first event of a response."""
         self._feed = feed
         self._chunks: list[bytes] = []
-        """The bytes of each record, from the first of the feed on."""
         self._joined_range = (0, 0)
         """For the last chunk that was joined from several: the position after which it begins, and the last
         position that was known then.

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._incident import Incident
 
 RawHeaders: TypeAlias = "list[tuple[bytes, bytes]]"
-"""Headers as ASGI has them."""
 
 
 def make_refusal(

@@ -57,7 +57,6 @@ class AnswerOutlet(Outlet):
         self._read_from(_NOTHING if self._function is not None else source, writer)
         super().__init__(writer, writer.served, writer.served.id)
         self._entry_error: StreamError | None = None
-        """The error with which the source could not be entered; None if it was entered."""
         self._interruption: StreamError | None = None
         """The error of the server's shutdown, which has ended the answer; None if it has not."""
 

@@ -28,13 +28,11 @@ ASGIMessage: TypeAlias = "MutableMapping[str, Any]"
 Receive: TypeAlias = "Callable[[], Awaitable[ASGIMessage]]"
 Send: TypeAlias = "Callable[[ASGIMessage], Awaitable[None]]"
 Head: TypeAlias = "tuple[int, RawHeaders]"
-"""The status and the headers of a response."""
 MakeHead: TypeAlias = "Callable[[], Head]"
 
 _MIN_PAUSE, _MAX_PAUSE = 0.01, 1.0
 """The shortest and the longest pause, in seconds, between two checks whether a heartbeat is due."""
 _LAST_CHUNK_SECONDS = 0.5
-"""The seconds allowed for sending the last chunk while the server shuts down."""
 _CLIENT_CLOSED_REQUEST = Incident("closed", "reader", 499, "")
 """The record of a client that has disconnected, as in the logs of nginx; only middleware sees its status."""
 _SHUT_DOWN = Incident(
@@ -335,12 +333,11 @@ class Response:
         A header for this request replaces the header of that name in the response object, unless the
         application has set the header of the object itself.
         """
-        headers, defaults = self.raw_headers, encode_headers(outlet.headers)
-        for header in encode_headers(prepared):
-            # A header with another value than the outlet's default was set by the application.
-            if not any(pair[0] == header[0] and pair not in defaults for pair in headers):
-                headers = [*(pair for pair in headers if pair[0] != header[0]), header]
-        return headers
+        # A header with another value than the outlet's default was set by the application.
+        defaults = encode_headers(outlet.headers)
+        own = {name for name, value in self.raw_headers if (name, value) not in defaults}
+        replaced = dict(each for each in encode_headers(prepared) if each[0] not in own)
+        return [*(each for each in self.raw_headers if each[0] not in replaced), *replaced.items()]
 
 
 def make_response(

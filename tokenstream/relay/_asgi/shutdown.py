@@ -41,7 +41,6 @@ _LATEST = 5.0
 _DRAIN_SECONDS = 25.0
 """The seconds that answers may run on if nobody knows how long the server waits."""
 _MAX_OBJECTS = 64
-"""The maximum number of objects that are inspected inside `receive` and `send`."""
 _INSPECTED_TYPES = {FunctionType, MethodType, partial}
 _WRAPPED_CALLABLES = ("send", "receive", "_send", "_receive")
 """Attributes in which middleware objects store the callables that they wrap."""
@@ -95,7 +94,9 @@ def watch_shutdown(response: Delivery, receive: object, send: object) -> Generat
         if watch is None:
             watch = _watches[host.loop] = _Watch(host)
     entry = _OpenResponse(response, receive, send)
-    is_new = entry.is_server_exiting() or (watch.is_draining and _is_server_exiting())
+    # While responses that were open at a shutdown have not ended, it goes on.
+    is_draining = any(open_response.ends_at < math.inf for open_response in watch.entries)
+    is_new = entry.is_server_exiting() or (is_draining and _is_server_exiting())
     watch.add(entry)
     try:
         yield is_new
@@ -128,28 +129,21 @@ class _Watch:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self._entries: set[_OpenResponse] = set()
-        """The entries of the open responses."""
+        self.entries: set[_OpenResponse] = set()
         self._cancel_polling: Action | None = None
         """Ends the polling; None while no response is open."""
         self._pause = _POLL_SECONDS
         self._polled_at = 0.0
-        """The clock reading of the last poll."""
-
-    @property
-    def is_draining(self) -> bool:
-        """True once a shutdown was noticed, while responses that were open then have not ended."""
-        return any(entry.ends_at < math.inf for entry in self._entries)
 
     def add(self, entry: _OpenResponse) -> None:
-        self._entries.add(entry)
+        self.entries.add(entry)
         if self._cancel_polling is None:
             self._polled_at = time.monotonic()
             self._cancel_polling = self._begin_polling()
 
     def remove(self, entry: _OpenResponse) -> None:
-        self._entries.discard(entry)
-        if not self._entries:
+        self.entries.discard(entry)
+        if not self.entries:
             if self._cancel_polling is not None:
                 self._cancel_polling()
                 self._cancel_polling = None
@@ -157,14 +151,14 @@ class _Watch:
                 _watches.pop(self.host.loop, None)
 
     def shut_down(self) -> None:
-        self._end_those([*self._entries], time.monotonic())
+        self._end_those([*self.entries], time.monotonic())
 
     def poll(self) -> None:
         all_end, ending = _is_server_exiting(), list[_OpenResponse]()
         # The server's own clock has run since the signal, which came after the last poll.
         now = time.monotonic()
         since, self._polled_at = max(self._polled_at, now - _LATEST), now
-        for entry in [*self._entries]:
+        for entry in [*self.entries]:
             entry.response.let_stuck_go()
             if all_end or entry.ends_at < math.inf or entry.is_server_exiting():
                 ending.append(entry)
@@ -210,7 +204,6 @@ class _Watch:
 
 
 _watches: dict[object, _Watch] = {}
-"""The poller of each event loop with open responses."""
 _lock = threading.RLock()
 
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shape
 
 SocketMessage: TypeAlias = "str | bytes"
-"""A message of text, or of bytes."""
 _DISCONNECT_ERRORS = (
     ("starlette.websockets", "WebSocketDisconnect"),
     ("litestar.exceptions", "WebSocketDisconnect"),
@@ -47,7 +46,6 @@ class _FrameworkSocket:
         self._framework_socket = framework_socket
         found = (getattr(sys.modules.get(module), name, None) for module, name in _DISCONNECT_ERRORS)
         self.disconnect_errors: tuple[type[Exception], ...] = (OSError, *filter(None, found))
-        """The exceptions that the methods raise if the client has disconnected."""
 
     @property
     def wrapped(self) -> tuple[object, object]:

@@ -59,15 +59,12 @@ class StartOutlet(FollowOutlet):
         self._body = body
         self._location = location
         self._fingerprint = fingerprint(None, body)
-        """The hashes of the request's key and body; None if neither is known."""
         self._keeps_key = False
-        """True if the journal keeps the request's Idempotency-Key."""
         self._has_key = False
         """True if the request's Idempotency-Key was sent before, so that its answer is the key's."""
         self.exists = False
         """True if the answer was started before, by another request."""
         self.continues = False
-        """True if the request continues an answer, so that none is started."""
 
     async def prepare(self, asked: AskedPosition) -> HeaderFields:
         """Choose the answer asked for; return headers with its id and, for a POST or PUT, its address."""

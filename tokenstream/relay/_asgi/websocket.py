@@ -70,7 +70,6 @@ class SessionDelivery(SocketDelivery):
         self._session = session
         self._router = router
         self._answer: InterruptibleAnswer | None = None
-        """The latest answer; None before the first question."""
         self._scope: CancelScope | None = None
         """The scope in which the answer is read; None once its end is being sent, or if there is none."""
         self._is_interrupted = False
@@ -168,7 +167,6 @@ class SessionDelivery(SocketDelivery):
 
 
 _MAX_MESSAGE = 65_536
-"""The maximum size of a client's message, in characters or bytes."""
 
 
 class _AnswerDelivery(SocketDelivery):

@@ -51,7 +51,6 @@ Payload: TypeAlias = "tuple[str, Any]"
 """The name of an SSE event ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
 Payloads: TypeAlias = "Iterable[Payload]"
 Handlers: TypeAlias = "Mapping[type, str]"
-"""The names of the methods that encode events, by the events' classes."""
 
 HANDLERS: Handlers = {
     MessageStart: "encode_start",
@@ -104,7 +103,6 @@ class Encoder(SoundStage, Vocabulary):
         super().reset()
         self.finishes: dict[int, Finish] = {}
         self.has_begun = False
-        """True once the head of the answer was sent."""
         self._has_failed = False
         self._is_replaced = False
         """True once the answer has restarted after some of its content was sent; later events are ignored."""

@@ -62,7 +62,6 @@ CALLS: frozenset[Loss] = frozenset({"tool_call", "custom_tool_call"})
 BASICS: frozenset[Loss] = frozenset({"text", "reasoning", "tool_call"})
 """Kinds of parts that most formats can express."""
 SERVER_TOOLS: frozenset[Loss] = frozenset({"server_tool_call", "server_tool_result"})
-"""Kinds of parts of tools that the provider runs."""
 PROOFS: frozenset[Loss] = frozenset({"encrypted_reasoning", "signature"})
 """Fields of reasoning that only its provider can read."""
 CITATIONS: frozenset[Loss] = frozenset({"citation", "citation_span"})
@@ -82,7 +81,6 @@ _RELATED_REASONS: dict[FinishReason, FinishReason] = {
 CUT_REASONS: frozenset[FinishReason] = frozenset({"length", "content_filter", "cancelled"})
 """The finish reasons by which the part that was being written was cut off."""
 MODEL = "scripted-1"
-"""The name of the model, if no event contains a name."""
 CREATED = "2026-01-01T00:00:00Z"
 """The time of creation; constant, so that the output does not depend on a clock."""
 
@@ -96,7 +94,6 @@ class Vocabulary:
     name: ClassVar[str]
     content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
     further_headers: ClassVar[HeaderFields] = {}
-    """Headers that a response needs besides those that all protocols have."""
     heartbeat: ClassVar[bytes] = b""
     """The heartbeat of a format that is not SSE; empty if it has none. In SSE formats, it is a comment."""
     has_ids: ClassVar[bool] = False
@@ -108,19 +105,15 @@ class Vocabulary:
     `_details_of` finds.
     """
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "total_tokens"})
-    """Fields of a `Usage` that the format can express."""
     words: ClassVar[FinishWords]
-    """The provider's words for the finish reasons that the format can express."""
     stand_in: ClassVar[str] = ""
     """The word for `content_filter` and `refusal` in a format that knows neither, if losses are allowed: they
     must not look like success. Empty in other formats.
     """
     choices: ClassVar[bool] = False
-    """True if an answer may have several choices."""
     sends_whole_calls: ClassVar[bool] = False
     """True if a tool call is sent when it is complete, and otherwise not at all."""
     names_calls: ClassVar[bool] = True
-    """True if the ids of tool calls are sent."""
     default_id: ClassVar[str] = ""
     """The id of the answer, if no event contains an id."""
 
@@ -131,9 +124,7 @@ class Vocabulary:
     def reset(self) -> None:
         """Set all attributes to their values before the first event."""
         self.losses = Losses(self.name, allowed=self._lossy)
-        """The losses of the answer so far."""
         self.id: str | None = None
-        """The answer's id; None until it is known."""
         self.model: str | None = None
         self.usage = Usage()
         """The token counts so far, of all requests for the answer."""
@@ -299,7 +290,10 @@ class Vocabulary:
         has_ended = key in self._ended_calls
         if isinstance(event, ToolCallDone | PartDone):
             self._ended_calls.add(key)
-        is_of_other_call = _call_id_of(event) not in (None, self._call_ids[key])
+        id = self._call_ids[key]
+        if isinstance(event, ToolCallDone | ToolCallDelta):
+            id = event.call.id if isinstance(event, ToolCallDone) else event.id
+        is_of_other_call = id != self._call_ids[key]
         return has_ended or is_of_other_call or isinstance(event, ToolCallStart)
 
     def is_own_citation(self, citation: Citation) -> bool:
@@ -325,12 +319,6 @@ def _find_part_kind(event: Event) -> Loss | None:
     if isinstance(event, ToolCallStart) and event.type == "custom":
         return "custom_tool_call"
     return _KINDS.get(event.__class__)
-
-
-def _call_id_of(event: Event) -> str | None:
-    if isinstance(event, ToolCallDone):
-        return event.call.id
-    return event.id if isinstance(event, ToolCallDelta) else None
 
 
 def _details_of(event: AnyEvent) -> list[Loss]:

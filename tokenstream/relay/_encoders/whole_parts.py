@@ -119,7 +119,6 @@ class ServerParts(Generic[T]):
     def __init__(self, part_class: type[T]) -> None:
         self._class: type[T] = part_class
         self._open: dict[PartKey, T] = {}
-        """The last start of each open part, by choice and part."""
 
     def begin(self, event: PartStart) -> None:
         if isinstance(event.content, self._class):
@@ -140,7 +139,6 @@ class UnnamedCalls(Generic[C]):
     def __init__(self) -> None:
         self._waiting: deque[C] = deque()
         self._last_part = -1
-        """The index of the last call's part."""
 
     def begin(self, part: int, call: C) -> None:
         """Add a call; after parts of another kind, the calls before it get no more results."""

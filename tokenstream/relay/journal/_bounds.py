@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shape
 
 _MAX_ID = 256
-"""The maximum number of characters in an id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,6 @@ class Bounds:
 
 
 BOUNDS = Bounds()
-"""The limits that a journal has unless others are passed."""
 
 
 def is_valid_id(id: object) -> bool:

@@ -17,7 +17,6 @@ JournalErrorKind: TypeAlias = Literal[
     "answer_expired",
     "fenced",
 ]
-"""The cause of a journal's error in one word."""
 
 
 _CANNOT_BE_USED = Incident(

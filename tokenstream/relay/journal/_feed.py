@@ -142,11 +142,8 @@ class Feed:
         """The position of the first record in `records`."""
         self.records: list[bytes] = []
         self.end = state.begin - 1
-        """The position of the last record that was read."""
         self.is_complete = False
-        """True once all records have been read."""
         self.error: JournalError | None = None
-        """The reason why reading has stopped before the answer's end, or None."""
         self.followers: WeakSet[object] = WeakSet()
         """The followers that read from this feed; a follower that is garbage-collected leaves the set."""
         self.served = ServedAnswer(id, owner=state.owner)
@@ -169,9 +166,7 @@ class Feed:
         """Objects made from the records, by key, which all followers share; see `get_product`."""
         # When to stop reading, and when to end the answer in place of its producer.
         self._alone_since: float | None = None
-        """The clock reading since which there have been no followers."""
         self._dead_since: float | None = None
-        """The clock reading since which the producer has looked dead."""
 
     @property
     def progress(self) -> tuple[int, bool]:

@@ -33,7 +33,6 @@ class AnswerGroup:
         self.room = self.limit
         """The bytes that still have room; negative if the last records of answers have taken more."""
         self.running: dict[str, StoredAnswer] = {}
-        """Answers that have not ended."""
         # Unlike a dict, an `OrderedDict` finds its first item at once, however many were deleted before it.
         self.ended: OrderedDict[str, StoredAnswer] = OrderedDict()
         """Answers that have ended and whose records are still held, in order of expiry."""
@@ -87,14 +86,12 @@ class StoredAnswer:
     end: int = 0
     """The position of the last record; one less than `begin` if there is none."""
     size: int = 0
-    """The size of the records in bytes, without those that were trimmed."""
     changes: Changes = field(default_factory=Changes)
     """Wakes the tasks that wait for more records, or for the answer's end."""
     stops: Changes = field(default_factory=Changes)
     """Wakes the tasks that wait until a stop is requested or the answer has ended."""
     _records: list[bytes] = field(default_factory=list[bytes])
     _trimmed: int = 0
-    """The number of trimmed records that are still at the start of the list."""
 
     @property
     def ended(self) -> bool:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 _MAX_BATCH = 1_000
-"""The maximum number of records in one write."""
 _GATHER_SECONDS = 0.02
 """The time between two writes. All writers of a process write at the same times, the multiples of this,
 so that the storage can send their records together.
@@ -88,7 +87,6 @@ class RecordWriter:
         self._append = partial(storage.append, id, token, lease=lease * ALIVE_SHARE + take_over)
         # The queue.
         self._queued: list[bytes] = []
-        """Records that are not written yet."""
         self._queued_bytes = 0
         self._last_written = last_written
         """The last position that is certainly in the storage."""
@@ -103,7 +101,6 @@ class RecordWriter:
         record."""
         # The changes for which the tasks wait.
         self._must_write = Changes()
-        """Wakes the task that writes."""
         self._has_room = Changes()
         """Wakes the task that reads when queued records have been written."""
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.losses import Loss
 
 _SEQUENTIAL_KINDS: frozenset[Loss] = frozenset({"text", "reasoning", "citation"})
-"""The kinds of parts whose blocks end when another block begins."""
 _COMPLETING_REASONS = frozenset({"stop", "stop_sequence", "tool_calls", "pause"})
 """The finish reasons after which an open tool call is complete; after any other reason it was cut off."""
 
@@ -38,17 +37,13 @@ class BlockEncoder(Encoder, ABC):
     def reset(self) -> None:
         super().reset()
         self.blocks: dict[int, int] = {}
-        """The indexes of the open blocks, by part."""
         self._ever_opened: set[int] = set()
-        """The parts that have or had a block."""
         self._sequential: dict[int, None] = {}
         """The parts with open blocks that end when another block begins, in order."""
         self._indexes = count()
-        """The indexes of the next blocks."""
         self.signed: set[int] = set()
         """The parts whose signature was sent, or a piece of it; encoders that send signatures add them."""
         self._redacted: set[int] = set()
-        """The parts whose encrypted reasoning was sent."""
 
     # -- for encoders ------------------------------------------------------------
 

@@ -42,7 +42,6 @@ _ERRORS: ErrorWords = {
 _COUNTS = COUNTED.without("cache_write_1h_tokens", "web_searches")
 _REQUEST_COUNTS = _COUNTS.without("output_tokens", "reasoning_tokens")
 _DEFAULT_STOP_SEQUENCE = "\n\nHuman:"
-"""The stop sequence to send if no event says which stop sequence ended the answer."""
 _LOCATION_SUFFIX = "_location"
 """The suffix of the types of Anthropic's citations; other providers' citations have other types."""
 _PRIVATE_CALL_FIELDS = ("caller", "toolset_name")
@@ -70,7 +69,6 @@ class AnthropicEncoder(BlockEncoder):
         self._signatures: dict[int, list[str]] = {}
         """The pieces of each open block's signature, which is sent whole, before the end of the block."""
         self._refusal = TextLog()
-        """The words with which the model has refused."""
 
     def encode_head(self) -> Payloads:
         """Return a `message_start` with the request's token counts; `encode_ending` sends all counts."""

@@ -42,14 +42,11 @@ if TYPE_CHECKING:
 
 _USAGE = USAGE.without("cache_write_1h_tokens")
 _EXCEPTION = "Exception"
-"""The suffix of the names of exceptions."""
 _STRING_TYPE = 7
-"""The number for the type of a header whose value is text."""
 _FRAME_SIZE = 16
 """The size of a message without its headers and its payload, in bytes: two lengths and two checksums."""
 _PADDING = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _MIN_PADDING, _PADDING_LENGTHS = 3, 60
-"""The length of the shortest padding in characters, and the number of different lengths."""
 _ERRORS: ErrorWords = {
     "overloaded": "serviceUnavailableException",
     "rate_limited": "throttlingException",
@@ -63,19 +60,16 @@ _LATENCY = 900
 """The latency in milliseconds; constant, so that the output does not depend on a clock."""
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _PIECES = frozenset({"text", "json"})
-"""The keys of the pieces of a result."""
 _BEDROCK_FIELDS = frozenset({"sourceContent", "location"})
 """Fields that only citations from Bedrock have."""
 
 _LATENCIES = {"invocationLatency": 900, "firstByteLatency": 300}
-"""The latencies in milliseconds; constant, so that the output does not depend on a clock."""
 _METRICS = {
     "input_tokens": "inputTokenCount",
     "output_tokens": "outputTokenCount",
     "cached_tokens": "cacheReadInputTokenCount",
     "cache_write_tokens": "cacheWriteInputTokenCount",
 }
-"""Maps fields of `Usage` to the names in Bedrock's metrics."""
 _REQUIRED = {"inputTokenCount": 0, "outputTokenCount": 0}
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 _FAILURES = frozenset({"ERROR", "TIMEOUT"})
-"""Cohere's finish reasons that report a failure."""
 
 
 class CohereEncoder(BlockEncoder):
@@ -48,9 +47,7 @@ class CohereEncoder(BlockEncoder):
         self._calls, self._citations, self._contents = count(), count(), count()
         self._content_indexes: dict[int, int] = {}
         self._texts: dict[int, TextLog] = {}
-        """The text of each text part, which citations quote."""
         self._last_cited: dict[int, tuple[int, int]] = {}
-        """The span of each text that was cited last, by part."""
 
     def encode_head(self) -> Payloads:
         empty: JsonObject = {"content": [], "tool_plan": "", "tool_calls": [], "citations": []}

@@ -118,7 +118,9 @@ class GeminiEncoder(PartEncoder):
     # -- within ------------------------------------------------------------------
 
     def _call_part(self, call: ServerToolCall) -> JsonObject:
-        arguments, id = _read_call_input(call), {"id": call.id} if call.id else {}
+        given, id = parse_object(complete_input(call)), {"id": call.id} if call.id else {}
+        # A text that is no JSON object is the field `input` of one.
+        arguments = {"input": call.arguments_text} if given is None else given
         if call.name == _CODE or call.name.startswith(CODE_TOOL):
             self._code_calls.add(call.id)
             return {_CODE: {"language": "PYTHON", **arguments, **id}}
@@ -142,12 +144,6 @@ class GeminiEncoder(PartEncoder):
             "modelVersion": self.answer_model,
             "responseId": self.answer_id,
         }
-
-
-def _read_call_input(call: ServerToolCall) -> JsonObject:
-    """Return the input of a call as an object; text that is no JSON object is its field `input`."""
-    given = parse_object(complete_input(call))
-    return {"input": call.arguments_text} if given is None else given
 
 
 def _to_response(content: Json, error: str | None) -> JsonObject:
