@@ -80,7 +80,6 @@ class Connection:
         "_limits",
         "_make_stage",
         "_offered",
-        "_url",
         "error",
         "format",
         "framing",
@@ -109,7 +108,7 @@ class Connection:
         self._found = found
         self._departures = departures
         self._make_stage = make_stage
-        self._offered, self._url = offered, ""
+        self._offered = offered
         self._find_text = find_text
         self._last_events: list[Event] = []
         """The events of the last frames, read at the end of the input, which the message may still lack."""
@@ -152,11 +151,8 @@ class Connection:
             )
         """The framing of the body itself, which may be within the messages of a binary event stream."""
 
-    def take_content_type(self, content_type: str | None, url: str = "") -> None:
-        """Take the address and the content type before the body, whose first bytes take precedence."""
-        self._url = url
-        if not isinstance(self.format, UndetectedFormat):
-            self.format.parts.url = url
+    def take_content_type(self, content_type: str | None) -> None:
+        """Take the content type before the body, whose first bytes take precedence."""
         if isinstance(self.framing, UnframedInput):
             self.framing.content_type = content_type
 
@@ -170,7 +166,7 @@ class Connection:
         """Use a format from now on, with this connection's settings, and report its name to `found`."""
         self.format = format
         format.departures = self._departures
-        format.parts.offered, format.parts.url = self._offered, self._url
+        format.parts.offered = self._offered
         format.parts.find_text = None if self._find_text is None else self._find_arrived
         # A format that continues from another connection already has its stage.
         if self._make_stage is not None and format.parts.stage is None:

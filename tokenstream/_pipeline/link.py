@@ -180,7 +180,7 @@ class Link:
 
             self.refusal, self.unit = ErrorBody(head, limits=self.limits, expected=self.wanted), bytes
         else:
-            self.connection.take_content_type(head.content_type, head.url)
+            self.connection.take_content_type(head.content_type)
         self.coding = make_content_decoder(coding, self.limits)
 
     def take_source(self, source: SyncSource | AsyncSource) -> None:

@@ -45,24 +45,16 @@ class HostRow(NamedTuple):
     """The way the API continues a prefix; None if it is not known to do so."""
     dialect: str | None = None
     """The name of the API's own shape of turns, if it differs from that of its format."""
-    gives_reasons: bool = False
-    """True if the API, or any host of the provider where no API is named, always sends a finish reason."""
 
 
 _PARTIAL = {"partial": True}
 
 HOSTS = (
-    HostRow((".api.openai.com",), "openai", gives_reasons=True),
-    HostRow((".openai.azure.com",), "azure.ai.openai", gives_reasons=True),
+    HostRow((".api.openai.com",), "openai"),
+    HostRow((".openai.azure.com",), "azure.ai.openai"),
     HostRow((".services.ai.azure.com", ".models.ai.azure.com"), "azure.ai.inference"),
-    HostRow(
-        (".anthropic.com",),
-        "anthropic",
-        ("api.anthropic.com",),
-        Prefilling({}, by_model=True),
-        gives_reasons=True,
-    ),
-    HostRow((".generativelanguage.googleapis.com",), "gcp.gemini", gives_reasons=True),
+    HostRow((".anthropic.com",), "anthropic", ("api.anthropic.com",), Prefilling({}, by_model=True)),
+    HostRow((".generativelanguage.googleapis.com",), "gcp.gemini"),
     # A region may precede the second end.
     HostRow((".aiplatform.googleapis.com", "-aiplatform.googleapis.com"), "gcp.vertex_ai"),
     HostRow((".cohere.com", ".cohere.ai"), "cohere"),
@@ -108,9 +100,3 @@ def host_at(host: str | None) -> HostRow | None:
 def api_at(host: str | None) -> HostRow | None:
     """Return the row of the provider whose API has this host name; None for any other host."""
     return next((row for row in HOSTS if host in row.api), None)
-
-
-def gives_reasons(host: str | None) -> bool:
-    """Return True for a host whose answers always say why they ended; no gateway in front of it counts."""
-    row = host_at(host)
-    return row is not None and row.gives_reasons and (not row.api or host in row.api)

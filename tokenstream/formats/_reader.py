@@ -12,8 +12,6 @@ from typing_extensions import TypeVar
 
 from tokenstream._basics.json import check_bounds, decode_tolerantly
 from tokenstream._basics.untrusted import kind_of, text_of
-from tokenstream._basics.url import find_address
-from tokenstream._providers.hosts import gives_reasons
 from tokenstream.departures import Departures
 from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import (
@@ -407,14 +405,11 @@ def find_cut(format: Format) -> StreamError | None:
 
     1. the arguments of an open call are the beginning of a JSON value;
     2. there is neither a text nor a call, and the mark is the sentinel or the format closes its parts;
-    3. the format closes its parts, and anything is open;
-    4. the host always sends a reason, and no choice has any.
+    3. the format closes its parts, and anything is open.
     """
     parts = format.parts
     needs_answer = format.closes_parts or format.assumed
     is_cut = breaks_off_in_call(parts) or (needs_answer and not parts.has_answer)
-    if not (is_cut or any(choice.finish for choice in parts.choices.values())):
-        is_cut = gives_reasons(find_address(parts.url).host)
     return format.cut_short() if is_cut or (format.closes_parts and parts.has_open) else None
 
 

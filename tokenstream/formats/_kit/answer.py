@@ -132,7 +132,6 @@ class AnswerEvents:
         "stage",
         "starts",
         "text_before",
-        "url",
         "whole_text_repeated",
         "withheld",
         "withholds",
@@ -140,7 +139,7 @@ class AnswerEvents:
 
     unkept: ClassVar[frozenset[str]] = split_names(
         "_has_fields _payload_data _out difference fields find_text format_class limits note offered raw "
-        "stage starts url whole_text_repeated withheld withholds"
+        "stage starts whole_text_repeated withheld withholds"
     )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
 
@@ -155,8 +154,6 @@ class AnswerEvents:
             self.format_class = note.__self__.__class__
         self.offered: OfferedTools | None = None
         """The tools that the request has offered; None if they are not known."""
-        self.url = ""
-        """The address of the response; "" if it is not known."""
         # The payload.
         self.raw: Any = None
         """The payload being read; it becomes the `raw` of every event made from it."""
