@@ -59,7 +59,8 @@ def ceilings(name: str) -> dict[str, int]:
     bound = (bounds() | bounds_of_all())[name]
     room = budget.ceiling(bound) - bound
     rings = settled("rings").items()
-    return {ring: has[name] + int(room * budget.SHARES[ring]) for ring, has in rings if has[name]}
+    shares = budget.SHARES_OF_TESTS if name == "lines of tests" else budget.SHARES
+    return {ring: has[name] + int(room * shares[ring]) for ring, has in rings if has[name]}
 
 
 def beyond(name: str, of: list[Module]) -> list[str]:

@@ -45,8 +45,11 @@ class AskedPosition(NamedTuple):
     path: str
     """The path of the request, with the path at which the application is mounted."""
     position: str
+    """The header `Last-Event-ID`; "" if it is absent."""
     id: str | None
+    """The answer's id in the header `X-Answer-Id`; None if it is absent."""
     key: str | None
+    """The header `Idempotency-Key`; None if it is absent."""
     sent_path: str
     """The path as the client has sent it, still encoded; "" if the server or the framework hides it."""
 
