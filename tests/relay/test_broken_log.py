@@ -209,6 +209,7 @@ async def test_a_journal_that_gives_an_answer_up_says_whose_it_was(caplog: pytes
     assert record.getMessage().endswith(" · answer second")
 
 
+@pytest.mark.slow
 async def test_the_line_after_the_death_of_a_server_names_it_and_the_provider(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -221,8 +222,7 @@ async def test_the_line_after_the_death_of_a_server_names_it_and_the_provider(
 
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body())
 
-    storage = in_memory()
-    place = Place(storage)
+    place = Place(storage := in_memory())
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(silent)) as http,
         relay.Journal(place, lease=0.4, drain=0.0) as dead,
