@@ -100,7 +100,7 @@ def test_an_unknown_top_level_name_is_an_attribute_error() -> None:
         _ = importlib.import_module("tokenstream").Sream
 
 
-@pytest.mark.parametrize("name", ["errors.StreamClosed", "stream.Tap", "ToolResults", "OpenAI"])
+@pytest.mark.parametrize("name", ["errors.StreamClosed", "stream.Tap", "ToolResults", "OpenAI", "APIError"])
 def test_a_name_that_one_may_expect_says_the_way(name: str) -> None:
     """The import fails with a sentence about what a program writes instead."""
     module, _, last = f"tokenstream.{name}".rpartition(".")

@@ -96,7 +96,12 @@ OF_EVENT = {
     "type": "its class is its type: isinstance(event, TextDelta)",
 }
 _METHODS = re.findall(r"\b[a-z]\w+", " ".join(dir(str)))
-OF_TEXT = {name: f"it is no str: write {{0._instead}}.{name}(…) after its loop" for name in _METHODS}
+OF_TEXT = {
+    **{name: f"it is no str: write {{0._instead}}.{name}(…) after its loop" for name in _METHODS},
+    **dict.fromkeys(
+        ("html", "markdown"), "`.markdown_blocks()` gives its blocks, each of them whole at its end"
+    ),
+}
 OF_VALUE = {"__getitem__": "write `.name` for ['name']; `.model_dump()` makes a dict"}
 OF_ERROR = {
     **dict.fromkeys(("body", "code", "param", "type"), "a StatusError has `error.code` and `error.body`"),

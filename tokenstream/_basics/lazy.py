@@ -10,8 +10,10 @@ if TYPE_CHECKING:
 
 _MADE = "Broadcast BroadcastReader Merge Tap AsyncBroadcast AsyncBroadcastReader AsyncMerge AsyncTap"
 _CLIENTS = "Anthropic AsyncAnthropic AsyncOpenAI ChatAnthropic ChatOpenAI Client OpenAI completion"
+_ERRORS = "APIConnectionError APIError APIStatusError APITimeoutError RateLimitError StreamTimeout"
 _ELSEWHERE = {
     **dict.fromkeys(["LabelledEvent", *_MADE.split()], "a type checker infers what the function returns"),
+    **dict.fromkeys(_ERRORS.split(), "catch StreamError, whose `kind` and `retryable` say more"),
     **dict.fromkeys(_CLIENTS.split(), "connect(url, json=payload, headers=…) sends the request"),
     "StreamClosed": 'it is a MisuseError whose kind is "closed"',
     "StreamConsumed": 'it is a MisuseError whose kind is "consumed"',

@@ -75,7 +75,8 @@ def find_protocol(name: str) -> Protocol:
     """Return the properties of a protocol; MisuseError if there is none of this name."""
     if name not in protocols():
         raise MisuseError(
-            f"protocol={name!r} is not a protocol of the relay: take one of {', '.join(protocols())}"
+            f"protocol={name!r} is not a protocol of the relay: take one of {', '.join(protocols())}; "
+            "the AI SDK reads ui-message"
         )
     encoder = load(name)
     is_sse = encoder.content_type.startswith("text/event-stream")
