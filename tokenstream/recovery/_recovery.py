@@ -61,7 +61,8 @@ class Recovery:
         self._retry = retry
         self._itinerary, self._openers = itinerary, itinerary.openers
         self._silence, self._deadlines = silence, silence.deadlines
-        # The machine, which holds back the first events of the first attempt.
+        # The machine, which holds back the first events of the first attempt. There is no reference to the
+        # driver, so that an abandoned stream can be collected.
         self._resumption, self._joining = resumption, resumption.joining
         self._machine = machine = resumption.machine
         outcomes, route = retry.outcomes, itinerary.names[0]

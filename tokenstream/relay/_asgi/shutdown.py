@@ -94,7 +94,7 @@ def watch_shutdown(response: Delivery, receive: object, send: object) -> Generat
         if watch is None:
             watch = _watches[host.loop] = _Watch(host)
     entry = _OpenResponse(response, receive, send)
-    # While responses that were open at a shutdown have not ended, it goes on.
+    # A shutdown lasts until the responses that were open then have ended.
     is_draining = any(open_response.ends_at < math.inf for open_response in watch.entries)
     is_new = entry.is_server_exiting() or (is_draining and _is_server_exiting())
     watch.add(entry)

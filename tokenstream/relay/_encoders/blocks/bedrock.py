@@ -78,14 +78,14 @@ class AWSEncoder(Encoder):
 
     content_type = "application/vnd.amazon.eventstream"
     wraps_text = False
-    """True if a payload that is a text, as tests send it, is wrapped, too."""
+    """True if a payload that is no object, as tests send it, is wrapped, too."""
 
     def frame(self, name: str, payload: object) -> bytes:
         """Return a payload as an AWS message; an exception, which its name shows, is sent as it is."""
         data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
         if name.endswith(_EXCEPTION):
             return pack(_make_event_headers("exception", name), data)
-        if self.wraps_text or not isinstance(payload, str):
+        if self.wraps_text or (is_dict(payload) and payload):
             data = self.wrap_payload(data)
         return pack(self.headers_of(name), data)
 
