@@ -364,7 +364,7 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
     # A steady encoder makes chunks from templates, which would return bytes in spite of the other `frame`.
     encoder.steady = False
     # boto3 returns an event of Bedrock as an object with the event's name as the only key.
-    encoder.frame = (lambda name, payload: {name: payload}) if is_binary else _to_object
+    encoder.frame = _to_named_object if is_binary else _to_object
     feed, end = encoder.feed, encoder.end
 
     def feed_objects(event: Event) -> list[Any]:
@@ -379,6 +379,10 @@ def _to_numbered_object(position: int | None, record: bytes) -> JsonObject:
     """Return a record of the protocol "tokenstream" as an object, with its position as `at` if it has one."""
     fields: JsonObject = decode(record)
     return fields if position is None else {"at": position, **fields}
+
+
+def _to_named_object(name: str, payload: Json) -> JsonObject:
+    return {name: payload}
 
 
 def _to_object(name: str, payload: Json) -> JsonObject | None:

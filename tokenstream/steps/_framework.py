@@ -314,7 +314,7 @@ class AgentsRun(RunOfAgents):
 
     def _wait_for(self, tools: list[str]) -> None:
         """Report the tools without a result as waiting, or what the SDK's object of the run says instead."""
-        asks = [] if self._result is None else self._result.interruptions
+        asks: list[Any] = [] if self._result is None else self._result.interruptions
         asked = {id: each for each in asks if (id := _id_of(to_payload(each.raw_item)))}
         # An inner call may have the id of an outer one.
         inner = [id for id, each in asked.items() if each.name not in (None, self._name_of(id))]

@@ -133,9 +133,9 @@ def failure_of_code(result: JsonObject) -> str | None:
 
     The response of a tool has its error under "error", as in the responses of functions.
     """
-    error: Any = dict_of(result, "response").get("error")
+    error = dict_of(result, "response").get("error")
     if error and isinstance(error, str | dict | list):
-        return failure_text(error)
+        return failure_text(cast("Any", error))
     outcome = text_of(result, "outcome")
     if outcome in (None, "OUTCOME_OK", "OUTCOME_UNSPECIFIED"):
         return None

@@ -88,7 +88,7 @@ def _name_classes(value: object) -> Any:  # noqa: ANN401 - any JSON value
     if isinstance(value, BaseModel) or is_dataclass(value):
         return [type(value).__qualname__, _name_classes(vars(value))]
     if isinstance(value, Mapping):
-        fields: Any = value
+        fields: Mapping[Any, Any] = cast("Any", value)
         return {str(key): _name_classes(item) for key, item in fields.items()}
     if isinstance(value, set | frozenset | list | tuple):
         names = [_name_classes(item) for item in cast("Collection[Any]", value)]
@@ -106,7 +106,7 @@ def _simplify(value: object) -> Any:  # noqa: ANN401 - any JSON value
         exact = value.normalize(Context(prec=max(digits, 1), Emax=MAX_EMAX, Emin=MIN_EMIN))
         return int(exact) if exact.as_tuple().exponent in range(_LONGEST_ZEROS) else str(exact)
     if isinstance(value, Mapping):
-        fields: Any = value
+        fields: Mapping[Any, Any] = cast("Any", value)
         if all(isinstance(key, str) for key in fields):
             return {str(key): _simplify(item) for key, item in fields.items()}
         return sorted(([_simplify(key), _simplify(item)] for key, item in fields.items()), key=to_canonical)
