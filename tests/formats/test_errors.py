@@ -204,6 +204,8 @@ def test_the_most_telling_word_decides_whose_problem_an_error_is(
         ("peer closed connection without sending complete message body (incomplete chunked read)", "network"),
         ("Response payload is not completed: <TransferEncodingError: 400>", "network"),
         ("Response ended prematurely", "network"),
+        ("Response stream ended without a finish reason.", "network"),
+        ("ReadError", "network"),
         ("[Errno 104] Connection reset by peer", "network"),
         ("ConnectionRefusedError: [Errno 111] Connection refused", "network"),
         ("All connection attempts failed", "network"),

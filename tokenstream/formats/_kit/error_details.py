@@ -155,11 +155,11 @@ KNOWN_TEXTS: dict[ErrorKind, tuple[str, ...]] = {
 }
 """The beginnings of error messages, as patterns, with the servers that send them; case is ignored."""
 BROKEN_TEXTS = (
-    # The openai package, httpx, aiohttp, requests, anyio, Node.js and undici.
-    r"(?:connection error|request timed out|(?:the read operation|read) timed out)\.?$",
+    # The openai package, httpx, aiohttp, requests, anyio, Node.js, undici and the AI SDK.
+    r"(?:connection error|readerror|request timed out|(?:the read operation|read) timed out)\.?$",
     r"peer closed connection without sending complete message body\b",
     r"response payload is not completed\b",
-    r"response ended prematurely\b",
+    r"response (?:ended prematurely|stream ended without a finish reason)\b",
     r"server disconnected(?: without sending a response)?\.?$",
     r"all connection attempts failed\.?$",
     r"(?:\[errno \d+\] )?connection (?:reset by peer|refused|aborted)\.?$",
