@@ -180,14 +180,17 @@ class A2A(Format[TaskParts]):
         self._read_status(dict_of(task, "status"), is_final=False)
 
     def _read_message(self, message: JsonObject) -> None:
-        """Read a message of the agent, which is the whole answer."""
-        if state_of(text_of(message, "role") or "agent").removeprefix("role-") == "user":
+        """Read a message of the agent, which is the whole answer, or a piece of it if a task works on it."""
+        if state_of(text_or_empty(message, "role")).endswith("user"):
             self.parts.unknown("message", message)
             return
+        # Quirk (agno 3.1, 2026-12): a task's messages are the pieces of its answer; recording: agno-cut.
+        works = self.parts.started
         self._read_head(text_of(message, "taskId", "messageId"), message)
         self.parts.read_message(message)
-        self.parts.finish(0, "stop", None)
-        self.conclude()
+        if not works:
+            self.parts.finish(0, "stop", None)
+            self.conclude()
 
     def _read_artifact_update(self, update: JsonObject) -> None:
         """Read an update of an artifact: all of the artifact, or further pieces of it."""
@@ -223,12 +226,11 @@ class A2A(Format[TaskParts]):
         if id != self.parts.id or not self.parts.started:
             self.parts.head(id=id)
         context_id, metadata = text_of(content, "contextId"), dict_of(content, "metadata")
-        if context_id is not None:
+        if context_id:
             self.parts.field("contextId", context_id)
         if metadata:
             self.parts.field("metadata", metadata)
-            usage = usage_in(metadata)
-            if usage is not None:
+            if usage := usage_in(metadata):
                 self.parts.usage(usage)
 
     def _read_status(self, status: JsonObject, *, is_final: bool) -> None:
