@@ -25,7 +25,7 @@ _WORDS = {
     "refusal": "refusal",
     "pause": "pause_turn",
     "cancelled": "abort aborted cancelled canceled",
-    "error": "error network_error insufficient_system_resource",
+    "error": "error network_error insufficient_system_resource overloaded_error api_error rate_limit_error",
     "unknown": "full_moon",
 }
 

@@ -28,7 +28,7 @@ FINISH_REASONS = reasons_of(
     refusal="refusal",
     pause="pause_turn",
     cancelled="abort aborted cancelled canceled",
-    error="error network_error insufficient_system_resource",
+    error="error network_error insufficient_system_resource overloaded_error api_error rate_limit_error",
 )
 """Maps the servers' words, in lower case, to finish reasons."""
 
