@@ -94,6 +94,9 @@ class CurrentAttempt:
         if self._spending is not None:
             self._spending.end(cost, self._counted)
 
+    def begin_race(self, race: Race) -> None:
+        self.race = race
+
     def end_race(self, loser: AttemptReport | None = None) -> None:
         """Go on with the winner of a race, and report on the loser; None if the second was not made."""
         self.race = None

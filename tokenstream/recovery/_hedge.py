@@ -71,7 +71,7 @@ async def run_race(
 
     second = Contender(open_second, other, machine.limits, deadlines, clock)
     run = Race(current, (first, second), hedge, rival, began_at)
-    current.race = run
+    current.begin_race(run)
     winner = await race(first, second, after, run.settle)
     current.end_race()
     if winner is second and other is not opener:

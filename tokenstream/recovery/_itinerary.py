@@ -55,7 +55,6 @@ class Itinerary:
         self.openers = ordered
         """The openers; elsewhere, an opener is named by its index in this list."""
         self.names: list[str | None] = [None] * len(ordered)
-        """The name of each opener for reports and messages; None if there are no routes."""
         if self.has_routes:
             self.names = [each.name for each in ordered]
         self._make_stage = make_stage
@@ -147,7 +146,6 @@ class RunningRequest:
         prefix was refused, or no model was asked."""
         self.opener_index, self.opener = 0, itinerary.openers[0]
         self.route = attempt.route
-        """The name of the route that is asked; None without routes."""
         self.sent = self.opener.sent
         self.is_at_limit = False
         self.goes_on = False

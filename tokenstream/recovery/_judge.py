@@ -133,7 +133,7 @@ def _find_outcome(answer: ReceivedAnswer) -> StreamError | None:
         return error
     fault = None if accept is None else find_fault(message, accept)
     if fault is None:
-        answer.accepted = answer.hold
+        answer.accept()
     return fault
 
 

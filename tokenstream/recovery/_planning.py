@@ -57,7 +57,6 @@ class Planner:
         self._was_fetched = False
         """True once the finished answer was fetched by its id, because the server could not resume it."""
         self._total = total
-        """Seconds after the first request in which the answer has to end; None for no deadline."""
 
     def plan(self, error: StreamError, now: float) -> AttemptPlan | None:
         broken, failed = self._find_facts(error, now), list[NoPlan]()

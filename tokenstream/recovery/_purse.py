@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Usage
 
 _NO_BOUNDS = Amount(10**18, 10**18)
-"""More than anybody has."""
 _RENEWED = 1.0
 """The longest time, in seconds, after which the purse knows what has been read of an answer."""
 _ALONE = (

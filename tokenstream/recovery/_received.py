@@ -67,6 +67,9 @@ class ReceivedAnswer:
                 # No event of the stream itself brings the name, by which a server is asked to resume.
                 self.machine.accumulator.name_format(name)
 
+    def accept(self) -> None:
+        self.accepted = self.hold
+
     def spend_discarded(self, *, always: bool = False) -> None:
         """Add the tokens of this attempt to the usage; with `always`, also that they are not known."""
         if (usage := self.hold.usage) or always:

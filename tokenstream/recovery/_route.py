@@ -174,7 +174,6 @@ class Route:
         if given is not None and (not isinstance(given, str) or not given):
             raise MisuseError(f"name= is a text, and not {given!r}")
         self.name = name or split_url(self.url).hostname or name_of(open)
-        """Name in reports and in `message.route`."""
         if price is not None and not callable(price):
             raise MisuseError(f"price= is a function that takes a Usage and returns a number, not {price!r}")
         self.price = price

@@ -75,7 +75,6 @@ class Spending:
     def __init__(self, most: float | Purse, machine: Machine, opener: SourceOpener) -> None:
         self._machine = machine
         self.purse = most if isinstance(most, Purse) else None
-        """The purse in which each request reserves what it may cost; None without one."""
         self.waits = self.purse is not None and self.purse.waits
         """True if the driver has to reserve more between two reads, with `take_more`."""
         self.most = most.most if isinstance(most, Purse) else most

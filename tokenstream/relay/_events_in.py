@@ -226,7 +226,7 @@ def merge_deltas(events: Iterable[Event]) -> Iterator[Event]:
             continue
         name = "text" if hasattr(first, "text") else "fragment"
         text = "".join(getattr(delta, name) for delta in (first, *others))
-        merged: Any = replace(cast("Any", first), raw=None, **{name: text})
+        merged = replace(cast("Any", first), raw=None, **{name: text})
         if first.step is not None:
             merged.step = first.step
         yield merged
