@@ -31,6 +31,7 @@ class CurrentAttempt:
         """Reports on earlier attempts, and on this one from the call of `keep_report` on."""
         self._has_kept = False
         self._counted_before = 0
+        """Number of the answer's tokens, as counted by servers on earlier connections."""
         self._cost: float | None = None
         """The cost of this attempt, as it was computed last; None before that, or if it is unknown."""
         self._is_over = False
@@ -61,6 +62,7 @@ class CurrentAttempt:
             self._spending.begin(request.opener, goes_on=request.attempt.mode == "resume")
 
     def count_on(self) -> None:
+        """Let the server count the tokens of a continuation, beside those that were counted before."""
         # After the output limit, each request has the whole limit.
         self._counted_before = 0 if self.request.is_at_limit else self.counted_in_all
 
@@ -107,6 +109,7 @@ class CurrentAttempt:
 
     @property
     def has_spent_all(self) -> bool:
+        """True if the costs of this and all earlier attempts have reached `Retry.most`."""
         return self._spending is not None and self._spending.is_used_up(self.find_cost())
 
     @property
@@ -117,6 +120,7 @@ class CurrentAttempt:
         return [*self._kept_reports, *beside, *([self._make_report()] if is_due else [])]
 
     def keep_report(self) -> None:
+        """Keep the report on this attempt as it is now; nothing that happens later changes it."""
         if self.request.attempt.number in self.request.sent:
             self._kept_reports.append(self._make_report())
         self._has_kept = True

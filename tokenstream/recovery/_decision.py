@@ -49,6 +49,7 @@ class Failure:
     """True if a prefix was refused, and a request without a prefix is possible."""
     request_refused: bool = False
     fetches: FetchKind | None = None
+    """The kind of the request for the answer by its id, which asks no model; None if none may help."""
     fetch_failed: bool = False
     """True if the last request was one by the answer's id, and has brought nothing of it."""
     backoff: float | None = 0.0
@@ -75,10 +76,12 @@ class Failure:
 
     @property
     def is_refused(self) -> bool:
+        """True if the server has refused the request to continue the answer, or the prefix in it."""
         return self.request_refused or self.prefix_refused
 
     @property
     def is_free(self) -> bool:
+        """True if the next request at the same server does not count towards `Retry.attempts`."""
         return self.prefix_refused or (self.fetches is not None and not self.fetch_failed)
 
 
@@ -91,6 +94,7 @@ class OpenerFacts:
     is_paused: bool = False
     """True if the answer was paused, and the request for its rest has brought nothing yet."""
     obstacle: str | None = None
+    """The reason why the answer can't be continued with this opener; None if it can."""
 
 
 class ModeChoice(NamedTuple):

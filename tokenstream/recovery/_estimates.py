@@ -25,6 +25,7 @@ _TOKENS_BY_TYPE = {
     **dict.fromkeys(("image", "image_url", "input_image", "audio", "audio_url", "input_audio"), _PICTURE),
     **dict.fromkeys(("document_url", "file", "input_file", "url", "video", "video_url"), _DOCUMENT),
 }
+"""The tokens of a medium by the `type` of its object, or of a document's source."""
 _MIME_KEYS = ("mime_type", "mimeType", "media_type")
 _CONTENT_KEYS = frozenset({"data", "uri", "file_uri", "fileUri"})
 """Keys of the content, or of its address, in an object that has the content's MIME type."""
@@ -66,6 +67,7 @@ def measure_request(asked: RequestPair | None) -> RequestSize:
 
 
 def _count_text(value: str) -> int:
+    """Return the tokens of a medium that is in base64 or as a data URL; 0 for a text."""
     if (data := _has_data(value)) is not None:
         return _PICTURE if data[1] else _DOCUMENT
     is_encoded = _is_word(value) and len({*value[:_LONGEST_TEXT]}) > _LETTERS
@@ -88,6 +90,7 @@ def _count_medium(value: object) -> int:
 
 
 def is_counted(usage: Usage, error: StreamError | None) -> bool:
+    """Return True if the token counts of an attempt that has ended need no estimate."""
     if usage.basis == "none":
         return isinstance(error, _UNPAID)
     return usage.basis == "reported" and bool(usage.output_tokens)
@@ -96,6 +99,7 @@ def is_counted(usage: Usage, error: StreamError | None) -> bool:
 def estimate_attempt(
     usage: Usage, size: int, opener: SourceOpener, request: RequestSize | None = None
 ) -> Usage:
+    """Return the token counts of an attempt that has brought some bytes, with estimates of missing ones."""
     usage = estimate_from(usage, size)
     if usage.input_tokens is not None or opener.asked is None:
         return usage

@@ -181,6 +181,7 @@ class Contender:
         self.begun = False
         self.has_content = False
         self.ended_at: float | None = None
+        """The clock reading at which the attempt brought content or failed; None before that."""
 
     def begin(self, tasks: TaskGroup, on_end: Action) -> None:
         self.begun = True
@@ -315,6 +316,7 @@ async def _run_race(first: Contender, second: Contender, after: float) -> Conten
             decided = Event()
 
             def check_decided() -> None:
+                """Set `decided` once an attempt has content, or all that began have ended without any."""
                 second_runs = second.begun and second.ended_at is None
                 neither_can_win = first.ended_at is not None and not second_runs
                 if first.has_content or second.has_content or neither_can_win:

@@ -38,6 +38,7 @@ class Itinerary:
         ordered = [*openers]
         self.has_routes = len(openers) > 1 or openers[0].route is not None
         self.hedge_after = hedge_after
+        """Seconds after which a second attempt starts beside the first; None to start none."""
         # Begin with an opener that is not out for a while: routes that are out go to the end. If all of them
         # are, the order is that from before the loop again.
         for _ in openers if self.has_routes else ():
@@ -55,6 +56,7 @@ class Itinerary:
         self.openers = ordered
         """The openers; elsewhere, an opener is named by its index in this list."""
         self.names: list[str | None] = [None] * len(ordered)
+        """The name of each opener for reports and messages; None if there are no routes."""
         if self.has_routes:
             self.names = [each.name for each in ordered]
         self._make_stage = make_stage
@@ -64,10 +66,12 @@ class Itinerary:
         """Indexes of the openers that make no further attempt: replaced, or skipped by the caller."""
 
     def stage_of(self, opener: SourceOpener) -> StageFactory | None:
+        """Return what creates the stage for an opener's answers; its route may have markup of its own."""
         route = opener.route
         return self._make_stage if route is None or route.tags is None else route.make_stage
 
     def note_attempt(self, index: int, now: float) -> None:
+        """Note that an attempt which counts towards the attempts of its opener is made now."""
         self.used[index] += 1
         route = self.openers[index].route
         if route is not None:
@@ -99,6 +103,7 @@ class Itinerary:
         return next(filter(self.has_left, [*self.find_next(0, now, stays=False), 0]), None)
 
     def has_left(self, index: int, *, is_free: bool = False) -> bool:
+        """Return True if another attempt may be made with an opener, perhaps free of `Retry.attempts`."""
         if index in self.skipped:
             return False
         return is_free or self.used[index] < self._allowed[index]
@@ -148,6 +153,7 @@ class RunningRequest:
         self.route = attempt.route
         self.sent = self.opener.sent
         self.is_at_limit = False
+        """True if this attempt goes on with an answer that has reached its output limit."""
         self.goes_on = False
         self.begun_at = 0.0
         """The clock reading at which this attempt began; 0 for the first attempt."""
@@ -179,6 +185,7 @@ class RunningRequest:
         return self.begun_at
 
     def go_to(self, index: int, now: float | None) -> None:
+        """Go to an opener, whose bounds on silence apply from now on; without a time, it counts nothing."""
         self.opener_index, self.opener = index, self.itinerary.openers[index]
         self.route = self.itinerary.names[index]
         self._silence.apply(self.opener.deadlines)

@@ -50,6 +50,7 @@ def log_next(
 
 
 def add_note_once(error: StreamError, words: str) -> None:
+    """Add a note to an error, unless the error already has it: one error may be judged more than once."""
     if words not in getattr(error, "__notes__", ()):
         error.add_note(words)
 
@@ -83,6 +84,7 @@ def _words_of(error: StreamError | None) -> str:
 
 
 def make_continuation_note(reports: list[AttemptReport]) -> str:
+    """Return a note for the error of a failed continuation: it names the error that broke off the answer."""
     broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
     why = _words_of(broken)
     return f"the request to continue the answer failed; before it, the answer had broken off ({why})"

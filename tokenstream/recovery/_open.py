@@ -69,6 +69,7 @@ class SourceOpener(ABC):
     counts_legs = False
     """True if the caller has set the number of attempts, so that requests after pauses count, too."""
     deadlines: Deadlines | None = None
+    """Bounds on silence for this opener's attempts; None for those of the stream."""
     patience: float | None = 0.0
     """The longest silence that the timeouts of its request allow; None for any, 0 if they are not known."""
     price = NO_PRICE
@@ -81,12 +82,15 @@ class SourceOpener(ABC):
         self._opens: Callable[..., Any] = opens
         self.format = format
         self.sent: set[int] = set()
+        """The numbers of the attempts whose requests were sent, by any opener: their reports have begun."""
         self.takes_attempt = self.makes_request or takes_attempt(opens, is_async=self.is_async)
+        """True if the function takes the attempt, which has the position from which to resume."""
         self._prefix_refused = False
         self._last_source: object = SourceOpener
         """The source of the previous attempt; before the first attempt, this class, which is no source."""
 
     def take_route(self, route: Route) -> None:
+        """Use `route` from now on: report its name, and apply its deadlines to each attempt."""
         self.route, self.deadlines = route, route.deadlines
 
     def join(self, first: SourceOpener, retry: Retry, default: int) -> int:
@@ -101,6 +105,7 @@ class SourceOpener(ABC):
         return given or (default if first is self else 1)
 
     def bound_costs(self, spending: Spending) -> None:
+        """Reserve what each attempt may cost from now on; refuse a request without a price."""
         spending.check(self)
         if spending.most is not None and not self.price.is_given:
             self.price = price_in_table(self)
@@ -108,6 +113,7 @@ class SourceOpener(ABC):
 
     @property
     def name(self) -> str:
+        """The name in reports: that of the route, else the host of the request or the function's name."""
         if self.route is not None:
             return self.route.name
         host = None if self.asked is None else server_of(self.asked[0])[0]
@@ -149,6 +155,7 @@ class SourceOpener(ABC):
         self._prefix_refused = True
 
     def limit(self, format: str | None) -> int | None:
+        """Return the output limit of the first request, in tokens; None if no limit is known."""
         # The limit is in the request, which only an opener that makes the requests itself knows.
         return None
 
@@ -157,6 +164,7 @@ class SourceOpener(ABC):
         """Return the source of an attempt, which the first read opens after the wait."""
 
     def _call_open(self, attempt: Attempt) -> Any:  # noqa: ANN401 - any source
+        """Call the caller's function, and return its source; one that was read already is a mistake."""
         source: Any = self._opens(attempt) if self.takes_attempt else self._opens()
         if source is self._last_source and type(source) not in _REREADABLE:
             raise MisuseError(
@@ -290,6 +298,7 @@ def sends_other_answer(head: ResponseHead | None, attempt: Attempt) -> bool:
 
 
 def prefix_from_caller(prefill: Prefill) -> Prefix:
+    """Return the prefix to send to a server about which only the caller's `prefill` option is known."""
     return Prefix(echoes=True if prefill == "echo" else None, known=False)
 
 

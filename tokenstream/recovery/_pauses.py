@@ -83,11 +83,13 @@ class Pauses:
         )
 
     def _adapt(self, format: Format) -> None:
+        """Let a new format withhold pauses and, after one, go on with the message of the legs before."""
         paused, api = self._answer.resumption.paused, api_named(format.name)
         counts_bytes = api is not None and api.counts_bytes
         format.parts.go_through_pauses(self._withholds, paused, counts_bytes=counts_bytes)
 
     def _withholds(self, finish: Finish) -> bool:
+        """Return True if a finish is not to be reported for now, because another request may go on."""
         if finish.reason not in self._left or finish.choice != 0 or finish.raw_reason in _FINAL:
             return False
         api = api_named(self._machine.link.format)
@@ -95,6 +97,7 @@ class Pauses:
         return api is not None and (finish.reason != "pause" or api.pause is not None)
 
     def begin_again(self, number: int) -> None:
+        """Forget the pauses so far, because the answer begins again with the attempt of a number."""
         self.paused = None
         self._legs, self.held = [], ()
         self._first_number = number
@@ -163,6 +166,7 @@ class Pauses:
         return accumulator.message
 
     def end_at_limit(self, why: str) -> Finish:
+        """Return the end of an answer at its limit, and report why nothing goes on with it."""
         if not self._request.is_at_limit or self.paused is None:
             return Finish("length")
         self._legs[-1] = replace(self._legs[-1], why=why)
@@ -177,5 +181,6 @@ class Pauses:
         return GoOn(paused.finish, paused.message)
 
     def complete_announcement(self) -> None:
+        """Complete the event that announces the leg, whose first events are about to be returned."""
         answer = self._answer.reader.parts
         self._resumed.id, self._resumed.model = answer.id, answer.model

@@ -57,6 +57,7 @@ class Planner:
         self._was_fetched = False
         """True once the finished answer was fetched by its id, because the server could not resume it."""
         self._total = total
+        """Seconds after the first request in which the answer has to end; None for no deadline."""
 
     def plan(self, error: StreamError, now: float) -> AttemptPlan | None:
         broken, failed = self._find_facts(error, now), list[NoPlan]()
@@ -141,6 +142,7 @@ class Planner:
         return None
 
     def _wants(self, error: StreamError, otherwise: bool) -> bool:  # noqa: FBT001 - the only argument left
+        """Return True if `Retry.on` wants the error to be retried or, by default, if `otherwise` is True."""
         if self._itinerary.has_routes and is_filtered(error):
             # Another provider may answer what one has filtered, but it is only asked if the caller says so.
             is_named = not callable(self._retry.on) and "content_filter" in self._retry.outcomes
@@ -173,6 +175,7 @@ class Planner:
         return tuple(sorted(bounds))
 
     def _drop_refused_prefix(self, error: StreamError, continuation: Continuation) -> bool:
+        """Stop sending prefixes if a prefix was refused; return True if the next request can do without."""
         opener = self._request.opener
         if continuation.prefix is None:
             return False

@@ -103,6 +103,7 @@ class Purse:
             raise MisuseError("price= is a function that takes a Usage and returns a number, beside most=")
         self.most = None if most is None else check_seconds("most", most, unit="money")
         self.price = price
+        """The caller's price of requests without one of their own; None for the table."""
         self.tokens = None if tokens is None else check_whole("tokens", tokens)
         money = _NO_BOUNDS.money if self.most is None else Amount.of(self.most, 0).money
         self.bounds = Amount(money, self.tokens or _NO_BOUNDS.tokens)

@@ -41,6 +41,7 @@ class ReceivedAnswer:
         self.accepted: Hold | None = None
         self._frames_before = 0
         self._cut_calls_before: tuple[str, ...] = ()
+        """The names of the calls in which the answer had broken off before this attempt."""
 
     def renew(self, hold: Hold, now: float, renewal: Renewal) -> None:
         self._cut_calls_before = self.cut_calls if self.has_content else ()
@@ -49,10 +50,12 @@ class ReceivedAnswer:
         self.resumption.renew(hold, now, renewal)
 
     def begin_content(self) -> None:
+        """Note that this attempt's events are delivered from now on; the message gets its route."""
         self.has_content = True
         self.machine.accumulator.route = self.request.route
 
     def take_up(self, identity: AnswerIdentity | None) -> None:
+        """Note that another process has delivered content, of an answer that a journal may have named."""
         self.has_content = True
         self.hold.open()
         if identity is not None and identity.kind == "journal":
@@ -81,6 +84,7 @@ class ReceivedAnswer:
 
     @property
     def is_shown(self) -> bool:
+        """True if something of the answer is delivered, by this attempt or by an earlier one."""
         return self.hold.released or self.has_content
 
     @property
@@ -90,6 +94,7 @@ class ReceivedAnswer:
 
     @property
     def has_answered(self) -> bool:
+        """True if this attempt's request was not refused, and has brought something of the same answer."""
         link = self.machine.link
         reader = link.connection.format
         # A payload that equals one of the connection before is dropped.
@@ -102,6 +107,7 @@ class ReceivedAnswer:
 
     @property
     def cut_calls(self) -> tuple[str, ...]:
+        """The names of the calls in which the answer has broken off, perhaps before this attempt."""
         names = tuple(call.name for call in self.machine.accumulator.cut_calls)
         if not self.hold.is_part:
             # Nothing of this attempt is part of the answer.
@@ -156,6 +162,7 @@ class ReceivedAnswer:
 
     @property
     def is_kept(self) -> bool:
+        """True if the answer has a position, and its server is known to keep the answer for a replay."""
         reader = self.machine.link.connection.format
         if reader.resume is None or (reader.position is None and not reader.unfinished):
             return False
@@ -180,6 +187,7 @@ class ReceivedAnswer:
         return self.relay_id or self.machine.find_answer_id()
 
     def name_to_relay(self, *, resumes: bool) -> str | None:
+        """Return the id that the next request names, and keep it; None if it does not resume the answer."""
         self.relay_id = self.find_relay_id() if resumes else None
         return self.relay_id
 

@@ -112,6 +112,7 @@ class Recovery:
 
     @property
     def legs(self) -> tuple[Leg, ...]:
+        """The stretches of the answer between its pauses; empty if it was never paused."""
         return self._pauses.legs
 
     def make_first_source(self, clock: Clock, kept: Checkpoint | None) -> LazySource:
@@ -157,6 +158,7 @@ class Recovery:
         return replace(opener.lazy(self._request.attempt), open=fail_later if opener.is_async else fail)
 
     def _wait_for_room(self, clock: Clock, seconds: float) -> float:
+        """Return the seconds to wait for room in a purse, which are no silence; 0 if they are over."""
         now, within = clock(), self._retry.within
         if within is not None:
             seconds = min(seconds, self._machine.meter.started_at + within - now)
@@ -247,6 +249,7 @@ class Recovery:
             intake.fail(error)
 
     def make_cancelling(self) -> LazySource | None:
+        """Return a source that cancels the answer when it is opened; None if its server does not write on."""
         waits = "pause" in count_pauses(self._retry.pauses)
         answer_id = self._answer.find_running(None) if waits else None
         return None if answer_id is None else self._request.opener.cancel(answer_id)
@@ -264,6 +267,7 @@ class Recovery:
             self._has_ended = True
 
     def _end_undelivered(self, error: StreamError, now: float) -> None:
+        """End the stream with an error, and drop the held-back answer, which was not accepted."""
         self.record_end(error, now)
         # Its tokens have to be paid for, too.
         self._answer.spend_discarded()

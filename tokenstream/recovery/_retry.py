@@ -51,10 +51,12 @@ def find_fault(message: Message, accept: Accept) -> AnswerRejected | None:
 
 
 def _is_readable_type(accept: object) -> bool:
+    """Return True for a class, a generic type such as `list[int]`, or a `TypeAdapter`."""
     return isinstance(accept, type) or get_origin(accept) is not None or hasattr(accept, "validate_python")
 
 
 def _find_mismatch(message: Message, accept: Any) -> OutputInvalid | OutputIncomplete | None:  # noqa: ANN401 - a type of any kind
+    """Return the error with which `Stream.result` would refuse the answer; None if it matches."""
     from tokenstream.stream import Stream
     from tokenstream.stream._outputs.text import missing_json_error
 
@@ -325,6 +327,7 @@ def _check_choice(retry: Retry) -> None:
 
 
 def check_returned_wait(value: object) -> float:
+    """Return the seconds that the caller's `wait` function returned, and refuse any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
         raise MisuseError(f"wait= returns a number of seconds, 0 or more, and not {value!r}")
     return float(value)

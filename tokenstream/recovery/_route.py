@@ -210,6 +210,7 @@ def name_of(opens: object) -> str:
 
 
 def _check_function(url: object, opens: object, *of_request: object) -> str:
+    """Check what is given beside a function that makes the request; return its URL, which is not known."""
     if not callable(opens):
         raise MisuseError(f"open= is a function that opens a source, and not {type(opens).__name__}")
     if url is not None or any(each is not None for each in of_request):

@@ -91,6 +91,7 @@ def reason_against(messages: Sequence[Message], error: StreamError | None, *, pr
 
 
 def may_have_call(text: str) -> bool:
+    """Return True if a text has a call in it, or may end with the beginning of one."""
     if "<" not in text and "[" not in text:
         return False
     # The mechanism that reads such calls knows all openings, also those of which only some has arrived.
@@ -164,6 +165,7 @@ def why_not(current: CurrentAttempt, error: StreamError | None, opener: SourceOp
 
 
 def has_cut_call(answer: ReceivedAnswer) -> bool:
+    """Return True if an answer broke off in its first calls, which have closed the text before them."""
     calls, parts = answer.machine.accumulator.cut_calls, answer.machine.accumulator.message.parts
     is_first = all(part.kind != "tool_call" for part in parts[: len(parts) - len(calls)])
     return is_first and bool(answer.cut_calls)
@@ -181,6 +183,7 @@ def make_seam(answer: ReceivedAnswer, continuation: Continuation) -> SeamJoiner:
 
 
 def count_tokens_left(current: CurrentAttempt, opener: SourceOpener) -> int | None:
+    """Return the number of tokens left until the request's output limit; None if no limit is known."""
     limit, message = opener.limit(current.machine.accumulator.format), current.machine.accumulator.message
     return None if limit is None else find_tokens_left(limit, current.counted_in_all, message)
 

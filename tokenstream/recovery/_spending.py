@@ -75,6 +75,7 @@ class Spending:
     def __init__(self, most: float | Purse, machine: Machine, opener: SourceOpener) -> None:
         self._machine = machine
         self.purse = most if isinstance(most, Purse) else None
+        """The purse in which each request reserves what it may cost; None without one."""
         self.waits = self.purse is not None and self.purse.waits
         """True if the driver has to reserve more between two reads, with `take_more`."""
         self.most = most.most if isinstance(most, Purse) else most
@@ -84,6 +85,7 @@ class Spending:
         self._request: RequestSize | None = None
         self._now, self._tokens_now = 0.0, 0
         self._claim = None if self.purse is None else Claim(self.purse)
+        """The amount that the purse has reserved for this answer; None without a purse."""
         self._lacks: Booking | None = None
         """Reserves what the answer has cost beyond what was reserved; None for nothing."""
         self.find_wait: Callable[[float], float] = lambda seconds: seconds
@@ -104,6 +106,7 @@ class Spending:
         self._now, self._tokens_now = cost or 0.0, self._count_tokens(usage)
 
     def add(self, cost: float | None, usage: Usage) -> None:
+        """Add the cost of an attempt that was made beside the current one; None if it is unknown."""
         self.spent += cost or 0.0
         self._spent_tokens += self._count_tokens(usage)
 
@@ -142,6 +145,7 @@ class Spending:
         return self.bound.stop
 
     def _count_tokens(self, usage: Usage) -> int:
+        """Return the number of tokens of a usage, as the current attempt's provider counts them."""
         opener = self._opener
         return count_tokens(usage, adds_cached=adds_cached(opener.asked, opener.format))
 
@@ -230,6 +234,7 @@ class Spending:
         raise self._make_error(refusal)
 
     def take_more(self) -> Booking | None:
+        """Return what reserves more; None unless the answer has cost more than was reserved."""
         lacks, self._lacks = self._lacks, None
         return lacks
 
@@ -250,6 +255,7 @@ class Spending:
         return Amount.of(self.spent + self._now, self._spent_tokens + self._tokens_now)
 
     def find_error(self, stop_reason: str | None) -> CostExceeded | None:
+        """Return the error of an answer that `Retry.most` has stopped or not sent; None for any other."""
         reason = self._refusal
         if reason is None and stop_reason is not None and stop_reason == self.bound.stop:
             reason = f"the answer was stopped: {stop_reason}"

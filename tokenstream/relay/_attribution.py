@@ -37,6 +37,7 @@ class ServedAnswer:
         self.owner = owner
         self._asked_id = asked_id  # for readers that are refused, who have another one
         self._source: object = None
+        """The stream, or another source of the answer's events; None if it is not known."""
         self.given: object = None
         """The function or source that the application has passed; None if it is not known."""
         self._is_kept = False
@@ -67,6 +68,7 @@ class ServedAnswer:
         self.has_begun = True
 
     def find_broken(self, ending: Ending | None) -> StreamError | None:
+        """Return the error of an answer whose loop ended without one; None for a good ending."""
         stream: object = self._source
         cost = find_money_error(find_driver(stream)) if isinstance(self._source, StreamBase) else None
         return cost or find_broken(ending)
@@ -154,6 +156,7 @@ class _KnownOrigin(NamedTuple):
 
 
 def find_origin(source: object) -> Origin | None:
+    """Return the origin of a source of events; None for one that is no stream of this library."""
     # An application's own iterable may have an attribute of this name, too.
     origin = getattr(source, "origin", None)
     return origin if isinstance(origin, Origin) else None
@@ -184,6 +187,7 @@ def find_broken(ending: Ending | None) -> StreamError | None:
 
 
 def make_interruption(source: object, message: str) -> StreamInterrupted:
+    """Return the error of an answer that this server ends before its source does."""
     error = StreamInterrupted(message)
     error.origin = find_origin(source)
     return error
@@ -205,5 +209,6 @@ def interrupt_source(source: object) -> StreamInterrupted:
 
 
 def report_ended(count: int) -> None:
+    """Log how many answers this server's shutdown has ended, if any: no provider is to blame for them."""
     if count:
         inform("answers that the server's shutdown has ended: %d", count)

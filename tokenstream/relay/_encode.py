@@ -52,10 +52,12 @@ class _EncodedPieces(Generic[PieceT]):
         self._ended = False
 
     def _encode_end(self, error: StreamError | None = None) -> None:
+        """Encode the end of the answer, which depends on how the source ended, and queue its pieces."""
         self._ended, sending, ending = True, self._sending, ending_of(self._source)
         self._add_pieces(sending.encode_end(ending) if error is None else sending.fail(error, ending))
 
     def _add_pieces(self, pieces: EventChunks) -> None:
+        """Queue pieces, to be returned by the next iterations; join them into one if `joins` is True."""
         if self._joins and len(pieces) > 1:
             pieces = [b"".join(pieces)]
         self._pieces += pieces
@@ -87,6 +89,7 @@ class EncodedAnswer(_EncodedPieces[PieceT]):
             close()
 
     def _encode_next(self) -> None:
+        """Read one event, the end or an error from the source, and queue the encoded pieces of it."""
         if self._events is None:
             self._events = chain(take_kept(self._source), self._source)
         try:
@@ -126,6 +129,7 @@ class AsyncEncodedAnswer(_EncodedPieces[PieceT]):
             await close()
 
     async def _aencode_next(self) -> None:
+        """Read one event, the end or an error from the source, and queue the encoded pieces of it."""
         if self._events is None:
             self._events = events_of(self._source)
         try:
@@ -239,6 +243,7 @@ def payloads(
 
 
 def _make_iterator(source: object, sending: Sending, *, joins: bool) -> object:
+    """Return the iterator, sync or async like the source, over encoded events; `joins` joins each one's."""
     is_sync, is_async = hasattr(source, "__iter__"), hasattr(source, "__aiter__")
     if is_sync or is_async:
         # The events of a run can be read in a loop of either kind.

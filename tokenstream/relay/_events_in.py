@@ -67,6 +67,7 @@ def take_kept(stream: object) -> list[Event]:
 
 
 def events_of(source: AsyncIterable[Event]) -> AsyncIterator[Event]:
+    """Return the events of a source, after those of its answer that another process has kept."""
     events, kept = aiter(source), take_kept(source)
     return _KeptFirst(kept, events) if kept else events
 
@@ -95,6 +96,7 @@ def converted_refusals() -> Generator[None]:
 
 
 def _raise_refusal(error: Exception) -> None:
+    """Raise our error for what a provider's SDK has raised; do nothing for any other exception."""
     origin = find_asked(error)
     if (refusal := find_refusal(error, origin.host or "the provider")) is not None:
         refusal.origin = origin

@@ -127,6 +127,7 @@ def _status_of(error: StreamError) -> int:
 
 
 def judge_bug(error: Exception, given: object) -> Incident:
+    """Return the record of an exception that the application has raised; `given` has made the answer."""
     cause = f"the application raised {describe_bug(error, given)}"
     return Incident("server", "application", 500, BUG, cause, was_asked=True, error=error)
 

@@ -69,6 +69,7 @@ class ReportedEnding:
         self._last_state = "done"
 
     def note(self, event: AnyEvent) -> None:
+        """Remember what an event of a class in `TELLING` implies about the ending."""
         if isinstance(event, Stopped):
             self._stopped = True
             return
@@ -124,6 +125,7 @@ def strip_private(event: Event, id: str | None) -> Event | None:
 
 
 def _strip_part(value: Any) -> object:  # noqa: ANN401 - a part, or None
+    """Return a part without its provider fields; the same object if it has none."""
     if getattr(value, "provider_data", None) is not None:
         return value.model_copy(update={"provider_data": None})
     # An opaque part has the provider's own payload as its data.
@@ -264,6 +266,7 @@ class Sending:
         return [*held_back, *chunks]
 
     def fail(self, error: StreamError, ending: Ending | None = None) -> EventChunks:
+        """Log that the answer has failed, and return the chunks of `encode_error`."""
         if not self._is_followed:
             self.served.report(error)
         return self.encode_error(error, ending)
@@ -326,6 +329,7 @@ class Sending:
             report_losses(self._encoder.name, lost, self.served)
 
     def _flush_shape(self) -> EventChunks:
+        """Return the chunks of the text that the function `shape` has held back."""
         if self._shaping is None:
             return []
         events = self._shaping.end(now=time.monotonic())
@@ -335,6 +339,7 @@ class Sending:
 
 
 def report_losses(format: str, lost: str, served: ServedAnswer) -> None:
+    """Log a warning that readers of a format do not get everything in an answer as it was."""
     warning = "the format %s cannot express everything in an answer; left out or changed: %s"
     served.tell(WARNING, warning, format, lost)
 

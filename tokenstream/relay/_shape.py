@@ -124,6 +124,7 @@ class Shaping(ErrorKeeper):
     # -- within ------------------------------------------------------------------
 
     def _get_text(self, event: TextDelta | PartStart | PartDone) -> _ShapedText:
+        """Return the open text part of an event; create it with new stages for the part's first event."""
         choice_and_part = (event.choice, event.part)
         text = self._texts.get(choice_and_part)
         if text is None:
@@ -148,6 +149,7 @@ class Shaping(ErrorKeeper):
         return self._make_events(text, text.chain.feed(added, now=now))
 
     def _make_events(self, text: _ShapedText, pieces: list[str]) -> list[Event]:
+        """Return pieces of transformed text as events, then the events that had to wait for this text."""
         if text.chain.error is not None:
             self.error = text.chain.error
         (choice, part), (_, step) = text.choice_and_part, text.choice_and_step
@@ -178,6 +180,7 @@ class Shaping(ErrorKeeper):
         return [*events, _set_step(done, event.step)]
 
     def _end_texts(self, texts: list[_ShapedText], now: float) -> list[Event]:
+        """End text parts; return, for each, the text that its stages held back and the events that waited."""
         events: list[Event] = []
         for text in texts:
             self._forget(text)
@@ -191,6 +194,7 @@ def _choice_and_step(event: Event) -> _ChoiceAndStep:
 
 
 def _set_step(event: Event, step: str | None) -> Event:
+    """Assign an event, which is changed, to a step, unless that is None; return the event."""
     if step is not None:
         event.step = step
     return event

@@ -115,6 +115,7 @@ def is_same_request(asked: str | None, stored: str | None) -> bool:
 
 
 async def make_source(source: AnswerSource) -> AsyncIterable[Event]:
+    """Return the answer that `source` is, or that it makes if it is a function."""
     # An answer may be callable as well.
     if not callable(source) or hasattr(source, "__aiter__"):
         return cast("AsyncIterable[Event]", source)
@@ -124,6 +125,7 @@ async def make_source(source: AnswerSource) -> AsyncIterable[Event]:
 
 
 def _hash(content: bytes) -> str:
+    """Return the beginning of a hash of a key or body, long enough to tell requests apart."""
     return sha256(content).hexdigest()[:_HASH_DIGITS]
 
 
@@ -209,6 +211,7 @@ def sent_cross_site(read: Callable[[str], str], origins: frozenset[str]) -> bool
 
 
 def _make_header_reader(request: Any) -> Callable[[str], str]:  # noqa: ANN401 - one of several frameworks' types
+    """Return the function that returns a header of a request; "" for an absent header."""
     scope: Any = getattr(request, "scope", None)
     if scope is None and not isinstance(request, dict):
         from tokenstream.relay._asgi.sockets import wrap_socket
@@ -218,6 +221,7 @@ def _make_header_reader(request: Any) -> Callable[[str], str]:  # noqa: ANN401 -
 
 
 def _normalize(origin: str) -> str:
+    """Return an origin in lower case, without the default port of its scheme."""
     origin = origin.lower()
     return _without_port(origin.partition("://")[0], origin)
 

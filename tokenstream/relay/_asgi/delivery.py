@@ -215,6 +215,7 @@ class Delivery(ABC):
         self.shutting_down = False
         """True once this response is ended because the server shuts down."""
         self._came_late = False
+        """True if the server was shutting down already when this response began."""
         self._sent_at = 0.0
         self._send_began: float | None = None
         """The clock reading at which the send that is not over began; None if there is none.
@@ -285,6 +286,7 @@ class Delivery(ABC):
     # -- ending ------------------------------------------------------------------
 
     def _note_disconnect(self) -> None:
+        """Record that the reader has disconnected, and let the answer end after the grace period."""
         if not self._disconnected:
             self._disconnected = True
             self._tasks.start_soon(self._stop_after_grace)

@@ -260,6 +260,7 @@ class Endpoints:
         return _reply(200 if outlet.exists else 201, {"id": outlet.id}, headers)
 
     async def _find_owner(self, scope: Scope) -> str | None:
+        """Return the owner on whose behalf a request acts; None for answers without an owner."""
         if self._owner is None:
             return None
         try:
@@ -294,6 +295,7 @@ class Endpoints:
 
 
 async def _make_answer(answer: AnswerFunction, body: object) -> AsyncIterable[Event]:
+    """Return the answer that the application makes from a body; SourceRefused if it raises ValueError."""
     try:
         made = answer(body)
         return await made if isawaitable(made) else made
@@ -308,6 +310,7 @@ def _reply(status: int, value: Json, headers: HeaderFields) -> WholeResponse:
 def _to_response(
     refusal: Incident, served: ServedAnswer | None = None, protocol: str = "tokenstream"
 ) -> WholeResponse:
+    """Return the response to a refused request; by default, it is refused before any answer."""
     served = ServedAnswer(make_answer_id()) if served is None else served
     served.report_incident(refusal, refusal.status)
     return WholeResponse(*make_refusal(refusal, served, protocol))

@@ -75,6 +75,7 @@ class FollowOutlet(Outlet):
             self._follower.close()
 
     async def prepare(self, asked: AskedPosition) -> HeaderFields:
+        """Prepare a refusal if the request names another answer than this outlet follows."""
         if asked.id is not None and asked.id != self.id:
             self._refusal = judge_failure(JournalError("no answer has this id", kind="unknown_answer"))
         return {}
@@ -251,6 +252,7 @@ class Transcript:
         return Decoder("tokenstream")
 
     def _encode_record(self, position: int, record: bytes) -> bytes:
+        """Return the bytes for a record in another protocol; empty if it sends nothing for the record."""
         events = self._decoder.feed(frame(None, record))
         chunk = b"".join(self._body.encode_events(events)) + self._encode_end(record)
         # Each SSE event gets its record's position as id.
@@ -260,6 +262,7 @@ class Transcript:
         return chunk
 
     def _encode_end(self, record: bytes) -> bytes:
+        """Return the bytes that end the answer if the record is the last one; else b""."""
         # Most records are not the last, and their first bytes show that without decoding.
         if not record.startswith((b'{"type":"end"', b'{"type":"error"')):
             return b""

@@ -52,6 +52,7 @@ def make_refusal(
 
 
 def encode_json(value: Json, headers: HeaderFields) -> tuple[RawHeaders, bytes]:
+    """Return the headers and the body of a response that consists of a JSON value."""
     body = json.dumps(value, separators=(",", ":")).encode()
     named = {"content-type": "application/json", "cache-control": "no-store", **headers}
     return encode_headers({**named, "content-length": str(len(body))}), body

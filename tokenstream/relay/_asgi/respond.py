@@ -57,6 +57,7 @@ class AnswerOutlet(Outlet):
         self._read_from(_NOTHING if self._function is not None else source, writer)
         super().__init__(writer, writer.served, writer.served.id)
         self._entry_error: StreamError | None = None
+        """The error with which the source could not be entered; None if it was entered."""
         self._interruption: StreamError | None = None
         """The error of the server's shutdown, which has ended the answer; None if it has not."""
 
@@ -127,9 +128,11 @@ class AnswerOutlet(Outlet):
         return await super().open_head()
 
     def next(self) -> Awaitable[Any]:
+        """Return an awaitable for the next event; after a slow send, for a list of all that have arrived."""
         return self._events.next_batch() if self.is_behind else self._events.next()
 
     def encode(self, arrived: Any) -> bytes | None:  # noqa: ANN401 - an event, or a list of events
+        """Return the chunk for an event or for several; None for those that have no bytes in the protocol."""
         writer = self.writer
         return (
             b"".join(writer.encode_events(arrived))
@@ -159,6 +162,7 @@ class AnswerOutlet(Outlet):
         return not self.has_ended
 
     def shutdown_chunk(self) -> bytes:
+        """Return the chunk for a server's shutdown: an error, and an instruction to reconnect."""
         if self._interruption is None or self.has_ended:
             return b""
         return b"".join(self.writer.fail(self._interruption)) + self.writer.protocol.retry

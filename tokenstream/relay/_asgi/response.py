@@ -33,6 +33,7 @@ MakeHead: TypeAlias = "Callable[[], Head]"
 _MIN_PAUSE, _MAX_PAUSE = 0.01, 1.0
 """The shortest and the longest pause, in seconds, between two checks whether a heartbeat is due."""
 _LAST_CHUNK_SECONDS = 0.5
+"""The seconds allowed for sending the last chunk while the server shuts down."""
 _CLIENT_CLOSED_REQUEST = Incident("closed", "reader", 499, "")
 """The record of a client that has disconnected, as in the logs of nginx; only middleware sees its status."""
 _SHUT_DOWN = Incident(
@@ -110,6 +111,7 @@ class HTTPDelivery(Delivery):
             await self._send_chunk(b"", more=False)
 
     async def _send_chunk(self, chunk: bytes, *, more: bool = True) -> None:
+        """Send a chunk of the answer; first wait for a heartbeat that is being sent."""
         waited = self._heartbeat_sent is not None
         if self._heartbeat_sent is not None:
             await self._heartbeat_sent.wait()

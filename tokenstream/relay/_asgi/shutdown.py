@@ -41,6 +41,7 @@ _LATEST = 5.0
 _DRAIN_SECONDS = 25.0
 """The seconds that answers may run on if nobody knows how long the server waits."""
 _MAX_OBJECTS = 64
+"""The maximum number of objects that are inspected inside `receive` and `send`."""
 _INSPECTED_TYPES = {FunctionType, MethodType, partial}
 _WRAPPED_CALLABLES = ("send", "receive", "_send", "_receive")
 """Attributes in which middleware objects store the callables that they wrap."""
@@ -119,6 +120,7 @@ class _OpenResponse:
         return any(check() for check in self._checks)
 
     def shut_down(self, since: float) -> None:
+        """Set the time at which the response is ended, unless that was done before."""
         if self.ends_at == math.inf:
             seconds = self.response.choose_drain()
             self.ends_at = since + (find_drain(*self._callables) if seconds is None else seconds)
@@ -136,12 +138,14 @@ class _Watch:
         self._polled_at = 0.0
 
     def add(self, entry: _OpenResponse) -> None:
+        """Watch the server of a response for a shutdown; with the first response, the polling begins."""
         self.entries.add(entry)
         if self._cancel_polling is None:
             self._polled_at = time.monotonic()
             self._cancel_polling = self._begin_polling()
 
     def remove(self, entry: _OpenResponse) -> None:
+        """Forget a response that has ended; after the last one, no server is polled for a shutdown."""
         self.entries.discard(entry)
         if not self.entries:
             if self._cancel_polling is not None:
@@ -154,6 +158,7 @@ class _Watch:
         self._end_those([*self.entries], time.monotonic())
 
     def poll(self) -> None:
+        """Ask each server once if it is shutting down, and shut down the responses of those that are."""
         all_end, ending = _is_server_exiting(), list[_OpenResponse]()
         # The server's own clock has run since the signal, which came after the last poll.
         now = time.monotonic()
@@ -165,6 +170,7 @@ class _Watch:
         self._end_those(ending, since)
 
     def _end_those(self, entries: list[_OpenResponse], since: float) -> None:
+        """End those of the responses whose servers shut down that may not run on, and report how many."""
         now, count = time.monotonic(), 0
         for entry in entries:
             entry.shut_down(since)
@@ -173,6 +179,7 @@ class _Watch:
         report_ended(count)
 
     def _begin_polling(self) -> Action:
+        """Begin to poll the servers for a shutdown, at intervals; return the function that ends that."""
         if self.host.name == "trio":
             # trio has no `call_later`, so a task polls.
             trio: Any = sys.modules["trio"]
@@ -185,10 +192,12 @@ class _Watch:
         return self._schedule_poll()
 
     def _schedule_poll(self) -> Action:
+        """Schedule the next poll of the servers on asyncio; return the function that cancels it."""
         cancel: Action = self.host.loop.call_later(self._pause, self._poll_and_schedule).cancel
         return cancel
 
     def _poll_and_schedule(self) -> None:
+        """Poll the servers for a shutdown, and schedule the next poll; called by asyncio at intervals."""
         self.poll()
         self._cancel_polling = self._schedule_poll()
 

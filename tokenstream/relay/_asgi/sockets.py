@@ -63,6 +63,7 @@ class _ASGISocket(_FrameworkSocket):
     """A WebSocket of Starlette, FastAPI or Litestar."""
 
     def read_header(self, name: str) -> str:
+        """Return a header, named in lower case, of the connection's request; "" if it is absent."""
         return read_header(self._framework_socket.scope, name)
 
     async def open(self) -> None:
@@ -247,6 +248,7 @@ class SocketDelivery(Delivery):
             await self._send_last(self._writer.fail(error))
 
     async def _send_all(self, events: EventsIn) -> None:
+        """Send all events of an answer; after a slow send, several events together."""
         is_behind = False
         while True:
             try:
@@ -258,6 +260,7 @@ class SocketDelivery(Delivery):
             is_behind = self._sent_at - began > SLOW_SEND
 
     async def _send_chunks(self, chunks: list[bytes]) -> None:
+        """Send chunks as messages; the rest is dropped if the client disconnects."""
         for message in self._writer.to_messages(chunks):
             if self._disconnected:
                 break
@@ -269,6 +272,7 @@ class SocketDelivery(Delivery):
         self._send_began, self._sent_at = None, time.monotonic()
 
     async def _stay_alive(self) -> None:
+        """Send a heartbeat after each `keep_alive` seconds of silence, if the protocol has heartbeats."""
         seconds, heartbeat = self._timing.keep_alive, self._writer.heartbeat
         if seconds is None or not heartbeat:
             return

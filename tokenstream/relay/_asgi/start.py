@@ -120,6 +120,7 @@ class StartOutlet(FollowOutlet):
         return None if self.continues or is_valid_id(self.id) else refuse("invalid_id")
 
     async def open(self) -> Incident | None:
+        """Start the answer and wait for its first event, unless it exists; begin to follow the answer."""
         refusal = await self.begin()
         return refusal or await super().open()
 

@@ -118,6 +118,7 @@ class SessionDelivery(SocketDelivery):
     # -- the client's messages -------------------------------------------------
 
     async def _listen(self) -> None:
+        """Receive the client's messages, and act on them, until it disconnects or makes a mistake."""
         # The delivery may end while a question is waiting.
         with self._questions_in, suppress(BrokenResourceError):
             while self._refused is None and (message := await self._read_message(_MAX_QUESTION)) is not None:
@@ -141,6 +142,7 @@ class SessionDelivery(SocketDelivery):
                 self._refuse(MessageRefused(_EXPECTED))
 
     async def _interrupt(self, played_ms: float | None) -> None:
+        """Interrupt the latest answer, of which the client may not say how much was heard."""
         answer, scope = self._answer, self._scope
         if answer is None or (scope is None and played_ms is None):
             return

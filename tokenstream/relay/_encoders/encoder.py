@@ -224,6 +224,7 @@ class Encoder(SoundStage, Vocabulary):
         raise NotImplementedError
 
     def encode_refusal_as_text(self, event: RefusalDelta) -> Payloads:
+        """Return the payloads for a piece of a refusal in a format that has no place for refusals."""
         return self.encode_text(TextDelta(event.text, choice=event.choice, part=event.part))
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
@@ -286,6 +287,7 @@ class Encoder(SoundStage, Vocabulary):
         return ()
 
     def _give_up(self, kind: ErrorKind) -> Payloads:
+        """Return an error, and ignore later events, because content that was sent is no longer valid."""
         self._is_replaced = True
         return self.encode_failure(kind, message=None, code=None)
 

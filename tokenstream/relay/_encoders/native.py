@@ -79,6 +79,7 @@ class OllamaEncoder(WholeCalls, Encoder):
     # -- within ----------------------------------------------------------------
 
     def _make_line(self, message: JsonObject) -> Payload:
+        """Return the payload of a line with a piece of the message; lines have no event name."""
         return "", {"model": self.answer_model, "created_at": CREATED, "message": message, "done": False}
 
 

@@ -44,6 +44,7 @@ TEXTS: dict[type, Callable[[Any], str]] = {
 
 
 def is_piece(event: object) -> bool:
+    """Return True if an event contains a piece of a part's text, and nothing else."""
     return event.__class__ in TEXTS and getattr(event, "signature", None) is None
 
 
@@ -74,6 +75,7 @@ def make_writer(event: AnyEvent, template: Template) -> Writer:
     read = partial(_fragment_of_call, event.id) if kind is ToolCallDelta else TEXTS[kind]
 
     def write(event: AnyEvent) -> bytes | None:
+        """Return the chunk of a later piece; None if the template does not fit the event."""
         # Empty also for a fragment of another call.
         text = read(event)
         try:
@@ -112,6 +114,7 @@ def _fragment_of_call(id: str, event: ToolCallDelta) -> str:
 
 
 def _replace_text(value: object, text: str) -> Json:
+    """Return a JSON value with each string equal to `text` replaced by the probe, a fixed text."""
     if is_dict(value):
         return {key: _replace_text(each, text) for key, each in value.items()}
     if is_list(value):

@@ -310,6 +310,7 @@ class TokenStreamEncoder(Encoder):
         self._end_sent = False
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[bytes]:
+        """Return the chunk of an event, in a list; no chunk for an event that the protocol does not send."""
         if isinstance(event, Finish):
             # `end` takes an answer for complete only if it has a finish.
             self.finishes[event.choice] = event
@@ -329,6 +330,7 @@ class TokenStreamEncoder(Encoder):
         return None if piece is None else self._frame_next(piece)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
+        """Return the chunks that end the answer; none without a `Finish`, or if the end was sent already."""
         return self.conclude("complete") if self.finishes else []
 
     def conclude(self, ending: Ending, error: StreamError | None = None) -> list[bytes]:
@@ -352,6 +354,7 @@ class TokenStreamEncoder(Encoder):
         return [self._frame_next(error_record(error, raw=message is not None))]
 
     def _frame_next(self, record: bytes) -> bytes:
+        """Return a record as a chunk, with the next number if records are numbered."""
         if self.position is not None:
             self.position += 1
         return self.frame_record(self.position, record)

@@ -32,6 +32,7 @@ def prepare_result(event: ToolResult, *, raw: bool) -> ToolResult:
 
 
 def replace_unsound(value: object) -> Json:
+    """Return a value with everything that JSON cannot express replaced by null."""
     if is_dict(value):
         return {str(key): replace_unsound(inner) for key, inner in value.items()}
     if is_list(value):
@@ -44,6 +45,7 @@ def replace_unsound(value: object) -> Json:
 
 
 def parse_object(text: str) -> JsonObject | None:
+    """Return the JSON object that a text is, an empty one for an empty text; None for any other text."""
     try:
         value = decode(text or "{}")
     except ProtocolError:
@@ -76,6 +78,7 @@ def to_json_value(value: Any) -> Json:  # noqa: ANN401 - whatever the caller has
 
 
 def to_json_object(value: JsonObject) -> JsonObject:
+    """Return a dict of the caller as a JSON object; a value in it that is no JSON is its class's name."""
     return {str(key): to_json_value(inner) for key, inner in value.items()}
 
 

@@ -106,6 +106,7 @@ class Vocabulary:
     """
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "total_tokens"})
     words: ClassVar[FinishWords]
+    """The provider's words for the finish reasons that the format can express."""
     stand_in: ClassVar[str] = ""
     """The word for `content_filter` and `refusal` in a format that knows neither, if losses are allowed: they
     must not look like success. Empty in other formats.
@@ -182,6 +183,7 @@ class Vocabulary:
         return related if related is not None and related in self.words else "stop"
 
     def omit_reason(self, reason: FinishReason) -> None:
+        """Note the loss of a finish reason; "tool_calls" is lost only without a call."""
         suffix = " without a tool call" if reason == "tool_calls" else ""
         self.omit(f"the finish reason {reason!r}{suffix}", "finish_reason", [f"{reason}{suffix}"])
 
@@ -206,6 +208,7 @@ class Vocabulary:
         return ()
 
     def omit_kind(self, kind: Loss, part: int | None = None) -> tuple[()]:
+        """Return no payloads for a kind of content for which the format has no place at all."""
         return self.omit(PHRASES[kind], kind, part=part)
 
     def lose(self, event: AnyEvent) -> tuple[()]:
@@ -314,6 +317,7 @@ class Vocabulary:
 
 
 def _find_part_kind(event: Event) -> Loss | None:
+    """Return the kind of the part that an event belongs to; None if the event does not show it."""
     if isinstance(event, PartStart):
         return event.content.kind
     if isinstance(event, ToolCallStart) and event.type == "custom":

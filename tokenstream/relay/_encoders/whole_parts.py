@@ -63,6 +63,7 @@ class Medium:
         return {**drop_none(**{mime_type: self.mime_type}), **content} if content else None
 
     def to_url(self, mime_type: str) -> str | None:
+        """Return a data URL with the medium's data, or the medium's own URL; None if there is neither."""
         data = b"".join(self.pieces)
         return f"data:{mime_type};base64,{b64encode(data).decode()}" if data else self.url
 
@@ -74,6 +75,7 @@ class Media:
         self._open: dict[PartKey, Medium] = {}
 
     def find(self, event: PartStart | MediaDelta) -> Medium:
+        """Return the medium that an event belongs to; an empty one if the event is the medium's first."""
         return self._open.setdefault((event.choice, event.part), Medium())
 
     def start(self, event: PartStart, encode: Callable[[MediaDelta], Payloads]) -> Payloads:
@@ -92,6 +94,7 @@ class Media:
         return encode(MediaDelta(content.data, content.transcript, choice=event.choice, part=event.part))
 
     def pop(self, event: PartDone) -> Medium | None:
+        """Remove and return a complete medium; None if the part is not a medium."""
         medium = self._open.pop((event.choice, event.part), None)
         if medium is not None and isinstance(event.content, MediaPart):
             medium.add_details(event.content)
@@ -179,6 +182,7 @@ def _leaves(value: Json) -> Iterator[object]:
 
 
 def result_texts(error: str | None, output: Json) -> list[str]:
+    """Return the words of a result as texts: an error, and then the output unless that says no more."""
     texts = [] if error is None else [error]
     return [*texts, text_of_result(output)] if error is None or says_more(output, error) else texts
 

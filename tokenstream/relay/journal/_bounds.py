@@ -48,6 +48,7 @@ BOUNDS = Bounds()
 
 
 def is_valid_id(id: object) -> bool:
+    """Return True if a value, which may come from a client, can be the id of an answer."""
     return isinstance(id, str) and 0 < len(id) <= _MAX_ID and is_encodable(id)
 
 
@@ -79,6 +80,7 @@ def check_waiting(option: str, seconds: float | None, *, is_shared: bool) -> Non
 
 
 def check_arguments(stream: object, id: object, *, raw: bool, shape: Shape | None) -> None:
+    """Raise MisuseError if a journal cannot start an answer with these arguments of `start`."""
     if isinstance(stream, Stream) or not hasattr(stream, "__aiter__"):
         raise MisuseError(
             f"a journal takes an AsyncStream, or another async iterable of events, not {stream!r:.80}"

@@ -215,6 +215,7 @@ class Feed:
         self._must_read.notify()
 
     def get_product(self, key: object, make: Callable[[Feed], ProductT]) -> ProductT:
+        """Return an object made from the records, such as a protocol's bytes; all followers share it."""
         product = self._products.get(key)
         if product is None:
             product = self._products[key] = make(self)
@@ -274,6 +275,7 @@ class Feed:
         self.fail(JournalError(message, kind="answer_expired"))
 
     async def _wait_for_news(self) -> None:
+        """Wait until the storage may have more records; if it is unreachable, wait a moment instead."""
         try:
             await self._storage.wait(self.id, self.end)
         except JournalError:
@@ -326,6 +328,7 @@ class Feed:
             self.first += trimmed
 
     def _check_abandoned(self) -> bool:
+        """Return True if the feed has had no follower for `_IDLE_SECONDS` seconds, so that it can end."""
         if self.followers:
             self._alone_since = None
             return False

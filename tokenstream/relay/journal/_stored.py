@@ -43,6 +43,7 @@ class AnswerGroup:
         return len(self.running) + len(self.ended) + len(self.expired)
 
     def grow(self, added: int) -> None:
+        """Count bytes that the records of an answer have got; negative for those that were dropped."""
         self.room -= added
 
     @property
@@ -54,6 +55,7 @@ class AnswerGroup:
         self.ended[id] = answer
 
     def expire(self, id: str, answer: StoredAnswer) -> None:
+        """Note that the records of an answer are deleted, but that it is still known."""
         self.grow(-answer.size)
         del self.ended[id]
         self.expired[id] = answer
@@ -92,6 +94,7 @@ class StoredAnswer:
     """Wakes the tasks that wait until a stop is requested or the answer has ended."""
     _records: list[bytes] = field(default_factory=list[bytes])
     _trimmed: int = 0
+    """The number of trimmed records that are still at the start of the list."""
 
     @property
     def ended(self) -> bool:

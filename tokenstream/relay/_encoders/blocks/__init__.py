@@ -113,10 +113,12 @@ class BlockEncoder(Encoder, ABC):
         return event.part if has_ended else cited_part
 
     def find_open_text(self, default: int) -> int:
+        """Return the index of the text part that has an open block, or the default."""
         # `_kinds` has the kinds of parts by choice and part; there is only one choice.
         return next((part for part in self._sequential if self._kinds[0, part] == "text"), default)
 
     def close_block(self, part: int) -> Payloads:
+        """Return the payloads that end a part's block; none if the part has no open block."""
         index = self.blocks.pop(part, None)
         self._sequential.pop(part, None)
         return [] if index is None else self.encode_end(part, index)
@@ -143,6 +145,7 @@ class BlockEncoder(Encoder, ABC):
         return payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
+        """Return the end of a part's block; no payloads for a text, whose block may still get citations."""
         if self._kinds[0, event.part] == "text":
             return ()
         return [*self._late_signature(event.part, event.content), *self.close_block(event.part)]
@@ -151,6 +154,7 @@ class BlockEncoder(Encoder, ABC):
         return self.close_block(event.part)
 
     def encode_tail(self) -> Payloads:
+        """Return the ends of all blocks and of the answer; blocks of calls that were cut off stay open."""
         event = self.finishes[0]
         calls_are_complete = event.reason in _COMPLETING_REASONS
         # `_kinds` has the kinds of parts by choice and part; there is only one choice.
@@ -169,6 +173,7 @@ class BlockEncoder(Encoder, ABC):
         return list(self.encode_reasoning(ReasoningDelta("", content.signature, part=part)))
 
     def _encode_reasoning_part(self, part: int, content: ReasoningPart) -> Payloads:
+        """Return the payloads for the reasoning that a part's start contains, unless it was sent before."""
         payloads: list[Payload] = []
         is_unsent = part not in self.blocks
         if is_unsent and (content.text or content.signature):

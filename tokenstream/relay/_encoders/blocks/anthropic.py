@@ -42,6 +42,7 @@ _ERRORS: ErrorWords = {
 _COUNTS = COUNTED.without("cache_write_1h_tokens", "web_searches")
 _REQUEST_COUNTS = _COUNTS.without("output_tokens", "reasoning_tokens")
 _DEFAULT_STOP_SEQUENCE = "\n\nHuman:"
+"""The stop sequence to send if no event says which stop sequence ended the answer."""
 _LOCATION_SUFFIX = "_location"
 """The suffix of the types of Anthropic's citations; other providers' citations have other types."""
 _PRIVATE_CALL_FIELDS = ("caller", "toolset_name")
@@ -88,6 +89,7 @@ class AnthropicEncoder(BlockEncoder):
         return [_event("content_block_start", index=index, content_block=start)]
 
     def encode_end(self, part: int, index: int) -> Payloads:
+        """Return the rest of the block, such as a signature, and a `content_block_stop`."""
         # Of a tool that the provider runs: some text of its input may be held back.
         server_input = self._inputs.pop(part, None)
         rest = "" if server_input is None else server_input.end()
@@ -106,6 +108,7 @@ class AnthropicEncoder(BlockEncoder):
         return super().encode_refusal_as_text(event)
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
+        """Return a `thinking_delta`, after a new block's start; the signature is sent at the block's end."""
         payloads = self.open_block(event.part, {"type": "thinking", "thinking": "", "signature": ""})
         if event.text:
             payloads.append(self._delta(event.part, "thinking_delta", thinking=event.text))
@@ -157,6 +160,7 @@ class AnthropicEncoder(BlockEncoder):
         return [*self.open_block(event.part, _server_result_block(result)), *self.close_block(event.part)]
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
+        """Return an `input_json_delta` of a server tool; no payloads if the fragment is held back."""
         if event.part not in self._inputs:
             # A piece of a result, whose part was left out.
             return ()
@@ -177,6 +181,7 @@ class AnthropicEncoder(BlockEncoder):
         return self._refusal.append if isinstance(event, RefusalDelta) else None
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
+        """Return a `citations_delta`, in an empty text block if the block of the cited text has ended."""
         part = self.find_cited_part(event)
         start = self.open_block(part, {**_TEXT, "citations": []})
         sent = event.citation.provider_data if self.is_own_citation(event.citation) else None
@@ -229,6 +234,7 @@ class AnthropicEncoder(BlockEncoder):
         return self._server_input_deltas(event.part, call.arguments_text)
 
     def _server_input_deltas(self, part: int, fragment: str) -> Payloads:
+        """Return the deltas, if any yet, for a fragment of the input of a tool that the provider runs."""
         server_input = self._inputs.get(part)
         sent = fragment if server_input is None else server_input.feed(fragment)
         return [self._input_delta(part, sent)] if sent else []
@@ -243,6 +249,7 @@ def _delta(index: int, kind: str, **fields: Json) -> Payload:
 
 
 def _server_call_block(call: ServerToolCall) -> JsonObject:
+    """Return the block of a tool call that the provider runs; Anthropic's own fields are kept."""
     fields = call.provider_data or {}
     if not str(fields.get("type")).endswith("_tool_use"):
         # Another provider has sent these fields.

@@ -47,6 +47,7 @@ _FRAME_SIZE = 16
 """The size of a message without its headers and its payload, in bytes: two lengths and two checksums."""
 _PADDING = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _MIN_PADDING, _PADDING_LENGTHS = 3, 60
+"""The length of the shortest padding in characters, and the number of different lengths."""
 _ERRORS: ErrorWords = {
     "overloaded": "serviceUnavailableException",
     "rate_limited": "throttlingException",
@@ -64,6 +65,7 @@ _BEDROCK_FIELDS = frozenset({"sourceContent", "location"})
 """Fields that only citations from Bedrock have."""
 
 _LATENCIES = {"invocationLatency": 900, "firstByteLatency": 300}
+"""The latencies in milliseconds; constant, so that the output does not depend on a clock."""
 _METRICS = {
     "input_tokens": "inputTokenCount",
     "output_tokens": "outputTokenCount",
@@ -98,6 +100,7 @@ class AWSEncoder(Encoder):
         return b"%b\0%b" % (name.encode(), to_json_bytes(payload))
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
+        """Return a template: a function that packs the text of a later piece into an AWS message."""
         # `make_template_bytes` has put the name before the payload.
         name, _, head = head.partition(b"\0")
         text_template = super().make_template(event, head, tail)
@@ -112,6 +115,7 @@ class AWSEncoder(Encoder):
         return payload
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """Return the exception that ends the answer, named by `code` if there is one."""
         name = (code or word_for(kind, _ERRORS, "internalServer")).removesuffix(_EXCEPTION) + _EXCEPTION
         # The payload is returned as text, because the payload of an exception is neither padded nor wrapped.
         return [(name, to_json_bytes({"message": message}).decode())]
@@ -197,6 +201,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return self._block_delta(event.part, toolUse={"input": event.fragment})
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
+        """Return a delta with a citation, in the block of the cited text or in an empty block."""
         sent = event.citation.provider_data if self.is_own_citation(event.citation) else None
         cited_part = self.find_cited_part(event)
         return self._block_delta(cited_part, citation=sent or _to_citation(event.citation))
@@ -228,6 +233,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
+        """Return the end of a part's block, after the input of a provider's call; a result's whole block."""
         result, call = self._results.end(event), self._server_calls.end(event)
         if result is not None:
             status = "success" if result.error is None else "error"
@@ -258,6 +264,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     # -- within ------------------------------------------------------------------
 
     def _block_delta(self, part: int, **delta: Json) -> list[Payload]:
+        """Return a delta of a part, preceded by the start of the part's block if that was not sent yet."""
         before = self.open_block(part, None)
         index = self.blocks[part]
         return [*before, ("contentBlockDelta", {"contentBlockIndex": index, "delta": delta})]
@@ -279,6 +286,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
 
 def _to_result_content(result: ServerToolResult) -> list[JsonObject]:
+    """Return a result's content, and a tool's error, as text and JSON; unchanged if Bedrock has sent it."""
     content = result.content
     if is_list(content) and all(is_dict(piece) and piece.keys() <= _PIECES for piece in content):
         pieces = content
@@ -314,6 +322,7 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
         return []
 
     def encode_ending(self, event: Finish) -> Payloads:
+        """Return Anthropic's last events, with Bedrock's metrics in the very last."""
         *events, (name, last) = super().encode_ending(event)
         # Required counts are 0 if they are unknown; the latencies are constants.
         metrics = {**_REQUIRED, **self.name_counts(_METRICS), **_LATENCIES}
@@ -324,4 +333,5 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
         return super().headers_of("chunk")
 
     def wrap_payload(self, payload: bytes) -> bytes:
+        """Return the bytes that a `chunk` event contains for a payload of the model."""
         return pad_json(b'{"bytes":"%b"}' % base64(payload).encode())

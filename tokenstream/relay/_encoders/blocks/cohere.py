@@ -56,6 +56,7 @@ class CohereEncoder(BlockEncoder):
         return [("message-start", start)]
 
     def assign_index(self, part: int) -> int:
+        """Return the index of a new block: tool calls and other blocks are numbered apart, each from 0."""
         # The first key is the choice; this format has only one.
         if self._kinds[0, part] == "tool_call":
             return next(self._calls)
@@ -74,6 +75,7 @@ class CohereEncoder(BlockEncoder):
         return self._content_delta(event.part, "text", event.text)
 
     def find_recorder(self, event: AnyEvent) -> TextRecorder | None:
+        """Return the function that keeps a text, because later citations repeat its passages."""
         return self._texts[event.part].append if isinstance(event, TextDelta | RefusalDelta) else None
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:

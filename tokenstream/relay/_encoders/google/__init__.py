@@ -40,6 +40,7 @@ def require_name(encoder: Encoder, citation: Citation) -> bool:
 
 
 def make_grounding(citations: Iterable[Citation]) -> JsonObject:
+    """Return citations as Gemini's grounding metadata, with the passages that they support, if known."""
     chunks: list[JsonObject] = []
     supports: list[JsonObject] = []
     for index, citation in enumerate(citations):
@@ -123,6 +124,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
+        """Return a complete medium, by its data or its URL, or a signature that no delta of reasoning had."""
         medium = self.media.pop(event)
         if medium is None:
             return self._encode_thought(event, event.content)
@@ -139,6 +141,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return self.encode_reasoning(ReasoningDelta(text, signature, choice=event.choice, part=event.part))
 
     def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:
+        """Return a complete medium, with its data or its URL; without a type or content, it is left out."""
         fields = medium.to_fields("mimeType", "fileUri")
         if fields is None or medium.mime_type is None:
             return self.omit("media whose type or content is not known", "media")

@@ -79,11 +79,13 @@ class GeminiEncoder(PartEncoder):
         return [self._chunk(_candidate(choice, part))]
 
     def encode_part_start(self, event: PartStart) -> Payloads:
+        """Return the payloads for the content of a part's start; none for a provider's call or result."""
         self._server_calls.begin(event)
         self._results.begin(event)
         return super().encode_part_start(event)
 
     def encode_part_end(self, event: PartDone) -> Payloads:
+        """Return a complete medium, a complete call of the provider's, or its result."""
         result, call = self._results.end(event), self._server_calls.end(event)
         if result is not None:
             return self.encode_part(event.choice, self._result_part(result))
@@ -92,6 +94,7 @@ class GeminiEncoder(PartEncoder):
         return self.encode_part(event.choice, self._call_part(call))
 
     def encode_tail(self) -> Payloads:
+        """Return a chunk with each candidate's finish reason and citations, and the token counts."""
         candidates: list[JsonObject] = []
         for choice, finish in sorted(self.finishes.items()):
             last = {**_candidate(choice, {"text": ""}), "finishReason": self.word_for(finish.reason)}
@@ -118,6 +121,7 @@ class GeminiEncoder(PartEncoder):
     # -- within ------------------------------------------------------------------
 
     def _call_part(self, call: ServerToolCall) -> JsonObject:
+        """Return the part for a call of a tool that the provider runs: code, or a call with arguments."""
         given, id = parse_object(complete_input(call)), {"id": call.id} if call.id else {}
         # A text that is no JSON object is the field `input` of one.
         arguments = {"input": call.arguments_text} if given is None else given
@@ -127,6 +131,7 @@ class GeminiEncoder(PartEncoder):
         return {"toolCall": {"toolType": call.name, "args": arguments, **id}}
 
     def _result_part(self, result: ServerToolResult) -> JsonObject:
+        """Return the part for the result of a tool that the provider ran; that of code has an outcome."""
         content, error, id = result.content, result.error, {"id": result.id} if result.id else {}
         if result.name == _CODE_RESULT and is_dict(content) and failure_of_code(content) == error:
             return {_CODE_RESULT: {**content, **id}}
@@ -137,6 +142,7 @@ class GeminiEncoder(PartEncoder):
         return {"toolResponse": {"toolType": result.name, "response": _to_response(content, error), **id}}
 
     def _chunk(self, *candidates: JsonObject) -> Payload:
+        """Return a chunk with the token counts known so far; its event has no name."""
         usage = GOOGLE_USAGE.write(self.usage)
         return "", {
             "candidates": list(candidates),
@@ -209,6 +215,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
         return payloads
 
     def encode_heard(self, event: InputTranscript) -> Payloads:
+        """Return what the user has said; the last piece says that it is the last."""
         is_last = {"finished": True} if event.done else {}
         return self._server_content(inputTranscription={"text": event.text, **is_last})
 
@@ -234,4 +241,5 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
         return [*self.unsent_head(), ("", {"serverContent": content})]
 
     def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:
+        """Return the payloads for a complete medium; none for audio, which was sent piece by piece."""
         return () if medium.is_audio and medium.url is None else super()._encode_medium(event, medium)

@@ -129,6 +129,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         )
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
+        """Return the payloads for the data that the start of a media part contains; none for other parts."""
         return self._media.start(event, self.encode_media)
 
     def encode_media(self, event: MediaDelta) -> Payloads:
@@ -159,9 +160,11 @@ class GeminiInteractionsEncoder(BlockEncoder):
     # -- within ------------------------------------------------------------------
 
     def _interaction(self, status: str) -> JsonObject:
+        """Return the fields that describe the interaction in the first event and in the last."""
         return {"id": self.answer_id, "status": status, "object": "interaction", "model": self.answer_model}
 
     def _step_delta(self, part: int, start: JsonObject, **delta: Json) -> Payloads:
+        """Return a delta of a part, preceded by the start of the part's step if that was not sent yet."""
         return [*self.open_block(part, start), self._delta(part, **delta)]
 
     def _delta(self, part: int, **delta: Json) -> Payload:
@@ -181,6 +184,7 @@ def _event(kind: str, **fields: Json) -> Payload:
 
 
 def _to_annotation(citation: Citation) -> JsonObject:
+    """Return a citation as an annotation: of a file if the cited text is known, else of a URL."""
     if citation.text is None:
         source = {"type": "url_citation", "url": citation.url, "title": citation.title}
     else:

@@ -35,6 +35,7 @@ _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
 
 
 def make_error(kind: ErrorKind, message: str, code: str | None) -> JsonObject:
+    """Return an error object of OpenAI's APIs, by default with the code that OpenAI uses for `kind`."""
     error_type, default_code = word_for(kind, _ERRORS, ("server_error", "server_error"))
     return {"message": message, "type": error_type, "param": None, "code": code or default_code}
 
@@ -76,6 +77,7 @@ class ChunkEncoder(Encoder, ABC):
 
     @property
     def envelope(self) -> JsonObject:
+        """The fields that are equal in all chunks; they are set when the first chunk is made."""
         if not self._envelope:
             self._envelope = {
                 "id": self.answer_id,

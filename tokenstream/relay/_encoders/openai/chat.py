@@ -71,10 +71,12 @@ class OpenAIChatEncoder(ChunkEncoder):
         self._media = Media()
 
     def encode_start(self, event: MessageStart) -> Payloads:
+        """Return the first chunk of a choice, with the role; no payloads if it was sent already."""
         super().encode_start(event)
         return self.begin_choice(event.choice)
 
     def encode_part_start(self, event: PartStart) -> Payloads:
+        """Return the payloads for the data that the start of a media part contains; none for other parts."""
         return self._media.start(event, self.encode_media)
 
     def encode_text(self, event: TextDelta) -> Payloads:
@@ -145,6 +147,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         return self.make_delta(event.choice, audio=audio)
 
     def encode_part_end(self, event: PartDone) -> Payloads:
+        """Return a delta with a complete image, or its URL; no payloads for any other part."""
         image = self._media.pop(event)
         url = None if image is None else image.to_url(image.mime_type or "image/png")
         if image is None or url is None:
@@ -160,22 +163,27 @@ class OpenAIChatEncoder(ChunkEncoder):
     # -- chunks ----------------------------------------------------------------
 
     def assign_call_index(self, choice: int, part: int) -> int:
+        """Return the index of a new call in its choice, and record it as the last one of the choice."""
         self._last_calls[choice] = part
         return next(self._indexes[choice, "tool_calls"])
 
     def begin_choice(self, choice: int) -> Payloads:
+        """Return the payload that begins a choice; no payloads if it was sent already."""
         if choice in self._begun_choices:
             return []
         self._begun_choices.add(choice)
         return [self.make_choice_chunk(choice, self.first_delta)]
 
     def make_delta(self, choice: int, **delta: Json) -> Payloads:
+        """Return the chunk of a delta, after that with the choice's role if that was not sent yet."""
         return [*self.begin_choice(choice), self.make_choice_chunk(choice, delta)]
 
     def _make_item_delta(self, choice: int, name: str, item: JsonObject) -> Payloads:
+        """Return the chunk of a delta with one more item of a list, and the index that it needs."""
         return self.make_delta(choice, **{name: [{"index": next(self._indexes[choice, name]), **item}]})
 
     def make_choice_chunk(self, index: int, delta: JsonObject, finish: str | None = None) -> Payload:
+        """Return the payload of a chunk with one choice, whose finish word is None before the end."""
         return self.make_chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})
 
 
@@ -194,6 +202,7 @@ class OpenAICompletionsEncoder(ChunkEncoder):
         return [self._piece(choice, "", word)]
 
     def _piece(self, index: int, text: str, finish: str | None = None) -> Payload:
+        """Return a chunk with a piece of a choice's text, or with OpenAI's word for the finish reason."""
         choice: JsonObject = {"text": text, "index": index, "logprobs": None, "finish_reason": finish}
         return self.make_chunk(choice)
 
@@ -231,6 +240,7 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
         return [(name, {**self.envelope, "choices": [], **payload})]
 
     def encode_tail(self) -> Payloads:
+        """Return the finish reason of each choice, the token counts with the last, and the sentinel."""
         for number, (choice, event) in enumerate(self.finishes.items(), 1):
             yield from self.begin_choice(choice)
             name, chunk = self.make_choice_chunk(choice, {"content": ""}, self.word_for(event.reason))

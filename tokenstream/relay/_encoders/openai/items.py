@@ -115,6 +115,7 @@ class ItemEncoder(Encoder, ABC):
         return self.write_text(event.part, "tool_call", event.fragment)
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
+        """Return the end of a call, with the final arguments in place of the fragments."""
         return self._end_call(event.part, event.call)
 
     def _end_call(self, part: int, call: ToolCall) -> Payloads:
@@ -184,6 +185,7 @@ class ItemEncoder(Encoder, ABC):
         return None if part is None else self._items_by_part.get(part)
 
     def write_text(self, part: int, kind: str, text: str) -> Payloads:
+        """Return the payloads for a piece of a part's text, and for the start of the item if it is new."""
         item, payloads = self.open_item(part, kind)
         item.text.append(text)
         payloads += self.encode_piece(item, text)
@@ -199,6 +201,7 @@ class ItemEncoder(Encoder, ABC):
         return None if item is None else item.text.append
 
     def end_item(self, item: OutputItem, status: str = "completed") -> Payloads:
+        """Return the payloads that end an item, unless they were sent; see `encode_end` for its status."""
         if item.end_sent:
             return []
         item.end_sent = True

@@ -188,6 +188,7 @@ def _previous_item_id(item: OutputItem) -> str | None:
 
 
 def _write_realtime_content(item: OutputItem, text: str, prefix: str = "") -> JsonObject:
+    """Return a message's content, a text or a transcript; in a response's items, its type has a prefix."""
     if item.kind == "text":
         return {"type": f"{prefix}text", "text": text}
     return {"type": f"{prefix}audio", "transcript": text}

@@ -131,6 +131,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return [self._item_event(item, kind, **place, annotation=annotation)]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
+        """Return the payloads that begin an image's item; the image itself is sent when it is complete."""
         start = self.starts.get(event.part)
         if not event.data:
             # The words of audio may come before it is known to be audio.
@@ -143,6 +144,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return payloads
 
     def encode_part_start(self, event: PartStart) -> Payloads:
+        """Return the start of the item of a provider's call; no payloads for any other part."""
         content = event.content
         self._results.begin(event)
         if isinstance(content, ServerToolCall) and self.find_item(event.part) is None:
@@ -237,6 +239,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return {**head, "model": self.answer_model, **RESPONSE_FIELDS}
 
     def _usage_report(self) -> JsonObject | None:
+        """Return the token counts with all required details; None if there are no counts."""
         report = _USAGE.write(self.usage) or None
         if report is not None:
             # OpenAI's documentation requires these details, and clients fail on a report without them.
@@ -326,6 +329,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return fields
 
     def _part_event(self, item: OutputItem, names: TextNames, step: str, content: JsonObject) -> Payload:
+        """Return an event about the only content part of an item; `step` is "added" or "done"."""
         return self._item_event(item, f"{names.content_event}.{step}", **{names.index_field: 0}, part=content)
 
     def _item_event(self, item: OutputItem, kind: str, **fields: Json) -> Payload:
@@ -366,4 +370,5 @@ def _content_json(item: OutputItem, names: TextNames, text: str) -> JsonObject:
 
 
 def _logprobs(item: OutputItem) -> JsonObject:
+    """Return the field `logprobs`, empty, for events about a text; {} for events about any other item."""
     return {"logprobs": []} if item.kind == "text" else {}

@@ -109,6 +109,7 @@ class NamedEncoder(Encoder, ABC):
         """Return the payloads for the end of a call of a tool that the provider runs."""
 
     def keep_signature(self, part: OpenText, *pieces: str) -> None:
+        """Keep pieces of a signature, which is sent at the end of the reasoning."""
         part.signature.extend(pieces)
 
     def close_all(self) -> Payloads:
@@ -128,6 +129,7 @@ class NamedEncoder(Encoder, ABC):
         return self.encode_call(event)
 
     def encode_input(self, event: ToolCallDelta) -> Payloads:
+        """Return the payloads for a piece of a call's arguments, or of a custom tool's input."""
         before = self._custom_calls.get(event.id)
         if before is None:
             return self.encode_arguments(event)
@@ -177,6 +179,7 @@ class NamedEncoder(Encoder, ABC):
         return [*payloads, self.encode_piece(part, event.text)]
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
+        """Return the payloads for a piece of reasoning; a signature is sent at the end."""
         part, payloads = self._open_text("reasoning", event.part)
         if event.signature is not None:
             self.keep_signature(part, event.signature)
@@ -208,6 +211,7 @@ class NamedEncoder(Encoder, ABC):
     # -- within ----------------------------------------------------------------
 
     def _begin_server_call(self, event: PartStart, call: ServerToolCall) -> Payloads:
+        """Return the payloads that begin a call of a tool that the provider runs; none if it has begun."""
         if event.part in self.server_calls or event.part in self._closed:
             return []
         # `_closed` keeps a repeated start from beginning the call again after its end.
@@ -220,6 +224,7 @@ class NamedEncoder(Encoder, ABC):
         return [*self.unsent_head(), *self.encode_server_call(call)]
 
     def _open_text(self, kind: NamedKind, index: int) -> tuple[OpenText, list[Payload]]:
+        """Return a part's open text or reasoning, and the payloads that begin it if it is new."""
         part = self._open.get(index)
         if part is not None:
             return part, []
@@ -228,6 +233,7 @@ class NamedEncoder(Encoder, ABC):
         return part, [*self.unsent_head(), *self.encode_begin(part)]
 
     def _add_proofs(self, part: OpenText, content: Part) -> None:
+        """Store the signature and the encrypted form that the content of a part has; they are sent later."""
         if content.kind != "reasoning":
             return
         if content.signature is not None:
@@ -237,6 +243,7 @@ class NamedEncoder(Encoder, ABC):
         part.redacted = content.redacted or part.redacted
 
     def _close_text(self, index: int) -> Payloads:
+        """Return the payloads that end the text or reasoning of a part; none if it is not open."""
         part = self._open.pop(index, None)
         if part is None:
             return []
@@ -245,4 +252,5 @@ class NamedEncoder(Encoder, ABC):
 
 
 def is_approval(event: StepWaiting) -> bool:
+    """Return True if a request is the one for the approval of a call: `{"type": "approval", …}`."""
     return event.request.__class__ is dict and text_of(event.request, "type") == "approval"

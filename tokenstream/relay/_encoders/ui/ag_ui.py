@@ -84,6 +84,7 @@ class AGUIEncoder(NamedEncoder):
         return [("", {"type": "RUN_STARTED", **self._run_ids, "protocolVersion": "1.0"})]
 
     def encode_begin(self, part: OpenText) -> Payloads:
+        """Return the start of a text's message; for reasoning, also the start of the span around it."""
         kind = part.kind
         start = {"type": f"{_MESSAGES[kind]}_START", "messageId": part.id, "role": _ROLES[kind]}
         return [*_reasoning_span(part, "START"), ("", start)]
@@ -92,6 +93,7 @@ class AGUIEncoder(NamedEncoder):
         return "", {"type": f"{_MESSAGES[part.kind]}_CONTENT", "messageId": part.id, "delta": text}
 
     def encode_end(self, part: OpenText) -> Payloads:
+        """Return the end of a text's message; for reasoning, also its encrypted form and its span's end."""
         end = ("", {"type": f"{_MESSAGES[part.kind]}_END", "messageId": part.id})
         fields = {"subtype": "message", "entityId": part.id, "encryptedValue": part.redacted}
         encrypted = [("", {"type": "REASONING_ENCRYPTED_VALUE", **fields})] if part.redacted else []
@@ -228,6 +230,7 @@ class AGUIEncoder(NamedEncoder):
         return [*before, *call_ends, ("", end)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
+        """Return a `RUN_ERROR`, with the finish reason if one has arrived before the error."""
         error = {"type": "RUN_ERROR", "message": message}
         # Without the provider's code, the kind is the code; "unknown" would tell nothing.
         code = code or (None if kind == "unknown" else kind)
@@ -250,6 +253,7 @@ class AGUIEncoder(NamedEncoder):
         return [*self.unsent_head(), ("", payload)]
 
     def _origin(self, step: str | None) -> JsonObject:
+        """Return the name of an open step, and the id of the call that has started it, as far as known."""
         known = self._steps.get(step or "")
         return {} if known is None else drop_none(stepName=known.name, toolCallId=known.call_id)
 
@@ -261,6 +265,7 @@ class AGUIEncoder(NamedEncoder):
         return {"id": event.id, "reason": "tool_call", "toolCallId": step.call_id}
 
     def _outcome(self, word: str) -> JsonObject:
+        """Return the outcome of the run; one that has ended with open requests is interrupted by these."""
         if word not in OUTCOMES:
             # An outcome that clients do not know is an error to them; the reason is in the metadata.
             word = "success"
@@ -270,6 +275,7 @@ class AGUIEncoder(NamedEncoder):
         return {"type": word, "interrupts": [_PAUSE]} if word == "interrupt" else {"type": word}
 
     def _usage_fields(self, extra: JsonObject) -> JsonObject:
+        """Return the last event's fields for token counts and model; other facts go into the metadata."""
         counts = USAGE.write(self.usage)
         others = self.name_counts({name: name for name in COUNTS if name not in USAGE.fields})
         extra = {**extra, "usage": others} if others else extra
@@ -281,6 +287,7 @@ class AGUIEncoder(NamedEncoder):
 
 
 def _reasoning_span(part: OpenText, edge: str) -> Payloads:
+    """Return the event for the "START" or "END" of a reasoning message's span; nothing for a text."""
     edges: list[Payload] = [("", {"type": f"REASONING_{edge}", "messageId": part.id})]
     return edges if part.kind == "reasoning" else []
 

@@ -94,6 +94,7 @@ class UIMessageEncoder(NamedEncoder):
         return "", {"type": f"{part.kind}-delta", "id": part.id, "delta": text}
 
     def encode_end(self, part: OpenText) -> Payloads:
+        """Return a `text-end` or a `reasoning-end`, with any signature as metadata of the provider."""
         end: JsonObject = {"type": f"{part.kind}-end", "id": part.id}
         proofs = {"signature": "".join(part.signature), "redactedData": part.redacted}
         known_proofs = {name: proof for name, proof in proofs.items() if proof}
@@ -116,6 +117,7 @@ class UIMessageEncoder(NamedEncoder):
         return [("", {"type": "tool-input-delta", "toolCallId": event.id, "inputTextDelta": event.fragment})]
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
+        """Return a `tool-input-available` with the parsed arguments: the client may run the call now."""
         # "": the SSE events of this protocol have no names.
         return [("", _call_payload(event.call, decode(event.call.arguments_text or "{}")))]
 
@@ -125,6 +127,7 @@ class UIMessageEncoder(NamedEncoder):
         return [*self._begin_step(), ("", {**start, "providerExecuted": True})]
 
     def encode_server_call_end(self, call: ServerToolCall) -> Payloads:
+        """Return a `tool-input-available` with the parsed arguments; bare code becomes an object."""
         arguments = parse_object(call.arguments_text)
         given = {"code": call.arguments_text} if arguments is None else arguments
         return [("", {**_call_payload(call, given), "providerExecuted": True})]
@@ -216,6 +219,7 @@ class UIMessageEncoder(NamedEncoder):
         return [*self.unsent_head(), _data_payload("data-step", event.id, drop_none(**data))]
 
     def encode_step_end(self, event: StepDone) -> Payloads:
+        """Return another `data-step` with the step's id; the client replaces the first one with it."""
         data = self._steps.pop(event.id, None)
         if data is None:
             return ()
@@ -294,6 +298,7 @@ def _call_payload(call: ToolCall | ServerToolCall, arguments: Json) -> JsonObjec
 
 
 def _input_of(call: ToolCall) -> Json:
+    """Return the arguments of a call; as text if they are not JSON, or the tool is a custom one."""
     if call.type == "custom":
         return call.arguments_text
     try:
