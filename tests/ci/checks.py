@@ -177,6 +177,13 @@ class Checks:
                 ),
                 ["wheel"],
             ),
+            Lane("chains", self._chains(), ["npm packages"]),
+            Lane(
+                "other chains",
+                self._chains("agno LangGraph ADK Portkey"),
+                ["npm packages"],
+                only_by_name=True,
+            ),
             Lane("recordings", self._recordings, ["environment"]),
         ]
         return [lane for lane in lanes if lane.name != "recordings" or _SHARED.is_dir()]
@@ -269,6 +276,18 @@ class Checks:
         self._in_main(f"python -m tests.compare.agents.programs {agents}")(shell)
         with suppress(Failed):
             self._in_main(_AGENTS, TOKENSTREAM_AGENTS=str(agents), TOKENSTREAM_WITHOUT=missing)(shell)
+
+    def _chains(self, names: str = "") -> Work:
+        """Return what asks real servers in front of a scripted provider."""
+
+        def work(shell: Shell) -> None:
+            folder = Path(tempfile.mkdtemp(dir=self._work))
+            # Its packages are there.
+            (folder / "AI-SDK").symlink_to(self._node)
+            where = {"TOKENSTREAM_CHAINS": str(folder), "UV_PYTHON": self._pythons[self._oldest]}
+            self._in_main(f"python -m tests.chains {names}", **where)(shell)
+
+        return work
 
     def _llama_cpp(self, shell: Shell) -> None:
         """Build llama.cpp's server, ask it in its four APIs, and print where their messages differ.
