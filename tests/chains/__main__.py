@@ -143,6 +143,8 @@ def _table(name: str) -> str:
     lines = [f"{name}: {chain.get('pip', chain.get('npm'))[0]}", line("", provider.ANSWERS)]
     with provider.serve() as server, serving(name, server) as url:
         for row in chain["rows"]:
+            # While a server still loads, it may ask twice.
+            _verdict(url, chain, row, "whole", server)
             verdicts = (_verdict(url, chain, row, case, server) for case in provider.ANSWERS)
             lines.append(line(f"  {row}", verdicts))
             sys.stdout.write(f"{lines[-1]}\n")
