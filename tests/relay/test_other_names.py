@@ -61,7 +61,7 @@ def test_a_format_that_is_no_protocol_is_refused_with_the_protocols(protocol: st
 
     for send in (relay.headers, relay.losses, lambda name: relay.encode([], name)):
         with pytest.raises(
-            MisuseError, match=f"protocol={protocol!r} is not a protocol of the relay: .* {listed}; .*ui-message"
+            MisuseError, match=f"={protocol!r} is not a protocol of the relay: .* {listed}; .*ui-message"
         ):
             cast("Any", send)(other)
     assert protocol not in TESTS_ONLY or testing.script().text("Hi").finish("stop").chunks(protocol)
