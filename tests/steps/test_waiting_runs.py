@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenstream import Steps
-from tokenstream.errors import ProviderError
+from tokenstream.errors import ProviderError, StreamError
 from tokenstream.events import StepDone, StepWaiting, ToolResult
 
 _Items = list[Any]
@@ -301,19 +302,47 @@ def test_a_run_that_fails_after_the_loop_waits_for_nothing(asker: Asker) -> None
     assert [state for state, _ in _asked(run)] == ["failed"]
 
 
+def _llamaindex(id: str, **fields: Any) -> Any:
+    return SimpleNamespace(tool_id=id, tool_name="rm", tool_kwargs={}, **fields)
+
+
+_LLAMAINDEX_AGENT = SimpleNamespace(current_agent_name="W", input=[])
+_LLAMAINDEX_ASKS = type("InputRequiredEvent", (SimpleNamespace,), {})()
+_LLAMAINDEX_OK = SimpleNamespace(content="ok", is_error=False)
+
+
 def test_a_workflow_of_llamaindex_asks_and_goes_on_in_the_same_events() -> None:
     """The tool that has asked is called again, by its id, and is one step."""
-    agent = SimpleNamespace(current_agent_name="W", input=[])
-    call = SimpleNamespace(tool_id="c", tool_name="rm", tool_kwargs={})
-    asks = type("InputRequiredEvent", (SimpleNamespace,), {})(prefix="really?")
-    returned = SimpleNamespace(**vars(call), tool_output=SimpleNamespace(content="ok", is_error=False))
+    call, returned = _llamaindex("c"), _llamaindex("c", tool_output=_LLAMAINDEX_OK)
     with Steps() as run:
         seen = [
             (len(run.waiting), [tool.state for tool in _tools_of(run)])
-            for _ in run.follow([agent, call, asks, call, returned])
+            for _ in run.follow([_LLAMAINDEX_AGENT, call, _LLAMAINDEX_ASKS, object(), call, returned])
         ]
 
-    assert [(0, []), (0, ["running"]), (1, ["waiting"]), (0, ["running"]), (0, ["done"])] == seen
+    waits = (1, ["waiting"])
+    assert [(0, []), (0, ["running"]), waits, waits, (0, ["running"]), (0, ["done"])] == seen
+
+
+def test_a_question_of_a_workflow_waits_while_other_tools_return() -> None:
+    """Nobody can tell which of two tools asks, so that it waits until the first of them is called again."""
+    calls, other = [_llamaindex("c"), _llamaindex("d")], _llamaindex("e", tool_output=_LLAMAINDEX_OK)
+    with Steps() as run:
+        events = [_LLAMAINDEX_ASKS, _LLAMAINDEX_AGENT, *calls, _LLAMAINDEX_ASKS, _LLAMAINDEX_ASKS]
+        assert [1, 0, 0, 0, 1, 2] == [len(run.waiting) for _ in run.follow(events)]
+    with Steps() as run:
+        events = [_LLAMAINDEX_AGENT, calls[0], _LLAMAINDEX_ASKS, calls[1], other]
+        assert [0, 0, 1, 1, 1] == [len(run.waiting) for _ in run.follow(events)]
+
+
+def test_a_question_of_a_run_over_ag_ui_is_none_of_the_next_run() -> None:
+    """The run that has asked was cut, or has failed."""
+    asks = ASKERS["AG-UI, LangGraph's adapter"]
+    for end in ([{"type": "RUN_ERROR", "message": "down"}], []):
+        with Steps() as run, suppress(StreamError):
+            for _ in run.follow([*asks.asks[:-1], *end, *asks.goes_on]):
+                pass
+        assert (run.waiting, run.turns[-1].state) == ((), "done")
 
 
 @pytest.mark.parametrize("chunk", [[_Interrupt()], 5, "text", None])

@@ -169,7 +169,8 @@ def make_answers() -> Mapping[str, _Sequence]:
         answers[f"finish_reason {reason}"] = _answer(*events, reason=reason)
     answers["finish_reason without a call"] = _answer(TextDelta("Hi"), reason="tool_calls")
     # The total may differ from the sum.
-    counts = dict.fromkeys(COUNTS, 10) | {"input_tokens": 1_000, "output_tokens": 500, "total_tokens": 1_600}
+    counts = {name: 10 + at for at, name in enumerate(COUNTS)}
+    counts |= {"input_tokens": 1_000, "output_tokens": 500, "total_tokens": 1_600}
     signed_end = PartDone(ReasoningPart(text="Hm", signature="c2ln", complete=True))
     return answers | {
         "text": _answer(TextDelta("Hi")),

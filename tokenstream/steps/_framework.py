@@ -152,33 +152,54 @@ class LlamaIndexRun(RunOfAgents):
     A workflow that asks goes on in the same events; a tool that has asked is called again then, with its id.
     """
 
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._questions: list[tuple[str, str]] = []
+        """The key of the step that asks, and the id of the request, of each question without an answer."""
+
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
-        requests = self._run.requests
-        requests.resumed_by(_LLAMAINDEX)
-        if any(each.__name__ == "InputRequiredEvent" for each in type(event).__mro__):
-            tools = [step for key, step in self._open.items() if key in self._tool_keys]
-            step = tools[0] if len(tools) == 1 else self._open[self._AGENT_KEY]
-            request = {"type": "input", "text": str(event.prefix)}
-            asked = step.wait_for(requests.find_free_id("input"), request)
-            requests.hold(self._open[self._AGENT_KEY], _LLAMAINDEX, asked)
+        if _asks(event):
+            self._ask_person(event)
+        elif type(event).__name__ == "HumanResponseEvent":
+            self._note_answers(*[key for key, _ in self._questions[:1]])
         elif hasattr(event, "current_agent_name"):
             self._read_agent(event)
         elif hasattr(event, "tool_output"):
             # The result of a call, which has the call's `tool_kwargs`, too.
             output = event.tool_output
             error = ToolFailed(str(output.content)) if output.is_error else None
+            self._note_answers(str(event.tool_id))
             self._end_step(str(event.tool_id), output, error)
-        elif hasattr(event, "tool_kwargs") and str(event.tool_id) not in self._open:
+        elif hasattr(event, "tool_kwargs"):
             id = str(event.tool_id)
-            self._begin_tool(id, str(event.tool_name), self._agent, id=id)
+            self._note_answers(id)
+            if id not in self._open:
+                self._begin_tool(id, str(event.tool_name), self._agent, id=id)
 
     # -- within ------------------------------------------------------------
+
+    def _ask_person(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
+        """Report a question, in the step of the tool that asks if only one runs; the agent waits with it."""
+        agent = self._open.get(self._AGENT_KEY) or self._switch_agent("agent")
+        tools = [key for key in self._open if key in self._tool_keys]
+        key = tools[0] if len(tools) == 1 else self._AGENT_KEY
+        id = self._run.requests.find_free_id("input")
+        asked = self._open[key].wait_for(id, {"type": "input", "text": str(getattr(event, "prefix", ""))})
+        self._run.requests.hold(agent, _LLAMAINDEX, asked)
+        self._questions.append((key, id))
+
+    def _note_answers(self, *keys: str) -> None:
+        """Note that the questions of these steps were answered, and those of no certain tool with them."""
+        for key, id in [each for each in self._questions if each[0] in (*keys, self._AGENT_KEY)]:
+            self._run.requests.note_answered(id)
+            self._questions.remove((key, id))
 
     def _read_agent(self, event: Any) -> None:  # noqa: ANN401 - an object of LlamaIndex
         """Read an event of an agent: its input, a piece of its model's answer, or the whole answer."""
         step = self._switch_agent(str(event.current_agent_name))
         if hasattr(event, "input"):
             # The event reports a new request to the model, which ends the answer before.
+            self._note_answers(*[key for key, _ in self._questions])
             self._end_answers()
             return
         if self._answer is None:
@@ -233,9 +254,9 @@ class AgentsRun(RunOfAgents):
         run.requests.resumed_by(_AGENTS)
         self._result = result
         """The SDK's object of the run; None if only its events are known."""
-        self._spent_before = self._count_spent()
         self._agents: list[Step] = []
         """The steps of the agents, which have the tokens that events tell."""
+        self._within_before = self._count_within()
 
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of the SDK
         if event.type == "agent_updated_stream_event":
@@ -255,19 +276,28 @@ class AgentsRun(RunOfAgents):
 
     # -- within ------------------------------------------------------------
 
-    def _count_spent(self) -> tuple[int, int]:
-        """Return the tokens in and out that the SDK has counted, also those of the runs before this one."""
-        usage = None if self._result is None else self._result.context_wrapper.usage
-        return (0, 0) if usage is None else (usage.input_tokens, usage.output_tokens)
+    def _count_within(self) -> tuple[int, int]:
+        """Return the tokens in and out that no event tells: those of agents that are tools.
+
+        A run that goes on with another one has its counts, and its answers.
+        """
+        if self._result is None:
+            return 0, 0
+        spent, answers = (
+            self._result.context_wrapper.usage,
+            [each.usage for each in self._result.raw_responses],
+        )
+        told = sum([each.total_usage for each in self._agents], start=Usage())
+        # The answer in which a run was cancelled is not in the list.
+        read = max(sum(each.input_tokens for each in answers), told.input_tokens or 0)
+        written = max(sum(each.output_tokens for each in answers), told.output_tokens or 0)
+        return spent.input_tokens - read, spent.output_tokens - written
 
     def _count_rest(self, step: Step) -> None:
-        """Add the tokens that no event tells, such as those of agents that are tools, to an agent's step."""
-        told = sum([each.total_usage for each in self._agents], start=Usage())
-        spent, before = self._count_spent(), self._spent_before
-        read = spent[0] - before[0] - (told.input_tokens or 0)
-        written = spent[1] - before[1] - (told.output_tokens or 0)
-        if max(read, written) > 0:
-            step.count(step.total_usage + Usage(input_tokens=max(0, read), output_tokens=max(0, written)))
+        (read, written), (read_before, written_before) = self._count_within(), self._within_before
+        read, written = max(0, read - read_before), max(0, written - written_before)
+        if read or written:
+            step.count(step.total_usage + Usage(input_tokens=read, output_tokens=written))
 
     def _switch_agent(self, name: str) -> Step:
         step = super()._switch_agent(name)
@@ -306,6 +336,8 @@ class AgentsRun(RunOfAgents):
         elif is_dict(raw) and kind == "mcp_approval_request_item":
             name = text_of(raw, "name") or "tool"
             self._begin_tool(_id_of(raw) or name, name, self._agent, id=_id_of(raw))
+        elif is_dict(raw) and kind == "mcp_approval_response_item" and approval and not raw.get("approve"):
+            self._end_step(approval, error=ToolFailed(text_of(raw, "reason") or "it was not approved"))
         elif id is not None and kind == "tool_call_output_item":
             if id not in self._open and id not in self._run.requests.unsettled:
                 # Its call is in a run that was not followed; no field of the output has the tool's name.
@@ -352,4 +384,9 @@ def find_run_of_agents(event: object, run: Steps) -> RunOfAgents | None:
         return AgentsRun(run)
     is_of_agent = hasattr(event, "current_agent_name")
     is_of_tool = hasattr(event, "tool_id") and hasattr(event, "tool_kwargs")
-    return LlamaIndexRun(run) if is_of_agent or is_of_tool else None
+    return LlamaIndexRun(run) if is_of_agent or is_of_tool or _asks(event) else None
+
+
+def _asks(event: object) -> bool:
+    """Return True for LlamaIndex's event of a question, or one of a class that a workflow derives from it."""
+    return any(each.__name__ == "InputRequiredEvent" for each in type(event).__mro__)

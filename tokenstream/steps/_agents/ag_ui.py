@@ -99,7 +99,6 @@ class AGUIRun(AgentReader):
             return
         self._find_answer("").read_piece(event)
         interrupts = dicts_of(dict_of(event, "outcome").get("interrupts")) or self._asked
-        self._asked = []
         for interrupt in interrupts:
             request, tool = text_of(interrupt, "id"), self._tools.get(text_or_empty(interrupt, "toolCallId"))
             asker = tool or self._subagents.get(text_or_empty(interrupt, "subagentRunId"))
@@ -119,7 +118,7 @@ class AGUIRun(AgentReader):
     def _read_custom(self, event: JsonObject) -> None:
         """Note a question of LangGraph's adapter (ag-ui-langgraph 0.0.47), whose run then ends as usual."""
         if event.get("name") == "on_interrupt":
-            tool = next(iter(self._tools), None)
+            tool = next(iter(self._tools)) if len(self._tools) == 1 else None
             id = self._run.requests.find_free_id(tool or f"interrupt {len(self._asked)}")
             self._asked.append({"id": id, "toolCallId": tool, "value": event.get("value")})
 
@@ -151,7 +150,7 @@ class AGUIRun(AgentReader):
     def _forget_turn(self) -> None:
         self._run_id, self._last_chunk = None, ("", "")
         self._ended_subagents.clear()
-        for kept in (self._answers, self._subagents, self._named, self._speakers, self._calls):
+        for kept in (self._answers, self._asked, self._subagents, self._named, self._speakers, self._calls):
             kept.clear()
 
     # -- answers -------------------------------------------------------------
