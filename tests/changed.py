@@ -12,6 +12,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.ci.changed import changed_since, with_imports
@@ -24,23 +25,36 @@ _ALWAYS = [
     "tests/docs/test_docs_path.py",
 ]
 _NOT_HERE = "not slow and not browser and not site and not cookbook and not agents"
-_COMMON_WORDS = {"__init__", "base", "parts", "values", "kinds", "errors", "events", "stream", "json"}
+_COMMON_WORDS = {"__init__", "_base", "parts", "values", "words", "kinds"}
 """Names of modules that say nothing about which tests are theirs."""
 
 
 def concerned(changed: list[str]) -> list[str]:
-    """Return the files of tests that are changed, import what is changed, or have the name of a module."""
-    modules = [Path(path) for path in changed if path.startswith("tokenstream/") and path.endswith(".py")]
-    dotted = {".".join(path.with_suffix("").parts) for path in modules} - {"tokenstream.__init__"}
-    words = {path.stem.strip("_") for path in modules} - _COMMON_WORDS
-    tests = [path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py")]
-    return sorted(
-        path.as_posix()
-        for path in tests
-        if words & {path.stem.removeprefix("test_"), *path.parts[1:-1]}
-        or not with_imports(path.as_posix()).isdisjoint(changed)
-        or any(name in (ROOT / path).read_text(encoding="utf-8") for name in dotted)
-    )
+    """Return the files of tests that are changed, import what is changed, or are those of a module."""
+    modules = [path for path in changed if path.startswith("tokenstream/") and path.endswith(".py")]
+    found = {test for module in modules for test in files_of(module)}
+    helpers = {path for path in changed if path.startswith("tests/")}
+    return sorted(found | {test for test in _texts() if not with_imports(test).isdisjoint(helpers)})
+
+
+def files_of(module: str) -> set[str]:
+    """Return the files of tests that name a private module, or have its name or that of a folder above it."""
+    path, texts = Path(module).with_suffix(""), _texts()
+    name = ".".join(path.parts).removesuffix(".__init__")
+    found = {test for test, text in texts.items() if "._" in name and name in text}
+    for part in reversed(path.parts[1:]):
+        word = part.strip("_")
+        words = {test: {Path(test).stem.removeprefix("test_"), *Path(test).parts[1:-1]} for test in texts}
+        named = {test for test in texts if word in words[test] and part not in _COMMON_WORDS}
+        if named:
+            return found | named
+    return found
+
+
+@cache
+def _texts() -> dict[str, str]:
+    tests = (ROOT / "tests").rglob("test_*.py")
+    return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in tests}
 
 
 def questions(changed: list[str]) -> Iterator[str]:

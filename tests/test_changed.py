@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.changed import concerned, questions
+import pytest
+
+from tests.changed import concerned, files_of, questions
 
 
 def test_a_change_is_tested_where_its_module_is() -> None:
@@ -12,6 +14,20 @@ def test_a_change_is_tested_where_its_module_is() -> None:
     }
     assert "tests/stream/test_shaping.py" in concerned(["tests/support/playing.py"])
     assert [] == concerned(["docs/guides/ui.md"])
+
+
+@pytest.mark.parametrize(
+    ("module", "test"),
+    [
+        ("relay/journal/_redis_scripts.py", "tests/relay/test_redis_laws.py"),
+        ("formats/_wire/a2a/__init__.py", "tests/formats/a2a/test_tasks.py"),
+        ("formats/_wire/openai_chat/parts.py", "tests/formats/openai_chat/test_content.py"),
+        ("steps/__init__.py", "tests/steps/test_steps.py"),
+        ("errors.py", "tests/test_errors.py"),
+    ],
+)
+def test_a_module_without_a_test_of_its_name_has_those_of_its_folder(module: str, test: str) -> None:
+    assert test in files_of(f"tokenstream/{module}")
 
 
 def test_a_change_without_a_test_a_page_or_a_line_for_users_is_asked_for_them() -> None:

@@ -25,6 +25,7 @@ _TEXTS = {
     "input-required": "In which town?",
     "auth-required": "Please log in.",
     "rejoined": "Oslo is sunny.",
+    "agno-cut": "The sea is ",
 }
 
 
@@ -63,8 +64,8 @@ def test_a_recorded_task_is_a_turn_with_its_text_and_its_context(path: Path) -> 
 
 @in_one_test("path", _RECORDINGS, ids=lambda path: path.stem)
 def test_a_task_that_is_cut_off_has_failed_with_what_had_arrived(path: Path) -> None:
-    """The payloads end after each one but the last."""
-    payloads = payloads_of(path)
+    """The payloads end after each one but the last, behind which agno sends the whole task."""
+    payloads = payloads_of(path)[: -1 if path.stem == "agno-cut" else None]
     whole_text = follow(*payloads)[0].turns[0].step.text
     for end in range(1, len(payloads)):
         run, error = follow(*payloads[:end], agent="a2a")
