@@ -42,10 +42,9 @@ def files_of(module: str) -> set[str]:
     path, texts = Path(module).with_suffix(""), _texts()
     name = ".".join(path.parts).removesuffix(".__init__")
     found = {test for test, text in texts.items() if "._" in name and name in text}
+    words = {test: {Path(test).stem.removeprefix("test_"), *Path(test).parts[1:-1]} for test in texts}
     for part in reversed(path.parts[1:]):
-        word = part.strip("_")
-        words = {test: {Path(test).stem.removeprefix("test_"), *Path(test).parts[1:-1]} for test in texts}
-        named = {test for test in texts if word in words[test] and part not in _COMMON_WORDS}
+        named = {test for test in texts if part.strip("_") in words[test] and part not in _COMMON_WORDS}
         if named:
             return found | named
     return found

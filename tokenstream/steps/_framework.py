@@ -283,10 +283,8 @@ class AgentsRun(RunOfAgents):
         """
         if self._result is None:
             return 0, 0
-        spent, answers = (
-            self._result.context_wrapper.usage,
-            [each.usage for each in self._result.raw_responses],
-        )
+        spent = self._result.context_wrapper.usage
+        answers = [each.usage for each in self._result.raw_responses]
         told = sum([each.total_usage for each in self._agents], start=Usage())
         # The answer in which a run was cancelled is not in the list.
         read = max(sum(each.input_tokens for each in answers), told.input_tokens or 0)
@@ -322,22 +320,22 @@ class AgentsRun(RunOfAgents):
     def _read_item(self, item: object) -> None:
         """Begin the step of a tool that was called, or end the step of a tool that has returned."""
         raw: object = to_payload(getattr(item, "raw_item", None))
-        id = text_of(raw, "call_id") if is_dict(raw) else None
+        fields: JsonObject = raw if is_dict(raw) else {}
+        id, approval = text_of(fields, "call_id"), text_of(fields, "approval_request_id")
         kind = getattr(item, "type", None)
-        approval = text_of(raw, "approval_request_id") if is_dict(raw) else None
-        if is_dict(raw) and approval is not None and kind == "tool_call_item":
+        if approval is not None and kind == "tool_call_item":
             # A hosted server's tool, which waits no more.
-            self._end_step(approval, raw.get("output"))
-        elif is_dict(raw) and id is not None and kind == "tool_call_item":
+            self._end_step(approval, fields.get("output"))
+        elif id is not None and kind == "tool_call_item":
             # A call of a built-in tool has a type instead of a name.
-            name = text_of(raw, "name") or text_of(raw, "type") or "tool"
+            name = text_of(fields, "name", "type") or "tool"
             # The call's id is also the key under which the output finds the step.
             self._begin_tool(id, name, self._agent, id=id)
-        elif is_dict(raw) and kind == "mcp_approval_request_item":
-            name = text_of(raw, "name") or "tool"
-            self._begin_tool(_id_of(raw) or name, name, self._agent, id=_id_of(raw))
-        elif is_dict(raw) and kind == "mcp_approval_response_item" and approval and not raw.get("approve"):
-            self._end_step(approval, error=ToolFailed(text_of(raw, "reason") or "it was not approved"))
+        elif fields and kind == "mcp_approval_request_item":
+            name, id = text_of(fields, "name") or "tool", _id_of(fields)
+            self._begin_tool(id or name, name, self._agent, id=id)
+        elif approval and kind == "mcp_approval_response_item" and not fields.get("approve"):
+            self._end_step(approval, error=ToolFailed(text_of(fields, "reason") or "it was not approved"))
         elif id is not None and kind == "tool_call_output_item":
             if id not in self._open and id not in self._run.requests.unsettled:
                 # Its call is in a run that was not followed; no field of the output has the tool's name.

@@ -56,7 +56,7 @@ class AGUIRun(AgentReader):
         self._speakers: dict[str, str] = {}
         """The ids of the subagents' runs, by the ids of their messages and calls."""
         self._asked: list[JsonObject] = []
-        """What a graph of LangGraph asks by `CUSTOM` events: by default, its adapter names no interrupts."""
+        """The questions in `CUSTOM` events of LangGraph's adapter, which by default names no interrupts."""
         self._last_chunk = ("", "")
         """The type of the last chunk, and the id of its message or call, which the next one may leave out."""
         self._calls: dict[str, tuple[str, list[str]]] = {}

@@ -116,7 +116,7 @@ class Onlooker:
             self._finish(None)
 
     def _refuse(self, chunk: object, error: MisuseError) -> None:
-        """End the answer with an error, unless the chunk is a mock: a test's objects are no answer."""
+        """End the answer, with an error unless the chunk is a mock, of which no test expects an answer."""
         if is_mock(chunk):
             self.has_ended = True
             inform("a tap reads nothing of mocks", of=self.machine)
