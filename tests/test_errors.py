@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import pytest
 
+from tests.project import ROOT
 from tests.support.asgi import Client
 from tests.support.encoders import PROTOCOLS
 from tests.support.packages import needed
@@ -175,11 +176,18 @@ def test_what_is_worth_a_retry() -> None:
     assert errors.ProviderError("a", kind="authentication", retryable=True).retryable
 
 
-def test_the_tree_in_the_docstring_names_every_error() -> None:
-    assert errors.__doc__ is not None
-    for name in errors.__all__:
-        if name not in ("ErrorKind", "Outcome"):
-            assert f"{name}\n" in errors.__doc__ or f"{name} " in errors.__doc__
+@pytest.mark.parametrize("place", ["the docstring", "the page"])
+def test_the_tree_of_errors_has_each_with_its_base(place: str) -> None:
+    page = (ROOT / "docs" / "guides" / "errors.md").read_text(encoding="utf-8")
+    told, above = dict[str, str](), ["TokenStreamError"]
+    for line in (page if place == "the page" else str(errors.__doc__)).splitlines():
+        if found := re.match(r"(?: {4})?((?:│   |    )*)[├└]── (\w+)", line):
+            depth = len(found[1]) // 4
+            told[found[2]], above[depth + 1 :] = above[depth], [found[2]]
+    public = [getattr(errors, name) for name in errors.__all__ if name not in ("ErrorKind", "Outcome")]
+    bases = {each: next((base for base in each.__mro__[1:] if base in public), None) for each in public}
+
+    assert told == {each.__name__: base.__name__ for each, base in bases.items() if base is not None}
 
 
 def test_a_bound_says_how_to_raise_it() -> None:

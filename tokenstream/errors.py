@@ -89,7 +89,7 @@ _FIXED = frozenset({"depth", "digits"})
 
 
 def store_progress(
-    error: StreamError, partial: Message, checkpoint: Checkpoint, origin: Origin, *, tail: bytes | None
+    error: AnswerFailure, partial: Message, checkpoint: Checkpoint, origin: Origin, *, tail: bytes | None
 ) -> None:
     """Store on an error how much of the answer has arrived; a `tail` of None keeps the error's own."""
     error.partial, error.checkpoint, error.origin = partial, checkpoint, origin
@@ -266,8 +266,8 @@ class _AnswerError(TokenStreamError):
         self._partial = None
 
 
-class StreamError(_AnswerError):
-    """A stream failed; the error contains everything that had arrived.
+class AnswerFailure(_AnswerError):
+    """An answer ended early: a `StreamError`, or `CostExceeded`, with everything that had arrived.
 
     Args:
         message: A description of what happened, where, and what to do.
@@ -330,6 +330,17 @@ class StreamError(_AnswerError):
     @checkpoint.setter
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         self._checkpoint, self.tool_calls_delivered = checkpoint, checkpoint.tool_calls_delivered
+
+
+class StreamError(AnswerFailure):
+    """A stream failed; the error contains everything that had arrived.
+
+    Args:
+        message: A description of what happened, where, and what to do.
+        kind: The cause in one word; None for the class's default.
+        retryable: True if another attempt may succeed; None to derive it from `kind`.
+        retry_after: The seconds that the server asked the client to wait; None if it did not ask.
+    """
 
 
 class ConnectError(StreamError):
@@ -636,8 +647,11 @@ class OutputIncomplete(_OutputError):
     """
 
 
-class CostExceeded(OutputIncomplete, StreamError):
-    """`Retry.most` has stopped the answer, or not sent its request; nobody asks again by himself."""
+class CostExceeded(OutputIncomplete, AnswerFailure):
+    """`Retry.most` has stopped the answer, or not sent its request.
+
+    It is no `StreamError`: who falls back to another model after one would spend outside of the budget.
+    """
 
     default_kind = "quota"
 

@@ -37,7 +37,14 @@ from tests.support.tables import in_one_test
 from tokenstream import Deadlines, Purse, Retry, Route, Routes, Usage, aconnect, connect, resilient
 from tokenstream._basics.call_keys import AnswerIdentity
 from tokenstream.call_store import RedisCallStore
-from tokenstream.errors import CostExceeded, MisuseError, OutputIncomplete, PurseUnavailable, StreamStalled
+from tokenstream.errors import (
+    CostExceeded,
+    MisuseError,
+    OutputIncomplete,
+    PurseUnavailable,
+    StreamError,
+    StreamStalled,
+)
 from tokenstream.recovery._ledger import Amount
 from tokenstream.recovery._purse import Claim
 from tokenstream.relay.journal import MemoryJournal
@@ -106,6 +113,8 @@ class TestAPurse:
 
         assert TRUTH.startswith(caught.value.partial.text)
         assert caught.value.partial.text
+        # A program that falls back elsewhere after a StreamError stays within its budget.
+        assert not isinstance(caught.value, StreamError)
         assert len(provider.requests) == 1
         assert 0 < purse.spent < TAKEN
 

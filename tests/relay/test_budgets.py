@@ -18,7 +18,7 @@ from tests.support.asgi import Client
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Purse, Retry, Stream, Usage, aconnect, relay, testing
 from tokenstream import Route as Provider
-from tokenstream.errors import CostExceeded, MisuseError
+from tokenstream.errors import MisuseError, StreamError
 
 ASKED = {"model": "m", "stream": True, "max_tokens": 50, "messages": []}
 SAID = testing.script().text(*["four"] * 200).finish("stop")
@@ -144,7 +144,7 @@ def test_a_mistake_of_the_application_is_a_500_with_json() -> None:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("most", [Purse(most=100), 100.0], ids=["purse", "most"])
 def test_an_answer_that_is_stopped_ends_with_a_quota(way: str, most: Any) -> None:
-    """Which this library reads as what it is, with the partial answer, and does not ask again."""
+    """Which this library reads as the failure of another server, with the partial answer."""
     if isinstance(most, Purse):
         most = Purse(most=100)
     response = post(way, "tokenstream", most)
@@ -152,8 +152,9 @@ def test_an_answer_that_is_stopped_ends_with_a_quota(way: str, most: Any) -> Non
     assert response.status_code == 200
     told = json.loads(response.content.split(b"data: ")[-1])
     assert (told["kind"], told["retryable"], told["ending"]) == ("quota", False, "truncated")
-    with pytest.raises(CostExceeded) as caught, Stream([response.content]) as stream:
+    with pytest.raises(StreamError, match="the budget") as caught, Stream([response.content]) as stream:
         stream.final()
+    assert (caught.value.kind, caught.value.retryable) == ("quota", False)
     assert caught.value.partial.text.startswith("fourfour")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from contextlib import contextmanager
 from functools import cache, wraps
-from inspect import CO_VARARGS
+from inspect import CO_VARARGS, isawaitable
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Never, SupportsIndex, TypeAlias, TypeVar, cast
 
@@ -16,7 +16,9 @@ from tokenstream._basics.lazy import asking_instruction
 from tokenstream.errors import MisuseError, StreamError, TokenStreamError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+
+    from typing_extensions import TypeIs
 
     Hints: TypeAlias = Mapping[str, str]
 
@@ -72,6 +74,7 @@ OF_STREAM = {
     "parsed": "`stream.result(type)` reads the answer as a type",
     "request_id": "it is `stream.response.request_id`, once the response is there",
     "json": "`stream.result(type)` reads the answer as a type, and `stream.response` is its head",
+    "raise_for_status": "each read raises by itself; a refusal is a StatusError",
     "on": "a Router has a function for each kind of event: stream.run(router)",
     "status_code": "it is `stream.response.status`, once the response is there",
     "text_stream": "a loop over `stream.text` gives the pieces of the text",
@@ -366,6 +369,7 @@ def refuse_block(kind: type, *, is_async: bool) -> None:
         # explained: with an `__aiter__` or an `__await__` that raises an error, Starlette and others would
         # take a sync object for an asynchronous one, and await what is not awaited.
         setattr(kind, "__getitem__", _refuse_index)  # noqa: B010 - hidden from type checkers
+        setattr(kind, "__await__", _refuse_await)  # noqa: B010
 
 
 def _refuse_index(self: object, _index: object) -> Never:
@@ -374,6 +378,18 @@ def _refuse_index(self: object, _index: object) -> Never:
         f"{type(self).__name__} has no items to be picked: read it in `async for`; "
         "in `for`, use Stream or connect"
     )
+
+
+def _refuse_await(self: object) -> Never:
+    """Raise the error for `await aconnect(…)`, which other libraries need to get a stream."""
+    raise UnsupportedUse(
+        f"{type(self).__name__} is not awaited itself: write `async with … as stream`, and await its methods"
+    )
+
+
+def is_awaitable(value: object) -> TypeIs[Awaitable[Any]]:
+    """Return True for what can be awaited; False for a stream, whose `__await__` only explains itself."""
+    return isawaitable(value) and not isinstance(value, UncopyableObject)
 
 
 @contextmanager

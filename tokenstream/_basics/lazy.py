@@ -46,7 +46,8 @@ def make_lazy_loader(
             # Each import from a module asks for its `__path__`.
             instruction = "" if attribute.startswith("__") else asking_instruction()
             # For `hasattr` and other calls, nothing is imported.
-            way = _find_way(attribute) if instruction in _OF_PROGRAMS else ""
+            is_named = instruction in _OF_PROGRAMS
+            way = _ELSEWHERE.get(attribute) or (_find_room(attribute) if is_named else "")
             msg = (
                 f"{name} has no {attribute}: {way}"
                 if way
@@ -85,10 +86,8 @@ def asking_instruction() -> str:
     return opname[place]
 
 
-def _find_way(attribute: str) -> str:
-    """Return the way to what a name stands for: a hint, or the package that has it; "" if none has."""
-    if attribute in _ELSEWHERE or attribute.startswith("_"):
-        return _ELSEWHERE.get(attribute, "")
+def _find_room(attribute: str) -> str:
+    """Return the way to the package that has a public name; "" if none has."""
     rooms = (f"tokenstream.{room}" for room in ("relay.journal", *_ROOMS[::-1]))
     room = next((room for room in rooms if attribute in import_module(room).__all__), None)
     return f"write from {room} import {attribute}" if room else ""

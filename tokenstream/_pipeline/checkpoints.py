@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream._pipeline.way import Way
-    from tokenstream.errors import StreamError
+    from tokenstream.errors import AnswerFailure, StreamError
     from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
     from tokenstream.formats._resume.event_log import EventLog
@@ -157,7 +157,7 @@ class Progress:
         """Store a checkpoint at which no server can resume, because reading broke off within an event."""
         self.last = _without_position(self.checkpoint())
 
-    def store_on(self, error: StreamError, ending: Ending | None = None) -> None:
+    def store_on(self, error: AnswerFailure, ending: Ending | None = None) -> None:
         """Store the partial answer and a checkpoint on an error, with an ending if an attempt has failed."""
         link = self._way.intake.link
         if error.request_id is None and link.head is not None:
@@ -331,6 +331,6 @@ def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
     return name, state
 
 
-def has_partial(error: StreamError) -> bool:
+def has_partial(error: AnswerFailure) -> bool:
     """Return True if a stream has stored its partial answer on an error, which `partial` would not tell."""
     return error._partial is not None  # noqa: SLF001 - only the machine needs to know

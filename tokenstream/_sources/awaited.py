@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from tokenstream._basics.elsewhere import is_awaitable
 from tokenstream._sources.causes import raise_converted
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.httpx import refused_response
@@ -20,10 +21,6 @@ _LASTING_METHODS = ("close", "aclose", "acquire", "request")
 """Methods of objects that outlive an answer, such as clients, sessions and locks."""
 _CLOSING_TASKS: set[Any] = set()
 """The tasks that close unread sources; an event loop itself has only weak references to its tasks."""
-
-
-def is_awaitable(source: object) -> TypeGuard[Awaitable[Any]]:
-    return isinstance(source, Awaitable)
 
 
 def is_manager_of_answer(source: object) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, TypeGuard, cast
 
+from tokenstream._basics.elsewhere import is_awaitable
 from tokenstream._basics.untrusted import is_mapping, is_mock
 from tokenstream._sources import awaited, plain, requests
 from tokenstream._sources.aiohttp import from_aiohttp, is_aiohttp
@@ -101,7 +102,7 @@ def _find_async_source(source: object) -> AsyncSource | LazySource:
     if awaited.is_async_manager_of_answer(source) and not _is_async_iterable(source):
         return awaited.from_async_manager(source, async_source)
     # LangChain's stream is an iterable of events, but gives a whole message if it is awaited.
-    if awaited.is_awaitable(source) and not is_model_stream(source):
+    if is_awaitable(source) and not is_model_stream(source):
         return awaited.from_awaitable(source, async_source)
     if _is_async_iterable(source):
         return plain.from_async_iterable(source)
@@ -188,7 +189,7 @@ def _find_socket(source: object, *, is_async: bool) -> OpenWebSocket | None:
 def is_asynchronous(source: object) -> bool:
     """Return True for an object that can only be read in an event loop."""
     # aiohttp responses and awaitables may be iterable, too, but only in their event loop.
-    if awaited.is_awaitable(source) or is_aiohttp(source):
+    if is_awaitable(source) or is_aiohttp(source):
         return True
     if _is_iterable(source) or awaited.is_manager_of_answer(source):
         return False

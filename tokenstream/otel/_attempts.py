@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tokenstream._basics.loose import JsonObject
-    from tokenstream.errors import StreamError
+    from tokenstream.errors import AnswerFailure
     from tokenstream.recovery import AttemptReport
 
 Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
@@ -157,7 +157,7 @@ def find_last(attempts: Sequence[AttemptReport]) -> AttemptReport | None:
 def report_attempt(
     attempt: AttemptReport,
     operation: SpanReport,
-    error: StreamError | None,
+    error: AnswerFailure | None,
     *,
     provider: str | None,
     model: str | None,

@@ -12,7 +12,7 @@ from weakref import ref
 
 from tokenstream._basics.elsewhere import needing
 from tokenstream._basics.request_facts import model_in
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import AnswerFailure, MisuseError
 from tokenstream.formats._endings import CLOSED
 from tokenstream.message import Message
 from tokenstream.otel._attempts import (
@@ -227,7 +227,7 @@ class OperationObserver:
         self._meter.pack()
         driver = None if self._driver is None else self._driver()
         error = machine.intake.error or (None if driver is None else driver.error)
-        report = self._build_report(machine, driver, error if isinstance(error, StreamError) else None)
+        report = self._build_report(machine, driver, error if isinstance(error, AnswerFailure) else None)
         if report is not None:
             report_operation(report, self._receivers)
         # Release the memory of the gaps, which are reported: the stream keeps its observer.
@@ -246,7 +246,7 @@ class OperationObserver:
             DROPPED.append((report, self._receivers))
 
     def _build_report(
-        self, machine: Machine | None, driver: Driver | None, error: StreamError | None
+        self, machine: Machine | None, driver: Driver | None, error: AnswerFailure | None
     ) -> OperationReport | None:
         """Return the report of the operation; None if the stream was never read and has sent no request.
 
@@ -290,7 +290,7 @@ class OperationObserver:
         self,
         machine: Machine | None,
         attempts: Sequence[AttemptReport] | None,
-        error: StreamError | None,
+        error: AnswerFailure | None,
         *,
         times_ns: tuple[int, int],
         first_chunk_seconds: float | None,

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from tokenstream._basics.version import __version__
 from tokenstream._providers.apis import api_named
 from tokenstream._providers.hosts import host_at
-from tokenstream.errors import StatusError, StreamError
+from tokenstream.errors import AnswerFailure, StatusError
 from tokenstream.formats._registry import format_of_path
 from tokenstream.stream._log import warn
 
@@ -287,7 +287,7 @@ def operation_of(format: str | None) -> str:
     return "chat" if api is None else api.operation
 
 
-def error_type_of(error: StreamError) -> str:
+def error_type_of(error: AnswerFailure) -> str:
     """Return the value of `error.type` in OpenTelemetry: the status, "shutdown", or the error's class."""
     if error.kind == "shutdown":
         return error.kind

@@ -10,7 +10,7 @@ from tokenstream._basics.error_marks import advice_of, mark_reported
 from tokenstream._basics.url import server_of
 from tokenstream._basics.visible import one_line
 from tokenstream._values.origin import Origin
-from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.errors import AnswerFailure, StreamInterrupted, StreamTruncated
 from tokenstream.relay._incident import find_asked, find_places, judge_bug, judge_error, raised_first
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver, find_money_error
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SHUT_DOWN = "the relay's server was shut down"
 
-_BROKEN: dict[Ending, type[StreamError]] = {"truncated": StreamTruncated, "failed": StreamError}
+_BROKEN: dict[Ending, type[AnswerFailure]] = {"truncated": StreamTruncated, "failed": AnswerFailure}
 """The class of error for each ending of an answer that has broken off."""
 
 
@@ -67,7 +67,7 @@ class ServedAnswer:
     def begin(self) -> None:
         self.has_begun = True
 
-    def find_broken(self, ending: Ending | None) -> StreamError | None:
+    def find_broken(self, ending: Ending | None) -> AnswerFailure | None:
         """Return the error of an answer whose loop ended without one; None for a good ending."""
         stream: object = self._source
         cost = find_money_error(find_driver(stream)) if isinstance(self._source, StreamBase) else None
@@ -78,7 +78,7 @@ class ServedAnswer:
 
     # -- what is logged ------------------------------------------------------
 
-    def report(self, error: StreamError) -> None:
+    def report(self, error: AnswerFailure) -> None:
         """Log, once for each error, that the answer has failed."""
         self.report_incident(judge_error(error))
 
@@ -96,7 +96,7 @@ class ServedAnswer:
         error, head = incident.error, self.status
         if not incident.cause or (error is None and status is None):
             return
-        if isinstance(error, StreamError) and not mark_reported(error):
+        if isinstance(error, AnswerFailure) and not mark_reported(error):
             return
         what = "an answer broke off: %s" if self.has_begun else "an answer failed before its first event: %s"
         if error is None:
@@ -119,7 +119,7 @@ class ServedAnswer:
             "head_sent": self.status is not None,
         }
         advice = stack = ""
-        known = error if isinstance(error, StreamError) else None
+        known = error if isinstance(error, AnswerFailure) else None
         bug = None if known is not None or error is None else raised_first(error)
         if known is not None:
             advice = advice_of(known)
@@ -180,7 +180,7 @@ def ending_of(source: object) -> Ending | None:
     return ending
 
 
-def find_broken(ending: Ending | None) -> StreamError | None:
+def find_broken(ending: Ending | None) -> AnswerFailure | None:
     """Return the error to report for an answer that ended without one; None unless it has broken off."""
     error_class = None if ending is None else _BROKEN.get(ending)
     return None if error_class is None else error_class("the answer broke off")

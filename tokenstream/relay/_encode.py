@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypedDict, TypeV
 from anyio import CancelScope
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import AnswerFailure, MisuseError
 from tokenstream.relay._attribution import ending_of
 from tokenstream.relay._events_in import events_of, take_kept
 from tokenstream.relay._sending import EventChunks, Sending
@@ -51,7 +51,7 @@ class _EncodedPieces(Generic[PieceT]):
         self._pieces: deque[PieceT] = deque()
         self._ended = False
 
-    def _encode_end(self, error: StreamError | None = None) -> None:
+    def _encode_end(self, error: AnswerFailure | None = None) -> None:
         """Encode the end of the answer, which depends on how the source ended, and queue its pieces."""
         self._ended, sending, ending = True, self._sending, ending_of(self._source)
         self._add_pieces(sending.encode_end(ending) if error is None else sending.fail(error, ending))
@@ -96,7 +96,7 @@ class EncodedAnswer(_EncodedPieces[PieceT]):
             event = next(self._events)
         except StopIteration:
             self._encode_end()
-        except StreamError as error:
+        except AnswerFailure as error:
             self._encode_end(error)
         else:
             self._add_pieces(self._sending.encode_event(event))
@@ -136,7 +136,7 @@ class AsyncEncodedAnswer(_EncodedPieces[PieceT]):
             event = await anext(self._events)
         except StopAsyncIteration:
             self._encode_end()
-        except StreamError as error:
+        except AnswerFailure as error:
             self._encode_end(error)
         else:
             self._add_pieces(self._sending.encode_event(event))

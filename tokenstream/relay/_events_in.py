@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from anyio import move_on_after
 
 from tokenstream._sources.failures import find_refusal
-from tokenstream.errors import MisuseError, StreamError, pass_over
+from tokenstream.errors import AnswerFailure, MisuseError, pass_over
 from tokenstream.events import Event, StepDelta, TextDelta
 from tokenstream.relay._attribution import ending_of
 from tokenstream.relay._encoders.pieces import TEXTS
@@ -184,7 +184,7 @@ class EventsIn:
         try:
             while len(events) < _MAX_EVENTS and (event := await self._take_next()) is not None:
                 events.append(event)
-        except (StopAsyncIteration, StreamError) as error:
+        except (StopAsyncIteration, AnswerFailure) as error:
             self._error, self._events = error, None
         return events
 

@@ -19,13 +19,13 @@ from tokenstream._sources.causes import cause_chain, is_of_sdk
 from tokenstream._values.error_kinds import ERROR_KINDS, clause_for
 from tokenstream._values.origin import Origin
 from tokenstream.errors import (
+    AnswerFailure,
     ConnectError,
     CostExceeded,
     GuardFailed,
     ProviderError,
     PurseUnavailable,
     StatusError,
-    StreamError,
     StreamStalled,
     TokenStreamError,
 )
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _GATEWAY_TIMEOUT = 504
 _SENT_BY_STATUS = {429: 429, 503: 503, 529: 503, 408: _GATEWAY_TIMEOUT, 504: _GATEWAY_TIMEOUT}
 """Maps statuses of the provider, whatever its error's kind is, to the statuses to send."""
-_OWN: dict[type[StreamError], int] = {
+_OWN: dict[type[AnswerFailure], int] = {
     # The SDKs of providers ask again after 429 and 500, and not after 402.
     CostExceeded: 402,
     PurseUnavailable: 503,
@@ -84,7 +84,7 @@ class Incident(NamedTuple):
         return self.whose == "relay" and self.retryable and not self.was_asked
 
 
-def judge_error(error: StreamError) -> Incident:
+def judge_error(error: AnswerFailure) -> Incident:
     """Return the record of the error of an answer."""
     status, is_own = _status_of(error), type(error) in _OWN
     message = ERROR_KINDS[error.kind].refusal
@@ -107,7 +107,7 @@ def judge_error(error: StreamError) -> Incident:
     )
 
 
-def _status_of(error: StreamError) -> int:
+def _status_of(error: AnswerFailure) -> int:
     """Return the HTTP status for an answer that failed before its first event.
 
     If the provider has refused this server's request, the status is 502 and not 4xx, because the

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tokenstream._basics.error_marks import notice_of
 from tokenstream._basics.json import decode
 from tokenstream._values.event_base import AnswerEvent, PartEvent
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import AnswerFailure, MisuseError
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -265,13 +265,13 @@ class Sending:
         self._report_losses()
         return [*held_back, *chunks]
 
-    def fail(self, error: StreamError, ending: Ending | None = None) -> EventChunks:
+    def fail(self, error: AnswerFailure, ending: Ending | None = None) -> EventChunks:
         """Log that the answer has failed, and return the chunks of `encode_error`."""
         if not self._is_followed:
             self.served.report(error)
         return self.encode_error(error, ending)
 
-    def encode_error(self, error: StreamError, ending: Ending | None = None) -> EventChunks:
+    def encode_error(self, error: AnswerFailure, ending: Ending | None = None) -> EventChunks:
         """Return the chunks that report an error, by default with the ending that the error implies."""
         held_back = self._flush_shape()
         self._report_losses()

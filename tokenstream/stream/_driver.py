@@ -11,7 +11,7 @@ from weakref import ref
 from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream._basics.kept_errors import FunctionFailed, frameless, raised_anew
 from tokenstream._basics.request_facts import mask_of
-from tokenstream._connection.head import LOWEST_ERROR_STATUS
+from tokenstream._connection.head import LOWEST_ERROR_STATUS, strip_secrets
 from tokenstream._pipeline.machine import Machine
 from tokenstream.errors import MisuseError, ProviderError, StreamError
 from tokenstream.formats._endings import ANSWERED, CLOSED, OPEN
@@ -138,9 +138,13 @@ class Driver(UncopyableObject):
             raise
 
     def __repr__(self) -> str:
-        of_address = f" of {self.head.place}" if self.head is not None and self.head.url else ""
+        lazy = None if self.was_opened or self.is_reading else self.pump.lazy
+        asked = lazy and lazy.asked
+        address = strip_secrets(asked[0]) if asked else self.head.place if self.head else ""
+        of_address = f" of {address}" if address else ""
         format = self.machine.link.format or "unknown format"
-        return f"<{self.name}{of_address}: {format}, {self.message.ending}>"
+        state = "nothing was sent yet" if asked else self.message.ending
+        return f"<{self.name}{of_address}: {format}, {state}>"
 
     @property
     def options(self) -> Options:

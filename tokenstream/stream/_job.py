@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from tokenstream._basics.call_keys import AnswerIdentity
 from tokenstream._basics.interrupts import is_of_signal
 from tokenstream._pipeline.checkpoints import check_checkpoint, find_ending
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import AnswerFailure, MisuseError
 from tokenstream.events import ToolCallDone
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._driver import Driver
@@ -134,7 +134,7 @@ class _Keeping(Driver):
         if self._kept_last or not self.has_ended or not self.was_opened:
             return None
         self._kept_last, error = True, self.error
-        return error.checkpoint if isinstance(error, StreamError) else self.machine.progress.checkpoint()
+        return error.checkpoint if isinstance(error, AnswerFailure) else self.machine.progress.checkpoint()
 
     def _note_saved(self, error: Exception | None) -> None:
         """Note that a save has ended, perhaps with an error."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from logging import Logger
 
     from tokenstream._values.origin import Origin
-    from tokenstream.errors import StreamError
+    from tokenstream.errors import AnswerFailure
 
 DEBUG, INFO, WARNING = 10, 20, 30
 """The levels of `logging`, which is not imported for them."""
@@ -112,7 +112,7 @@ def _clean(detail: object) -> object:
     return detail if detail is None or isinstance(detail, int | float) else _OneLine(detail)
 
 
-def describe_cause(error: StreamError) -> str:
+def describe_cause(error: AnswerFailure) -> str:
     """Return the cause of an error in a few words, such as "overloaded (StatusError 503)"; no payload."""
     status = getattr(error, "status", None)
     name = type(error).__name__ + ("" if status is None else f" {status}")

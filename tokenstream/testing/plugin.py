@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import pytest
 
+from tokenstream._basics.elsewhere import is_awaitable
 from tokenstream.errors import MisuseError
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.testing._check.case import run_apart
@@ -159,7 +160,7 @@ def _read_to_end(source: Action, start_recording: Callable[[object], Any]) -> No
 async def _read_to_end_async(source: Action, start_recording: Callable[[object], Any]) -> None:
     """Open an asynchronous stream and read it to its end; the arguments are those of `_read_to_end`."""
     opened = source()
-    replacement = start_recording(await opened if inspect.isawaitable(opened) else opened)
+    replacement = start_recording(await opened if is_awaitable(opened) else opened)
     async with replacement if isinstance(replacement, AsyncStream) else AsyncStream(replacement) as stream:
         await stream.final()
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, AsyncStubborn, Source, Stubborn
 from tests.support.clocks import on
-from tokenstream import AsyncStream, Stream
+from tokenstream import AsyncStream, Stream, aconnect, connect
 from tokenstream.errors import MisuseError, NotAStream, StreamInterrupted, StreamTruncated
 
 
@@ -117,6 +117,13 @@ def test_what_a_stream_says_of_itself_holds_no_key() -> None:
     assert stream.response is not None
     assert "secret" not in repr(stream.response)
     stream.close()
+
+
+@pytest.mark.parametrize("ask", [connect, aconnect])
+def test_a_stream_that_nobody_has_read_says_that_nothing_was_sent(ask: Any) -> None:
+    stream = ask("https://api.example/v1/models?key=secret", json={})
+
+    assert repr(stream).endswith(" of https://api.example/v1/models: unknown format, nothing was sent yet>")
 
 
 def lines_of(body: list[bytes]) -> list[bytes]:

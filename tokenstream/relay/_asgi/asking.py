@@ -6,10 +6,10 @@ import json
 import re
 from functools import partial
 from hashlib import sha256
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 from urllib.parse import unquote
 
+from tokenstream._basics.elsewhere import is_awaitable
 from tokenstream.errors import MisuseError
 from tokenstream.relay._events_in import converted_refusals
 from tokenstream.relay._incident import Incident
@@ -121,7 +121,7 @@ async def make_source(source: AnswerSource) -> AsyncIterable[Event]:
         return cast("AsyncIterable[Event]", source)
     with converted_refusals():
         made = source()
-        return await made if isawaitable(made) else made
+        return await made if is_awaitable(made) else made
 
 
 def _hash(content: bytes) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from anyio import CancelScope, create_task_group, sleep
 
 from tokenstream._basics.error_marks import add_notice
-from tokenstream.errors import ErrorKind, MisuseError, StreamError
+from tokenstream.errors import AnswerFailure, ErrorKind, MisuseError
 from tokenstream.relay._asgi.refusals import quote_id
 from tokenstream.relay._asgi.shutdown import abort_connection, watch_shutdown
 from tokenstream.stream._reading.reader import raise_only, run_until_cancelled
@@ -154,9 +154,9 @@ class Outlet(ABC):
     def encode_refusal(self, refusal: Incident) -> bytes:
         """Return a refusal as the error event that ends a response whose head was sent already."""
         error = refusal.error
-        if not isinstance(error, StreamError):
+        if not isinstance(error, AnswerFailure):
             kind = _KINDS.get(refusal.status, "invalid_request")
-            error = StreamError(refusal.message, kind=kind, retryable=refusal.retryable)
+            error = AnswerFailure(refusal.message, kind=kind, retryable=refusal.retryable)
             add_notice(error, refusal.message)
         return b"".join(self.writer.encode_error(error)) if refusal.message else b""
 

@@ -7,14 +7,13 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from urllib.parse import parse_qs
 
-from tokenstream._basics.elsewhere import OF_RELAY, explain_names, explain_options
+from tokenstream._basics.elsewhere import OF_RELAY, explain_names, explain_options, is_awaitable
 from tokenstream._basics.json import is_sendable
 from tokenstream._values.origin import Origin
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import AnswerFailure, MisuseError
 from tokenstream.relay._asgi.asking import (
     CROSS_SITE,
     SourceRefused,
@@ -131,7 +130,7 @@ def endpoints(
     return Endpoints(journal, answer, owner, protocol, timing, max_body, check_origins(origins))
 
 
-def refusal(error: StreamError | JournalError) -> StarletteResponse:
+def refusal(error: AnswerFailure | JournalError) -> StarletteResponse:
     """Return the response that refuses a request because its answer could not begin.
 
     It has the status, the `Retry-After` and the JSON body with which `relay.respond` answers this error.
@@ -149,9 +148,9 @@ def refusal(error: StreamError | JournalError) -> StarletteResponse:
         >>> refusal(JournalError("8 answers are running", kind="too_many_answers")).status_code
         429
     """
-    if not isinstance(cast("object", error), StreamError | JournalError):
+    if not isinstance(cast("object", error), AnswerFailure | JournalError):
         raise MisuseError(
-            f"refusal() takes the StreamError or JournalError of an answer, and not {type(error).__name__}"
+            f"refusal() takes the AnswerFailure or JournalError of an answer, and not {type(error).__name__}"
         )
     # `Journal.start` has logged a failure of the answer under this id.
     origin = find_origin(error) or Origin()
@@ -190,7 +189,7 @@ class Endpoints:
             response = await self._dispatch(scope, receive)
         except SourceRefused as refused:
             response = _to_response(refused.incident)
-        except (StreamError, JournalError) as error:
+        except (AnswerFailure, JournalError) as error:
             # The head was not sent yet, so the error needs no event.
             response = _to_response(judge_failure(error), protocol=self._protocol)
         await response(scope, receive, send)
@@ -265,7 +264,7 @@ class Endpoints:
             return None
         try:
             made = self._owner(scope)
-            owner = await made if isawaitable(made) else made
+            owner = await made if is_awaitable(made) else made
         except PermissionError:
             raise _refuse(403, "forbidden", "this is not allowed") from None
         check_owner(owner, self._owner)
@@ -298,7 +297,7 @@ async def _make_answer(answer: AnswerFunction, body: object) -> AsyncIterable[Ev
     """Return the answer that the application makes from a body; SourceRefused if it raises ValueError."""
     try:
         made = answer(body)
-        return await made if isawaitable(made) else made
+        return await made if is_awaitable(made) else made
     except ValueError:
         raise _refuse(400, "invalid_request", "the body is not what was expected") from None
 

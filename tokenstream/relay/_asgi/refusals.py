@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
-from tokenstream.errors import StreamError
+from tokenstream.errors import AnswerFailure
 from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def make_refusal(
         # The SDKs of OpenAI and Anthropic would ask again after a status 500.
         headers["x-should-retry"] = "false"
     body = {}
-    if isinstance(incident.error, StreamError):
+    if isinstance(incident.error, AnswerFailure):
         body = load(protocol).make_error_body(kind, incident.message)
     if body:
         error = {**error, "kind": kind, **body["error"]}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import AnswerFailure, MisuseError
 from tokenstream.relay._asgi.asking import AnswerSource, AskedPosition, make_source, refuse
 from tokenstream.relay._asgi.delivery import TIMING, Outlet, Timing
 from tokenstream.relay._asgi.follow import parse_position
@@ -56,9 +56,9 @@ class AnswerOutlet(Outlet):
         """Makes the source when it is needed; None once it was called, or if the source was passed itself."""
         self._read_from(_NOTHING if self._function is not None else source, writer)
         super().__init__(writer, writer.served, writer.served.id)
-        self._entry_error: StreamError | None = None
+        self._entry_error: AnswerFailure | None = None
         """The error with which the source could not be entered; None if it was entered."""
-        self._interruption: StreamError | None = None
+        self._interruption: AnswerFailure | None = None
         """The error of the server's shutdown, which has ended the answer; None if it has not."""
 
     def _read_from(self, source: Any, writer: Sending) -> None:  # noqa: ANN401 - refused here if it is no source
@@ -88,7 +88,7 @@ class AnswerOutlet(Outlet):
                 self.served.given = function
                 self._read_from(await make_source(function), self.writer)
             await self._events.__aenter__()
-        except StreamError as error:
+        except AnswerFailure as error:
             # `open` makes a refusal of it.
             self._entry_error = error
         return self
@@ -113,7 +113,7 @@ class AnswerOutlet(Outlet):
         except StopAsyncIteration as error:
             # The answer has no events.
             self.first_chunk = self.encode_end(error)
-        except StreamError as error:
+        except AnswerFailure as error:
             self.has_ended = True
             return judge_error(error)
         return None
@@ -144,7 +144,7 @@ class AnswerOutlet(Outlet):
         self.has_ended = True
         if isinstance(error, StopAsyncIteration):
             return b"".join(self.writer.encode_end(self._events.ending)) or None
-        if isinstance(error, StreamError):
+        if isinstance(error, AnswerFailure):
             return b"".join(self.writer.fail(error))
         # A mistake of the application's.
         raise error

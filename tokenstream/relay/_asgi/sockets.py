@@ -14,7 +14,7 @@ from anyio import move_on_after, sleep
 from tokenstream._basics.error_marks import mark_reported
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import MisuseError, ProtocolError, StreamError
+from tokenstream.errors import AnswerFailure, MisuseError, ProtocolError
 from tokenstream.relay._asgi.asking import CROSS_SITE, read_header
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery, Timing
 from tokenstream.relay._attribution import interrupt_source
@@ -244,7 +244,7 @@ class SocketDelivery(Delivery):
             # `_conclude` reports the mistake of a client that broke the protocol.
             if self._refused is None:
                 await self._send_last(self._writer.encode_end(events.ending))
-        except StreamError as error:
+        except AnswerFailure as error:
             await self._send_last(self._writer.fail(error))
 
     async def _send_all(self, events: EventsIn) -> None:
@@ -321,6 +321,6 @@ class SocketDelivery(Delivery):
             except self._socket.disconnect_errors:
                 self._disconnected = True
 
-    async def _fail(self, error: StreamError) -> None:
+    async def _fail(self, error: AnswerFailure) -> None:
         if self._owes_end:
             await self._send_chunks(self._writer.fail(error))

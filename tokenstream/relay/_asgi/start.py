@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from tokenstream.errors import StreamError
+from tokenstream.errors import AnswerFailure
 from tokenstream.relay._asgi.asking import SourceRefused, fingerprint, is_same_request, make_source, refuse
 from tokenstream.relay._asgi.follow import FollowOutlet, parse_position
 from tokenstream.relay._asgi.refusals import quote_id
@@ -140,7 +140,7 @@ class StartOutlet(FollowOutlet):
             return await self._start(open_within)
         except SourceRefused as refused:
             return refused.incident
-        except (StreamError, JournalError) as error:
+        except (AnswerFailure, JournalError) as error:
             await close_stream(self._source)
             return judge_failure(error)
 

@@ -17,7 +17,7 @@ from tokenstream._basics.json import decode, to_json_bytes
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._values.event_base import is_repeat
 from tokenstream._values.parts import COUNTS, amendment_of
-from tokenstream.errors import ErrorKind, ProtocolError, ProviderError, StreamError
+from tokenstream.errors import AnswerFailure, ErrorKind, ProtocolError, ProviderError
 from tokenstream.events import (
     Event,
     Finish,
@@ -181,7 +181,7 @@ def end_record(ending: Ending) -> bytes:
     return to_strict_json({"type": "end", "ending": ending})
 
 
-def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None = None) -> bytes:
+def error_record(error: AnswerFailure, *, raw: bool = False, ending: Ending | None = None) -> bytes:
     """Return the last record of an answer that failed, by default with the ending that the error implies.
 
     With `raw`, it includes the provider's own message, which may be private.
@@ -190,7 +190,7 @@ def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None
     return to_strict_json({**payload, "ending": ending or implied_ending(error)})
 
 
-def implied_ending(error: StreamError) -> Ending:
+def implied_ending(error: AnswerFailure) -> Ending:
     """Return the ending of an answer that an error has ended."""
     # The rule is that by which a reader takes the ending from an error record without one.
     return end_of({"type": "error", **error_fields(error)}).ending
@@ -240,7 +240,7 @@ def _write_field_json(value: Any, *, raw: bool) -> Json:  # noqa: ANN401 - a fie
         return _model_to_plain(value, raw=raw)
     if isinstance(value, bytes):
         return b64encode(value).decode()
-    if isinstance(value, StreamError):
+    if isinstance(value, AnswerFailure):
         return error_fields(value, raw=raw)
     if is_dict(value):
         return {key: _write_field_json(inner, raw=raw) for key, inner in value.items()}
@@ -333,7 +333,7 @@ class TokenStreamEncoder(Encoder):
         """Return the chunks that end the answer; none without a `Finish`, or if the end was sent already."""
         return self.conclude("complete") if self.finishes else []
 
-    def conclude(self, ending: Ending, error: StreamError | None = None) -> list[bytes]:
+    def conclude(self, ending: Ending, error: AnswerFailure | None = None) -> list[bytes]:
         """Return the last record, but only once: a later call returns no chunks."""
         if self._end_sent:
             return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from tokenstream.errors import StreamError, TokenStreamError
+from tokenstream.errors import AnswerFailure, TokenStreamError
 from tokenstream.relay._incident import Incident, judge_error
 from tokenstream.stream._log import INFO
 
@@ -90,9 +90,9 @@ def fenced_error() -> JournalError:
     return JournalError("this producer may no longer write the answer", kind="fenced")
 
 
-def judge_failure(error: StreamError | JournalError) -> Incident:
+def judge_failure(error: AnswerFailure | JournalError) -> Incident:
     """Return the record of an error; that of a journal is logged if asking again may help."""
-    if isinstance(error, StreamError):
+    if isinstance(error, AnswerFailure):
         return judge_error(error)
     incident = INCIDENTS[error.kind]
     return incident._replace(cause=describe_failure(error)) if incident.retryable else incident

@@ -22,7 +22,7 @@ from anyio import CancelScope, create_task_group, get_cancelled_exc_class, move_
 from anyio.lowlevel import checkpoint
 
 from tokenstream._basics.error_marks import add_sentence
-from tokenstream.errors import StreamError
+from tokenstream.errors import AnswerFailure
 from tokenstream.events import Event, Restarted
 from tokenstream.message import Message
 from tokenstream.relay._attribution import ServedAnswer, ending_of, interrupt_source, make_interruption
@@ -132,7 +132,7 @@ class Producer:
         """Set at the first event, when the answer has ended without any, or when its failure is written."""
         self.finished = anyio.Event()
         self.served = served
-        self._failure: StreamError | None = None
+        self._failure: AnswerFailure | None = None
         """The error of an answer that failed before its first event."""
         self._is_awaited = False
         """True while somebody waits for the first event who reports a failure."""
@@ -172,7 +172,7 @@ class Producer:
         self._all_written = anyio.Event()
         """Set when no more records will be written."""
 
-    async def wait_opened(self, seconds: float, *, reports: bool) -> StreamError | None:
+    async def wait_opened(self, seconds: float, *, reports: bool) -> AnswerFailure | None:
         """Wait for the first event; return the failure before it, which is not logged unless `reports`."""
         self._is_awaited, is_told = not reports, False
         try:
@@ -251,7 +251,7 @@ class Producer:
                 if broken is not None:
                     raise broken
                 last = [record_ending(ending)]
-        except StreamError as error:
+        except AnswerFailure as error:
             if self.opened.is_set():
                 self.served.report(error)
             else:

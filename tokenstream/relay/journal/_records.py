@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from tokenstream._answer.accumulator import Accumulator
-from tokenstream.errors import StreamError, StreamInterrupted
+from tokenstream.errors import AnswerFailure, StreamInterrupted
 from tokenstream.events import Stopped
 from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.message import Checkpoint
@@ -39,10 +39,10 @@ def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
 
     An exception other than `StreamError` is a bug in the server; the record reveals nothing about it.
     """
-    if isinstance(error, StreamError):
+    if isinstance(error, AnswerFailure):
         return error_record(error, raw=raw)
     # The message is this library's own, so readers may get it.
-    return error_record(StreamError(BUG, kind="server", retryable=False), raw=True)
+    return error_record(AnswerFailure(BUG, kind="server", retryable=False), raw=True)
 
 
 def record_interruption(message: str) -> bytes:

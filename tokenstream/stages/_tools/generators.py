@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import suppress
-from inspect import isasyncgenfunction, isawaitable
+from inspect import isasyncgenfunction
 from typing import Any, Literal, TypeAlias, TypeGuard, get_args
 
+from tokenstream._basics.elsewhere import is_awaitable
 from tokenstream._basics.error_marks import message_of
 from tokenstream.errors import MisuseError
 
@@ -59,7 +60,7 @@ def makes_async_generator(function: Callable[..., Any]) -> bool:
 
 def is_generator(value: object) -> TypeGuard[Generator[Any, Any, Any]]:
     """Return True for a generator, unless it is awaited, as those of `types.coroutine` are."""
-    return not isawaitable(value) and isinstance(value, Generator)
+    return not is_awaitable(value) and isinstance(value, Generator)
 
 
 def is_async_generator(value: object) -> TypeGuard[AsyncGenerator[Any, Any]]:
@@ -137,7 +138,7 @@ def _note_failure(error: BaseException, failure: BaseException) -> None:
 
 def needs_await(value: object) -> bool:
     """Return True for what a tool has returned if its result has to be awaited."""
-    return isawaitable(value) or is_async_generator(value)
+    return is_awaitable(value) or is_async_generator(value)
 
 
 def finish_call(value: Any, show: Callable[[Any], object], result: ResultOf = "return") -> Any:  # noqa: ANN401 - as the tool returns it
@@ -151,7 +152,7 @@ async def finish_later(
     finish: Callable[[Any], Awaitable[object]] | None = None,
 ) -> Any:  # noqa: ANN401 - as the tool returns it
     """Return the result of a tool that `needs_await`: an awaitable of it, which may be of a generator."""
-    if isawaitable(value):
+    if is_awaitable(value):
         value = await value
     if is_async_generator(value):
         return await run_async_generator(value, show)

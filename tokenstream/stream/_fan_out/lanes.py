@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream._basics.kept_errors import as_raised
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import AnswerFailure, MisuseError
 from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
@@ -105,15 +105,15 @@ class MergeLane(Generic[K, DriverT]):
         """True if nothing that arrives before the alarm can require an earlier alarm."""
 
 
-class _Errors(Mapping[K, StreamError]):
+class _Errors(Mapping[K, AnswerFailure]):
     """The errors that a merge keeps, and those to come: each as it was raised, while its reader has it."""
 
     __slots__ = ("_kept",)
 
-    def __init__(self, kept: dict[K, StreamError]) -> None:
+    def __init__(self, kept: dict[K, AnswerFailure]) -> None:
         self._kept = kept
 
-    def __getitem__(self, label: K) -> StreamError:
+    def __getitem__(self, label: K) -> AnswerFailure:
         return as_raised(self._kept[label])
 
     def __iter__(self) -> Iterator[K]:
@@ -148,7 +148,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     def __init__(self, streams: Mapping[K, StreamT], *, fail_fast: bool) -> None:
         self._streams: dict[K, StreamT] = dict(streams)
         self._fail_fast = fail_fast
-        self._errors: dict[K, StreamError] = {}
+        self._errors: dict[K, AnswerFailure] = {}
         self.failed: K | None = None
         """The label of the stream that failed first; None if no stream has failed."""
         self._queue = _LaneQueue()
@@ -180,7 +180,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         return {label: stream.message for label, stream in self._streams.items()}
 
     @property
-    def errors(self) -> Mapping[K, StreamError]:
+    def errors(self) -> Mapping[K, AnswerFailure]:
         """The errors of failed streams by label, in the order in which they failed."""
         return _Errors(self._errors)
 
@@ -281,7 +281,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
 
     def _handle_error(self, lane: MergeLane[K, DriverT], error: Exception) -> None:
         """Take out a stream whose turn has failed or ended; raise any other exception again."""
-        if isinstance(error, StreamError):
+        if isinstance(error, AnswerFailure):
             self._remove_failed(lane, error)
         elif isinstance(error, lane.driver.exhausted):
             self._remove_lane(lane)
@@ -289,7 +289,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             label_error(error, lane.label)
             raise error
 
-    def _remove_failed(self, lane: MergeLane[K, DriverT], error: StreamError) -> None:
+    def _remove_failed(self, lane: MergeLane[K, DriverT], error: AnswerFailure) -> None:
         """Take out a failed stream; with `fail_fast`, the others only deliver what has already arrived."""
         self._remove_lane(lane)
         if not self._errors:
@@ -308,7 +308,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
                         other.has_ended = True
                         self._live_count -= 1
 
-    def _take_error(self) -> StreamError | None:
+    def _take_error(self) -> AnswerFailure | None:
         """Return the error to raise at the end, once; with `fail_fast`, stop the other streams before."""
         if not self._errors or self._was_error_raised:
             return None

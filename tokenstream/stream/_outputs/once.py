@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from functools import partial
-from inspect import GEN_CLOSED, getgeneratorstate, isawaitable, iscoroutine
+from inspect import GEN_CLOSED, getgeneratorstate, iscoroutine
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import is_awaitable
 from tokenstream.errors import MisuseError
 from tokenstream.stages._protocols import ItemT
 from tokenstream.stages._tools.once import CallRun, Interruption, Sleep
@@ -303,7 +304,7 @@ async def _take_async(step: CallStep, interruption: BaseException | None) -> obj
         await sleep(step.seconds)
         return None
     result: Any = step()
-    if result is None or not isawaitable(result):
+    if result is None or not is_awaitable(result):
         return result
     if interruption is None:
         return await result
@@ -316,7 +317,7 @@ async def _take_async(step: CallStep, interruption: BaseException | None) -> obj
 
 def _refuse_awaitable(result: object) -> object:
     """Return the result of a tool or a store, unless it is an awaitable."""
-    if result is None or not isawaitable(result):
+    if result is None or not is_awaitable(result):
         return result
     if iscoroutine(result):
         # Otherwise Python warns that it was never awaited.

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self
 
-from tokenstream._sources.awaited import is_async_manager_of_answer, is_awaitable, is_manager_of_answer
+from tokenstream._basics.elsewhere import is_awaitable
+from tokenstream._sources.awaited import is_async_manager_of_answer, is_manager_of_answer
 from tokenstream._sources.httpx import is_response, response_beneath
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.payloads import is_whole

@@ -9,8 +9,8 @@ import weakref
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.elsewhere import is_awaitable
 from tokenstream._sources.aiohttp import is_aiohttp
-from tokenstream._sources.awaited import is_awaitable
 from tokenstream._sources.httpx import from_response
 from tokenstream._sources.kinds import AsyncSource, LazySource, SyncSource, class_name_of
 from tokenstream._sources.plain import is_file

@@ -20,6 +20,7 @@ from tokenstream._basics.error_marks import add_sentence, notice_of
 from tokenstream._basics.untrusted import float_of, int_of, is_dict, is_list, text_of
 from tokenstream._values.error_kinds import clause_for
 from tokenstream.errors import (
+    AnswerFailure,
     AnswerRejected,
     ConnectError,
     CostExceeded,
@@ -49,7 +50,7 @@ _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
 _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _ERRORS: dict[str, type[StreamError]] = {
     name: found
-    for name in (*_errors.__all__, "CostExceeded", "PurseUnavailable")
+    for name in (*_errors.__all__, "PurseUnavailable")
     if isinstance(found := getattr(_errors, name), type) and issubclass(found, StreamError)
 }
 _DETAIL_KEYS = {
@@ -86,7 +87,7 @@ class End:
     error: StreamError | None = None
 
 
-def error_fields(error: StreamError, *, raw: bool = False) -> JsonObject:
+def error_fields(error: AnswerFailure, *, raw: bool = False) -> JsonObject:
     """Return an error as a JSON object of the protocol.
 
     By default, the provider's message, which may be private, is replaced by one of this library's.
@@ -96,7 +97,8 @@ def error_fields(error: StreamError, *, raw: bool = False) -> JsonObject:
         'the provider has failed'
     """
     # An application's own class is sent as its base class in this library.
-    name = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
+    own = (cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
+    name = next(own, CostExceeded.__name__)
     message = str(error.message) if raw else notice_of(error) or clause_for(name, error.kind)
     record: JsonObject = {"error": name, "kind": error.kind, "message": message, "retryable": error.retryable}
     if error.retry_after is not None:
@@ -169,7 +171,7 @@ def end_of(payload: JsonObject) -> End:
         if payload.get("ending") == "complete":
             # This choice ended before the error cut off another one.
             return End("complete", error)
-        return End("truncated" if isinstance(error, _TRUNCATIONS) else "failed", error)
+        return End("truncated" if text_of(payload, "error") in _TRUNCATIONS else "failed", error)
     ending = _ENDS.get(str(payload.get("ending")))
     if ending is None:
         # An ending that this version does not know.
@@ -183,7 +185,7 @@ def _short_text(payload: JsonObject, name: str) -> str | None:
     return None if word is None else mend_surrogates(word[:_MAX_WORD])
 
 
-_TRUNCATIONS = (_errors.StreamTruncated, _errors.StreamInterrupted, StreamStalled, CostExceeded)
+_TRUNCATIONS = {"StreamTruncated", "StreamInterrupted", "StreamStalled", "CostExceeded"}
 
 
 class _EventType(NamedTuple):
