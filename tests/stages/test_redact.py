@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from itertools import product, takewhile
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import regex
@@ -87,7 +89,12 @@ def _tokens(pattern: str, text: str) -> list[str]:
 @pytest.mark.parametrize("pattern", sampled(_BOUNDED + _UNBOUNDED, one_in=3))
 @given(pieces=any_pieces(_ALPHABET))
 def test_the_pieces_joined_are_what_sub_makes_of_the_whole(pattern: str, pieces: list[str]) -> None:
-    assert re.sub(pattern, _mark, "".join(pieces)) == _redact(pattern, pieces, with_=_mark, max_length=1000)
+    """Also where the package regex is not installed."""
+    expected = re.sub(pattern, _mark, "".join(pieces))
+
+    assert expected == _redact(pattern, pieces, with_=_mark, max_length=1000)
+    with patch.dict(sys.modules, {"regex": None}):
+        assert expected == _redact(pattern, pieces, with_=_mark, max_length=1000)
 
 
 _ATOMS = [*"ab. \n^$", "[ab]", "[^a]", r"\w", r"\s", "(?:ab)", r"\b", r"\B", r"\A", r"\Z"]
@@ -304,13 +311,15 @@ def test_options_that_are_none_are_refused(options: dict[str, Any]) -> None:
         Redact("a", **options)
 
 
-def test_without_regex_a_plain_text_can_be_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any other pattern is refused with what to install."""
-    monkeypatch.setitem(__import__("sys").modules, "regex", None)
+def test_without_regex_a_pattern_of_re_can_be_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of regex is refused with what to install."""
+    monkeypatch.setitem(sys.modules, "regex", None)
 
     assert "a [redacted]." == _redact("a.b".replace(".", r"\."), ["a a", ".", "b."])
+    assert "a card, [redacted]." == _redact(r"\d{4}(?: \d{4}){3}", ["a card, 12", "34 1234 1234 1", "234."])
+    assert Redact(r"\d{4}").feed("a card, 12") == ["a card, "]
     with pytest.raises(MisuseError, match=r'pip install "regex>=\d'):
-        Redact(r"\d{3}")
+        Redact(regex.compile(r"\d{3}"))
 
 
 @pytest.mark.parametrize(

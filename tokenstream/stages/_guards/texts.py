@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
-from tokenstream.stages._matching import width_of
-from tokenstream.stages._matching.rewriting import ONE_CHARACTER, find_beginnings, watch_end
+from tokenstream.stages._matching import count_ahead, width_of
+from tokenstream.stages._matching.rewriting import find_beginnings, watch_end
 from tokenstream.stages._text import TextStage
 
 LONGEST_MATCH = 1_000
@@ -17,9 +17,6 @@ _SHORT = 48
 """The length of a match up to which all places where it may begin are tried again with each piece."""
 _NEXT = ("a", "0", " ", "\n", ".", "\na")
 """Next characters to try: together they stand for all that a pattern without look-ahead can test."""
-_TESTS_NEXT = re.compile(r"\\[bBZ]|\$|\(\?")
-"""Constructs with which a look-ahead tests one character more than its own width."""
-_ESCAPED = re.compile(r"\\[^bBZ]", re.DOTALL)
 
 _STEP = 16
 """The number of characters between two checks, which are made at the same offsets however the text is cut."""
@@ -189,25 +186,15 @@ class _Surroundings(NamedTuple):
 
 def _find_context_size(pattern: re.Pattern[str]) -> _Surroundings:
     """Return on how much text before and after a match it depends if this is a match of the pattern."""
-    source = pattern.pattern
     try:
         watched = watch_end("a guard", pattern)
     except MisuseError:
         # The pattern cannot be analysed, so it may look at any number of characters.
         return _Surroundings(LONGEST_MATCH, LONGEST_MATCH, is_sure=False)
-    # One character at least, for `\b` and other tests of the next character.
-    counts = [1]
-    if "$" in _ESCAPED.sub("", source):
-        # `$` also matches before a final newline.
-        counts.append(2)
-    for body in watched.ahead:
-        # The test of one character is counted already.
-        if body != ONE_CHARACTER:
-            tests_next = _TESTS_NEXT.search(_ESCAPED.sub("", body)) is not None
-            counts.append(width_of(body, 0) + (1 if tests_next else 0))
+    ahead = count_ahead(pattern.pattern, watched.ahead)
     # One character before the match, for `^` and `\b`; also at the start of a look-behind.
     behind = 1 + sum(width_of(body, 0) for body in watched.behind)
-    return _Surroundings(min(max(counts), LONGEST_MATCH), min(behind, LONGEST_MATCH), watched.sure_at_end)
+    return _Surroundings(min(ahead, LONGEST_MATCH), min(behind, LONGEST_MATCH), watched.sure_at_end)
 
 
 class Repetition(TextStage):

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.elsewhere import needing
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
-from tokenstream.stages._matching.rewriting import as_regex, watch_end
+from tokenstream.stages._matching.rewriting import ONE_CHARACTER, as_regex, find_beginnings, watch_end
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tokenstream._basics.loose import AnyMatch, AnyPattern
 
 # Plain characters, and punctuation after a backslash.
@@ -24,6 +26,9 @@ _FULL_CASE = 0x4000
 """The flag FULLCASE of the package `regex`, with which one character may match two characters."""
 _READ_DIFFERENTLY = re.compile(r"\[[^\]]*(?:\[|--|&&|\|\||~~)|\{(?![\d,])")
 """Nested character sets and fuzzy matches: syntax that `re` and `regex` read differently."""
+_TESTS_NEXT = re.compile(r"\\[bBZ]|\$|\(\?")
+"""Constructs with which a look-ahead tests one character more than its own width."""
+_ESCAPED = re.compile(r"\\[^bBZ]", re.DOTALL)
 _LONGEST = 10_000
 """The most characters of a match that need no bound of the caller's: each of them may cost as many."""
 TRIED = 16
@@ -51,6 +56,8 @@ class Matcher:
         """The text that the pattern consists of; "" if the pattern is more than plain text."""
         self._partial_only: Any = None
         """A variant of the pattern that finds only partial matches at the end of the text."""
+        self._options = dict[str, bool]()
+        """The options by which it finds them."""
         self.context = 1
         """Number of characters before a match that the pattern may test."""
         self.sure_at_end = True
@@ -59,7 +66,8 @@ class Matcher:
             # Plain text needs none of the following: its matches have one length and test nothing else.
             return
         watched, ahead, behind, self.sure_at_end = watch_end(stage, compiled)
-        self._partial_only = _make_partial_only(stage, compiled, watched)
+        self._partial_only = _make_partial_only(stage, compiled, watched, ahead)
+        self._options = {} if isinstance(self._partial_only, re.Pattern) else {"partial": True}
         self.context = max([1, *(_width_before(stage, body) for body in behind)])
         # The least width of a pattern that only `regex` can read is unknown, so the pattern is tried.
         if not width_of(compiled.pattern, compiled.flags, fewest=True) or compiled.fullmatch("") is not None:
@@ -93,7 +101,7 @@ class Matcher:
             # A test at one position costs the length of its match; a search costs that at every position.
             if was_open and self.may_change(text, position):
                 return position
-            match = self._partial_only.search(text, position, partial=True)
+            match = self._partial_only.search(text, position, **self._options)
             return len(text) if match is None else int(match.start())
         # For plain text: the text may end with the first characters of the pattern.
         literal = self._literal
@@ -108,7 +116,7 @@ class Matcher:
         This method cannot be called for a pattern that is plain text.
         """
         # `_partial_only` finds only matches that reach the end of the text, where more may follow.
-        return position < len(text) and self._partial_only.match(text, position, partial=True) is not None
+        return position < len(text) and self._partial_only.match(text, position, **self._options) is not None
 
     def match_at(self, text: str, position: int, last: int | None = None) -> AnyMatch | None:
         if last is None:
@@ -165,10 +173,19 @@ def _find_literal(compiled: AnyPattern) -> str:
     return re.sub(r"\\(.)", r"\1", source, flags=re.DOTALL)
 
 
-def _make_partial_only(stage: str, compiled: AnyPattern, watched: str) -> object:
-    """Return a variant of a pattern that finds only partial matches: it fails after each whole one."""
-    with needing("regex", f"{stage} with a pattern that is more than plain text"):
-        regex: Any = import_module("regex")
+def _make_partial_only(stage: str, compiled: AnyPattern, watched: str, ahead: Sequence[str]) -> object:
+    """Return a variant of a pattern that finds only partial matches: it fails after each whole one.
+
+    Without the package regex, it is one of `re` for the beginnings of matches, which may hold back more text.
+    """
+    try:
+        with needing("regex", f"{stage} with a pattern of regex, or with a look-ahead without a bound"):
+            regex: Any = import_module("regex")
+    except MisuseError:
+        size = count_ahead(compiled.pattern, ahead)
+        if not isinstance(compiled, re.Pattern) or size > _LONGEST:
+            raise
+        return find_beginnings(compiled, size)
     flags = compiled.flags
     if isinstance(compiled, re.Pattern):
         watched = as_regex(watched, flags)
@@ -200,6 +217,23 @@ def width_of(source: str, flags: int, *, fewest: bool = False) -> int:
         return 1 if fewest else _UNBOUNDED
     match: int = low if fewest else high
     return match
+
+
+def count_ahead(source: str, bodies: Sequence[str]) -> int:
+    r"""Return the number of characters after a match that may undo it: one at least, for `\b` and its like.
+
+    Args:
+        source: The pattern.
+        bodies: The bodies of its look-aheads.
+    """
+    # `$` also matches before a final newline.
+    counts = [2 if "$" in _ESCAPED.sub("", source) else 1]
+    for body in bodies:
+        # The test of one character is counted already.
+        if body != ONE_CHARACTER:
+            tests_next = _TESTS_NEXT.search(_ESCAPED.sub("", body)) is not None
+            counts.append(width_of(body, 0) + (1 if tests_next else 0))
+    return max(counts)
 
 
 def _width_before(stage: str, source: str) -> int:

@@ -45,7 +45,7 @@ class Redact(SearchStage):
 
     Args:
         pattern: A regular expression in the syntax of `re`, or one compiled by `re` or
-            `regex`. Any pattern except plain text needs the package regex.
+            `regex`; one of `re` needs no further package, if its look-aheads have bounds.
         with_: The replacement of a match, taken literally; or a function that returns it for
             a match object. The positions in that object are not positions in the whole text.
         max_length: The most characters that are held back; required if the pattern does not limit its
@@ -53,7 +53,7 @@ class Redact(SearchStage):
 
     Raises:
         MisuseError: The pattern cannot be used: its matches may be too long and `max_length`
-            is missing, it matches the empty text, or the package regex is not installed.
+            is missing, it matches the empty text, or it needs the package regex, which is not installed.
 
     Example:
         >>> secrets = Redact(r"sk-\w{8}")

@@ -189,7 +189,7 @@ class Until(SearchStage):
 
     Args:
         marker: The text that ends the result, taken literally, or a regular expression compiled by `re`
-            or `regex`; any marker except plain text needs the package regex.
+            or `regex`; one of `re` needs no further package.
         include: True if the marker is returned, too. It is returned whole, so the stage waits for
             the end of a marker that may still grow, such as `\n+`.
         max_length: The most characters that are held back; required if a compiled marker does
@@ -198,7 +198,7 @@ class Until(SearchStage):
 
     Raises:
         MisuseError: The marker cannot be used: it is empty or a function, its matches may be too
-            long and `max_length` is missing, or the package regex is not installed.
+            long and `max_length` is missing, or it needs the package regex, which is not installed.
 
     Example:
         >>> answer = Until("\nUser:")
