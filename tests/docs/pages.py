@@ -19,6 +19,9 @@ SITE = sorted({*(ROOT / "docs").rglob("*.md")} - {*REPORTS})
 """The pages of the site."""
 BESIDE = [*REPORTS, *sorted((ROOT / ".github").glob("*.md"))]
 """The pages that the site only links: what is measured, and what contributors read."""
+_INDEX = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+_OF_EXTRAS = {"aiohttp", "genai_prices", "griffe", "opentelemetry", "redis", "regex", "rich", "yaml"}
+"""What the extras of this library install, and README's install does not."""
 PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *SITE, *BESIDE]
 # These need a file, an agent, or a service; tests of their own have what stands in.
 _HAVE_NEEDS = {"batch", "caching", "coding_agent", "discord_bot", "picture", "prometheus", "slack_bot"}
@@ -125,6 +128,18 @@ def blocks(page: str, *languages: str) -> Iterator[Block]:
 def fenced(page: str) -> Iterator[str]:
     """Give the code of all fenced blocks of `page`, in whatever language."""
     yield from (textwrap.dedent(match["code"]) for match in _FENCE.finditer(page))
+
+
+def list_path() -> list[Path]:
+    """Return the pages of the path, which a newcomer reads in this order."""
+    part = _INDEX.partition("\n## The path\n")[2].partition("\n## ")[0]
+    return [ROOT / "docs" / link for link in links(part)]
+
+
+def unnamed_extras(page: Path) -> list[str]:
+    """Return the modules of extras that a page of the path does without; none for any other page."""
+    text = page.read_text(encoding="utf-8")
+    return [name for name in _OF_EXTRAS if page in list_path() and name not in text]
 
 
 def links(page: str) -> list[str]:

@@ -17,6 +17,7 @@ import gc
 import importlib
 import inspect
 import re
+import sys
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -46,6 +47,7 @@ from tests.docs.pages import (
     name_of,
     parts_of,
     resolve,
+    unnamed_extras,
 )
 from tests.docs.server import sdk_environment
 from tests.project import MODULES, PACKAGE, ROOT
@@ -98,11 +100,13 @@ _CLIENTS = ("Anthropic", "OpenAI")
 def test_the_python_of_a_page_runs_from_top_to_bottom(
     page: Path, part: Part, docs_namespace: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who copies a page's blocks, one after the other, gets code that works."""
+    """Who copies a page's blocks, one after the other, gets code that works: of the path, without extras."""
     # Without it, importing litellm asks a server for a list of prices.
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     for package in NEEDS.get(part.name, ()):
         needed(package)
+    for module in unnamed_extras(page):
+        monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.chdir(tmp_path)
     for name, value in sdk_environment(docs_namespace).items():
         monkeypatch.setenv(name, value)

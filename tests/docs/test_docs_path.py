@@ -6,13 +6,12 @@ import re
 import runpy
 from pathlib import Path
 
-from tests.docs.pages import BESIDE, SITE, blocks, links, name_of, without_code
+from tests.docs.pages import BESIDE, SITE, blocks, links, list_path, name_of, without_code
 from tests.project import PACKAGE, ROOT
 from tests.support.tables import in_one_test
 
 _DOCS = ROOT / "docs"
-_INDEX = (_DOCS / "index.md").read_text(encoding="utf-8")
-_PATH = [_DOCS / link for link in links(_INDEX.partition("\n## The path\n")[2].partition("\n## ")[0])]
+_PATH = list_path()
 _SECTION = re.compile(r"^#{2,} .+$", re.MULTILINE)
 
 
