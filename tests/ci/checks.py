@@ -245,6 +245,7 @@ class Checks:
             self._newcomer.run(shell, _block_with(self._snapshot, _TESTS), TOKENSTREAM_MOST_SECONDS="8")
         finally:
             shell.notes += _MISSING.findall(shell.said())
+        check_count(shell.said(), (self._snapshot / "README.md").read_text(encoding="utf-8"))
 
     def _contributing(self, shell: Shell) -> None:
         """Run what CONTRIBUTING adds, in the same clone and environment."""
@@ -413,6 +414,15 @@ class Checks:
         link = folder / "node_modules" / ".bin" / "node"
         link.unlink(missing_ok=True)
         link.symlink_to(node / "bin" / "node")
+
+
+def check_count(said: str, readme: str) -> None:
+    """Fail if README names another number of tests, by more than two of a hundred, than a run has counted."""
+    last = re.findall(r"^=+ .*\bpassed\b.*$", said, re.MULTILINE)[-1]
+    ran = sum(map(int, re.findall(r"(\d+) (?:passed|skipped)", last)))
+    told = re.findall(r" some ([\d,]+), in ", readme)[0]
+    if abs(ran - int(told.replace(",", ""))) > ran / 50:
+        raise Failed(f"README names some {told} tests: write some {round(ran, -2):,}")
 
 
 def contributors_commands(root: Path) -> str:

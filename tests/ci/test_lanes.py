@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ci.checks import COMPARE, ROOT, SLOW, Checks, contributors_commands, run_tests
+from tests.ci.checks import COMPARE, ROOT, SLOW, Checks, check_count, contributors_commands, run_tests
 from tests.ci.lanes import Failed, Lane, Shell, chosen, notes, run_lanes
 from tests.project import PYPROJECT
 
@@ -149,6 +149,19 @@ def test_the_page_for_contributors_has_three_commands() -> None:
 
     assert ["python3", "pytest", "ruff"] == [command.split()[0] for command in commands]
     assert len(alone) - 3 == len(commands[2].split("&&"))
+
+
+def test_the_number_of_tests_in_the_readme_is_that_of_the_run() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    told = re.search(r" some ([\d,]+), in ", readme)
+    assert told is not None
+    right = int(told[1].replace(",", ""))
+
+    check_count(
+        f"== 9 passed in 1.00s ==\n=== {right - 300} passed, 290 skipped, 7 deselected in 2s ===\n", readme
+    )
+    with pytest.raises(Failed, match="write some 20,000"):
+        check_count("== 19990 passed in 1.00s ==\n", readme)
 
 
 def test_a_contributor_runs_no_command_of_the_readme_twice(tmp_path: Path) -> None:
