@@ -47,6 +47,7 @@ PLACES = {
     "terminal-chat": "interfaces.md#a-chat-in-the-terminal",
     "testing-an-application": "everyday-tasks.md#tests-of-your-application",
     "textual": "interfaces.md#textual-a-chat",
+    "unsure": "everyday-tasks.md#words-that-the-model-is-unsure-of",
     "use-chat": "web-pages.md#usechat-a-python-backend-for-the-ai-sdk",
 }
 """Where each recipe stands: the page, and the anchor of its section."""
