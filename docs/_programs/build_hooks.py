@@ -17,21 +17,49 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 PATH_FILE = Path("tokenstream", "llms-path.txt")
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\((?!\w+:|#)([^)\s]+)\)")
 """Matches a link, or a picture, with a relative target."""
+_LINK_WITHIN = re.compile(r"\[([^\[\]]*)\]\(#[^)\s]+\)")
 _PAGE = re.compile(r"\]\(([\w/-]+\.md)\)")
 _PICTURE = re.compile(r"^!\[.*\]\(\S+\)\n\n", re.MULTILINE)
 _HEAD = """\
 The ten main pages of tokenstream, a Python library that reads streamed answers of language models.
-A link leads to another page; before each page stands where it lies in the repository. In its programs, `url`,
-`payload` and `headers` are the address, the JSON and the headers of a request, as in the first one.
+Behind them are parts of three more: other providers, the next question of a chat, and SDKs' streams. Before
+each page stands where it lies in the repository. In its programs, `url`, `payload` and `headers` are the
+address, the JSON and the headers of a request, as in the first one.
 """
+_PARTS = {
+    "guides/quickstarts.md": ("Anthropic", "Gemini", "Ollama"),
+    "guides/turns.md": ("", "What the tools gave back"),
+    "guides/tap.md": ("", "In an async loop"),
+}
+"""What follows the path: the sections of further pages, "" for what is above the first one."""
 
 
 def join_path(root: Path) -> str:
-    """Return the pages that docs/index.md lists as the path, without pictures, as one text."""
+    """Return the pages that docs/index.md lists as the path, and parts of others, as one text.
+
+    It has no pictures, and no links to pages that are not in it: the package has none of these.
+    """
     index = (root / "docs" / "index.md").read_text(encoding="utf-8")
     pages = _PAGE.findall(index.partition("\n## The path\n")[2].partition("\n## ")[0])
-    texts = {page: (root / "docs" / page).read_text(encoding="utf-8") for page in pages}
-    parts = [f"<!-- docs/{page} -->\n\n{_PICTURE.sub('', text)}" for page, text in texts.items()]
+    names = {page.rpartition("/")[2] for page in pages}
+
+    def unlink(link: re.Match[str]) -> str:
+        return link[0] if link[3].partition("#")[0] in names else link[2]
+
+    parts = list[str]()
+    for page in (*pages, *_PARTS):
+        text = (root / "docs" / page).read_text(encoding="utf-8")
+        first, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
+        links: list[tuple[re.Pattern[str], Any]] = [(_PICTURE, ""), (_LINK, unlink)]
+        if page in _PARTS:
+            links.append((_LINK_WITHIN, r"\1"))
+            sections = [each for each in sections if each.partition("\n")[0] in _PARTS[page]]
+            first = first if "" in _PARTS[page] else first.partition("\n")[0] + "\n\n"
+        kept = [each for each in sections if not each.startswith("Where to go deeper\n")]
+        text = "## ".join([first, *kept])
+        for pattern, instead in links:
+            text = pattern.sub(instead, text)
+        parts.append(f"<!-- docs/{page} -->\n\n{text}")
     return "\n".join([_HEAD, *parts])
 
 

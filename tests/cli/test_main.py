@@ -102,7 +102,9 @@ def test_docs_prints_the_path_of_the_main_pages(capsys: pytest.CaptureFixture[st
     """A coding agent reads the file; the package's own text says where it lies."""
     assert main(["docs"]) == 0
 
-    assert Path(capsys.readouterr().out.strip()).read_text("utf-8").count("\n## Where to go deeper\n") == 10
+    text = Path(capsys.readouterr().out.strip()).read_text("utf-8")
+    assert text.count("\n<!-- docs/guides/") == 13
+    assert {*re.findall(r"\]\(([\w/.-]+\.md)", text)} <= {*re.findall(r"<!-- docs/guides/(.+) -->", text)}
     assert "llms-path.txt" in (tokenstream.__doc__ or "")
 
 
