@@ -17,6 +17,7 @@ from tests.formats.openai_responses import payloads as responses
 from tests.formats.told import DONE, Told, tell
 from tests.support.recordings import frames_of, ours
 from tests.support.tables import in_one_test
+from tokenstream import Stream
 from tokenstream.errors import StreamTruncated
 from tokenstream.formats import _registry as registry
 from tokenstream.limits import DEFAULT_LIMITS
@@ -263,3 +264,10 @@ def test_counts_after_the_sentinel_are_read() -> None:
 
     assert told.message.usage is not None
     assert (7, 1) == (told.message.usage.output_tokens, told.departures["usage_misplaced"])
+
+
+def test_payloads_of_a_loop_say_what_the_loop_has_left_out() -> None:
+    """The SDK of OpenAI swallows the sentinel, so that nobody can tell a cut from a whole answer."""
+    payload = {"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}
+    with pytest.raises(StreamTruncated, match=r"pass the SDK's stream itself, or the response"):
+        Stream(each for each in [payload]).final()

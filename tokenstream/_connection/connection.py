@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tokenstream._basics.error_marks import add_code_hint
 from tokenstream._connection.unframed_input import OF_SSE, UnframedInput, make_bypass, make_messages
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, StreamError, StreamTruncated
 from tokenstream.formats import _registry as registry
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 _COMES_FRAMED = frozenset({"pieces", "body"})
 """Values of `Format.framing` for input that was framed elsewhere and is passed on unchanged."""
+_KEPT_BY_SDKS = "; an SDK's loop leaves out `[DONE]`: pass the SDK's stream itself, or the response"
+"""The hint for payloads that were framed elsewhere, of which none has a finish reason."""
 
 
 class _FramePosition(NamedTuple):
@@ -344,6 +347,8 @@ class Connection:
             from tokenstream.formats._detect.unknown import find_lost_line_ends
 
             self.error = find_lost_line_ends(self.tail, self._limits) or self.error
+        elif isinstance(self.error, StreamTruncated) and self.framing.has_payloads and self.format.sentinel:
+            add_code_hint(self.error, _KEPT_BY_SDKS)
         return events
 
     def cut_short(
