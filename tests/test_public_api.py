@@ -18,6 +18,7 @@ import tokenstream
 from tests.project import MODULES, PACKAGE, parsed_with
 from tests.public_names import PUBLIC
 from tests.support.tables import in_one_test
+from tests.surface import find_unexplained, list_names, read_list
 
 _SOURCES = sorted(PACKAGE.rglob("*.py"))
 _NAMES = [(module, name) for module, names in PUBLIC.items() for name in names]
@@ -111,6 +112,23 @@ def test_a_name_that_one_may_expect_says_the_way(name: str) -> None:
         exec(f"import {module}; {module}.{last}")
 
     assert not hasattr(importlib.import_module(module), last)
+
+
+def test_the_surface_is_the_list() -> None:
+    """A name that goes needs a line in CHANGELOG before `python -m tests.surface` writes the list anew."""
+    listed, names = read_list(), list_names()
+
+    assert sorted(names - listed) == [], "new names: run `python -m tests.surface`"
+    assert sorted(listed - names) == [], (
+        "say in CHANGELOG what to write, and run `python -m tests.surface`"
+    )
+
+
+def test_a_name_that_goes_is_named_in_the_changelog() -> None:
+    gone = {"tokenstream.Retry.mode", "tokenstream.x.Y(z=)"}
+
+    assert find_unexplained(gone, "`Retry(mode=)`, `Retry.mode`, `z`") == []
+    assert find_unexplained(gone, "`Retry.mod`, mode and z") == sorted(gone)
 
 
 def _says_something(document: str | None, name: str) -> bool:
