@@ -7,7 +7,7 @@ import pickle
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, AsyncExitStack, ExitStack
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import pytest
@@ -153,16 +153,6 @@ def test_a_view_that_is_taken_for_its_items_says_where_they_are(kind: Any) -> No
         ) as caught:
             use()
         assert isinstance(caught.value, TypeError)
-
-
-def test_a_stream_that_is_awaited_says_async_with() -> None:
-    """The client of OpenAI is awaited; ours sends nothing before the first read."""
-
-    async def ask() -> object:
-        return await cast("Any", aconnect(URL))
-
-    with pytest.raises(MisuseError, match="`async with … as stream`"):
-        anyio.run(ask)
 
 
 def test_a_package_that_is_missing_is_the_calling_environments() -> None:

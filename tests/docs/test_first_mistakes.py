@@ -114,16 +114,17 @@ def test_async_for_over_what_is_synchronous_names_the_class(part: Any) -> None:
     assert not hasattr(looped, "__aiter__")
 
 
-def test_await_of_a_stream_names_the_class() -> None:
-    """Python's own error, for the same reason: what can be awaited is awaited by who asks whether it can."""
+def test_await_of_a_stream_says_async_with() -> None:
+    """The client of OpenAI is awaited; ours sends nothing before the first read."""
 
     async def read() -> Any:
         wrong: Any = aconnect(_URL)
         return await wrong
 
-    with pytest.raises(TypeError, match="AsyncStream"):
+    with pytest.raises(MisuseError, match="`async with … as stream`"):
         anyio.run(read)
-    assert not inspect.isawaitable(aconnect(_URL))
+    # What asks whether a sync stream can be awaited would await it.
+    assert not inspect.isawaitable(connect(_URL))
 
 
 # -- options --------------------------------------------------------------------------
