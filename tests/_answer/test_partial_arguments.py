@@ -17,11 +17,11 @@ from tests.stream.bodies import call, chunk
 from tests.support.effort import examples
 from tests.support.texts import pieces_of
 from tests.support.wire import DONE
-from tokenstream import Decoder, Stream
+from tokenstream import Decoder, Message, Stream, StreamTruncated
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.events import PartStart, ToolCallDelta, ToolCallStart
 from tokenstream.formats import Format
-from tokenstream.message import ServerToolCall
+from tokenstream.message import ServerToolCall, ToolCall
 from tokenstream.partial_json import PartialJSONParser
 
 _FRAGMENTS = ['{"ci', 'ty": "Os', 'lo", "days"', ": 12", ', "tags": ["a", tr', 'ue, {"x":', " 1}]", "}"]
@@ -57,6 +57,26 @@ def test_each_delta_shows_the_arguments_as_far_as_they_have_come() -> None:
         deltas = (event for event in events if isinstance(event, ToolCallDelta))
 
         assert _SEEN == [copy.deepcopy(delta.partial_arguments) for delta in deltas]
+
+
+def test_a_message_shows_the_arguments_of_a_call_that_still_arrives_and_of_one_that_was_cut() -> None:
+    """A program that looks at the message now and then reads each of its parts in the same way."""
+    stream, kept = Stream(_BODY[:-2]), list[Message]()
+    with pytest.raises(StreamTruncated) as caught:
+        for event in stream:
+            kept += [stream.message] if isinstance(event, ToolCallDelta) else []
+    parts = [message.parts[0] for message in [*kept, caught.value.partial]]
+
+    assert [*_SEEN, _SEEN[-1]] == [part.partial_arguments for part in parts if isinstance(part, ToolCall)]
+
+
+@pytest.mark.parametrize("kind", [ToolCall, ServerToolCall])
+def test_a_kept_part_shows_its_own_arguments(kind: type[ToolCall | ServerToolCall]) -> None:
+    texts = ["", " ", '{"city": "Os', '{"a": 1, "b": oops']
+    parts = [kind.model_validate_json(kind(arguments_text=text).model_dump_json()) for text in texts]
+
+    assert [None, None, {"city": "Os"}, {"a": 1}] == [part.partial_arguments for part in parts]
+    assert "SELECT" == ToolCall(type="custom", arguments_text="SELECT").partial_arguments
 
 
 def test_an_event_that_is_kept_shows_what_has_come_since() -> None:

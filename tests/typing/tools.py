@@ -141,6 +141,7 @@ def plain_calls(message: Message, done: ToolCallDone, delta: ToolCallDelta) -> N
     assert_type(message.tool_calls, tuple[ToolCall, ...])
     assert_type(done.call, ToolCall)
     assert_type(done.call.arguments, Any)
+    assert_type(done.call.partial_arguments, Any)
     assert_type(delta.partial_arguments, Any)
     assert_type(delta.lenient_arguments, Any)
     takes_models([ToolCall[WeatherArgs]()])

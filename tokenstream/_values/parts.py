@@ -221,6 +221,26 @@ def amendment_of(event: AnyEvent) -> Any:  # noqa: ANN401 - a part, or None
     return with_words_of(event.content, None) if getattr(event, "is_amended", False) else None
 
 
+def _read_begun(self: ToolCall | ServerToolCall) -> Json:
+    """The arguments as far as the model has written them; None if nothing is visible yet.
+
+    Unlike `arguments`, they can be read while the call arrives, and after a cut. The rules are those of
+    `ToolCallDelta.partial_arguments`, but the value is this part's own, and does not grow.
+
+    Example:
+        >>> ToolCall(id="call_1", name="weather", arguments_text='{"city": "Os').partial_arguments
+        {'city': 'Os'}
+    """
+    from tokenstream.partial_json import PartialJSONParser
+
+    text = self.arguments_text
+    if getattr(self, "type", None) == "custom":
+        return text or None
+    parser = PartialJSONParser()
+    parser.feed(text)
+    return parser.value
+
+
 @explain_names(OF_CALL)
 class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
     """A request by the model to run one of the application's tools.
@@ -262,6 +282,8 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         # `CheckedCall`, the class of checked calls, overrides this property.
         parsed: ArgumentsT_co = self._parsed()
         return parsed
+
+    partial_arguments = property(_read_begun)
 
     @property
     def key(self) -> str:
@@ -429,6 +451,8 @@ class ServerToolCall(Value):
     complete: bool = False
     provider_data: dict[str, Any] | None = None
     """Further fields of the call, such as its type."""
+
+    partial_arguments = property(_read_begun)
 
 
 class ServerToolResult(Value):

@@ -15,7 +15,6 @@ from tokenstream.stream._reading.wake import ReadTimer, shut_down
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tokenstream._basics.loose import AnyFunction
     from tokenstream.stream._driver import Driver
     from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.items import ArrivalBell, TimedItem
@@ -111,25 +110,28 @@ class Pump(SourceHolder["SyncSource"]):
         # A source whose reads can be limited is not read directly, as its limit has to be set first.
         self.direct = None if self.limit_read is not None else self.chunks
 
-    def listen(self, bell: ArrivalBell) -> None:
-        """Let a thread open and read the source, and set `bell` when something has arrived."""
+    def listen(self, bell: ArrivalBell | None) -> None:
+        """Let a thread open and read the source, and set a `bell` when something has arrived."""
         reader, source = self._read_ahead, self.source
         if reader is None:
+            # Hardly any stream needs a thread.
+            from tokenstream.stream._reading.read_ahead import ReadAhead
+
             if self.lazy is not None:
                 # The thread also opens the source.
-                reader = _read_ahead((), self.lazy.socket, self.lazy)
+                reader = ReadAhead((), self.lazy.socket, self.lazy)
             elif self.chunks is None or source is None:
                 # The source is closed.
                 return
             elif source.read_ahead is not None:
                 # The source is one answer of a shared connection, whose reads can then be limited.
-                reader = _read_ahead(self.chunks, self._socket, limit_read=source.read_ahead())
+                reader = ReadAhead(self.chunks, self._socket, limit_read=source.read_ahead())
             else:
                 if self.limit_read is not None:
                     # The thread waits without a limit; only the loop's wait for the thread has one.
                     self.limit_read(None)
                 self._end_limit()
-                reader = _read_ahead(self.chunks, self._socket)
+                reader = ReadAhead(self.chunks, self._socket)
             # From now on, chunks come from the thread, and never directly from the source.
             self._read_ahead = self.chunks = reader
             self.limit_read, self.direct = reader.limit_read, None
@@ -170,19 +172,15 @@ class Pump(SourceHolder["SyncSource"]):
         return True
 
     def read_ahead(self) -> None:
-        """Let a thread read the open source, so that a read can have a time limit."""
-        if self.chunks is None or self.limit_read is not None:
-            # The source is closed, or its reads can be limited without a thread.
+        """Let a thread open and read the source, so that a read can have a time limit."""
+        if self.limit_read is not None:
+            # The source's reads can be limited without a thread.
             return
-        if self.source is not None and self.source.read_ahead is not None:
-            # The source is one answer of a shared connection, which a thread reads from now on.
-            self.limit_read = self.source.read_ahead()
+        if self.source is None or self.source.read_ahead is None:
+            self.listen(None)
         else:
-            self._end_limit()
-            reader = self._read_ahead = _read_ahead(self.chunks, self._socket)
-            self.chunks, self.limit_read = reader, reader.limit_read
-        # From now on, a driver must not take the chunks itself: each read may have a limit.
-        self.direct = None
+            # The source is one answer of a shared connection, which a thread reads from now on.
+            self.limit_read, self.direct = self.source.read_ahead(), None
 
     # -- reading -----------------------------------------------------------
 
@@ -384,16 +382,3 @@ class Pump(SourceHolder["SyncSource"]):
             # After a Ctrl-C, the next call closes the source.
             self.lazy, self.source = lazy, source
             raise
-
-
-def _read_ahead(
-    chunks: Iterable[Any],
-    socket: AnyFunction | None,
-    lazy: LazySource | None = None,
-    *,
-    limit_read: LimitRead | None = None,
-) -> ReadAhead:
-    """Return a new thread's reader; hardly any stream needs one."""
-    from tokenstream.stream._reading.read_ahead import ReadAhead
-
-    return ReadAhead(chunks, socket, lazy, limit_read=limit_read)
