@@ -1,17 +1,21 @@
-"""The chat of the cookbook in Streamlit's own test client: an answer arrives, breaks off, is stopped."""
+"""The chat of the cookbook in Streamlit: an answer arrives, breaks off, is stopped, is followed."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cookbook.programs import write_program
+from tests.cookbook.programs import serving, write_program
 from tests.support.packages import needed
+from tests.support.timing import wait_for
 from tokenstream import testing
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 
 @contextmanager
@@ -102,3 +106,36 @@ def test_a_script_that_is_stopped_keeps_its_text(tmp_path: Path, monkeypatch: py
     assert "abandoned" == outcome
     assert "assistant" == kept["role"]
     assert kept["content"].startswith("word ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.3, 5.0], ids=["arriving", "silent"])
+def test_a_second_question_comes_after_the_half_answer(seconds: float, tmp_path: Path, page: Page) -> None:
+    """Streamlit's server, unlike its test client, runs the script anew beside the run that still reads."""
+    needed("streamlit")
+    script = testing.script().text("The sky is ")
+    for _ in range(int(20 / seconds)):
+        script = script.silence(seconds).text("very ")
+    greeting = testing.script().text("Hello.").finish("stop")
+    program = str(write_program("streamlit", tmp_path).rename(tmp_path / "streamlit_chat.py"))
+    options = "--server.headless", "true", "--server.port", "{port}"
+    questions = {"Why?": "The sky is", "Hello?": "Hello.", "And now?": "Hello."}
+    with (
+        testing.serve([script.finish("stop"), greeting, greeting], pace="recorded") as provider,
+        serving(
+            tmp_path, "-m", "streamlit", "run", program, *options, OPENAI_BASE_URL=f"{provider.url}/v1"
+        ) as url,
+    ):
+        page.goto(url)
+        for question, answer in questions.items():
+            page.get_by_placeholder("Ask anything").fill(question)
+            page.get_by_placeholder("Ask anything").press("Enter")
+            page.get_by_text(answer).last.wait_for()
+        assert provider.exchanges[0].over.wait(10)
+        outcome = provider.exchanges[0].outcome
+        wait_for(lambda: len(provider.requests) == len(questions))
+        asked = [each["content"] for each in provider.requests[2].json["messages"]]
+
+    assert "abandoned" == outcome
+    assert ["Why?", "Hello?", "Hello.", "And now?"] == [asked[0], *asked[2:]]
+    assert asked[1].startswith("The sky is")
