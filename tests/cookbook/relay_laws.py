@@ -46,6 +46,14 @@ class RelayLaws:
 
         assert ("The sky ", "network") == (caught.value.partial.text, caught.value.kind)
 
+    @pytest.mark.slow
+    def test_the_provider_is_left_while_it_pauses(self, relay: Relay) -> None:
+        """Nobody pays for an answer that nobody reads: the next heartbeat finds out, in ten seconds."""
+        with relay.ask("Fall silent") as stream:
+            assert next(iter(stream.text)).startswith("word")
+
+        assert "abandoned" == relay.outcome()
+
 
 class AsyncRelayLaws(RelayLaws):
     """The laws, with those of a relay that notices at once that its reader has left."""
@@ -59,7 +67,7 @@ class AsyncRelayLaws(RelayLaws):
         assert "abandoned" == relay.outcome()
 
     def test_the_provider_is_left_while_it_pauses(self, relay: Relay) -> None:
-        """Nobody pays for an answer that nobody reads, even if there is nothing to send."""
+        """At once, although there is nothing to send."""
         with relay.ask("Fall silent") as stream:
             assert next(iter(stream.text)).startswith("word")
 

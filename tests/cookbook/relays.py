@@ -44,7 +44,7 @@ class Relay(NamedTuple):
     def outcome(self) -> str:
         """Return what became of the provider's last answer."""
         exchange = self.provider.exchanges[-1]
-        exchange.over.wait(10)
+        exchange.over.wait(12)
         return exchange.outcome
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypedDict, TypeVar, Unpack, cast, overload
 
 from anyio import CancelScope
 
 from tokenstream._basics.elsewhere import OF_RELAY, explain_options
 from tokenstream.errors import AnswerFailure, MisuseError
+from tokenstream.relay._asgi.delivery import Timing
 from tokenstream.relay._attribution import ending_of
 from tokenstream.relay._events_in import events_of, take_kept
 from tokenstream.relay._sending import EventChunks, Sending
+from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._base import StreamBase, find_driver
+from tokenstream.stream._sync_driver import SyncDriver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
 
 PieceT = TypeVar("PieceT")
+_SECOND_BEAT = 1.0
+"""Seconds after a heartbeat in which another one finds out whether its reader is still there."""
 
 
 class _Encoding(TypedDict, total=False):
@@ -39,11 +45,60 @@ class _Encoding(TypedDict, total=False):
     shape: Shape | None
 
 
+class _Framing(_Encoding, total=False):
+    """The options of `encode`."""
+
+    keep_alive: float | None
+
+
+class _Beats:
+    """The events of a stream, and None for each silence; and what encodes them, a silence as a heartbeat.
+
+    Args:
+        keep_alive: Seconds of silence before a heartbeat.
+    """
+
+    def __init__(self, driver: Any, sending: Sending, keep_alive: float) -> None:  # noqa: ANN401 - sync or async
+        self._driver, self._sending, self._keep_alive = driver, sending, keep_alive
+        self._due = driver.clock() + keep_alive
+        self._count = 0
+
+    def __iter__(self) -> Self:
+        iter(self._driver)
+        return self
+
+    def __aiter__(self) -> Any:  # noqa: ANN401 - of the driver
+        events = aiter(self._driver)
+        # On trio, a stream may have no task to read in.
+        return self if self._driver.waits_in_time else events
+
+    def __next__(self) -> Any:  # noqa: ANN401 - an event, None, or an awaitable of it
+        return self._driver.next_event(self._due)
+
+    __anext__ = __next__
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of the `Sending`
+        return getattr(self._sending, name)
+
+    def encode_event(self, event: Event | None) -> EventChunks:
+        """Return the pieces of an event, or a heartbeat, after which another silence begins."""
+        self._count += event is None
+        pieces = [self._sending.protocol.heartbeat] if event is None else self._sending.encode_event(event)
+        if pieces:
+            # Heartbeats come in pairs: a connection whose reader has left may accept the first one.
+            seconds = min(_SECOND_BEAT, self._keep_alive) if self._count % 2 else self._keep_alive
+            self._due = self._driver.clock() + seconds
+            # Also after a restart, what is sent counts as delivered.
+            self._driver.readings["everything"] = True
+        return pieces
+
+
 class _EncodedPieces(Generic[PieceT]):
     """Base class of the iterators over an encoded answer, for both kinds of loop."""
 
-    def __init__(self, source: Any, sending: Sending, *, joins: bool) -> None:  # noqa: ANN401 - sync or async
+    def __init__(self, source: Any, sending: Any, events: Any, *, joins: bool) -> None:  # noqa: ANN401 - sync or async
         self._source = source
+        self._input = events
         self._sending = sending
         sending.read_from(source)
         self._joins = joins
@@ -91,7 +146,7 @@ class EncodedAnswer(_EncodedPieces[PieceT]):
     def _encode_next(self) -> None:
         """Read one event, the end or an error from the source, and queue the encoded pieces of it."""
         if self._events is None:
-            self._events = chain(take_kept(self._source), self._source)
+            self._events = chain(take_kept(self._source), self._input)
         try:
             event = next(self._events)
         except StopIteration:
@@ -131,7 +186,7 @@ class AsyncEncodedAnswer(_EncodedPieces[PieceT]):
     async def _aencode_next(self) -> None:
         """Read one event, the end or an error from the source, and queue the encoded pieces of it."""
         if self._events is None:
-            self._events = events_of(self._source)
+            self._events = events_of(self._source, self._input)
         try:
             event = await anext(self._events)
         except StopAsyncIteration:
@@ -148,15 +203,15 @@ class EncodedRun(EncodedAnswer[PieceT], AsyncEncodedAnswer[PieceT]):
 
 @overload
 def encode(
-    stream: EitherLoopEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
+    stream: EitherLoopEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Framing]
 ) -> EncodedRun[bytes]: ...
 @overload
 def encode(
-    stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
+    stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Framing]
 ) -> AsyncIterator[bytes]: ...
 @overload
 def encode(
-    stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Encoding]
+    stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Framing]
 ) -> Iterator[bytes]: ...
 @explain_options(**OF_RELAY)
 def encode(
@@ -166,6 +221,7 @@ def encode(
     ids: bool = False,
     raw: bool = False,
     shape: Shape | None = None,
+    keep_alive: float | None = 10.0,
 ) -> Any:
     r"""Return an iterator over an answer in the bytes of a protocol, one piece for each event.
 
@@ -183,9 +239,12 @@ def encode(
             left out.
         shape: Transforms the text of each text part before it is sent: a function that takes a text view
             and returns a transformed view. None for no change.
+        keep_alive: Seconds of silence before a heartbeat, if the protocol has them; None for none. In a `for`
+            loop, a thread then reads the connection; a generator can't be interrupted there, and has none.
 
     Raises:
-        MisuseError: The protocol is unknown or has no ids, or `stream` is not iterable.
+        MisuseError: The protocol is unknown or has no ids, `keep_alive` is not positive, or `stream` is not
+            iterable.
 
     Example:
         >>> from tokenstream import Stream
@@ -195,7 +254,9 @@ def encode(
         b'data: lo\n\n'
         b'data: [DONE]\n\n'
     """
-    return _make_iterator(stream, Sending(protocol, ids=ids, raw=raw, shape=shape), joins=True)
+    timing = Timing(keep_alive=keep_alive)
+    sending = Sending(protocol, ids=ids, raw=raw, shape=shape)
+    return _make_iterator(stream, sending, timing.keep_alive, joins=True)
 
 
 @overload
@@ -239,14 +300,21 @@ def payloads(
         ['start', 'start-step', 'text-start', 'text-delta', 'text-end', 'finish-step', 'finish']
     """
     sending = Sending(protocol, ids=ids, raw=raw, shape=shape, as_payloads=True)
-    return _make_iterator(stream, sending, joins=False)
+    return _make_iterator(stream, sending, None, joins=False)
 
 
-def _make_iterator(source: object, sending: Sending, *, joins: bool) -> object:
+def _make_iterator(source: object, sending: Sending, keep_alive: float | None, *, joins: bool) -> object:
     """Return the iterator, sync or async like the source, over encoded events; `joins` joins each one's."""
     is_sync, is_async = hasattr(source, "__iter__"), hasattr(source, "__aiter__")
     if is_sync or is_async:
         # The events of a run can be read in a loop of either kind.
         kind: Any = AsyncEncodedAnswer if not is_sync else EncodedRun if is_async else EncodedAnswer
-        return kind(source, sending, joins=joins)
+        driver = find_driver(cast("object", source)) if isinstance(source, StreamBase) else None
+        is_timed = isinstance(driver, AsyncDriver) or (
+            isinstance(driver, SyncDriver) and driver.can_wait_in_time
+        )
+        if keep_alive and is_timed and sending.protocol.heartbeat:
+            beats = _Beats(driver, sending, keep_alive)
+            return kind(source, beats, beats, joins=joins)
+        return kind(source, sending, source, joins=joins)
     raise MisuseError(f"{type(source).__qualname__} is not iterable: pass a stream, or an iterable of events")

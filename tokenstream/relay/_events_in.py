@@ -66,9 +66,9 @@ def take_kept(stream: object) -> list[Event]:
     return []
 
 
-def events_of(source: AsyncIterable[Event]) -> AsyncIterator[Event]:
-    """Return the events of a source, after those of its answer that another process has kept."""
-    events, kept = aiter(source), take_kept(source)
+def events_of(source: object, given: AsyncIterable[Event]) -> AsyncIterator[Event]:
+    """Return the events that are `given` of a source, after those that another process has kept."""
+    events, kept = aiter(given), take_kept(source)
     return _KeptFirst(kept, events) if kept else events
 
 
@@ -163,7 +163,7 @@ class EventsIn:
 
     def _begin(self) -> None:
         if self._events is None:
-            self._events = events_of(self.source)
+            self._events = events_of(self.source, self.source)
             if isinstance(self._events, _KeptFirst):
                 self._take_next = None
 

@@ -56,25 +56,6 @@ class Reorder(ErrorKeeper):
         (1, [], None)
     """
 
-    __slots__ = (
-        "_first",
-        "_gap_since",
-        "_held",
-        "_held_count",
-        "_in_use",
-        "_key",
-        "_lowest",
-        "_next_number",
-        "_path",
-        "_recent",
-        "_started",
-        "_timeout",
-        "_window",
-        "dropped",
-        "error",
-        "moved",
-    )
-
     def __init__(
         self,
         key: str | Callable[[Any], FrameId] = "sequence_number",

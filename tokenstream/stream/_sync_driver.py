@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class SyncDriver(Driver):
     """Drives a stream in the thread that asks for its events."""
 
-    __slots__ = ("_opened_at", "pump")
+    __slots__ = ("_opened_at", "_waited", "pump")
 
     block = "with"  # described in `Driver`, as are the next three
     exhausted = StopIteration
@@ -46,6 +46,9 @@ class SyncDriver(Driver):
         super().__init__(options)
         self.pump: Pump = Pump(source, self.clock)
         self._opened_at = 0.0
+        """Time at which the source was opened, or at which a read has last waited in vain."""
+        self._waited = 0.0
+        """Seconds for which reads have waited in vain since the last chunk."""
         if self.pump.source is not None:
             self.open(self.pump.source)
 
@@ -148,6 +151,17 @@ class SyncDriver(Driver):
             return self.__next__(pauses=pauses)
         return self._step(partial(self._advance, until, pauses=pauses), until, pauses=pauses)
 
+    def next_event(self, until: float) -> Event | None:
+        """Return the next event, as a loop gets it; None if none has arrived by the time `until`."""
+        if not self.waits_in_time:
+            self.read_ahead()
+        return self._step(partial(self._advance, until), until)
+
+    @property
+    def can_wait_in_time(self) -> bool:
+        """True if `next_event` does so, by a thread; nothing could end the reads of a generator."""
+        return self.waits_in_time or self.pump.can_be_woken
+
     def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""
         # After the end, `step` does not wait: it returns an event that is left, or raises.
@@ -169,6 +183,7 @@ class SyncDriver(Driver):
             if not self.pump.begin_read():
                 raise self._busy_error()
             try:
+                self._begin()
                 self.pump.read_ahead()
             finally:
                 self.end_read()
@@ -177,7 +192,7 @@ class SyncDriver(Driver):
         """Return the next item; deadlines apply if reads are limited, before opening and after the end."""
         pump = self.pump
         if pump.limit_read is not None:
-            return pump.read(self.find_read_limit(None, until))  # None: the wait begins now
+            return pump.read(self.find_read_limit(self.clock() - self._waited, until))
         if pump.chunks is not None and (pump.needs_no_limit or not self.is_after_end):
             # The source applies the deadlines itself, or only a shutdown of its socket could end a read. That
             # would lose the rest of the answer. (Before the opening and after the end, it loses nothing.)
@@ -185,8 +200,7 @@ class SyncDriver(Driver):
         if until is not None and pump.awaits_retry:
             # Nothing is lost if the caller stops waiting before the source is opened again.
             return pump.wait_for_retry(self.find_read_limit(None, until))
-        if pump.lazy is not None:
-            self.begin_request(pump.lazy)
+        self._begin()
         return pump.read(self.find_read_limit(None))
 
     def open_now(self) -> None:
@@ -242,10 +256,8 @@ class SyncDriver(Driver):
 
     def begin_polling(self, bell: ArrivalBell) -> None:
         """Let a thread read the source, for a loop that also reads other streams."""
-        pump = self.pump
-        if not pump.begun and pump.lazy is not None:
-            self.begin_request(pump.lazy)
-        pump.listen(bell)
+        self._begin()
+        self.pump.listen(bell)
 
     def idle_until(self, since: float) -> float | None:
         """Return the time at which to call `expire` if nothing has arrived `since`; None for never."""
@@ -348,6 +360,11 @@ class SyncDriver(Driver):
 
     # -- within ------------------------------------------------------------
 
+    def _begin(self) -> None:
+        """Start timing the request of a source that is not opened yet."""
+        if not self.pump.begun and self.pump.lazy is not None:
+            self.begin_request(self.pump.lazy)
+
     def _advance(self, until: float | None = None, *, pauses: bool = False) -> Event | None:
         """Read a chunk, but at a pause none of the rest; return an event of the fast path, else None.
 
@@ -379,11 +396,19 @@ class SyncDriver(Driver):
         intake = self.machine.intake
         pump = self.pump
         # `intake.now` is the time of the last chunk; before the first one, the source was just opened.
-        seconds = self.clock() - max(intake.now, self._opened_at)
+        began = self.clock()
+        seconds = began - max(intake.now, self._opened_at)
         if seconds > NOTABLE_SECONDS and pump.chunks is not None:
             # The program has done something else since then.
             self.silence.exclude_busy_time(seconds)
-        event = self._process_unless_stopped(self.next_item(until))
+        item = self.next_item(until)
+        if item is WAITED:
+            # A view or a relay that acts on time ends the wait, but not the silence.
+            self._opened_at = now = self.clock()
+            self._waited += now - began
+        else:
+            self._waited = 0.0
+        event = self._process_unless_stopped(item)
         pump.pending = False  # the item is stored now, so that an interruption loses nothing
         return event
 

@@ -13,7 +13,7 @@ from tests.relay.encode.support import all_of
 from tests.support.encoders import READ_BACK, Encoder, load, read_as
 from tests.support.reading import Chunks
 from tests.support.tables import in_one_test
-from tokenstream import AsyncStream, Steps, Stream, relay, testing
+from tokenstream import AsyncStream, Steps, Stream, aconnect, connect, relay, testing
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.events import CitationAdded, Event, Finish, Restarted, StepDone, Stopped, TextDelta
 from tokenstream.message import Citation, Message
@@ -29,8 +29,7 @@ def test_a_stream_of_either_colour_gives_the_same_bytes(name: Any) -> None:
     assert whole == anyio.run(lambda: all_of(relay.encode(AsyncStream(source), name, raw=True)))
     assert all(whole)
     message = Stream([b"".join(whole)], format=read_as(name)).final()
-    assert "Hello" == message.text
-    assert "complete" == message.ending
+    assert ("Hello", "complete") == (message.text, message.ending)
     calls = [call.name for call in message.tool_calls]
     assert calls == (["now"] if "tool_call" in load(name).expresses else [])
 
@@ -40,8 +39,7 @@ def test_payloads_are_the_same_without_borders(name: Any) -> None:
     """Dicts that JSON holds, of which our own reader makes the same answer; sentinels are left out."""
     found = list(relay.payloads(Stream(ANSWER.chunks("openai-chat")), name))
 
-    assert found
-    assert all(isinstance(each, dict) for each in found)
+    assert [dict] == [*{type(each) for each in found}]
     assert found == json.loads(json.dumps(found))
     assert found[0] is not found[-1]
     if name != "bedrock-invoke":
@@ -53,10 +51,9 @@ def test_ids_count_the_events() -> None:
     """Ours have a position each; in other event streams the last SSE event of each has it."""
     events: list[Event] = [TextDelta("a"), TextDelta("b"), Finish("stop")]
     ours = b"".join(relay.encode(iter(events), ids=True)).decode()
-    theirs = b"".join(relay.encode(iter(events), "ui-message", ids=True)).decode()
+    found = b"".join(relay.encode(iter(events), "ui-message", ids=True)).decode().split("\n\n")
 
     assert ["1", "2", "3", "4"] == [line[4:] for line in ours.splitlines() if line.startswith("id: ")]
-    found = theirs.split("\n\n")
     assert 'id: 1\ndata: {"type":"text-delta","id":"txt-0","delta":"a"}' in found
     assert 'id: 2\ndata: {"type":"text-delta","id":"txt-0","delta":"b"}' in found
     assert [1, 2, 3, 4] == [each["at"] for each in relay.payloads(iter(events), ids=True)]
@@ -85,8 +82,7 @@ def test_ids_of_the_provider_stay_in() -> None:
 
 @in_one_test("name", READ_BACK)
 def test_an_error_ends_the_bytes(name: Any) -> None:
-    source = ANSWER.chunks("openai-chat")[:4]
-    chunks = list(relay.encode(Stream(source), name))
+    chunks = list(relay.encode(Stream(ANSWER.chunks("openai-chat")[:4]), name))
     with pytest.raises(StreamError) as told:
         Stream([b"".join(chunks)], format=read_as(name)).final()
     assert told.value.partial.text == "Hello"
@@ -136,20 +132,12 @@ def test_an_encoder_is_told_the_ending(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load("text"), "encode_tail", word)
     monkeypatch.setattr(load("text"), "encode_error", word)
 
-    def cut() -> Iterator[Event]:
+    def failing(error: StreamError) -> Iterator[Event]:
         yield TextDelta("a")
-        raise StreamTruncated("cut")
+        raise error
 
-    def failing() -> Iterator[Event]:
-        yield TextDelta("a")
-        raise ProviderError("no")
-
-    sources: list[list[Event] | Iterator[Event]] = [
-        [TextDelta("a"), Finish("stop")],
-        [TextDelta("a"), Stopped("enough")],
-        cut(),
-        failing(),
-    ]
+    ended: list[list[Event]] = [[TextDelta("a"), Finish("stop")], [TextDelta("a"), Stopped("enough")]]
+    sources = [*ended, failing(StreamTruncated("cut")), failing(ProviderError("no"))]
     expected = ["complete", "stopped", "truncated", "failed"]
     assert [f"data: {each}\n\n".encode() for each in expected] == [
         list(relay.encode(each, "text"))[-1] for each in sources
@@ -166,6 +154,18 @@ def test_what_has_no_place_is_left_out() -> None:
     nothing: Any = 7
     with pytest.raises(MisuseError, match="is not iterable"):
         relay.encode(nothing)
+
+
+def test_a_silence_has_heartbeats_where_a_read_can_be_ended() -> None:
+    script = testing.script().text("Hel").silence(0.5).text("lo").finish("stop")
+    with testing.serve([script] * 2, pace="recorded") as server:
+        url = f"{server.url}/v1/chat/completions"
+        sync = list(relay.encode(connect(url, json={"stream": True}), keep_alive=0.2))
+        others = anyio.run(lambda: all_of(relay.encode(aconnect(url, json={"stream": True}), keep_alive=0.2)))
+
+    for told in (sync, others):
+        assert b": keep-alive\n\n" in told
+        assert "Hello" == Stream([b"".join(told)]).final().text
 
 
 # -- closing -------------------------------------------------------------------------

@@ -64,26 +64,6 @@ class EventLog:
         [True, True, False]
     """
 
-    __slots__ = (
-        "_bytes",
-        "_entries",
-        "_first_key",
-        "_format",
-        "_from_start",
-        "_gapless",
-        "_ids",
-        "_index",
-        "_is_replayed",
-        "_last_key",
-        "_last_number",
-        "_new_ids",
-        "_next",
-        "_pending",
-        "_shares_keys",
-        "_skips_ids",
-        "_was_trimmed",
-    )
-
     def __init__(self) -> None:
         # Events that are only collected.
         self._pending: deque[Frame] = deque()

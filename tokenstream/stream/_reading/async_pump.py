@@ -37,8 +37,6 @@ class AsyncPump(SourceHolder["AsyncSource"]):
     any thread or task. Between two reads the source may be replaced.
     """
 
-    __slots__ = ("_clock", "_closed", "_entered", "_host", "_tasks", "batch", "busy", "reader")
-
     def __init__(self, source: AsyncSource | LazySource, clock: Clock) -> None:
         self._clock = clock
         self._host: Host | None = None

@@ -26,21 +26,6 @@ if TYPE_CHECKING:
 class DirectReader(SourceHolder["AsyncSource"]):
     """Reads a source without a task of its own: each call of `wait` reads one chunk."""
 
-    __slots__ = (
-        "_clock",
-        "_host",
-        "_is_reading",
-        "_items",
-        "_last_read_at",
-        "_open_began",
-        "_scope",
-        "_was_lost",
-        "closing_error",
-        "has_ended",
-        "since",
-        "stopped",
-    )
-
     def __init__(self, source: AsyncSource | LazySource, clock: Clock, host: Host | None) -> None:
         self.set_source(source)
         self.since: float | None = None

@@ -104,6 +104,12 @@ class Pump(SourceHolder["SyncSource"]):
         """True if the source itself applies the deadlines, or if nothing could end its reads."""
         return self._limit is not None or self._socket is None
 
+    @property
+    def can_be_woken(self) -> bool:
+        """True if a thread can be woken from its read: by its socket, or because it looks up now and then."""
+        source = self.source or self.lazy
+        return self._socket is not None or getattr(source, "read_ahead", None) is not None
+
     def put_back(self, items: Iterable[TimedItem]) -> None:
         """Give items back, with their times, so that the next reads return them before all other items."""
         self.chunks = chain([item for _, item in items], self.chunks or ())

@@ -39,26 +39,6 @@ class ReadAhead:
             the thread notices that it should end.
     """
 
-    __slots__ = (
-        "_changed",
-        "_chunks",
-        "_close",
-        "_error",
-        "_has_ended",
-        "_is_ending",
-        "_is_reading",
-        "_items",
-        "_limit_read",
-        "_opened",
-        "_opening",
-        "_seconds",
-        "_socket",
-        "_stopped",
-        "_thread",
-        "_woken",
-        "bell",
-    )
-
     def __init__(
         self,
         chunks: Iterable[Any],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partialmethod
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, TypeAlias
 
 from typing_extensions import TypeVar
 
@@ -51,45 +52,23 @@ class _ViewBase(UncopyableObject, Generic[ItemT]):
         self._readings = driver.readings
         self._reading: Reading = reading or self._usual_reading
 
-    def __bool__(self) -> bool:
-        """Raise an error: a view is neither true nor false."""
-        raise self._make_refusal("is read in a loop and is neither true nor false")
-
-    def __len__(self) -> int:
-        """Raise an error: a view has no length, because it is still being written."""
-        raise self._make_refusal("has no length, because it is still being written")
-
-    def __contains__(self, item: object) -> bool:
-        """Raise an error: a view cannot be searched."""
-        raise self._make_refusal("cannot be searched")
-
-    def __str__(self) -> str:
-        """Raise an error: a view is not a str."""
-        raise self._make_refusal("is not a str")
-
-    def __format__(self, spec: str) -> str:
-        """Raise an error: a view is not a str."""
-        raise self._make_refusal("is not a str")
+    def _refuse(self, why: str, *_: object) -> NoReturn:
+        """Raise the error for a use that a view does not allow; `why` completes "this view …"."""
+        raise UnsupportedUse(f"this view {why}: read it in `{self._loop}`, or take {self._instead}")
 
     if not TYPE_CHECKING:
         # Hidden from type checkers, so that they report these uses.
-
-        def __getitem__(self, key: object) -> Never:
-            """Raise an error: a view has no elements to be picked."""
-            raise self._make_refusal("has no elements to be picked, because it is still being written")
-
-        def __add__(self, other: object) -> Never:
-            """Raise an error: a view cannot be added to anything."""
-            raise self._make_refusal("cannot be added to anything")
-
-        __radd__ = __add__
+        __bool__ = partialmethod(_refuse, "is read in a loop and is neither true nor false")
+        __len__ = partialmethod(_refuse, "has no length, because it is still being written")
+        __contains__ = partialmethod(_refuse, "cannot be searched")
+        __str__ = __format__ = partialmethod(_refuse, "is not a str")
+        __getitem__ = partialmethod(
+            _refuse, "has no elements to be picked, because it is still being written"
+        )
+        __add__ = __radd__ = partialmethod(_refuse, "cannot be added to anything")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._instead}>"
-
-    def _make_refusal(self, why: str) -> UnsupportedUse:
-        """Return the error for a use that a view does not allow; `why` completes "this view …"."""
-        return UnsupportedUse(f"this view {why}: read it in `{self._loop}`, or take {self._instead}")
 
 
 class _ClosedView:
