@@ -44,7 +44,7 @@ def list_names() -> set[str]:
 def _members_of(of: Any) -> Iterator[str]:
     own = [base for base in getattr(of, "__mro__", ()) if base.__module__.startswith(_HOME)]
     for base in own:
-        for name, value in {**vars(base).get("__annotations__", {}), **vars(base)}.items():
+        for name, value in {**_set_by(base), **vars(base).get("__annotations__", {}), **vars(base)}.items():
             # Pydantic adds names of its own; and of a name of another library, only an error tells.
             if name[0] != "_" and not name.startswith("model_") and type(value) is not _Missing:
                 yield f".{name}"
@@ -58,9 +58,15 @@ def _members_of(of: Any) -> Iterator[str]:
     yield from (f"({name}=)" for name in arguments if name[0] != "_")
 
 
+def _set_by(cls: type) -> dict[str, object]:
+    """Return the attributes that the methods of a class set."""
+    return dict.fromkeys(re.findall(r"^ +self\.(\w+)\b(?:: .+?)? = ", inspect.getsource(cls), re.MULTILINE))
+
+
 def find_unexplained(gone: set[str], changelog: str) -> list[str]:
     """Return the names that have gone of which CHANGELOG says nothing."""
-    told = {each.rstrip("=)") for each in re.findall(r"`([\w.()=]+)`", changelog)}
+    _, _, gone_before = changelog.partition("\n### For users of a clone\n")
+    told = {each.rstrip("=)") for each in re.findall(r"`([\w.()=]+)`", gone_before)}
     words = re.compile(rf"(?:^|[.(])(?:{'|'.join(map(re.escape, told))})(?:[.(=]|$)")
     return sorted(name for name in gone if words.search(name) is None)
 

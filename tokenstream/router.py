@@ -84,8 +84,6 @@ class Router:
         (['Hel', 'lo'], 'Hello', {})
     """
 
-    __slots__ = ("_entries", "_tools", "concurrency", "once")
-
     def __init__(
         self,
         tools: Tools | None = None,

@@ -72,27 +72,6 @@ class Connection:
     must not keep a reference to the framing or the format, since any call may replace them.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_accepted_unfinished",
-        "_adapt",
-        "_departures",
-        "_find_text",
-        "_found",
-        "_last_events",
-        "_limits",
-        "_make_stage",
-        "_offered",
-        "error",
-        "format",
-        "framing",
-        "framing_ended",
-        "kept_frames",
-        "last_position",
-        "left_frame",
-        "log",
-    )
-
     def __init__(
         self,
         format: FormatChoice,

@@ -265,8 +265,6 @@ class ErrorBody:
         (True, 'rate_limited')
     """
 
-    __slots__ = ("_body", "_expected", "_head", "_limits", "document", "error")
-
     def __init__(
         self, head: ResponseHead, *, limits: Limits = DEFAULT_LIMITS, expected: FormatChoice = None
     ) -> None:

@@ -29,20 +29,6 @@ class UnframedInput(Framing):
     If the body cannot be read, this object stays and collects the start of the body for the error.
     """
 
-    __slots__ = (
-        "_departures",
-        "_format",
-        "_found",
-        "_has_read_message",
-        "_held",
-        "_holds_object",
-        "_limits",
-        "_refused",
-        "content_type",
-        "error",
-        "text",
-    )
-
     def __init__(
         self, format: Format, *, limits: Limits, departures: Departures, found: Callable[[Framing], None]
     ) -> None:

@@ -28,8 +28,6 @@ SLICE_END = ServerSentEvent(b"", event="slice", id="")
 class Arrivals:
     """Puts frames in order, and drops those that an earlier connection has already brought."""
 
-    __slots__ = ("_kept", "_meter", "log", "looks_at_frames", "lost", "marks_slices", "ready", "reorder")
-
     def __init__(self, meter: Meter, *, marks_slices: bool) -> None:
         self._meter = meter
         self.reorder: Reorder | None = None

@@ -42,8 +42,6 @@ class AskedFacts:
     The address of a response takes precedence over that of the request, which may have been redirected.
     """
 
-    __slots__ = ("_asked", "_given_id", "_model", "_random_id", "_reported_id", "_url", "find_attempt")
-
     def __init__(self) -> None:
         self.find_attempt: Callable[[], AttemptFacts] | None = None
         """Returns the facts about the current attempt; None if there is only one."""

@@ -39,8 +39,6 @@ _RESUMABLE = "openai-responses and gemini-interactions"
 class Progress:
     """Makes the checkpoints of an answer."""
 
-    __slots__ = ("_machine", "_way", "is_stopped", "last")
-
     def __init__(self, way: Way, machine: Any) -> None:  # noqa: ANN401 - whose module imports this one
         self._way, self._machine = way, machine
         self.last: Checkpoint | None = None

@@ -54,8 +54,6 @@ class Decoder(ErrorKeeper):
         ('Hello', 'complete')
     """
 
-    __slots__ = ("_intake", "_machine")
-
     @explain_options()
     def __init__(
         self,

@@ -38,8 +38,6 @@ class DeliveryLog:
     has given nothing to anybody.
     """
 
-    __slots__ = ("_accumulator", "readings")
-
     def __init__(self, accumulator: Accumulator) -> None:
         self._accumulator = accumulator
         self.readings: dict[Reading, bool] = {}

@@ -37,8 +37,6 @@ class Guarding:
     `Way.guarding` is this object until a guard has ended the answer, and None afterwards.
     """
 
-    __slots__ = ("_asked", "_finish", "_stops", "_way", "guards", "waits")
-
     def __init__(self, way: Way, guards: Guards, stops: Stops, asked: AskedFacts) -> None:
         self._way, self._asked = way, asked
         self.guards = guards

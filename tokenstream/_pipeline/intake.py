@@ -56,36 +56,6 @@ class Intake:
     interrupts the input sets it to None.
     """
 
-    __slots__ = (  # noqa: RUF023 - grouped by what they are about
-        # Parts that it works with, and never replaces.
-        "_keep",
-        "_way",
-        "arrivals",
-        "link",
-        "meter",
-        # The chunk, and how far it was read.
-        "chunk",
-        "now",
-        "read",
-        "current_events",
-        "current_frame",
-        "last_frame",
-        "events_left",
-        "returned_count",
-        # The fast path.
-        "glance",
-        "glanced_event",
-        "shortcut",
-        "timer",
-        # Facts of the end.
-        "awaits_end_since",
-        "begun_at",
-        "error",
-        "resting",
-        "end_sign",
-        "state",
-    )
-
     def __init__(
         self,
         *,

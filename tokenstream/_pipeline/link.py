@@ -29,25 +29,6 @@ if TYPE_CHECKING:
 class Link:
     """Makes connections, as the caller's options and the heads of the responses tell."""
 
-    __slots__ = (
-        "_adapt",
-        "_departures",
-        "_find_text",
-        "_found",
-        "_superseded",
-        "coding",
-        "connection",
-        "head",
-        "kept_format",
-        "limits",
-        "make_stage",
-        "offered",
-        "reads_after_error",
-        "refusal",
-        "unit",
-        "wanted",
-    )
-
     connection: Connection
     coding: ContentDecoder | None
     """Decodes the body; None if there is nothing to decode."""

@@ -57,24 +57,6 @@ class Machine:
     checkpoints. This class makes connections, and sets the ending (`conclude`).
     """
 
-    __slots__ = (  # noqa: RUF023 - grouped by what they are about
-        # The caller's options.
-        "limits",
-        "was_restored",
-        # The parts.
-        "accumulator",
-        "asked",
-        "delivered",
-        "departures",
-        "meter",
-        "observer",
-        "progress",
-        # The input.
-        "intake",
-        "link",
-        "way",
-    )
-
     # A name of the class: those of the module are gone by the time at which it is asked.
     _is_finalizing = staticmethod(sys.is_finalizing)
 

@@ -61,8 +61,6 @@ class PartNumbers:
         is_tagged: Returns True if tags were left out of a choice, or of one of its parts.
     """
 
-    __slots__ = ("_counts", "_indexes", "_is_tagged", "_limit", "_originals", "count")
-
     def __init__(self, limit: int, is_tagged: Callable[[int, int | None], bool]) -> None:
         self._limit, self._is_tagged = limit, is_tagged
         self._indexes: dict[tuple[int, int], int] = {}

@@ -50,20 +50,6 @@ class Way:
     changes a state on which they depend calls it, at the latest before the next `pull`.
     """
 
-    __slots__ = (
-        "accumulator",
-        "again",
-        "changes_events",
-        "guarding",
-        "intake",
-        "joining",
-        "on_read",
-        "pull",
-        "pull_unguarded",
-        "show_glanced",
-        "stopped_event",
-    )
-
     accumulator: Accumulator
     on_read: Callable[[Any], bool]
     """Called by `Intake.read` with each event; returns True if the event has content. It also adds the event

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 class _Call:
     """A tool call that has begun, as a store remembers it: its status, its result and its lease."""
 
-    __slots__ = ("about", "lease_end", "result", "status", "token")
-
     def __init__(self, token: str, lease_end: float, about: str = "") -> None:
         self.token = token
         self.about = about

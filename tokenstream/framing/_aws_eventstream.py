@@ -75,19 +75,6 @@ class AWSEventStreamParser(ErrorKeeper, Framing):
         b'\x00\x00\x00'
     """
 
-    __slots__ = (
-        "_ended",
-        "_header_cache",
-        "_held",
-        "_largest_safe",
-        "_limits",
-        "_needed",
-        "_offset",
-        "_reader",
-        "_tail_at_error",
-        "error",
-    )
-
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.error: StreamError | None = None
         """The error that follows the messages which the last `feed` returned, or None."""

@@ -30,8 +30,6 @@ class JSONRPCMessage:
     message without a method answers the request of ours that has the same id.
     """
 
-    __slots__ = ("raw", "size")
-
     def __init__(self, raw: JsonObject, size: int = 0) -> None:
         self.raw = raw
         """The message's object."""

@@ -43,19 +43,6 @@ class LineFraming(ErrorKeeper, ABC, Generic[FrameT]):
     A subclass defines the meaning of a line in `_read_text`, and may change its bound in `_find_bound`.
     """
 
-    __slots__ = (
-        "_bom_start",
-        "_ended",
-        "_holds_nothing",
-        "_limits",
-        "_line",
-        "_longest_safe",
-        "_past_bom",
-        "_small_chunk",
-        "_tail_at_error",
-        "error",
-    )
-
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self.error: StreamError | None = None
         """The error that follows the frames which the last `feed` returned, or None."""

@@ -24,23 +24,6 @@ _begins_json = re.compile(rb"\{|\[\s*+(?:\{|\Z)").match
 class PlainSSEParser(LineFraming[ServerSentEvent], Framing):
     """Read an event stream line by line, without the shortcuts that `SSEParser` adds."""
 
-    __slots__ = (
-        "_after_cr",
-        "_data",
-        "_data_size",
-        "_error_text",
-        "_event_retry",
-        "_id",
-        "_in_event",
-        "_name",
-        "_reads_errors",
-        "_stray",
-        "comments",
-        "last_event_id",
-        "replaced",
-        "retry",
-    )
-
     ends_events = True
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS, reads_errors: bool = False) -> None:
@@ -307,8 +290,6 @@ class SSEParser(PlainSSEParser):
         >>> parser.feed(b"\r")
         [ServerSentEvent(b'two')]
     """
-
-    __slots__ = ("_event_line", "_event_name")
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS, reads_errors: bool = False) -> None:
         super().__init__(limits=limits, reads_errors=reads_errors)

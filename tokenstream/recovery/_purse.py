@@ -83,21 +83,6 @@ class Purse:
         0 and 0 tokens of 5 and 2,000,000 tokens are spent
     """
 
-    __slots__ = (
-        "_beating",
-        "_dropped",
-        "_given",
-        "_ledger",
-        "_lock",
-        "_process",
-        "_running",
-        "bounds",
-        "most",
-        "price",
-        "tokens",
-        "waits",
-    )
-
     @explain_all_options()
     def __init__(
         self,

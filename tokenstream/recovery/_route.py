@@ -126,22 +126,6 @@ class Route:
         'localhost'
     """
 
-    __slots__ = (
-        "attempts",
-        "client",
-        "deadlines",
-        "format",
-        "headers",
-        "health",
-        "json",
-        "make_stage",
-        "name",
-        "open",
-        "price",
-        "tags",
-        "url",
-    )
-
     @explain_all_options(
         payload="it is called json=",
         timeout="deadlines=Deadlines(first_event=…) bounds the wait for the first event",

@@ -39,8 +39,6 @@ _FIRST_WAIT, _MAX_WAIT = 0.01, 0.25
 class CostBound(Budget):
     """The guard that stops an answer once there is no money for more of it: it counts all that arrives."""
 
-    __slots__ = ("_counted", "_size", "_spending")
-
     def __init__(self, spending: Spending) -> None:
         self._spending = spending
         super().__init__(tokens=1)

@@ -68,8 +68,6 @@ class Tools(ToolTable):
         ['city']
     """
 
-    __slots__ = ("_described",)
-
     def __init__(self, /, *tools: object, **named: object) -> None:
         super().__init__(gather(tools, named))
         self._described = {tool.name: _describe(tool) for tool in self.checks()}
@@ -238,8 +236,6 @@ class ResponseFormat:
         description: The purpose of the type, for the model.
         schema: The type's JSON schema.
     """
-
-    __slots__ = ("_description", "_name", "_schema", "_title")
 
     def __init__(self, name: str, title: str, description: str, schema: JsonObject) -> None:
         self._name = name

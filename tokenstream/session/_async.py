@@ -59,8 +59,6 @@ _LEAVING_SECONDS = 0.1
 class AsyncAnswer(AsyncStream):
     """The answer to a question that was asked in an `AsyncSession`: a stream that can be interrupted."""
 
-    __slots__ = ("_interrupt",)
-
     def __init__(self, driver: Any, interrupt: Callable[[float | None], Awaitable[None]]) -> None:  # noqa: ANN401 - inside the library
         super().__init__(driver)
         self._interrupt = interrupt
@@ -96,8 +94,6 @@ class AsyncSession(SessionBase):
         ...                 async for piece in answer.text:
         ...                     print(piece, end="")
     """
-
-    __slots__ = ("__weakref__",)
 
     _is_async = True
     _line: AsyncLine

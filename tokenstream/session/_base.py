@@ -41,19 +41,6 @@ _RESPONSES = "openai-responses"
 class SessionBase:
     """The parts of a session that need no connection; the options are those of `Session`."""
 
-    __slots__ = (
-        "_conversation",
-        "_deadlines",
-        "_fallback",
-        "_is_closed",
-        "_is_falling_back",
-        "_is_open",
-        "_limits",
-        "_line",
-        "_make_stage",
-        "_retry",
-    )
-
     _is_async: ClassVar[bool] = False
 
     @explain_options()

@@ -54,8 +54,6 @@ class ResponsesInTurn(OpenAIResponses):
         (True, False)
     """
 
-    __slots__ = ("_is_between",)
-
     ends_with_input: ClassVar[bool] = True
     sentinel: ClassVar[bytes | None] = None
     fast: ClassVar[Fast | None] = None

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 class SentSteer(Steer):
     """A `Steer`, and what only the session does with it."""
 
-    __slots__ = ("_successor", "question")
-
     def __init__(self, question: Question, target: str | None) -> None:
         super().__init__(target)
         self.question = question

@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 class Answer(Stream):
     """The answer to a question that was asked in a `Session`: a stream that can be interrupted."""
 
-    __slots__ = ("_interrupt",)
-
     def __init__(self, driver: Any, interrupt: Callable[[float | None], None]) -> None:  # noqa: ANN401 - inside the library
         super().__init__(driver)
         self._interrupt = interrupt
@@ -102,8 +100,6 @@ class Session(SessionBase):
         >>> session.rotations, session.messages
         (0, [])
     """
-
-    __slots__ = ("__weakref__",)
 
     _line: SyncLine
 

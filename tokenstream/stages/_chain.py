@@ -40,8 +40,6 @@ class Chain(ErrorKeeper, Generic[InT_contra, OutT]):
         ([], 'StreamTruncated')
     """
 
-    __slots__ = ("_ended_count", "_timed", "error", "stages")
-
     @overload
     def __init__(self) -> None: ...
     @overload

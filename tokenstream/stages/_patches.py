@@ -239,8 +239,6 @@ class Patches(SoundStage):
     the caller may modify. A draft whose written form has not changed gives no patch.
     """
 
-    __slots__ = ("_changes", "_last_draft")
-
     def __init__(self, *, append: bool = False, by_alias: ByAlias = None) -> None:
         self._changes = PatchOperations(by_alias=by_alias, append=append)
         self._last_draft: Partial[Any] | None = None

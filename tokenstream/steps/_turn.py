@@ -44,8 +44,6 @@ class Turn:
         [('done', 'Done', 2)]
     """
 
-    __slots__ = ("cost", "result", "session", "step")
-
     def __init__(self, step: Step, session: str | None) -> None:
         self.step = step
         """The step with the answers and the tools of this turn."""
@@ -232,8 +230,6 @@ class AgentSteer(Steer):
         turn: The turn in progress; None if there is none.
         turn_id: The id that the agent has given to the turn; None if it has none.
     """
-
-    __slots__ = ("_turn", "text")
 
     def __init__(self, text: str, turn: Turn | None, turn_id: str | None = None) -> None:
         super().__init__(turn_id)

@@ -57,8 +57,6 @@ class AsyncStream(AsyncStreamOfEvents):
         'Hello'
     """
 
-    __slots__ = ("__weakref__", "_responses", "_shared")
-
     @explain_options(
         answer_id="write job=",
         headers="it reads a response that is there; aconnect(url, headers=…) sends the request",

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 class AsyncDriver(Driver):
     """Drives a stream in the event loop that asks for its events."""
 
-    __slots__ = ("_booking", "_next_source", "awaited_guards", "pump")
-
     block = "async with"  # described in `Driver`, as are the next three
     exhausted = StopAsyncIteration
     name = "AsyncStream"

@@ -26,8 +26,6 @@ class AwaitedGuards:
     This object has no reference to the driver, so that an unused stream can be garbage-collected.
     """
 
-    __slots__ = ("_has_returned", "_machine", "_needs_task", "_pump", "_running")
-
     def __init__(self, machine: Machine, pump: AsyncPump) -> None:
         self._machine = machine
         self._pump = pump

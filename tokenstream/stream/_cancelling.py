@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 class EndVerdict:
     """Decides once how a stream ends: by itself or by a stop, whichever is first."""
 
-    __slots__ = ("_decided", "_lock", "closed", "end_request", "error_due", "is_asked", "stop_reason")
-
     def __init__(self) -> None:
         # Held for two statements only. Reentrant, because a signal handler may call `stop` between them.
         self._lock = threading.RLock()

@@ -60,28 +60,6 @@ class Driver(UncopyableObject):
     prepares_each_read: ClassVar[bool]
     """True if `prepare_read` comes before each chunk that the machine's fast path does not read."""
 
-    __slots__ = (
-        "__weakref__",
-        "_read_deadlines",
-        "_rest_limits",
-        "_sharing",
-        "calls_in_hand",
-        "clock",
-        "diverted",
-        "earliest_deadline",
-        "error",
-        "has_ended",
-        "head",
-        "in_block",
-        "is_cancelled",
-        "machine",
-        "recovery",
-        "results",
-        "silence",
-        "verdict",
-        "was_opened",
-    )
-
     def __init__(self, options: Options) -> None:
         self.clock: Clock = options.clock or CLOCKS.get()[-1]
         self.has_ended = False

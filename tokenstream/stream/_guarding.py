@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 class _StreamStopper:
     """Stops a stream for its guards; has only a weak reference to the stream's driver."""
 
-    __slots__ = ("_driver",)
-
     def __init__(self, driver: Driver) -> None:
         self._driver = weakref.ref(driver)
 

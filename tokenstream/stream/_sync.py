@@ -68,8 +68,6 @@ class Stream(StreamOfEvents):
         ['Hel', 'lo'] complete
     """
 
-    __slots__ = ("__weakref__", "_responses", "_shared")
-
     @explain_options(
         answer_id="write job=",
         headers="it reads a response that is there; connect(url, headers=…) sends the request",

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 class SyncDriver(Driver):
     """Drives a stream in the thread that asks for its events."""
 
-    __slots__ = ("_opened_at", "_waited", "pump")
-
     block = "with"  # described in `Driver`, as are the next three
     exhausted = StopIteration
     name = "Stream"

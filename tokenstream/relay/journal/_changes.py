@@ -18,8 +18,6 @@ _MOST_WAITERS = 16
 class Changes:
     """Wakes all tasks that wait for the next change; on asyncio, a wait costs one future."""
 
-    __slots__ = ("_event", "_most", "_waiters")
-
     def __init__(self) -> None:
         self._waiters: list[asyncio.Future[None]] = []
         """The waits of tasks on asyncio, in order; some may have been cancelled."""

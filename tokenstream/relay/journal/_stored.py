@@ -25,8 +25,6 @@ class AnswerGroup:
         limit: The maximum size of all records together, in bytes; without it, that of `bounds`.
     """
 
-    __slots__ = ("bounds", "ended", "expired", "limit", "room", "running")
-
     def __init__(self, bounds: Bounds | None = None, *, limit: int = sys.maxsize) -> None:
         self.bounds = bounds
         self.limit = limit if bounds is None else bounds.bytes

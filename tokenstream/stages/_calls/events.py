@@ -88,8 +88,6 @@ class ToolTags(SoundStage):
         ['ToolCallDelta', 'ToolCallDone']
     """
 
-    __slots__ = ("_call", "_calls_seen", "_in_text", "_next_part", "_scanner")
-
     def __init__(self, *dialects: str, tools: Iterable[str | dict[str, Any]] = ()) -> None:
         self._scanner = CallScanner(choose_dialects(dialects or True), offered_of(tools))
         self._call: TextCall | None = None

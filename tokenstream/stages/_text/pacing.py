@@ -42,17 +42,6 @@ class Smooth(TextStage):
         [' bur', 'st o', 'f t', 'ext', '.']
     """
 
-    __slots__ = (
-        "_credit",
-        "_held",
-        "_last_return",
-        "_length",
-        "_max_delay",
-        "_next_return",
-        "_offset",
-        "_whole",
-    )
-
     def __init__(self, max_delay: float = 0.4, *, whole: bool = False) -> None:
         self._max_delay = check_seconds("max_delay", max_delay)
         self._whole = whole
@@ -152,8 +141,6 @@ class Smooth(TextStage):
 class _Rate:
     """Base class: releases held items at most `hz` times a second, and all of them at the end."""
 
-    __slots__ = ("_held", "_next", "_seconds")
-
     _unit: ClassVar = "items"
 
     def __init__(self, hz: float) -> None:
@@ -238,8 +225,6 @@ class Accumulate(TextStage):
 
     Each item takes time in proportion to the text, so put a `Throttle` before this stage.
     """
-
-    __slots__ = ("_text",)
 
     def __init__(self) -> None:
         self._text = ""

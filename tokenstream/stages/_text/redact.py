@@ -61,8 +61,6 @@ class Redact(SearchStage):
         (['The key is '], ['[redacted].'], [])
     """
 
-    __slots__ = ("_replaced_end", "_tried", "_with")
-
     def __init__(
         self,
         pattern: str | re.Pattern[str] | regex.Pattern[str],

@@ -25,8 +25,6 @@ class SearchStage(TextStage):
         max_length: The most characters that are held back; None for the limit of the pattern.
     """
 
-    __slots__ = ("_matcher", "_pending_at", "_rests", "_text")
-
     def __init__(self, stage: str, pattern: object, max_length: int | None) -> None:
         self._matcher = Matcher(stage, pattern, max_length)
         self._text = ""
@@ -205,8 +203,6 @@ class Until(SearchStage):
         >>> answer.feed("Hi!\nUs"), answer.feed("er: And"), answer.stop, answer.feed("?")
         (['Hi!'], [], 'until', [])
     """
-
-    __slots__ = ("_include",)
 
     def __init__(
         self,

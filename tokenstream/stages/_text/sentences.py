@@ -166,8 +166,6 @@ class Sentences(TextStage):
         ['Well, ', "it's 3. "]
     """
 
-    __slots__ = ("_held", "_longest", "_mark_at", "_marks_end", "_min_first", "_scanned_to", "_spoken")
-
     def __init__(self, *, first: int | None = None, longest: int | None = None, spoken: bool = False) -> None:
         # None if clauses do not count: without `first`, and once the first piece has been returned.
         self._min_first = None if first is None else check_whole("first", first)
@@ -338,8 +336,6 @@ class TimelySentences(Sentences):
     Raises:
         MisuseError: `max_delay` is not a number above 0.
     """
-
-    __slots__ = ("_due", "_max_delay")
 
     def __init__(
         self, max_delay: float, *, first: int | None = None, longest: int | None = None, spoken: bool = False

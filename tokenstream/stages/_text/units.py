@@ -184,8 +184,6 @@ class Lines(TextStage):
         ['three']
     """
 
-    __slots__ = ("_held", "_length", "_longest")
-
     def __init__(self, *, longest: int = 1_000_000) -> None:
         self._longest = check_whole("longest", longest)
         self._held: list[str] = []
@@ -248,8 +246,6 @@ class Lines(TextStage):
 
 class _UnitStage(TextStage):
     """Base class of stages that hold back the last unit of the text, which may go on."""
-
-    __slots__ = ("_held", "_longest")
 
     def __init__(self, longest: int) -> None:
         self._longest = check_whole("longest", longest)
@@ -354,8 +350,6 @@ class Graphemes(_UnitStage):
         >>> graphemes.end()
         ['!']
     """
-
-    __slots__ = ("_match",)
 
     def __init__(self, *, longest: int = 256) -> None:
         super().__init__(longest)

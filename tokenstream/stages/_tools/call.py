@@ -201,7 +201,6 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
     """
 
     __match_args__ = ("name", "draft")
-    __slots__ = ("call", "draft", "id", "index", "name")
 
     def __init__(
         self, id: str, name: str, index: int, draft: Partial[A_co], call: ToolCall[A_co, R_co] | None = None

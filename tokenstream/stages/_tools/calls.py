@@ -132,8 +132,6 @@ class ValidatedCalls(SoundStage):
         Call get_weather again with all of its arguments, corrected.
     """
 
-    __slots__ = ("_lenient", "_may_await", "_tools")
-
     def __init__(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> None:

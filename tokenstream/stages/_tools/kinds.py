@@ -92,8 +92,6 @@ def is_async(function: Callable[..., Any]) -> bool:
 class ToolTable:
     """A collection of tools by name, accepted wherever single tools are."""
 
-    __slots__ = ("_by_name",)
-
     def __init__(self, by_name: Mapping[str, Tool]) -> None:
         self._by_name = dict(by_name)
 

@@ -196,8 +196,6 @@ class _AnyMessage(JSONRPCMessage):
         peer: The peer that has sent it.
     """
 
-    __slots__ = ("_peer",)
-
     def __init__(self, message: JSONRPCMessage, peer: Peer | AsyncPeer) -> None:
         super().__init__(message.raw, message.size)
         self._peer: Any = peer

@@ -317,8 +317,6 @@ class BroadcastReader(ReaderFacts, StreamOfEvents):
     neither the stream nor the other readers.
     """
 
-    __slots__ = ("__weakref__",)
-
     def final(self) -> Message:
         """Read to the end and return the answer.
 
@@ -355,8 +353,6 @@ refuse_block(BroadcastReader, is_async=False)
 
 class SharedPump(Pump):
     """A pump that releases a broadcast's lock while it waits, so that other threads can read the message."""
-
-    __slots__ = ("_lock",)
 
     def __init__(self, pump: Pump, lock: Any) -> None:  # noqa: ANN401 - an RLock, whose class is not public
         # This pump replaces the given pump, and takes over its state.

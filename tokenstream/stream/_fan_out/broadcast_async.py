@@ -289,8 +289,6 @@ class AsyncBroadcastReader(ReaderFacts, AsyncStreamOfEvents):
     neither the stream nor the other readers.
     """
 
-    __slots__ = ("__weakref__",)
-
     async def final(self) -> Message:
         """Read to the end and return the answer.
 

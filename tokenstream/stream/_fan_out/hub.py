@@ -170,8 +170,6 @@ class _Leadership:
 class BroadcastBase:
     """One stream for several consumers; subclasses make the readers."""
 
-    __slots__ = ("__weakref__", "_hub")
-
     def __init__(self, hub: Hub[Any]) -> None:
         self._hub = hub
 

@@ -108,8 +108,6 @@ class MergeLane(Generic[K, DriverT]):
 class _Errors(Mapping[K, AnswerFailure]):
     """The errors that a merge keeps, and those to come: each as it was raised, while its reader has it."""
 
-    __slots__ = ("_kept",)
-
     def __init__(self, kept: dict[K, AnswerFailure]) -> None:
         self._kept = kept
 
@@ -128,22 +126,6 @@ class _Errors(Mapping[K, AnswerFailure]):
 
 class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     """Base class of merges: several streams with their turns, deadlines and outcomes, but without a loop."""
-
-    __slots__ = (
-        "__weakref__",
-        "_alarms",
-        "_errors",
-        "_events_until_pause",
-        "_fail_fast",
-        "_is_last_call",
-        "_lanes",
-        "_live_count",
-        "_queue",
-        "_streams",
-        "_turn_count",
-        "_was_error_raised",
-        "failed",
-    )
 
     def __init__(self, streams: Mapping[K, StreamT], *, fail_fast: bool) -> None:
         self._streams: dict[K, StreamT] = dict(streams)

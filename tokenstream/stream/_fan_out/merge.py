@@ -39,8 +39,6 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         fail_fast: True to end all streams when the first stream fails.
     """
 
-    __slots__ = ("_arrival", "_lock")
-
     def __init__(self, streams: Mapping[K, Stream], *, fail_fast: bool) -> None:
         super().__init__(streams, fail_fast=fail_fast)
         # Reentrant, like the lock of a stream.
@@ -239,8 +237,6 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         streams: The streams by label.
         fail_fast: True to end all streams when the first stream fails.
     """
-
-    __slots__ = ("_alarm", "_busy", "_shared", "_tasks")
 
     def __init__(self, streams: Mapping[K, AsyncStream], *, fail_fast: bool) -> None:
         super().__init__(streams, fail_fast=fail_fast)

@@ -83,20 +83,6 @@ class Ring(Generic[ItemT]):
 class ReaderCursor:
     """A reader's cursor in the events of a stream."""
 
-    __slots__ = (
-        "dropped",
-        "in_use",
-        "is_closed",
-        "last_user",
-        "lost_by",
-        "name",
-        "next",
-        "reads_events",
-        "seen_before",
-        "seen_count",
-        "summary",
-    )
-
     def __init__(self, name: str, number: int) -> None:
         self.name = name
         self.next = number

@@ -112,8 +112,6 @@ class ReaderDriver(UncopyableObject):
         is_stream: True if the reader is the stream itself, so that closing it closes the stream.
     """
 
-    __slots__ = ("__weakref__", "cursor", "hub", "is_stream")
-
     cursor_type: type[SharedCursor[Any]] = SharedCursor
     """The class that wraps a cursor for the reader."""
 

@@ -32,8 +32,6 @@ class Host:
         RuntimeError: No loop of that kind is running in this thread.
     """
 
-    __slots__ = ("__weakref__", "_call", "_find", "loop", "name")
-
     def __init__(self, find: AnyFunction, call: Callable[[Any], Any], name: str) -> None:
         self.loop = find()
         """The asyncio loop, or the trio token."""
@@ -120,8 +118,6 @@ class Alarm:
     An alarm has no reference to its reader, so that a stream that was dropped can be garbage-collected
     although its timer rings minutes later.
     """
-
-    __slots__ = ("_due", "_timer", "_waiter", "loop", "steady_deadline", "until")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop

@@ -37,8 +37,6 @@ class SourceOpened(NamedTuple):
 
 
 class SourceFailed:
-    __slots__ = ("error",)
-
     def __init__(self, error: Exception) -> None:
         self.error = without_own_frames(error)
 

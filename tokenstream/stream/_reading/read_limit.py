@@ -33,8 +33,6 @@ class ReadLimit:
             the source, and the source has this object.
     """
 
-    __slots__ = ("_applies", "_driver", "_is_off", "_last_arrival", "_until")
-
     def __init__(self, driver: Driver) -> None:
         self._driver = weakref.ref(driver)
         self._last_arrival: tuple[int, float] | None = None

@@ -58,26 +58,6 @@ class Reader(SourceHolder["AsyncSource"]):
     collected, which ends its reader.
     """
 
-    __slots__ = (
-        "_ahead",
-        "_alarm",
-        "_bell",
-        "_clock",
-        "_closed",
-        "_end_event",
-        "_grace_ends",
-        "_has_run",
-        "_host",
-        "_items",
-        "_read_scope",
-        "_room_event",
-        "_task_scope",
-        "closing_error",
-        "has_ended",
-        "since",
-        "stopped",
-    )
-
     def __init__(self, source: AsyncSource | LazySource, clock: Clock, host: Host) -> None:
         self.set_source(source)
         self.since: float | None = None

@@ -33,8 +33,6 @@ class NativeReader(Reader):
     until it ends.
     """
 
-    __slots__ = ("_cancellable", "_task", "_timer")
-
     def __init__(self, source: AsyncSource | LazySource, clock: Clock, host: Host) -> None:
         super().__init__(source, clock, host)
         self._cancellable = False

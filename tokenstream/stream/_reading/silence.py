@@ -58,24 +58,6 @@ class Silence:
     Time during which the loop itself was busy does not count as silence.
     """
 
-    __slots__ = (
-        "_begun_at",
-        "_bounds",
-        "_busy_at_end",
-        "_busy_since_content",
-        "_chunks_at_turn",
-        "_intake",
-        "_machine",
-        "_own",
-        "chunks_before",
-        "deadlines",
-        "error",
-        "is_over",
-        "patience",
-        "since",
-        "turn",
-    )
-
     def __init__(self, deadlines: Deadlines, machine: Machine) -> None:
         self.deadlines = self._bounds = self._own = deadlines
         self.patience: float | None = 0.0

@@ -30,8 +30,6 @@ _LEAST_TO_DROP = 64
 class TimedCall:
     """A call that is to be made at a given time, unless it is cancelled before."""
 
-    __slots__ = ("_call", "_lock", "was_made")
-
     def __init__(self, call: Action) -> None:
         self._call: Action | None = call
         """The function; None once it was called or cancelled."""
@@ -69,8 +67,6 @@ class TimerThread:
         >>> called.wait(60.0), timer.was_made
         (True, True)
     """
-
-    __slots__ = ("_changed", "_drop_at", "_idle", "_numbers", "_process", "_queue", "_thread", "_wakes_at")
 
     def __init__(self, idle: float = _IDLE_SECONDS) -> None:
         self._idle = idle
@@ -179,8 +175,6 @@ class ReadTimer:
     Args:
         seconds: Longest time for the read.
     """
-
-    __slots__ = ("_find_socket", "_last", "_seconds", "_timer")
 
     def __init__(self, find_socket: AnyFunction, seconds: float) -> None:
         self._find_socket = find_socket

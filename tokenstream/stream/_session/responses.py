@@ -35,8 +35,6 @@ class _ResponsesBase(UncopyableObject, Generic[StreamT]):
         make_stream: Makes a stream from a driver.
     """
 
-    __slots__ = ("_current", "_driver", "_make_stream", "_read_last", "_reader", "_session", "_stream")
-
     _driver_type: ClassVar[Any]
     _reader_type: ClassVar[Any]
 

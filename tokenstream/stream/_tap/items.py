@@ -203,8 +203,6 @@ class _WatchedItems(Generic[ItemsT]):
             Any other object has started over if the first item of its loop equals the first item shown.
     """
 
-    __slots__ = ("_is_undecided", "_items", "_onlooker", "_skip_count")
-
     def __init__(self, items: ItemsT, onlooker: Watcher, *, iterable: object = None) -> None:
         self._items = items
         self._onlooker = onlooker

@@ -55,8 +55,6 @@ class VirtualClock(ReplayClock):
         ('Hello', 90.0)
     """
 
-    __slots__ = ("_now",)
-
     def __init__(self, now: float = 0.0) -> None:
         self._now = float(now)
 
@@ -92,8 +90,6 @@ class VirtualClock(ReplayClock):
 
 class _RealClock(ReplayClock):
     """A clock from the caller, which is assumed to follow real time."""
-
-    __slots__ = ("_read",)
 
     def __init__(self, read: Callable[[], float]) -> None:
         self._read = read

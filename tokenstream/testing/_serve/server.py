@@ -58,8 +58,6 @@ class ReplayServer:
         Hello
     """
 
-    __slots__ = ("__weakref__", "_address", "_answer", "_keep", "_listener", "_thread", "_tls", "exchanges")
-
     def __init__(
         self,
         answer: Mapping[str, Reply] | Callable[[Request], Reply],
