@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -23,13 +24,25 @@ pytestmark = pytest.mark.not_quick
 TEXT = "A river does not mind a stone. It parts, goes around, and is one river again."
 
 
+_PATHS = {"openai-chat": "/v1/chat/completions", "openai-responses": "/v1/responses"}
+
+
 class Model:
-    """A model that goes on with the text it is given, and counts the requests of each job."""
+    """A model that goes on with the text it is given, and counts the requests of each job.
+
+    In the background, it writes the same answer for each job, and replays it from any event.
+    """
 
     def __init__(self, kind: str) -> None:
         self._kind, self.asked, self.goes_on = kind, Counter[str](), False
+        self.format: Any = "openai-responses" if kind == "background" else "openai-chat"
 
     def answer(self, request: testing.Request) -> testing.Recording:
+        if self._kind == "background":
+            if request.method == "POST":
+                self.asked[request.json["input"]] += 1
+            found = re.search(r"starting_after=(\d+)", request.path)
+            return self._replay(int(found[1]) + 1 if found else 0)
         job, *turns = [str(turn["content"]) for turn in request.json["messages"]]
         self.asked[job] += 1
         so_far = turns[0] if turns else ""
@@ -45,7 +58,20 @@ class Model:
         script = script.text(*rest)
         if self._kind == "call":
             script = script.tool_call("pay", {"usd": 100})
-        return script.finish("tool_calls" if self._kind == "call" else "stop").recording("openai-chat")
+        return script.finish("tool_calls" if self._kind == "call" else "stop").recording(self.format)
+
+    @staticmethod
+    def _replay(first: int) -> testing.Recording:
+        """Return the answer from an event on, slow enough for one record in each write."""
+        script = testing.script().text(*[TEXT[at : at + 11] for at in range(0, len(TEXT), 11)])
+        chunks = script.finish().chunks("openai-responses")[first:]
+        return testing.Recording(
+            tuple(
+                testing.Arrival(0.04 * number, chunk.replace(b'"background":false', b'"background":true'))
+                for number, chunk in enumerate(chunks)
+            ),
+            headers={"content-type": "text/event-stream"},
+        )
 
 
 def told(records: list[str]) -> tuple[Any, ...]:
@@ -57,14 +83,14 @@ def told(records: list[str]) -> tuple[Any, ...]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["text", "call", "short", "reasoning"])
+@pytest.mark.parametrize("kind", ["text", "call", "short", "reasoning", "background"])
 def test_readers_have_the_whole_answer_whenever_a_worker_dies(kind: str, tmp_path: Path) -> None:
     """Killed, halted until the answer has ended, or told to end; and its successor killed, too."""
     model = Model(kind)
-    with RedisServer(tmp_path) as redis, testing.serve(model.answer) as server:
+    with RedisServer(tmp_path) as redis, testing.serve(model.answer, pace="recorded") as server:
 
         def run(*jobs: str) -> dict[str, list[str]]:
-            url = f"{server.url}/v1/chat/completions"
+            url = f"{server.url}{_PATHS[model.format]}"
             command = [sys.executable, "-m", "tests.relay.taken_over", redis.path, url, *jobs]
             done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
             results = [json.loads(line) for line in done.stdout.splitlines()]
@@ -81,6 +107,11 @@ def test_readers_have_the_whole_answer_whenever_a_worker_dies(kind: str, tmp_pat
             found |= run(*jobs[first : first + 4])
 
     assert {job: told(records) for job, records in found.items()} == dict.fromkeys(jobs, told(whole))
+    if kind == "background":
+        # A model is asked once, whatever becomes of the workers.
+        assert model.asked == dict.fromkeys([kind, *jobs], 1)
+        assert [job for job in jobs if any('"restarted"' in record for record in found[job])] == []
+        return
     # A short text could not be found again, so it is asked for anew.
     assert model.goes_on == (kind != "short")
     assert [job for job in jobs if model.asked[job] > len(job.split()) // 2 + 1] == []

@@ -13,7 +13,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from typing import Any
 
 from redis.asyncio import Redis
@@ -32,8 +34,6 @@ def fork(work: Callable[[], Coroutine[Any, Any, Any]]) -> int:
         return number
     try:
         asyncio.run(work())
-    except asyncio.CancelledError:
-        os._exit(0)
     except relay.JournalError:
         # The machine is too busy to hear Redis in time.
         os._exit(_BUSY)
@@ -59,13 +59,11 @@ async def produce(socket: str, url: str, id: str, at: int, how: str) -> None:
 
     RedisStorage.append = append_one_by_one  # type: ignore[method-assign]
     async with Redis(unix_socket_path=socket) as redis, relay.RedisJournal(redis, lease=LEASE) as journal:
-        body = {
-            "model": "m",
-            "messages": [{"role": "user", "content": id}],
-            "max_tokens": 500,
-            "stream": True,
-        }
-        await journal.start(aconnect(url, json=body, retry=Retry(wait=0.01)), id=id, take_over=120)
+        asked: dict[str, Any] = {"messages": [{"role": "user", "content": id}], "max_tokens": 500}
+        if url.endswith("responses"):
+            asked = {"input": id, "background": True}
+        stream = aconnect(url, json={"model": "m", **asked, "stream": True}, retry=Retry(wait=0.01))
+        await journal.start(stream, id=id, take_over=120)
         await read(journal, id)
 
 
@@ -115,17 +113,10 @@ def run_job(socket: str, url: str, job: str) -> dict[str, Any]:
 
 def main() -> None:
     _, socket, url, *jobs = sys.argv
-    numbers = list[int]()
     # All at once: each waits for its leases.
-    for job in jobs:
-        if number := os.fork():
-            numbers.append(number)
-            continue
-        sys.stdout.write(json.dumps(run_job(socket, url, job)) + "\n")
-        sys.stdout.flush()
-        os._exit(0)
-    for number in numbers:
-        os.waitpid(number, 0)
+    with ProcessPoolExecutor(len(jobs), get_context("fork")) as pool:
+        for result in pool.map(partial(run_job, socket, url), jobs):
+            sys.stdout.write(json.dumps(result) + "\n")
 
 
 if __name__ == "__main__":

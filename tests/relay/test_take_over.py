@@ -26,34 +26,35 @@ pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
 
 TEXT = "A river does not mind a stone. It parts, goes around, and is one river again."
 HANDED_OVER: dict[str, Any] = {"id": "job", "take_over": 60.0}
+_OPTIONS: list[dict[str, Any]] = [{}, {"shape": lambda text: text.redact("river")}, {"raw": True}]
 
 
 class Model:
-    """A model that several processes ask, and that goes on with the text it is given."""
+    """A model that several processes ask, and that goes on with the text it is given, or replays it."""
 
-    def __init__(self, *, leaves_after: int | None = None) -> None:
+    def __init__(self, *, leaves_after: int | None = None, replays: bool = False) -> None:
+        self._format: Any = "openai-responses" if replays else "openai-chat"
         self.asked = list[str]()
-        """The text so far in each request."""
+        """The mode of each request."""
         self.leaves_after = leaves_after
         """The number of chunks behind which the first answer hangs."""
-        self.hangs = anyio.Event()
 
     def ask(self, job: Job | None = None) -> AsyncStream:
-        return aresilient(self._answer, Retry(wait=0), format="openai-chat", job=job)
+        return aresilient(self._answer, Retry(wait=0), format=self._format, job=job)
 
     async def _answer(self, attempt: Attempt) -> AsyncIterator[bytes]:
-        so_far = attempt.message.text
-        self.asked.append(so_far)
+        so_far = "" if attempt.mode == "resume" else attempt.message.text
+        self.asked.append(attempt.mode)
         # What it goes on with begins with the end of what it was given.
         rest = [so_far[-20:]] * bool(so_far) + [
             TEXT[at : at + 11] for at in range(len(so_far), len(TEXT), 11)
         ]
-        chunks = testing.script().text(*rest).finish("stop").chunks("openai-chat")
+        chunks = testing.script().text(*rest).finish("stop").chunks(self._format)
         for number, chunk in enumerate(chunks):
             if number == self.leaves_after and len(self.asked) == 1:
-                self.hangs.set()
                 await anyio.sleep_forever()
-            yield chunk
+            if number > (attempt.sequence or -1):
+                yield chunk.replace(b'"background":false', b'"background":true')
 
 
 @asynccontextmanager
@@ -73,12 +74,12 @@ async def worker(server: RedisServer, *, lease: float = 60.0) -> AsyncGenerator[
         yield journal
 
 
-async def leave(server: RedisServer, **options: Any) -> Model:
+async def leave(server: RedisServer, *, replays: bool = False, **options: Any) -> Model:
     """Begin the answer in a worker that leaves it half; return the model, which goes on with it."""
-    model = Model(leaves_after=5)
+    model = Model(leaves_after=8 if replays else 5, replays=replays)
     async with worker(server) as one:
         await one.start(model.ask(), **HANDED_OVER, **options)
-        await model.hangs.wait()
+        await anext(entry async for entry in one.follow("job") if entry.position == 3)
     return model
 
 
@@ -91,20 +92,29 @@ async def test_a_page_may_come_before_its_worker(server: RedisServer) -> None:
     assert {"Hello"} == texts_of(found)
 
 
-@pytest.mark.parametrize("is_shaped", [False, True], ids=["as it is", "shaped"])
-async def test_a_worker_that_leaves_hands_its_answer_over(server: RedisServer, is_shaped: bool) -> None:
-    """Readers go on behind the text that they have, or begin again if that is not what the model has said."""
-    found, shape = list[Entry](), (lambda text: text.redact("river")) if is_shaped else None
+@pytest.mark.parametrize("options", _OPTIONS, ids=["plain", "shaped", "raw"])
+@pytest.mark.parametrize("kind", ["text", "replayed", "replayed, of another release"])
+async def test_a_worker_that_leaves_hands_its_answer_over(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], kind: str
+) -> None:
+    """Readers go on, or begin again if their text was changed; what a server replays is not asked for."""
+    found, is_shaped = list[Entry](), "shape" in options
     async with page(server, found) as late, worker(server) as other:
-        model = await leave(server, shape=shape)
-        await other.start(model.ask(), **HANDED_OVER, shape=shape)
+        with monkeypatch.context() as patch:
+            if "release" in kind:
+                patch.setattr("tokenstream.formats._resume.state._layout_checksum", lambda _: 0)
+            model = await leave(server, replays=kind != "text", **options)
+        await other.start(model.ask(), **HANDED_OVER, **options)
         await read(other, "job")
         assert records_of(await read(late, "job")) == records_of(found)
 
     message, error = message_of(found)
+    mode = "start" if is_shaped else "resume" if kind == "replayed" else "continue"
     assert (error, message.ending) == (None, "complete")
     assert message.text == (TEXT.replace("river", "[redacted]") if is_shaped else TEXT)
-    assert [bool(so_far) for so_far in model.asked] == [False, not is_shaped]
+    assert model.asked == ["start", mode]
+    begins_again = is_shaped or (mode == "resume" and "raw" in options)
+    assert any(b'"restarted"' in record for record in records_of(found)) == begins_again
     assert [entry.position for entry in found] == [*range(1, len(found) + 1)]
 
 
@@ -165,7 +175,7 @@ async def test_an_answer_without_a_worker_stops_at_once(server: RedisServer, has
         await journal.start(model.ask(), **HANDED_OVER)
 
     assert ("stopped", None) == (message_of(found)[0].ending, message_of(found)[1])
-    assert [""] * has_begun == model.asked
+    assert ["start"] * has_begun == model.asked
 
 
 async def test_a_worker_with_the_whole_answer_gives_all_of_it(server: RedisServer) -> None:
@@ -178,15 +188,14 @@ async def test_a_worker_with_the_whole_answer_gives_all_of_it(server: RedisServe
         await read(other, "job")
 
     assert {TEXT} == texts_of(found)
-    assert [""] == model.asked
+    assert ["start"] == model.asked
 
 
 @pytest.mark.slow
 async def test_readers_learn_that_no_worker_has_come(server: RedisServer) -> None:
-    async with client_of(server) as redis, RedisJournal(redis, lease=1.0) as journal:
-        await redis.flushall()
-        await journal.announce("job", within=0.2)
-        _, error = message_of(await read(journal, "job"))
+    async with worker(server, lease=1.0) as journal:
+        await journal.announce("nobody's", within=0.2)
+        _, error = message_of(await read(journal, "nobody's"))
 
     assert "no process has begun the answer in time" in str(error)
 

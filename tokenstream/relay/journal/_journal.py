@@ -8,7 +8,7 @@ import socket
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 from weakref import WeakValueDictionary
 
 from anyio import CancelScope, create_task_group, current_time, move_on_after
@@ -28,11 +28,11 @@ from tokenstream.relay.journal._bounds import (
 )
 from tokenstream.relay.journal._errors import JournalError
 from tokenstream.relay.journal._feed import AnswerFollower, Feed
-from tokenstream.relay.journal._producer import Producer, go_on, wait_for_producer
+from tokenstream.relay.journal._producer import Producer, go_on, source_of, wait_for_producer
 from tokenstream.relay.journal._records import has_failed_early, record_stop
 from tokenstream.relay.journal._storage import State, Storage, limit, no_reply_error, retry
 from tokenstream.relay.journal._writer import ALIVE_SHARE, WriteTimer
-from tokenstream.stream._base import StreamBase, find_driver
+from tokenstream.stream._base import StreamBase
 from tokenstream.stream._log import WARNING
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.relay._shape import Shape
     from tokenstream.stages._tools.store import AnyCallStore
-    from tokenstream.stream._driver import Driver
 
 StopResult: TypeAlias = Literal["stopped", "ended", "unknown"]
 """The outcome of a request to stop an answer: it ends now, it had ended before, or it is unknown."""
@@ -245,9 +244,11 @@ class Journal(UncopyableObject):
             if is_new and not take_over:
                 end = 0
             elif self._storage.is_shared:
-                take = partial(take, token=token, before="", lease=alive)
-                end = await wait_for_producer(self._storage, take, self.lease, take_over, self._check_open)
-            first = [] if end < 0 else await go_on(self._storage, id, end, stream, shape, lease=self.lease)
+                take = partial(take, token=token, before="", lease=alive, wait=take_over or -1.0)
+                end = await wait_for_producer(
+                    self._storage, take, self.lease, self._check_open, waits=bool(take_over)
+                )
+            first, known = await go_on(self._storage, id, token, end, stream, shape=shape, lease=self.lease)
             # If the journal was exited meanwhile, a producer that starts now would be cancelled.
             self._check_open()
         except BaseException:
@@ -262,7 +263,7 @@ class Journal(UncopyableObject):
             return False
         if isinstance(stream, StreamBase):
             # The journal's id identifies the answer's tool calls, also to followers, so that each runs once.
-            cast("Driver", find_driver(stream)).source_driver.accumulator.calls.record_in_journal(id)
+            source_of(stream).accumulator.calls.record_in_journal(id)
         has_response, served = served is not None, served or ServedAnswer(id, owner=owner)
         served.keep(id, stream)
         tell = partial(self._pass_on, id, owner)
@@ -281,6 +282,7 @@ class Journal(UncopyableObject):
             leave=leave,
             last_written=end,
             first=first,
+            known=known,
         )
         self._producers[id] = producer
         self._drained_at = None  # whatever looked like a shutdown before was none
@@ -426,11 +428,9 @@ class Journal(UncopyableObject):
     async def _has_failed_early(self, id: str, owner: str | None) -> bool:
         """Return True if an answer has failed before its first content; False if there is none."""
         page = await retry(self._storage, partial(self._storage.read, id, 0, _MAX_EARLY), self.lease / 4)
-        if page is None or page.state.owner != owner:
+        if page is None or page.state.owner != owner or not page.state.over:
             return False
-        state = page.state
-        is_whole = state.over and state.begin == 1 and 0 < state.end <= _MAX_EARLY
-        return is_whole and has_failed_early(page.records)
+        return page.state.end <= _MAX_EARLY and has_failed_early(page.records)
 
     async def _create(self, id: str, owner: str | None, token: str, asked: str | None, lease: float) -> bool:
         """Create an answer, even if its client disconnects; return False if the id exists already.

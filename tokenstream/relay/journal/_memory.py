@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from tokenstream.call_store import MemoryCallStore
@@ -286,12 +287,7 @@ class MemoryStorage(Storage):
 
 def _find_expired(answers: dict[str, StoredAnswer], now: float) -> list[tuple[str, StoredAnswer]]:
     """Return the answers that have expired, among some in the order of their expiry."""
-    expired: list[tuple[str, StoredAnswer]] = []
-    for id, answer in answers.items():
-        if answer.expires is None or answer.expires > now:
-            break
-        expired.append((id, answer))
-    return expired
+    return list(takewhile(lambda each: (each[1].expires or 0.0) <= now, answers.items()))
 
 
 class MemoryJournal(Journal):

@@ -13,7 +13,7 @@ requested, or this process is shutting down. The first of these to happen counts
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,26 +23,27 @@ from anyio.lowlevel import checkpoint
 
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream.errors import AnswerFailure
-from tokenstream.events import Event, Restarted
+from tokenstream.events import Event, Restarted, Resumed
 from tokenstream.message import Message
 from tokenstream.relay._attribution import ServedAnswer, ending_of, interrupt_source, make_interruption
 from tokenstream.relay._encoders.tokenstream import is_recorded, record
 from tokenstream.relay._events_in import close_stream, converted_refusals, take_kept
 from tokenstream.relay._sending import TELLING, ReportedEnding, report_losses
 from tokenstream.relay.journal._errors import JournalError, describe_failure
-from tokenstream.relay.journal._feed import PAGE_SIZE
 from tokenstream.relay.journal._records import (
-    read_checkpoint,
     record_ending,
     record_failure,
     record_interruption,
     record_stop,
+    take_up,
+    write_kept,
 )
 from tokenstream.relay.journal._storage import ALIVE, Storage, limit, retry
 from tokenstream.relay.journal._writer import ALIVE_SHARE, RecordWriter, TellWritten, WriteTimer
 from tokenstream.stream import AsyncStream
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._reading.reader import run_until_cancelled
+from tokenstream.stream._views.event_cursor import EventCursor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
@@ -62,45 +63,64 @@ async def wait_for_producer(
     storage: Storage,
     take: Callable[..., Awaitable[int]],
     lease: float,
-    seconds: float | None,
     check_open: Callable[[], None],
+    *,
+    waits: bool,
 ) -> int:
     """Take an answer over once its producer is dead; return its last position, or a negative number.
 
-    Without any seconds, only an answer is taken that was announced. `check_open` raises once the journal was
-    exited.
+    `check_open` raises once the journal was exited.
     """
-    take = partial(take, wait=seconds or -1.0)
     while True:
         check_open()
         end = await retry(storage, take, lease)
-        if end != ALIVE or seconds is None:
+        if end != ALIVE or not waits:
             return end
         await sleep(lease / 8)
 
 
 async def go_on(
-    storage: Storage, id: str, end: int, stream: object, shape: Shape | None, *, lease: float
-) -> list[Event]:
+    storage: Storage, id: str, token: str, end: int, stream: object, *, shape: Shape | None, lease: float
+) -> tuple[list[Event], list[bytes]]:
     """Have a stream go on with an answer that another producer has begun, up to the position `end`.
 
     The result are the events that come before those of the stream: what a process has kept of it, after one
-    that has readers begin again if the stream cannot go on for them, or the first records are gone.
+    that has readers begin again if the stream cannot go on for them, or the first records are gone; and the
+    last records, if the stream goes on before them.
     """
-    kept, records = take_kept(stream), list[bytes]()
-    if end == 0:
-        return kept
-    while isinstance(stream, AsyncStream) and not kept and shape is None:
-        page = await retry(storage, partial(storage.read, id, len(records), PAGE_SIZE), lease)
-        if page is None or page.state.begin > 1:
+    first = take_kept(stream)
+    if end <= 0:
+        return first, []
+    if isinstance(stream, AsyncStream) and shape is None and not first:
+        page = await retry(storage, partial(storage.read, id, 0, end), lease)
+        kept = await retry(storage, partial(storage.keep, id, token), lease)
+        records = page.records if page else ()
+        position = take_up(source_of(stream), kept, records)
+        if 0 < position <= len(records):
+            # Earlier connections, of which readers were told, are none of this stream's.
+            return [], [each for each in records[position:] if not each.startswith(b'{"type":"resumed"')]
+    return [Restarted(Message.model_construct()), *(first or take_kept(stream))], []
+
+
+async def read_again(stream: AsyncStream, known: list[bytes], *, raw: bool) -> list[Event]:
+    """Read the events whose records readers have, and return those that tell of the connection.
+
+    If the stream gives other events, readers begin again with all that it has given.
+    """
+    told = list[Event]()
+    async for event in stream:
+        if isinstance(event, Resumed):
+            told.append(event)
+        elif (again := record(event, raw=raw)) and again != known.pop(0):
             break
-        records += page.records
-        if len(page.records) < PAGE_SIZE:
-            driver = cast("Driver", find_driver(stream)).source_driver
-            if driver.take_up(read_checkpoint(records)):
-                return []
-            break
-    return [Restarted(Message.model_construct()), *kept]
+        if not known:
+            return told
+    return [Restarted(Message.model_construct()), *EventCursor(source_of(stream).accumulator).ready()]
+
+
+def source_of(stream: object) -> Driver:
+    """Return the driver that reads the source of a stream, which may have several readers."""
+    return cast("Driver", find_driver(stream)).source_driver
 
 
 class Producer:
@@ -126,6 +146,7 @@ class Producer:
         leave: Callable[[], Awaitable[int]],
         last_written: int,
         first: Sequence[Event],
+        known: list[bytes],
     ) -> None:
         self.id = id
         self.opened = anyio.Event()
@@ -160,6 +181,13 @@ class Producer:
         # Reading the stream.
         self._first = first
         """Events before those that the stream gives: readers begin again, or get what a process has kept."""
+        self._known = known
+        """The records of the first events that the stream gives, which readers have."""
+        self._keep = partial(storage.keep, id, token)
+        # What `shape` takes out of the text is not to be stored.
+        keeps = take_over and shaping is None and isinstance(stream, AsyncStream)
+        self._kept: bytes | None = None if keeps else b""
+        """What the storage is to keep for another producer; None to make it at the next event."""
         self._reported = ReportedEnding()
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
         self._lost_events: set[str] = set()
@@ -286,10 +314,19 @@ class Producer:
             async with stream if hasattr(stream, "__aenter__") else nullcontext():
                 for event in self._first:
                     self._queue_shaped(event)
+                if self._known:
+                    for event in await read_again(stream, self._known, raw=self._raw):
+                        self._queue_event(event)
                 if not await self._writer.write_soon():
                     self._begin_writing()
                 async for event in stream:
                     self._queue_shaped(event)
+                    if self._kept is None:
+                        self._kept = write_kept(source_of(stream), self._writer.last_queued)
+                    if self._kept and not has_begun:
+                        # Before the first record: no other producer may ask for this answer again.
+                        with suppress(JournalError), limit(self._storage, self._lease / 4, shield=True):
+                            await self._keep(self._kept)
                     if not await self._writer.write_soon():
                         self._begin_writing()
                     if not has_begun:
@@ -393,6 +430,10 @@ class Producer:
                 reason = None
                 with limit(self._storage, pause):
                     reason = await self._beat()
+                    if self._kept:
+                        # Its records are written by now.
+                        await self._keep(self._kept)
+                        self._kept = None
                 if reason is not None:
                     self.stop(reason)
                     # Give the stream time to end by itself. If it ignores the cancellation, end the answer

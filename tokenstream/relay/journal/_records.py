@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tokenstream._answer.accumulator import Accumulator
-from tokenstream.errors import AnswerFailure, StreamInterrupted
+from tokenstream.errors import AnswerFailure, MisuseError, StreamInterrupted
 from tokenstream.events import Stopped
 from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.message import Checkpoint
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import JsonObject
     from tokenstream.message import Ending
+    from tokenstream.stream._driver import Driver
 
 _NO_CONTENT = frozenset({"message_start", "usage_update", "step_start", "restarted", "error"})
 _TEXTS = frozenset({"text", "reasoning", "refusal"})
@@ -55,13 +57,34 @@ def record_stop(reason: str) -> list[bytes]:
     return [record(Stopped(reason)), record_ending("stopped")]
 
 
-def read_checkpoint(records: Sequence[bytes]) -> Checkpoint:
-    """Return the answer that records have so far, for a producer that goes on with it."""
+def write_kept(driver: Driver, position: int) -> bytes:
+    """Return a checkpoint after the position up to which it goes; empty if no server replays the answer.
+
+    It lacks the answer's identity, which is the id in this journal, and means nothing to the server.
+    """
+    resume, kept = driver.machine.link.connection.format.resume, driver.machine.progress.checkpoint()
+    # What a relay merges when it repeats it cannot be compared with records.
+    if resume is None or resume.merges_replays or kept.position is None or not resume.is_kept(kept.message):
+        return b""
+    return b"%d %b" % (position, kept.model_dump_json(exclude={"identity"}).encode())
+
+
+def take_up(driver: Driver, kept: bytes, records: Sequence[bytes]) -> int:
+    """Let a stream go on with what `write_kept` has returned, or else with the answer that records have.
+
+    The result is the position up to which the stream has the answer; 0 if it cannot go on with it.
+    """
+    position, _, checkpoint = kept.partition(b" ")
+    # Another release may have written it.
+    with suppress(MisuseError, ValueError):
+        if driver.take_up(Checkpoint.model_validate_json(checkpoint)):
+            return int(position)
     accumulator = Accumulator()
     for event in map(read_record, records):
         if not isinstance(event, End):
             accumulator.take(event)
-    return Checkpoint(messages=tuple(accumulator.messages))
+    messages = tuple(accumulator.messages)
+    return len(records) if records and driver.take_up(Checkpoint(messages=messages)) else 0
 
 
 def has_failed_early(records: Sequence[bytes]) -> bool:

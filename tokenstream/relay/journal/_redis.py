@@ -23,6 +23,7 @@ from tokenstream.relay.journal._redis_scripts import (
     CLAIM,
     CREATE,
     FORGET,
+    KEEP,
     READ,
     SETTLE,
     TAKE,
@@ -93,11 +94,10 @@ class RedisStorage(Storage):
         self, id: str, *, owner: str | None, token: str, lease: float, asked: str | None = None
     ) -> bool:
         options = [_to_ms(lease), self._keep_ms(lease), *_owned(owner), asked or ""]
-        if owner is None or self._per_owner is None:
-            return bool(await self._run_script(CREATE, id, token, *options))
-        await self._take(id, owner, self._per_owner, lease)
+        if owner is not None and self._per_owner is not None:
+            await self._take(id, owner, self._per_owner, lease)
         is_created = bool(await self._run_script(CREATE, id, token, *options))
-        if not is_created:
+        if not is_created and owner is not None:
             # It may be an answer that has ended, or another owner's.
             await self._settle(id, owner)
         return is_created
@@ -121,6 +121,10 @@ class RedisStorage(Storage):
         end: int = await self._run_script(TAKE_OVER, id, token, before, *options)
         return end
 
+    async def keep(self, id: str, token: str, kept: bytes = b"") -> bytes:
+        found: bytes = await self._run_script(KEEP, id, token, kept)
+        return found
+
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
         is_ours, *reason = await self._run_script(BEAT, id, token, _to_ms(lease), self._keep_ms(lease))
         if not is_ours:
@@ -143,8 +147,7 @@ class RedisStorage(Storage):
         reply = await self._run_script(READ, id, after, limit)
         if reply is None:
             return None
-        # Left out are the reason of a requested stop, and the size.
-        begin, end, over, alive, records, owner, _, asked, _, token = reply
+        records, begin, end, asked, token, owner, alive, over, *_ = reply
         state = State(_as_str(owner), begin, end, bool(over), bool(alive), _as_str(asked), _as_str(token))
         # `after + 1` is the position of the first record.
         return Page(state, after + 1, tuple(records))
@@ -176,8 +179,8 @@ class RedisStorage(Storage):
             if reply is None:
                 # The answer has disappeared.
                 return True
-            _, _, over, _, _, _, stop_reason, *_ = reply
-            return bool(over) or stop_reason is not None
+            *_, over, reason, _ = reply
+            return bool(over) or reason is not None
 
         # Every message in this channel reports a request to stop, so the argument `is_new` is always true.
         await self._subscriptions.wait(self._key(id, "stop"), lambda _: True, has_changed)
@@ -235,7 +238,7 @@ class RedisStorage(Storage):
         bounds, reply = self._per_owner, await self._run_script(READ, id, 0, 0)
         size, found = "", None
         if reply is not None:
-            _, _, over, alive, _, found_bytes, _, _, held, _ = reply
+            *_, found_bytes, alive, over, _, held = reply
             found, size = _as_str(found_bytes), held.decode()
             if alive and not over and owner == found:
                 return

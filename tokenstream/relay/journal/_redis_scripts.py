@@ -47,6 +47,7 @@ local function keep_for(keep)
 end
 local function finish(expire)
   redis.call('HSET', meta, 'over', '1')
+  redis.call('HDEL', meta, 'kept')
   redis.call('DEL', alive)
   if expire > 0 then redis.call('PEXPIRE', records, expire) else redis.call('DEL', records) end
   redis.call('PEXPIRE', meta, math.max(2 * expire, 1))
@@ -216,6 +217,18 @@ key `alive` outlives a dead producer by its own `wait`, for which readers wait f
 if that is not stored.
 """
 
+KEEP = (
+    _KEYS
+    + """
+local state = redis.call('HMGET', meta, 'token', 'kept')
+if state[1] ~= ARGV[1] then return '' end
+if ARGV[2] == '' then return state[2] or '' end
+redis.call('HSET', meta, 'kept', ARGV[2])
+return ''
+"""
+)
+"""Keeps an answer for the next producer, or returns what is kept."""
+
 APPEND = (
     _KEYS
     + _WRITE
@@ -314,7 +327,7 @@ READ = (
     _KEYS
     + """
 local after, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
-local state = redis.call('HMGET', meta, 'end', 'over', 'owner', 'reason', 'asked', 'held', 'token')
+local state = redis.call('HMGET', meta, 'end', 'asked', 'token', 'owner', 'over', 'reason', 'held')
 if not state[1] then return false end
 local begin = tonumber(state[1]) + 1
 local oldest = redis.call('XRANGE', records, '-', '+', 'COUNT', 1)[1]
@@ -327,11 +340,12 @@ if limit > 0 and after + 1 >= begin then
   end
 end
 local is_alive = redis.call('EXISTS', alive)
-return {begin, tonumber(state[1]), tonumber(state[2]), is_alive, page, unpack(state, 3, 7)}
+local asked, token, owner, over, reason, held = unpack(state, 2, 7)
+return {page, begin, tonumber(state[1]), asked, token, owner, is_alive, tonumber(over), reason, held}
 """
 )
-"""Returns an answer's state, its records after a position, its owner, the reason to stop, the request, the
-size of its records, and its producer.
+"""Returns records after a position, the first and last position, the request, the producer, the owner, if it
+is alive and over, the reason to stop it, and the size of the records.
 """
 _MAX_COMMANDS = 8
 """The maximum number of simultaneous commands; each takes a connection from the client's pool."""

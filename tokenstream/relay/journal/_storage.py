@@ -232,6 +232,21 @@ class Storage(ABC):
         """
         return -1
 
+    async def keep(self, id: str, token: str, kept: bytes = b"") -> bytes:
+        """Keep an answer as its producer has it, for the next one; no reader sees it.
+
+        A storage that `is_shared` overrides it.
+
+        Args:
+            id: The answer's id.
+            token: Identifies the producer.
+            kept: Replaces what is kept; empty to leave it.
+
+        Returns:
+            What is kept, if nothing replaces it; empty for any other than the answer's producer.
+        """
+        return b""
+
     @abstractmethod
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
         """End an answer whose producer is dead; later calls of this producer are fenced.

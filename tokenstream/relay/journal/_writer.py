@@ -126,6 +126,11 @@ class RecordWriter:
         self.is_left = True
         self.queue_end([])
 
+    @property
+    def last_queued(self) -> int:
+        """The position of the last record."""
+        return self._last_written + len(self._queued)
+
     async def wait_for_room(self) -> None:
         while self._queued_bytes > _MAX_QUEUED_BYTES and not self.is_cut_off:
             await self._has_room.wait()
