@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from copy import copy
 from functools import cache, lru_cache
 from secrets import token_hex
@@ -230,9 +229,7 @@ class Sending:
             self.served.begin()
         if shaping is None:
             return self._encode_shaped(event)
-        events = shaping.feed(event, now=time.monotonic())
-        shaping.check()
-        return [chunk for each in events for chunk in self._encode_shaped(each)]
+        return [chunk for each in shaping.shape(event) for chunk in self._encode_shaped(each)]
 
     def encode_events(self, events: Iterable[Event]) -> EventChunks:
         return [chunk for event in events for chunk in self.encode_event(event)]
@@ -330,12 +327,8 @@ class Sending:
 
     def _flush_shape(self) -> EventChunks:
         """Return the chunks of the text that the function `shape` has held back."""
-        if self._shaping is None:
-            return []
-        events = self._shaping.end(now=time.monotonic())
-        # Raises the error of a stage of `shape`, if one has failed.
-        self._shaping.check()
-        return [chunk for each in events for chunk in self._encode_shaped(each)]
+        held_back = () if self._shaping is None else self._shaping.shape(None)
+        return [chunk for each in held_back for chunk in self._encode_shaped(each)]
 
 
 def report_losses(format: str, lost: str, served: ServedAnswer) -> None:

@@ -6,6 +6,7 @@ stages of the transformed view are created anew for each text part of the answer
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from tokenstream._basics.kept_errors import ErrorKeeper
@@ -27,7 +28,7 @@ from tokenstream.stages import Chain
 from tokenstream.stream import Stream, TextView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tokenstream.relay._encoders.vocabulary import PartKey
     from tokenstream.stream._views.text_plan import ShapingPlan
@@ -120,6 +121,12 @@ class Shaping(ErrorKeeper):
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the events that were held back; no more events will arrive."""
         return self._end_texts(list(self._texts.values()), now)
+
+    def shape(self, event: Event | None) -> Iterator[Event]:
+        """Yield the events that replace one, or for None those held back; raise the error of a stage."""
+        now = time.monotonic()
+        yield from self.end(now=now) if event is None else self.feed(event, now=now)
+        self.check()
 
     # -- within ------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 from weakref import WeakSet
 
@@ -165,8 +166,7 @@ class Feed:
         self._products: dict[object, Product] = {}
         """Objects made from the records, by key, which all followers share; see `get_product`."""
         # When to stop reading, and when to end the answer in place of its producer.
-        self._alone_since: float | None = None
-        self._dead_since: float | None = None
+        self._alone_since = self._dead_since = inf
 
     @property
     def progress(self) -> tuple[int, bool]:
@@ -287,12 +287,8 @@ class Feed:
 
         A single look is not enough: this process or the storage may have been suspended meanwhile.
         """
-        if state.alive or state.over:
-            self._dead_since = None
-            return False
         now = current_time()
-        if self._dead_since is None:
-            self._dead_since = now
+        self._dead_since = inf if state.alive or state.over else min(self._dead_since, now)
         return now - self._dead_since >= self._lease / 4
 
     async def _bury(self, token: str) -> None:
@@ -329,10 +325,6 @@ class Feed:
 
     def _check_abandoned(self) -> bool:
         """Return True if the feed has had no follower for `_IDLE_SECONDS` seconds, so that it can end."""
-        if self.followers:
-            self._alone_since = None
-            return False
         now = current_time()
-        if self._alone_since is None:
-            self._alone_since = now
+        self._alone_since = inf if self.followers else min(self._alone_since, now)
         return now - self._alone_since > _IDLE_SECONDS

@@ -74,7 +74,7 @@ class MemoryStorage(Storage):
         self._make_bytes(1, share)
         self._shares[owner] = share
         alive_until = self._clock() + lease
-        most = self._max_bytes if share.bounds is None else min(self._max_bytes, share.bounds.bytes)
+        most = min(self._max_bytes, share.limit)
         answer = StoredAnswer(owner, share, most, token, alive_until=alive_until, asked=asked)
         self._answers[id] = self._all.running[id] = share.running[id] = answer
         return True
@@ -97,9 +97,7 @@ class MemoryStorage(Storage):
                 raise fenced_error()
             added = sum(map(len, records))
             # Even a full storage takes a small end, since readers wait for it.
-            if (added > answer.share.room or added > self._all.room) and not (
-                over and added <= _MAX_LAST_BYTES
-            ):
+            if added > min(answer.share.room, self._all.room) and not (over and added <= _MAX_LAST_BYTES):
                 # Beyond its limit, an answer loses as much as it gains, but keeps its last record.
                 size = min(answer.size + added, max(answer.limit, len(records[-1])))
                 self._make_bytes(size - answer.size, answer.share)
@@ -218,7 +216,8 @@ class MemoryStorage(Storage):
         bounds = share.bounds
         if bounds is None:
             return
-        if share.count_running(self._clock()) >= bounds.running:
+        now = self._clock()
+        if sum(each.alive_until > now for each in share.running.values()) >= bounds.running:
             raise JournalError(
                 f"{bounds.running:,} answers of this owner are running", kind="too_many_answers"
             )

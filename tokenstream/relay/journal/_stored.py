@@ -58,9 +58,6 @@ class AnswerGroup:
         del self.ended[id]
         self.expired[id] = answer
 
-    def count_running(self, now: float) -> int:
-        return sum(answer.alive_until > now for answer in self.running.values())
-
     def find_oldest(self) -> str | None:
         """Return the id of the answer to forget first: one without records, or the one that ended first."""
         return next(chain(self.expired, self.ended), None)
