@@ -31,3 +31,13 @@ async def two_journals(
         await beside.flushall()
         async with RedisJournal(one, **options) as a, RedisJournal(other, **options) as b:
             yield a, b, beside
+
+
+@asynccontextmanager
+async def full(client: Redis) -> AsyncGenerator[None]:
+    """Fill a Redis: what it holds already is more than it may hold."""
+    await client.config_set("maxmemory", 1)
+    try:
+        yield
+    finally:
+        await client.config_set("maxmemory", 0)

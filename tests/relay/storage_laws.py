@@ -184,6 +184,19 @@ class StorageLaws:
             assert not await other.bury("a", [b"end"])
             assert [b"1"] == await _all(other)
 
+    async def test_what_is_kept_is_for_the_next_producer(self, opened: Opened) -> None:
+        """It has what the last one has kept, in any process; an answer in memory has no other producer."""
+        async with opened() as (one, other):
+            await one.create("a", owner=None, token="1", lease=_LONG)
+            for number, kept in enumerate([b"first", b"", bytes(range(256))], 1):
+                await one.keep("a", str(number), kept)
+                await other.keep("a", "another", b"another's")
+                given: dict[str, Any] = {"token": str(number + 1), "before": str(number), "wait": 0.0}
+                taken = await other.take_over("a", owner=None, lease=_LONG, **given)
+
+                assert ((0, kept) if one.is_shared else (-1, b"")) == taken
+                assert [] == await _all(other)
+
     async def test_a_stop_is_asked_for_from_anywhere(self, opened: Opened) -> None:
         """The producer hears the first reason at its next beat, and who asks whether one was running."""
         async with opened() as (one, other):

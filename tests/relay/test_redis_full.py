@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import httpx
@@ -16,7 +15,7 @@ from starlette.routing import Mount
 
 from tests.relay.follow.support import answer_to, read_body
 from tests.relay.journals import Answer, failure_of, message_of, read, read_into, records_of
-from tests.relay.redis_places import client_of, in_redis, two_journals
+from tests.relay.redis_places import client_of, full, in_redis, two_journals
 from tests.relay.tokenstream.support import record
 from tests.support.asgi import Client, response_to
 from tests.support.redis_servers import RedisServer, anyio_backend, server
@@ -27,9 +26,6 @@ from tokenstream.errors import StreamInterrupted
 from tokenstream.events import Event, MessageStart, PartStart, TextDelta
 from tokenstream.message import TextPart
 from tokenstream.relay.journal import Entry
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 __all__ = ["anyio_backend", "server"]
 
@@ -44,16 +40,6 @@ def _has_text(client: Client) -> bool:
 
 def _has_ended(client: Client) -> bool:
     return client.ended
-
-
-@asynccontextmanager
-async def full(client: Redis) -> AsyncGenerator[None]:
-    """Fill a Redis: what it holds already is more than it may hold."""
-    await client.config_set("maxmemory", 1)
-    try:
-        yield
-    finally:
-        await client.config_set("maxmemory", 0)
 
 
 def ids_of(body: bytes) -> list[int]:

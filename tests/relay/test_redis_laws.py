@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.relay.journal_laws.laws import JournalLaws
-from tests.relay.redis_places import client_of, in_redis
+from tests.relay.journals import failure_of
+from tests.relay.redis_places import client_of, full, in_redis
 from tests.relay.storage_laws import Opened, StorageLaws
 from tests.support.redis_servers import RedisServer, anyio_backend, server
 from tokenstream.relay.journal import Storage
@@ -41,3 +42,18 @@ class TestRedisStorage(StorageLaws):
 
 class TestRedisJournal(JournalLaws):
     """Every law of journals, in the same Redis."""
+
+
+async def test_nothing_that_was_kept_outlives_its_answer(server: RedisServer) -> None:
+    """Not even if a busy producer keeps it late; nor does a full Redis keep it."""
+    async with client_of(server) as client:
+        await client.flushall()
+        storage = in_redis(client)
+        await storage.create("a", owner=None, token="1", lease=60.0)
+        async with full(client):
+            assert "unavailable" == await failure_of(storage.keep("a", "1", b"kept"))
+        await storage.keep("a", "1", b"kept")
+        await storage.append("a", "1", 1, [b"{}"], lease=60.0, over=True)
+        await storage.keep("a", "1", b"late")
+
+        assert not await client.hexists("tokenstream:{a}:state", "kept")

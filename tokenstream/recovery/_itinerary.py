@@ -70,6 +70,10 @@ class Itinerary:
         route = opener.route
         return self._make_stage if route is None or route.tags is None else route.make_stage
 
+    def find_index(self, route: str | None) -> int:
+        """Return the index of the opener with the name of a route; 0 if there is none any more."""
+        return self.names.index(route) if route in self.names else 0
+
     def note_attempt(self, index: int, now: float) -> None:
         """Note that an attempt which counts towards the attempts of its opener is made now."""
         self.used[index] += 1
@@ -166,9 +170,8 @@ class RunningRequest:
 
     def inherit(self, route: str | None, *, again: bool) -> None:
         """Stand for the attempt of an earlier process, with the number 0, at a route if that is there."""
-        names = self.itinerary.names
         self.counted, self.again = 0, self.again or again
-        self.go_to(names.index(route) if route in names else 0, None)
+        self.go_to(self.itinerary.find_index(route), None)
         self.attempt = replace(self.attempt, number=0, route=self.route)
 
     def begin(self, plan: AttemptPlan, attempt: Attempt, now: float) -> float | None:

@@ -14,6 +14,7 @@ from tokenstream._pipeline.joining import Hold, ends_at_once
 from tokenstream._pipeline.resumption import Continue, ReadOn, Restart
 from tokenstream.errors import AnswerRejected, MisuseError, PositionLost, StreamError
 from tokenstream.events import Restarted, Resumed
+from tokenstream.formats._registry import format_of_request
 from tokenstream.message import Checkpoint, Message
 from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._decision import AttemptPlan
@@ -138,16 +139,26 @@ class Recovery:
         """Return the source of an attempt that has broken off: that of the process which has kept it.
 
         All that follows is decided as after any break, and what was kept counts as delivered.
+
+        Raises:
+            MisuseError: The checkpoint cannot be read; or, for `again`, another API's servers replay it.
         """
+        opener = self._openers[self._itinerary.find_index(kept.message.route)]
+        asked = format_of_request(opener.asked[0] if opener.asked else "", opener.format)
+        if is_other := asked not in (None, kept.format):
+            if again and kept.position is not None:
+                raise MisuseError(f"an answer of {kept.format} is not resumed by a request of {asked}")
+            told = {name: each for name, each in (kept.state or {}).items() if name != "format"}
+            kept = kept.model_copy(update={"position": None, "state": told})
         self._machine.restore(kept, may_continue=True)
         self._request.inherit(kept.message.route, again=again)
         self._answer.take_up(kept.identity)
         self._joining.end()
         self._machine.way.settle()
         self._machine.delivered.note_look()
-        opener, cause = self._request.opener, find_cause(kept)
+        cause = find_cause(kept)
         # The records of a journal do not name the format.
-        opener.look_ahead(self._request.attempt, is_other=kept.message.format is None)
+        opener.look_ahead(self._request.attempt, is_other=is_other or kept.message.format is None)
 
         def fail() -> Never:
             raise cause

@@ -12,10 +12,10 @@ requested, or this process is shutting down. The first of these to happen counts
 
 from __future__ import annotations
 
-import time
-from contextlib import nullcontext, suppress
+from collections import deque
+from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio import CancelScope, create_task_group, get_cancelled_exc_class, move_on_after, sleep
@@ -23,25 +23,26 @@ from anyio.lowlevel import checkpoint
 
 from tokenstream._basics.error_marks import add_sentence
 from tokenstream.errors import AnswerFailure
-from tokenstream.events import Event, Restarted, Resumed
-from tokenstream.message import Message
+from tokenstream.events import Event, MessageStart, Resumed
 from tokenstream.relay._attribution import ServedAnswer, ending_of, interrupt_source, make_interruption
 from tokenstream.relay._encoders.tokenstream import is_recorded, record
-from tokenstream.relay._events_in import close_stream, converted_refusals, take_kept
+from tokenstream.relay._events_in import close_stream, converted_refusals
 from tokenstream.relay._sending import TELLING, ReportedEnding, report_losses
 from tokenstream.relay.journal._errors import JournalError, describe_failure
 from tokenstream.relay.journal._records import (
+    begin_again,
     record_ending,
     record_failure,
     record_interruption,
     record_stop,
-    take_up,
+    source_of,
+    without_raw,
     write_kept,
 )
-from tokenstream.relay.journal._storage import ALIVE, Storage, limit, retry
-from tokenstream.relay.journal._writer import ALIVE_SHARE, RecordWriter, TellWritten, WriteTimer
+from tokenstream.relay.journal._storage import Storage, limit, retry
+from tokenstream.relay.journal._writer import ALIVE_SHARE, RecordWriter
 from tokenstream.stream import AsyncStream
-from tokenstream.stream._base import find_driver
+from tokenstream.stream._log import WARNING
 from tokenstream.stream._reading.reader import run_until_cancelled
 from tokenstream.stream._views.event_cursor import EventCursor
 
@@ -50,77 +51,12 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from tokenstream.relay._shape import Shape, Shaping
-    from tokenstream.stream._driver import Driver
+    from tokenstream.relay._shape import Shaping
 
 _CUT_OFF = "the journal no longer takes the answer"
 """The error message for the readers of an answer whose records the storage no longer accepts."""
 _CLOSING_SECONDS = 2.0
 """The seconds allowed for writing the last record while the process shuts down."""
-
-
-async def wait_for_producer(
-    storage: Storage,
-    take: Callable[..., Awaitable[int]],
-    lease: float,
-    check_open: Callable[[], None],
-    *,
-    waits: bool,
-) -> int:
-    """Take an answer over once its producer is dead; return its last position, or a negative number.
-
-    `check_open` raises once the journal was exited.
-    """
-    while True:
-        check_open()
-        end = await retry(storage, take, lease)
-        if end != ALIVE or not waits:
-            return end
-        await sleep(lease / 8)
-
-
-async def go_on(
-    storage: Storage, id: str, token: str, end: int, stream: object, *, shape: Shape | None, lease: float
-) -> tuple[list[Event], list[bytes]]:
-    """Have a stream go on with an answer that another producer has begun, up to the position `end`.
-
-    The result are the events that come before those of the stream: what a process has kept of it, after one
-    that has readers begin again if the stream cannot go on for them, or the first records are gone; and the
-    last records, if the stream goes on before them.
-    """
-    first = take_kept(stream)
-    if end <= 0:
-        return first, []
-    if isinstance(stream, AsyncStream) and shape is None and not first:
-        page = await retry(storage, partial(storage.read, id, 0, end), lease)
-        kept = await retry(storage, partial(storage.keep, id, token), lease)
-        records = page.records if page else ()
-        position = take_up(source_of(stream), kept, records)
-        if 0 < position <= len(records):
-            # Earlier connections, of which readers were told, are none of this stream's.
-            return [], [each for each in records[position:] if not each.startswith(b'{"type":"resumed"')]
-    return [Restarted(Message.model_construct()), *(first or take_kept(stream))], []
-
-
-async def read_again(stream: AsyncStream, known: list[bytes], *, raw: bool) -> list[Event]:
-    """Read the events whose records readers have, and return those that tell of the connection.
-
-    If the stream gives other events, readers begin again with all that it has given.
-    """
-    told = list[Event]()
-    async for event in stream:
-        if isinstance(event, Resumed):
-            told.append(event)
-        elif (again := record(event, raw=raw)) and again != known.pop(0):
-            break
-        if not known:
-            return told
-    return [Restarted(Message.model_construct()), *EventCursor(source_of(stream).accumulator).ready()]
-
-
-def source_of(stream: object) -> Driver:
-    """Return the driver that reads the source of a stream, which may have several readers."""
-    return cast("Driver", find_driver(stream)).source_driver
 
 
 class Producer:
@@ -135,18 +71,16 @@ class Producer:
         id: str,
         token: str,
         stream: AsyncIterable[Event],
-        tell_written: TellWritten,
+        writer: RecordWriter,
         *,
         served: ServedAnswer,
-        timer: WriteTimer,
         lease: float,
         raw: bool,
         shaping: Shaping | None,
         take_over: float | None,
-        leave: Callable[[], Awaitable[int]],
-        last_written: int,
+        leave: Callable[[], Awaitable[object]],
         first: Sequence[Event],
-        known: list[bytes],
+        known: Sequence[bytes],
     ) -> None:
         self.id = id
         self.opened = anyio.Event()
@@ -168,26 +102,13 @@ class Producer:
         self._leave = leave
         self._raw = raw
         self._shaping = shaping
-        self._writer = RecordWriter(
-            storage,
-            id,
-            token,
-            tell_written,
-            timer=timer,
-            lease=lease,
-            take_over=self._take_over,
-            last_written=last_written,
-        )
+        self._writer = writer
         # Reading the stream.
         self._first = first
         """Events before those that the stream gives: readers begin again, or get what a process has kept."""
-        self._known = known
-        """The records of the first events that the stream gives, which readers have."""
+        self._known = deque(known)
+        """The records of the next events that the stream gives, which readers have already."""
         self._keep = partial(storage.keep, id, token)
-        # What `shape` takes out of the text is not to be stored.
-        keeps = take_over and shaping is None and isinstance(stream, AsyncStream)
-        self._kept: bytes | None = None if keeps else b""
-        """What the storage is to keep for another producer; None to make it at the next event."""
         self._reported = ReportedEnding()
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
         self._lost_events: set[str] = set()
@@ -200,8 +121,10 @@ class Producer:
         self._all_written = anyio.Event()
         """Set when no more records will be written."""
 
-    async def wait_opened(self, seconds: float, *, reports: bool) -> AnswerFailure | None:
-        """Wait for the first event; return the failure before it, which is not logged unless `reports`."""
+    async def wait_opened(self, seconds: float | None, *, reports: bool) -> None:
+        """Wait for the first event; raise the failure before it, which is not logged unless `reports`."""
+        if seconds is None:
+            return
         self._is_awaited, is_told = not reports, False
         try:
             with move_on_after(seconds):
@@ -211,7 +134,8 @@ class Producer:
             self._is_awaited = False
             if self._failure is not None and not is_told:
                 self.served.report(self._failure)
-        return self._failure if self.opened.is_set() else None
+        if self._failure is not None and self.opened.is_set():
+            raise self._failure
 
     async def run(self) -> None:
         """Read the answer until it ends, and write every record."""
@@ -314,19 +238,13 @@ class Producer:
             async with stream if hasattr(stream, "__aenter__") else nullcontext():
                 for event in self._first:
                     self._queue_shaped(event)
-                if self._known:
-                    for event in await read_again(stream, self._known, raw=self._raw):
-                        self._queue_event(event)
                 if not await self._writer.write_soon():
                     self._begin_writing()
                 async for event in stream:
                     self._queue_shaped(event)
-                    if self._kept is None:
-                        self._kept = write_kept(source_of(stream), self._writer.last_queued)
-                    if self._kept and not has_begun:
-                        # Before the first record: no other producer may ask for this answer again.
-                        with suppress(JournalError), limit(self._storage, self._lease / 4, shield=True):
-                            await self._keep(self._kept)
+                    if event.__class__ is MessageStart and self._take_over:
+                        # Before the first record is written: nobody is to ask for this answer again.
+                        await self._keep_checkpoint()
                     if not await self._writer.write_soon():
                         self._begin_writing()
                     if not has_begun:
@@ -337,23 +255,41 @@ class Producer:
         finally:
             await close_stream(stream)
 
-    def _queue_shaped(self, event: Event) -> None:
-        """Queue the records of an event, whose text `shape` may change."""
-        shaping = self._shaping
-        if shaping is None:
-            self._queue_event(event)
+    async def _keep_checkpoint(self) -> None:
+        """Have the storage keep what another producer needs; a failure costs no more than its request."""
+        # What `shape` takes out of the text is not to be stored.
+        if self._shaping is not None or not isinstance(self._stream, AsyncStream):
             return
-        for shaped in shaping.feed(event, now=time.monotonic()):
-            self._queue_event(shaped)
-        # This raises the exception of a stage that has failed.
-        shaping.check()
+        try:
+            with limit(self._storage, self._lease / 4, shield=True):
+                await self._keep(write_kept(source_of(self._stream), self._writer.last_queued))
+        except JournalError as error:
+            self.served.tell(WARNING, "no other process can resume an answer: %s", describe_failure(error))
+
+    def _queue_shaped(self, event: Event | None) -> None:
+        """Queue the records of an event, whose text `shape` may change; None for what it has held back."""
+        if self._shaping is not None:
+            for shaped in self._shaping.shape(event):
+                self._queue_event(shaped)
+        elif event is not None:
+            self._queue_event(event)
 
     def _queue_event(self, event: Event) -> None:
-        """Queue the record of an event, unless the event has none or the last record is queued already."""
+        """Queue the record of an event, unless the event has none or the last record is queued already.
+
+        Nor is one that another producer has written. If that has written something else, readers begin again
+        with all that the stream has given.
+        """
         if event.__class__ in TELLING:
             self._reported.note(event)
         event_record = b"" if self._writer.has_end else record(event, raw=self._raw)
-        if event_record:
+        if event_record and self._known and not isinstance(event, Resumed):
+            if without_raw(event_record) == without_raw(self._known.popleft()):
+                return
+            self._known.clear()
+            for each in (begin_again(), *EventCursor(source_of(self._stream).accumulator).ready()):
+                self._queue_event(each)
+        elif event_record:
             self._writer.queue(event_record)
         elif not is_recorded(event):
             self._lost_events.add(type(event).__name__)
@@ -363,25 +299,14 @@ class Producer:
         if not self._writer.has_end:
             if self._last_records is None:
                 self._last_records = records
-            # If `shape` fails here, its error replaces the last records.
-            self._queue_rest_of_text()
+            try:
+                self._queue_shaped(None)
+            except Exception as error:  # noqa: BLE001 - readers wait for a last record, whatever `shape` raises
+                self.served.report_bug(error)
+                self._last_records = [record_failure(error)]
             if self._lost_events:
                 report_losses("tokenstream", ", ".join(sorted(self._lost_events)), self.served)
             self._writer.queue_end(self._last_records)
-
-    def _queue_rest_of_text(self) -> None:
-        """Queue the text that `shaping` has held back; if that raises, the error ends the answer."""
-        shaping = self._shaping
-        if shaping is None:
-            return
-        try:
-            for shaped in shaping.end(now=time.monotonic()):
-                self._queue_event(shaped)
-            # Raises the error that `shape` has met, if any.
-            shaping.check()
-        except Exception as error:  # noqa: BLE001 - readers wait for a last record, whatever `shape` raises
-            self.served.report_bug(error)
-            self._last_records = [record_failure(error)]
 
     # -- writing -------------------------------------------------------------
 
@@ -430,10 +355,6 @@ class Producer:
                 reason = None
                 with limit(self._storage, pause):
                     reason = await self._beat()
-                    if self._kept:
-                        # Its records are written by now.
-                        await self._keep(self._kept)
-                        self._kept = None
                 if reason is not None:
                     self.stop(reason)
                     # Give the stream time to end by itself. If it ignores the cancellation, end the answer

@@ -1,30 +1,34 @@
-"""The last records of answers, in which producers report how an answer ended."""
+"""What a producer leaves: the last records of its answer, or a checkpoint for the next producer."""
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tokenstream._answer.accumulator import Accumulator
 from tokenstream.errors import AnswerFailure, MisuseError, StreamInterrupted
-from tokenstream.events import Stopped
-from tokenstream.formats._wire.tokenstream.words import End
-from tokenstream.message import Checkpoint
+from tokenstream.events import Restarted, Stopped
+from tokenstream.message import Checkpoint, Message
 from tokenstream.relay._attribution import find_broken
 from tokenstream.relay._encoders.tokenstream import end_record, error_record, read_record, record
 from tokenstream.relay._incident import BUG
+from tokenstream.relay.journal._errors import JournalError
+from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream._basics.loose import JsonObject
+    from tokenstream.events import Event
     from tokenstream.message import Ending
     from tokenstream.stream._driver import Driver
 
 _NO_CONTENT = frozenset({"message_start", "usage_update", "step_start", "restarted", "error"})
 _TEXTS = frozenset({"text", "reasoning", "refusal"})
 """Kinds of parts whose start has no content."""
+_MAX_KEPT = 1024 * 1024
+"""The maximum size of a checkpoint in bytes; of a larger one, another process asks for the answer again."""
 
 
 def record_ending(ending: Ending) -> bytes:
@@ -61,30 +65,54 @@ def write_kept(driver: Driver, position: int) -> bytes:
     """Return a checkpoint after the position up to which it goes; empty if no server replays the answer.
 
     It lacks the answer's identity, which is the id in this journal, and means nothing to the server.
+
+    Raises:
+        JournalError: It is too large.
     """
     resume, kept = driver.machine.link.connection.format.resume, driver.machine.progress.checkpoint()
     # What a relay merges when it repeats it cannot be compared with records.
     if resume is None or resume.merges_replays or kept.position is None or not resume.is_kept(kept.message):
         return b""
-    return b"%d %b" % (position, kept.model_dump_json(exclude={"identity"}).encode())
+    written = kept.model_dump_json(exclude={"identity"}).encode()
+    if len(written) > _MAX_KEPT:
+        raise JournalError(f"its {len(written):,} bytes are too many")
+    return b"%d %b" % (position, written)
 
 
-def take_up(driver: Driver, kept: bytes, records: Sequence[bytes]) -> int:
+def source_of(stream: object) -> Driver:
+    """Return the driver that reads the source of a stream, which may have several readers."""
+    return cast("Driver", find_driver(stream)).source_driver
+
+
+def take_up(driver: Driver, kept: bytes, records: Sequence[bytes]) -> list[bytes] | None:
     """Let a stream go on with what `write_kept` has returned, or else with the answer that records have.
 
-    The result is the position up to which the stream has the answer; 0 if it cannot go on with it.
+    The result are the records of the events that the stream gives again; None if it cannot go on for those
+    who have the records.
     """
-    position, _, checkpoint = kept.partition(b" ")
-    # Another release may have written it.
+    position, _, written = kept.partition(b" ")
+    after = 0
+    # Another release may have written it, or a stream of another API.
     with suppress(MisuseError, ValueError):
-        if driver.take_up(Checkpoint.model_validate_json(checkpoint)):
-            return int(position)
-    accumulator = Accumulator()
-    for event in map(read_record, records):
-        if not isinstance(event, End):
-            accumulator.take(event)
-    messages = tuple(accumulator.messages)
-    return len(records) if records and driver.take_up(Checkpoint(messages=messages)) else 0
+        after = int(position) * driver.take_up(Checkpoint.model_validate_json(written))
+    if not after and records:
+        accumulator = Accumulator()
+        for each in records:
+            accumulator.take(cast("Event", read_record(each)))
+        after = len(records) * driver.take_up(Checkpoint(messages=tuple(accumulator.messages)))
+    # Earlier connections, of which readers were told, are none of this stream's.
+    left = [each for each in records[after:] if not each.startswith(b'{"type":"resumed"')]
+    return left if 0 < after <= len(records) else None
+
+
+def begin_again() -> Restarted:
+    """Return the event after which readers get all of an answer again."""
+    return Restarted(Message.model_construct())
+
+
+def without_raw(record: bytes) -> JsonObject:
+    """Return a record's JSON without the payload, which a server may pad anew when it repeats it."""
+    return {name: each for name, each in json.loads(record).items() if name != "raw"}
 
 
 def has_failed_early(records: Sequence[bytes]) -> bool:

@@ -116,14 +116,13 @@ class RedisStorage(Storage):
 
     async def take_over(
         self, id: str, *, owner: str | None, token: str, before: str, lease: float, wait: float
-    ) -> int:
+    ) -> tuple[int, bytes]:
         options = [_to_ms(lease), self._keep_ms(lease), _to_ms(wait), *_owned(owner)]
-        end: int = await self._run_script(TAKE_OVER, id, token, before, *options)
-        return end
+        end, kept = await self._run_script(TAKE_OVER, id, token, before, *options)
+        return end, kept
 
-    async def keep(self, id: str, token: str, kept: bytes = b"") -> bytes:
-        found: bytes = await self._run_script(KEEP, id, token, kept)
-        return found
+    async def keep(self, id: str, token: str, kept: bytes) -> None:
+        await self._run_script(KEEP, id, token, kept)
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
         is_ours, *reason = await self._run_script(BEAT, id, token, _to_ms(lease), self._keep_ms(lease))

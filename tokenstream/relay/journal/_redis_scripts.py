@@ -199,35 +199,32 @@ TAKE_OVER = (
     + """
 local token, before, lease, keep = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local wait, owned, owner = tonumber(ARGV[5]), ARGV[6], ARGV[7]
-local state = redis.call('HMGET', meta, 'token', 'end', 'over', 'owner', 'wait')
-if not state[1] or state[3] == '1' or (state[4] and '1' or '0') ~= owned then return -1 end
-if owned == '1' and state[4] ~= owner then return -1 end
+local state = redis.call('HMGET', meta, 'token', 'end', 'over', 'owner', 'wait', 'kept')
+if not state[1] or state[3] == '1' or (state[4] and '1' or '0') ~= owned then return {-1, ''} end
+if owned == '1' and state[4] ~= owner then return {-1, ''} end
 local is_free = state[1] == before or state[1] == token
-if not is_free and (wait < 0 or redis.call('PTTL', alive) > tonumber(state[5] or 0)) then return -2 end
+if not is_free and (wait < 0 or redis.call('PTTL', alive) > tonumber(state[5] or 0)) then return {-2, ''} end
 redis.call('HSET', meta, 'token', token, 'wait', wait)
 live(lease)
 keep_for(keep)
-return tonumber(state[2])
+return {tonumber(state[2]), state[6] or ''}
 """
 )
 """Gives an answer another producer, whose token replaces that of one that is dead or has left it.
 
-Returns the last position, -1 if the answer is over or not this owner's, -2 while its producer is alive. The
-key `alive` outlives a dead producer by its own `wait`, for which readers wait for the next one: by nothing
-if that is not stored.
+Returns the last position and what is kept; -1 if the answer is over or not this owner's, -2 while its
+producer is alive. The key `alive` outlives a dead producer by its own `wait`, for which readers wait for the
+next one: by nothing if that is not stored.
 """
 
 KEEP = (
     _KEYS
     + """
-local state = redis.call('HMGET', meta, 'token', 'kept')
-if state[1] ~= ARGV[1] then return '' end
-if ARGV[2] == '' then return state[2] or '' end
-redis.call('HSET', meta, 'kept', ARGV[2])
-return ''
+local state = redis.call('HMGET', meta, 'token', 'over')
+if state[1] == ARGV[1] and state[2] ~= '1' then redis.call('HSET', meta, 'kept', ARGV[2]) end
 """
 )
-"""Keeps an answer for the next producer, or returns what is kept."""
+"""Keeps what the next producer of an answer needs, until the end; an empty text for nothing."""
 
 APPEND = (
     _KEYS

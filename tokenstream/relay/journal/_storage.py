@@ -88,7 +88,7 @@ def no_reply_error(storage: Storage, began: float, seconds: float) -> JournalErr
 
 
 ALIVE = -2
-"""What `Storage.take_over` returns while the producer is alive."""
+"""The position that `Storage.take_over` returns while the producer is alive."""
 StopReply: TypeAlias = Literal["asked", "ended", "unknown"]
 """The outcome of a request to stop an answer; "ended" if the answer had ended before."""
 
@@ -212,7 +212,7 @@ class Storage(ABC):
 
     async def take_over(
         self, id: str, *, owner: str | None, token: str, before: str, lease: float, wait: float
-    ) -> int:
+    ) -> tuple[int, bytes]:
         """Give an answer another producer, if it has none that is alive: the one before is fenced then.
 
         A storage that `is_shared` overrides it.
@@ -227,25 +227,19 @@ class Storage(ABC):
                 dead; negative if only an answer without a producer is taken.
 
         Returns:
-            The last position; -1 if the answer is unknown, over, or another owner's; -2 while its producer
-            is alive.
+            The last position, and what was kept for this producer; the position is -1 if the answer is
+            unknown, over, or another owner's, and -2 while its producer is alive.
         """
-        return -1
+        return -1, b""
 
-    async def keep(self, id: str, token: str, kept: bytes = b"") -> bytes:
-        """Keep an answer as its producer has it, for the next one; no reader sees it.
-
-        A storage that `is_shared` overrides it.
+    async def keep(self, id: str, token: str, kept: bytes) -> None:  # noqa: B027 - as `take_over`
+        """Keep what an answer's next producer needs to go on with it, until the end; no reader sees it.
 
         Args:
             id: The answer's id.
-            token: Identifies the producer.
-            kept: Replaces what is kept; empty to leave it.
-
-        Returns:
-            What is kept, if nothing replaces it; empty for any other than the answer's producer.
+            token: Identifies the producer; another one's call has no effect.
+            kept: Replaces what is kept; empty for nothing.
         """
-        return b""
 
     @abstractmethod
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:

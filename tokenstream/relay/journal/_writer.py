@@ -76,7 +76,7 @@ class RecordWriter:
         *,
         timer: WriteTimer,
         lease: float,
-        take_over: float,
+        alive: float,
         last_written: int,
     ) -> None:
         # Given by the journal.
@@ -84,7 +84,7 @@ class RecordWriter:
         self._tell_written = tell_written
         self._timer = timer
         self._lease = lease
-        self._append = partial(storage.append, id, token, lease=lease * ALIVE_SHARE + take_over)
+        self._append = partial(storage.append, id, token, lease=alive)
         # The queue.
         self._queued: list[bytes] = []
         self._queued_bytes = 0
