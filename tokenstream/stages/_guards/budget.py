@@ -53,6 +53,18 @@ class Budget:
     error: None = None
     """Always None: this stage cannot fail."""
 
+    __slots__ = (
+        "_characters",
+        "_characters_used",
+        "_reported_tokens",
+        "_seconds",
+        "_tokens",
+        "_tokens_before",
+        "_uncounted_bytes",
+        "started_at",
+        "stop",
+    )
+
     @explain_options(most=_OF_MONEY, price=_OF_MONEY)
     def __init__(
         self, *, tokens: int | None = None, characters: int | None = None, seconds: float | None = None

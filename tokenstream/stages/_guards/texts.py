@@ -58,6 +58,20 @@ class Match(TextStage):
         ([' of a cat'], [], "the text matches '\\\\bcat\\\\b'")
     """
 
+    __slots__ = (
+        "_ahead",
+        "_beginnings",
+        "_behind",
+        "_first",
+        "_is_sure",
+        "_must_wait",
+        "_open_at",
+        "_pattern",
+        "_search_back",
+        "_tail",
+        "stop",
+    )
+
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
         surroundings = _find_context_size(pattern)
@@ -208,6 +222,18 @@ class Repetition(TextStage):
         >>> loop.stop
         'the same 52 characters came 5 times in a row'
     """
+
+    __slots__ = (
+        "_ends_number",
+        "_ignore_digits",
+        "_longest",
+        "_period",
+        "_repeated",
+        "_tail",
+        "_times",
+        "_unchecked",
+        "stop",
+    )
 
     def __init__(self, times: int = 6, *, longest: int = 2_000, ignore_digits: bool = False) -> None:
         self._times = check_whole("times", times, least=2)
