@@ -15,7 +15,7 @@ from tests.stream.async_sources import END, HEL, HELLO, LO, Scripted, is_closed,
 from tests.support.loopback import OPEN, Loopback, until_close
 from tests.support.playing import silent_after
 from tests.support.timing import TooLate, tried_again
-from tokenstream import AsyncStream, Deadlines, aconnect
+from tokenstream import AsyncStream, Deadlines, aconnect, relay
 from tokenstream.errors import StreamStalled
 
 pytestmark = [pytest.mark.not_quick, pytest.mark.anyio]
@@ -170,3 +170,12 @@ async def test_a_view_read_again_after_a_stall_meets_it_again(block: bool) -> No
     with pytest.raises(StreamStalled) as again:
         await anext(view)
     assert again.value is error
+
+
+async def test_a_deadline_passes_while_a_relay_sends_heartbeats() -> None:
+    """Each heartbeat ends a read, but not the silence."""
+    stream = silent_after(HEL).astream(format="text", deadlines=Deadlines(idle_bytes=4))
+    told = [piece async for piece in relay.encode(stream, keep_alive=3)]
+
+    assert 1 <= told.count(b": keep-alive\n\n") <= 2
+    assert "truncated" == stream.message.ending

@@ -51,6 +51,8 @@ class AsyncDriver(Driver):
             raise
         self._booking: Any = None
         """The amount that the next read reserves in a purse first; None for nothing."""
+        self._waited = 0.0
+        """Seconds for which reads without a task have waited in vain since the last item."""
         self._next_source: LazySource | None = None
         """The source to read once the previous one is closed; None if no other source is planned."""
         self.awaited_guards: AwaitedGuards | None = None
@@ -466,12 +468,15 @@ class AsyncDriver(Driver):
             if not pump.begun:
                 self._begin()
             item = pump.take_item()
+            began = self.clock()
             if item is None and not timed:
                 item = await pump.read(until)
             elif item is None:
+                since = pump.since if pump.has_task else began - self._waited
                 item = await self._wait_steadily(until) or await pump.read(
-                    self.find_read_limit(pump.since, until), steady_deadline=self._steady_deadline
+                    self.find_read_limit(since, until), steady_deadline=self._steady_deadline
                 )
+            self._waited = self._waited + self.clock() - began if item[1] is WAITED else 0.0
         finally:
             pump.busy = False
         return item
