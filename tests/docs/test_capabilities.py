@@ -107,7 +107,7 @@ TESTS: dict[str, dict[str, str]] = {
         "continue with reported confidence": "recovery/test_continue.py::test_whoever_reads_sees_one_answer",
     },
     "routes, fallback, hedge, price cap": {
-        "routes": "recovery/routes/test_counting.py::test_a_function_has_attempts_of_its_own",
+        "routes": "recovery/routes/test_counting.py::test_a_function_comes_after_the_attempts_of_the_route…",
         "fallback": "recovery/routes/test_counting.py::test_a_route_has_its_own_attempts_and_then_the_next…",
         "hedge": "recovery/test_hedge.py::test_the_second_attempt_is_read_where_it_shows_content_first",
         "price cap": "recovery/routes/test_costs.py::test_is_an_error_for_final_and_the_end_of_a_loop…",

@@ -155,9 +155,7 @@ LATER: dict[str, Any] = {
 }
 """Answers that turn out to be useless once something has arrived, by their outcome."""
 SHOWING = {
-    outcome: frozenset(
-        {"events", "deltas", *(["reasoning"] if outcome == "empty" else ["text", "sentences"])}
-    )
+    outcome: {"events", "deltas", *(["reasoning"] if outcome == "empty" else ["text", "sentences"])}
     for outcome in LATER
 }
 """The views that have given something by then."""
@@ -212,9 +210,7 @@ def test_a_list_adds_errors_that_are_asked_for_again_and_a_function_decides(
 
 def test_bounds_are_over_all_attempts() -> None:
     """What was discarded has come all the same."""
-    limits = Limits(text=30)
-    retry = Retry(again=True, wait=0)
-    played = play("sync", [WHOLE[:4], WHOLE], retry, limits=limits)
+    played = play("sync", [WHOLE[:4], WHOLE], Retry(again=True, wait=0), limits=Limits(text=30))
 
     assert isinstance(played.error, LimitExceeded)
 
@@ -222,10 +218,9 @@ def test_bounds_are_over_all_attempts() -> None:
 @pytest.mark.parametrize("how", ["stop", "close"])
 def test_another_thread_ends_the_wait_at_once(how: str) -> None:
     stream = resilient(list, Retry(wait=60))
-    end = stream.stop if how == "stop" else stream.close
     started = time.monotonic()
 
-    with meanwhile(end):
+    with meanwhile(getattr(stream, how)):
         assert list(stream) == []
     assert time.monotonic() - started < 30
     assert stream.message.ending == "stopped"

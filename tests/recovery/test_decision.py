@@ -69,14 +69,24 @@ def test_another_answer_may_replace_what_can_be_repeated(facts: dict[str, Any], 
         (
             {"prefix_refused": True, "wants": lambda _: False},
             {},
-            AttemptPlan("continue", 0, 0.0, may_wait=False, prefix_refused=True),
+            AttemptPlan("continue", 0, 0.0, may_wait=False, is_free=True),
         ),
+        ({"is_deferred": True}, {}, AttemptPlan("continue", 0, 2.0, is_free=True)),
         ({"fetches": "document"}, {}, AttemptPlan("continue", 0, 2.0)),
         ({}, {"is_paused": True}, AttemptPlan("pause", 0, 2.0, kind="leg")),
         ({"backoff": None}, {}, NoPlan()),
         ({"wants": lambda _: False}, {"is_other": True}, NoPlan()),
     ],
-    ids=["same", "other", "without a prefix", "not fetched", "paused", "too long a wait", "not wanted"],
+    ids=[
+        "same",
+        "other",
+        "without a prefix",
+        "later",
+        "not fetched",
+        "paused",
+        "too long a wait",
+        "not wanted",
+    ],
 )
 def test_each_row_of_the_table_of_requests(
     facts: dict[str, Any], opener: dict[str, Any], expected: AttemptPlan | NoPlan

@@ -36,13 +36,13 @@ ASKED_TO_WAIT = 0.03
 def make_failure(name: str) -> Any:
     if name == "silent":
         return httpx.ReadTimeout("silence")
-    headers = {"retry-after-ms": str(1000 * ASKED_TO_WAIT)} if name == "retry-after" else {}
-    return httpx.Response(
-        403 if name == "refused" else 503, headers=headers, json={"error": {"message": "no"}}
-    )
+    asked = {"retry-after": 1000 * ASKED_TO_WAIT, "limited": 0.1}.get(name)
+    headers = {} if asked is None else {"retry-after-ms": str(asked)}
+    status = {"refused": 403, "limited": 429}.get(name, 503)
+    return httpx.Response(status, headers=headers, json={"error": {"message": "no"}})
 
 
-OUTCOMES = ["ok", "refused", "busy", "retry-after", "silent"]
+OUTCOMES = ["ok", "refused", "busy", "retry-after", "limited", "silent"]
 FAMILIES: dict[str, tuple[str, list[Any], Any]] = {
     "attempt": ("chat/completions", [httpx.Response(503)], streamed(CHAT)),
     "poll": ("responses", [httpx.Response(200, json=QUEUED)], httpx.Response(200, json=DONE)),
@@ -87,6 +87,9 @@ def expect_tries(kind: str, outcome: str, attempts: int) -> int:
     if kind in ("poll", "document"):
         # One that brings the answer is no attempt, so one may always be made.
         left = max(1, left)
+    if outcome == "limited" and left:
+        # It names a wait, and is no attempt among the first ten requests for each that may follow the first.
+        left += max(0, 10 * (attempts - 1) - 1 - len(FAMILIES[kind][1]))
     return min(left, 1) if outcome in ("ok", "refused") else left
 
 

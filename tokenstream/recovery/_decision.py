@@ -52,6 +52,8 @@ class Failure:
     """The kind of the request for the answer by its id, which asks no model; None if none may help."""
     fetch_failed: bool = False
     """True if the last request was one by the answer's id, and has brought nothing of it."""
+    is_deferred: bool = False
+    """True if the server has refused the request for a time that it names, which is no attempt."""
     backoff: float | None = 0.0
     """Seconds to wait before another request to this server; None if it requests too long a wait."""
     reconnect_after: int | None = None
@@ -82,7 +84,7 @@ class Failure:
     @property
     def is_free(self) -> bool:
         """True if the next request at the same server does not count towards `Retry.attempts`."""
-        return self.prefix_refused or (self.fetches is not None and not self.fetch_failed)
+        return self.prefix_refused or self.is_deferred or (self.fetches is not None and not self.fetch_failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +117,8 @@ class AttemptPlan(NamedTuple):
     """False if the attempt is made at once, so that the caller's `wait` function is not called."""
     why: str | None = None
     """Reason for restarting the answer although a continuation was wanted; otherwise None."""
-    prefix_refused: bool = False
-    """True if the server refused the previous attempt because of its prefix; this one then does not count."""
+    is_free: bool = False
+    """True if this attempt does not count, because a prefix was refused, or a request for a time."""
     server_asks: bool = False
     kind: RequestKind = "attempt"
     """The kind of the request; a poll or a document counts as an attempt only if it fails."""
@@ -202,7 +204,7 @@ def plan(broken: Failure, opener: OpenerFacts, choice: ModeChoice | None = None)
         wait,
         not at_once,
         why=why_not,
-        prefix_refused=broken.prefix_refused,
+        is_free=broken.prefix_refused or broken.is_deferred,
         server_asks=error.retry_after is not None or reconnects,
         kind=kind or "attempt",
     )

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS, _FIRST_ATTEMPTS = 3, 2
 """Numbers of attempts with the first request, alone and with routes, unless the caller sets them."""
+_MOST_DEFERRED = 10
+"""Number of requests, for each attempt after the first, from which on every refusal counts."""
 
 
 class Itinerary:
@@ -49,16 +51,12 @@ class Itinerary:
                 break
             ordered.append(ordered.pop(0))
         default = _FIRST_ATTEMPTS if self.has_routes else _ATTEMPTS
-        self._allowed = list[int]()
-        for opener in ordered:
-            self._allowed.append(opener.join(openers[0], retry, default))
+        self._allowed = [opener.join(openers[0], retry, default) for opener in ordered]
         self.most_attempts = sum(self._allowed)
         self.openers = ordered
         """The openers; elsewhere, an opener is named by its index in this list."""
-        self.names: list[str | None] = [None] * len(ordered)
+        self.names = [opener.name if self.has_routes else None for opener in ordered]
         """The name of each opener for reports and messages; None if there are no routes."""
-        if self.has_routes:
-            self.names = [each.name for each in ordered]
         self._make_stage = make_stage
         self.used = [0] * len(ordered)
         """Number of attempts made with each opener, which sets the length of the back-off."""
@@ -151,8 +149,8 @@ class RunningRequest:
         self.polls = 0
         """Number of polls one after the other, the last of which is this attempt; 0 for another kind."""
         self.counted, self.uncounted = 1, 0
-        """Numbers of requests so far that count towards `Retry.attempts`, and of those that do not: their
-        prefix was refused, or no model was asked."""
+        """Numbers of requests so far that count towards `Retry.attempts`, and of those that do not: the one
+        before was refused for its prefix or for a time, or no model was asked."""
         self.opener_index, self.opener = 0, itinerary.openers[0]
         self.route = attempt.route
         self.sent = self.opener.sent
@@ -181,7 +179,7 @@ class RunningRequest:
         self.is_at_limit = attempt.asked is not None and attempt.asked.at_limit
         self.goes_on = attempt.mode == "pause"
         self.begun_at, self.error, self.ended_at = now + attempt.wait, None, None
-        if plan.prefix_refused or plan.kind in ("poll", "document"):
+        if plan.is_free or plan.kind in ("poll", "document"):
             self.uncounted += 1
             return None
         self.counted += 1
@@ -195,8 +193,15 @@ class RunningRequest:
         if now is not None:
             self.itinerary.note_attempt(index, now)
 
-    def count_failed_fetch(self, now: float) -> None:
-        if self.itinerary.has_left(self.opener_index):
+    def is_deferred(self, error: StreamError, now: float) -> bool:
+        """Return True if a refused request is no attempt: it may come later, and no other route is left."""
+        if not error.retry_after or getattr(error, "status", 0) != 429:
+            return False
+        may_wait = self.attempt.number < _MOST_DEFERRED * (self.itinerary.most_attempts - 1)
+        return may_wait and not self.itinerary.find_next(self.opener_index, now, stays=False)
+
+    def count_failed_fetch(self, error: StreamError, now: float) -> None:
+        if self.itinerary.has_left(self.opener_index) and not self.is_deferred(error, now):
             self.counted, self.uncounted = self.counted + 1, self.uncounted - 1
             self.itinerary.note_attempt(self.opener_index, now)
 

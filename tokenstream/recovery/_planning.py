@@ -91,7 +91,7 @@ class Planner:
             again=request.again,
             has_content=answer.has_content,
             delivered=self._machine.delivered.extent,
-            is_call_cut=answer.has_content and has_cut_call(answer),
+            is_call_cut=has_cut_call(answer),
             is_whole=answer.is_after_pause or (is_refused and request.is_at_limit),
             is_divided=answer.is_divided,
             is_out_of_time=isinstance(error, StreamStalled) and error.limit == "total",
@@ -101,6 +101,7 @@ class Planner:
             request_refused=continuation is not None and is_bad_request(error),
             fetches=fetches,
             fetch_failed=answer.fetch_failed,
+            is_deferred=request.is_deferred(error, now),
             backoff=self._find_backoff(error, polls=fetches == "poll"),
             reconnect_after=self._resumption.reconnect_after,
             sets_wait=callable(self._retry.wait),
@@ -168,11 +169,9 @@ class Planner:
         )
 
     def _find_bounds(self) -> tuple[TimeBound, ...]:
-        begun, within, total = self._machine.meter.started_at, self._retry.within, self._total
-        bounds = [] if total is None else [TimeBound(total, "Deadlines.total", begun)]
-        if within is not None:
-            bounds.append(TimeBound(within, "Retry.within", begun))
-        return tuple(sorted(bounds))
+        begun = self._machine.meter.started_at
+        options = (self._total, "Deadlines.total"), (self._retry.within, "Retry.within")
+        return tuple(sorted(TimeBound(most, name, begun) for most, name in options if most is not None))
 
     def _drop_refused_prefix(self, error: StreamError, continuation: Continuation) -> bool:
         """Stop sending prefixes if a prefix was refused; return True if the next request can do without."""
@@ -249,9 +248,9 @@ class Planner:
             continuation = Continuation(accumulator.message, opener.prefix(accumulator.message))
         # A new answer may use the whole output limit, a continuation only the rest of it.
         left = opener.limit(accumulator.format)
-        if continuation is not None and left is not None:
+        if continuation is not None:
             left = count_tokens_left(self._current, opener)
-            if left is not None and left < 1:
+            if left == 0:
                 return None
         fetches = plan.kind in ("poll", "document")
         resumes = plan.mode == "resume" and not fetches

@@ -197,7 +197,7 @@ class Recovery:
             return self._follow_plan(plan, attempt, None, now)
         if self._answer.fetch_failed and not isinstance(error, PositionLost):
             # The server has the answer nevertheless.
-            request.count_failed_fetch(now)
+            request.count_failed_fetch(error, now)
         # A refusal means that this attempt was a continuation, which does not join the answer.
         if refusal is None and self._answer.hold.released:
             self._last_break = error

@@ -127,7 +127,8 @@ class Routes:
     hedge_after: float | None
     """Seconds after which a second attempt, and no third one, starts if the first has brought no content: at
     the next route, or without one at the same server. The attempt that brings content earlier is read, and
-    the other is closed. Only for `aresilient` and `aconnect`."""
+    the other is closed. Only for `aresilient` and `aconnect`, each of which decides by its own answer: no
+    stream learns from another."""
 
     @explain_all_options(order=_IN_ORDER)
     def __init__(self, *routes: Route, hedge_after: float | None = None) -> None:
@@ -167,7 +168,9 @@ class Retry:
 
     attempts: int | None = None
     """Number of requests that ask a model, including the first; by default 3, and one more for each pause.
-    With `routes`, this is the number at your own address, by default 2; each route has one of its own."""
+    With `routes`, this is the number at your own address, by default 2; each route has one of its own.
+    Unless it is 1 in all, a request that is refused with a 429 and a wait counts only if another route is
+    left to ask, or after ten requests for each attempt after the first."""
     again: bool = False
     """True to ask for a whole answer again of which a part was delivered, if it can be neither resumed nor
     continued: views skip what they gave, and a loop over events gets `Restarted`. With False, the error is

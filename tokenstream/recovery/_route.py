@@ -34,6 +34,8 @@ _CALLERS_FAULTS = frozenset({"invalid_request", "context_length"})
 class RouteHealth:
     """Remembers how a route's attempts have ended, for all streams of this process that use the route.
 
+    In a fleet, each process learns alone; a gateway, which sees all requests, learns for all of them.
+
     | state | changes |
     |---|---|
     | in | *out* after 5 failures within a minute |
@@ -94,8 +96,8 @@ class Route:
     continue another provider's answer with it, in the turns of its own API. With `open`, a function
     makes it, such as the call of an SDK.
 
-    A route can be shared by any number of streams. It remembers its failures, so that a provider that is
-    down is left out for a while. It keeps no answers.
+    A route can be shared by any number of streams. It remembers its failures in this process, so that a
+    provider that is down is left out for a while. It keeps no answers.
 
     Args:
         url: The endpoint, which may have a query; left out with `open`.

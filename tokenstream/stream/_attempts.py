@@ -35,7 +35,7 @@ RequestKind: TypeAlias = Literal["attempt", "poll", "document", "hedge", "leg"]
 
 | kind | the request | counts towards `Retry.attempts` |
 |---|---|---|
-| attempt | asks a model, or for a replay | yes |
+| attempt | asks a model, or for a replay | unless it follows a 429 that names a wait |
 | poll | asks for an answer that had not finished | if it fails |
 | document | fetches the finished answer by its id | if it fails |
 | hedge | runs beside the first attempt | yes |

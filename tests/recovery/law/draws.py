@@ -34,7 +34,8 @@ _ITEM_LEAVES = ("break", "close", "stop", "raise")
 @dataclass(frozen=True)
 class Fault:
     name: str = "none"
-    """A cut, as in `CUTS`; "status", "page", "connect", "nothing" for an empty body, or "none"."""
+    """A cut, as in `CUTS`; "status", or "later" for one that names a wait, "page", "connect", "nothing" for
+    an empty body, or "none"."""
     place: float = 0.0
     """How far the answer comes before it is cut, from 0 to 1."""
     status: int = 503
@@ -45,7 +46,8 @@ class Fault:
         if name == "refused":
             return cls("status", status=chance.choice([401, 403, 404]))
         place = chance.choice([chance.random(), chance.random() ** 0.3])
-        return cls(name, place, chance.choice([429, 500, 502, 503, 529]))
+        status = chance.choice([429, 500, 502, 503, 529])
+        return cls("later" if (name, status) == ("status", 429) and place < 0.5 else name, place, status)
 
 
 @dataclass(frozen=True)

@@ -91,10 +91,10 @@ def _judge_rest(seen: Seen) -> Iterator[str]:
     reports = seen.stream.attempts
     for number, plan in enumerate(seen.draw.routes):
         requests = [bill for bill in providers.bills if bill.route == number and bill.resumes is None]
-        if len(requests) > plan.attempts:
+        if sum(bill.fault != "later" for bill in requests) > plan.attempts:
             yield f"asked: route {number}, {len(requests)} times"
     waits = {report.wait for report in reports if report.mode != "hedge"}
-    if waits - {0.0}:
+    if max(waits, default=0.0) > 0.001:
         yield f"reports: waits of {waits}"
     unsent = len(reports) - len(providers.bills)
     hedges = sum(report.mode == "hedge" for report in reports)

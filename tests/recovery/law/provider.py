@@ -240,8 +240,10 @@ def _refuse(request: httpx.Request, fault: Fault) -> httpx.Response | None:
     """Return the response to a request that begins no answer, or raise; None if it begins one."""
     if fault.name == "connect":
         raise httpx.ConnectError("refused", request=request)
-    if fault.name == "status":
-        return httpx.Response(fault.status, json={"error": {"message": "busy", "type": "server_error"}})
+    if fault.name in ("status", "later"):
+        headers = {"retry-after-ms": "0.1"} if fault.name == "later" else {}
+        error = {"message": "busy", "type": "server_error"}
+        return httpx.Response(fault.status, headers=headers, json={"error": error})
     return httpx.Response(200, html="<html>Log in</html>") if fault.name == "page" else None
 
 

@@ -20,6 +20,8 @@ def refusing(status: int, **headers: str) -> Behaviour:
     return Behaviour("refused", status=status, headers=headers)
 
 
+SLOW_DOWN = {"error": {"message": "slow down"}}
+LIMITED = Behaviour("refused", status=429, body=SLOW_DOWN, headers={"retry-after-ms": "1"})
 PATIENT = {"attempts": 5, "wait": 9}
 COUNTS: list[Any] = [
     (DOWN, {"wait": 0}, [3, None], [2, 3, 1]),
@@ -27,6 +29,8 @@ COUNTS: list[Any] = [
     *((refusing(status), PATIENT, [None], [1, 1, 0]) for status in (400, 401, 403, 404, 413)),
     # More than five minutes: another provider may answer now.
     (refusing(429, **{"retry-after": "3600"}), {"attempts": 5}, [None], [1, 1, 0]),
+    # The last route is asked until it answers; while one is left, a refusal counts.
+    (LIMITED, {"wait": 0}, [None], [2, 6, 0]),
 ]
 """What the first routes do, the options, the attempts of the other routes, and the requests of each."""
 
@@ -37,7 +41,8 @@ def test_a_route_has_its_own_attempts_and_then_the_next_one_is_asked(
     world: str, fault: Behaviour, options: dict[str, Any], others: list[int | None], counts: list[int]
 ) -> None:
     """Those of the retry are of the first request alone; one that refuses to serve is left at once."""
-    first, *rest = providers = _providers([fault] * 9, [DOWN] * 9 if fault is DOWN else [], [])
+    second = [fault] * (9 if fault is DOWN else 5 if fault is LIMITED else 0)
+    first, *rest = providers = _providers([fault] * 9, second, [])
 
     def make_retry(is_async: bool) -> Retry:
         pairs = zip(rest, others, strict=False)
@@ -49,18 +54,13 @@ def test_a_route_has_its_own_attempts_and_then_the_next_one_is_asked(
     routes = [name for name, count in zip(NAMES, counts, strict=True) for _ in range(count)]
     assert [report.route for report in found.reports] == routes
     assert found.text == TRUTH if counts != [3, 1, 0] else isinstance(found.error, StatusError)
-    assert {0.0} == {report.wait for report in found.reports}
+    assert all(report.wait <= (0.0011 if fault is LIMITED else 0.0) for report in found.reports)
 
 
 def test_each_route_backs_off_on_its_own() -> None:
     first, second, third = _providers([DOWN] * 9, [DOWN] * 9, [])
-    waits: list[float] = []
-
-    def note(attempt: Attempt) -> None:
-        waits.append(attempt.wait)
-
-    retry = Retry(routes=[second.route(attempts=3), third.route()], wait=0.001, on_retry=note)
-    read("sync", first, lambda _: retry)
+    retry = Retry(routes=[second.route(attempts=3), third.route()], wait=0.001)
+    waits = [report.wait for report in read("sync", first, lambda _: retry).reports[1:]]
 
     assert [wait > 0 for wait in waits] == [True, False, True, True, False]
     assert 0.0005 <= waits[0] <= 0.001
@@ -107,27 +107,18 @@ def test_a_wait_of_a_function_that_is_not_within_the_time_is_not_begun(world: st
 def test_a_function_comes_after_the_attempts_of_the_route_that_is_asked_first(
     world: str, own: int | None, policy: int | None, count: int
 ) -> None:
-    """The attempts are those of the route alone, so one of them is enough to move on."""
-    first, second, _ = _providers([DOWN] * 9, [], [])
+    """The attempts are those of the route alone, so one of them is enough; the function has its own."""
+    first, second, _ = _providers([DOWN] * 9, [DOWN] * 2, [])
 
     def other() -> object:
         start: Any = connect if world == "sync" else aconnect
         return start(second.url, json=second.payload, client=second.client(is_async=world != "sync"))
 
-    found = ask(world, first, Retry(attempts=policy, routes=Route(open=other), wait=0), attempts=own)
+    retry = Retry(attempts=policy, routes=Route(open=other, attempts=3), wait=0)
+    found = ask(world, first, retry, attempts=own)
 
     assert found.text == TRUTH
-    assert [len(first.requests), len(second.requests)] == [count, 1]
-
-
-def test_a_function_has_attempts_of_its_own() -> None:
-    first, second, _ = _providers([DOWN] * 9, [DOWN] * 9, [])
-    other = Route(open=lambda: connect(second.url, json=second.payload, client=second.client()), attempts=3)
-
-    found = read("sync", first, lambda _: Retry(attempts=1, routes=other, wait=0))
-
-    assert isinstance(found.error, StatusError)
-    assert [len(first.requests), len(second.requests)] == [1, 3]
+    assert [len(first.requests), len(second.requests)] == [count, 3]
 
 
 @pytest.mark.parametrize("extra", [{"json": {}}, {"headers": {}}, {"method": "GET"}, {"format": "gemini"}])
