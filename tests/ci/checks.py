@@ -177,6 +177,26 @@ class Checks:
                 ),
                 ["wheel"],
             ),
+            Lane(
+                "machines",
+                # Celery's Redis is newer than the oldest that others read.
+                wheel(
+                    ["test,test-machines"],
+                    f"{all_speeds} tests/machines -k 'celery or dbos or json'",
+                    TOKENSTREAM_REQUIRE_SDKS="celery dbos",
+                ),
+                ["wheel"],
+            ),
+            Lane(
+                "other machines",
+                wheel(
+                    ["test", "pyspark>=4", "ray[data]>=2.50", "temporalio>=1.30"],
+                    f"{all_speeds} tests/machines -k 'pyspark or ray or temporalio'",
+                    TOKENSTREAM_REQUIRE_SDKS="pyspark ray temporalio",
+                ),
+                ["wheel"],
+                only_by_name=True,
+            ),
             Lane("chains", self._chains(), ["npm packages"]),
             Lane(
                 "other chains",

@@ -35,7 +35,7 @@ APART: set[str] = {*_COOKBOOK, *_TABLES["apart"]}
 """Pages of which each section is a program: its blocks run without those of the other sections."""
 SLOW: set[str] = {*_TABLES["slow"]}
 """Pages, or parts of pages, that start programs, wait as their readers would, or read much."""
-PROGRAMS = {*_COOKBOOK, "docs/guides/money.md", "docs/guides/quickstarts.md"}
+PROGRAMS = {*_COOKBOOK, *(f"docs/guides/{name}.md" for name in ("many-machines", "money", "quickstarts"))}
 """Pages whose blocks are programs of their own, which ask real providers; other tests run them."""
 WARNS = {
     # LangChain says so of its events of version 3.
@@ -49,7 +49,7 @@ WARNS = {
     ),
 }
 """Filters for the warnings of packages that the code of a page uses."""
-ALWAYS_THERE = {"anyio", "httpx", "httpx2", "httpx_sse", "money", "pydantic", "tokenstream", "trio"}
+ALWAYS_THERE = {"anyio", "httpx", "httpx2", "httpx_sse", "money", "pydantic", "rows", "tokenstream", "trio"}
 """What a page may import without saying so: the library, what it brings or all tests need, and its own."""
 
 _FENCE = re.compile(

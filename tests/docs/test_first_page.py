@@ -75,7 +75,7 @@ def test_the_first_program_is_that_of_the_readme() -> None:
 
 
 def test_the_library_is_installed_in_one_way() -> None:
-    pages = [ROOT / "README.md", _DOCS / "index.md", _DOCS / "guides" / "install.md"]
+    pages = [ROOT / "README.md", _DOCS / "index.md"]
     first = {next(blocks(page.read_text(encoding="utf-8"), "sh")).code for page in pages}
 
     assert len(first) == 1
@@ -91,6 +91,6 @@ def test_each_extra_has_a_line() -> None:
         name for name in PYPROJECT["project"]["optional-dependencies"] if not _FOR_CONTRIBUTORS.match(name)
     ]
 
-    page = (_DOCS / "guides" / "install.md").read_text(encoding="utf-8")
+    page = (_DOCS / "index.md").read_text(encoding="utf-8")
 
     assert extras == re.findall(r"^\| `([\w-]+)` \| .+ \|$", page, re.MULTILINE)

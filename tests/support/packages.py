@@ -54,6 +54,7 @@ _EXTRAS = {
     "test-emitters": ("pydantic_ai",),
     "docs": ("sphinx",),
     "test-litellm": ("litellm",),
+    "test-machines": ("dbos",),
     "test-sdks": _SDKS,
 }
 """Extra of pyproject.toml that installs a module; `test` installs the others."""

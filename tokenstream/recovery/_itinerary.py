@@ -51,12 +51,16 @@ class Itinerary:
                 break
             ordered.append(ordered.pop(0))
         default = _FIRST_ATTEMPTS if self.has_routes else _ATTEMPTS
-        self._allowed = [opener.join(openers[0], retry, default) for opener in ordered]
+        self._allowed = list[int]()
+        for opener in ordered:
+            self._allowed.append(opener.join(openers[0], retry, default))
         self.most_attempts = sum(self._allowed)
         self.openers = ordered
         """The openers; elsewhere, an opener is named by its index in this list."""
-        self.names = [opener.name if self.has_routes else None for opener in ordered]
+        self.names: list[str | None] = [None] * len(ordered)
         """The name of each opener for reports and messages; None if there are no routes."""
+        if self.has_routes:
+            self.names = [each.name for each in ordered]
         self._make_stage = make_stage
         self.used = [0] * len(ordered)
         """Number of attempts made with each opener, which sets the length of the back-off."""

@@ -91,7 +91,7 @@ class Planner:
             again=request.again,
             has_content=answer.has_content,
             delivered=self._machine.delivered.extent,
-            is_call_cut=has_cut_call(answer),
+            is_call_cut=answer.has_content and has_cut_call(answer),
             is_whole=answer.is_after_pause or (is_refused and request.is_at_limit),
             is_divided=answer.is_divided,
             is_out_of_time=isinstance(error, StreamStalled) and error.limit == "total",
@@ -169,9 +169,11 @@ class Planner:
         )
 
     def _find_bounds(self) -> tuple[TimeBound, ...]:
-        begun = self._machine.meter.started_at
-        options = (self._total, "Deadlines.total"), (self._retry.within, "Retry.within")
-        return tuple(sorted(TimeBound(most, name, begun) for most, name in options if most is not None))
+        begun, within, total = self._machine.meter.started_at, self._retry.within, self._total
+        bounds = [] if total is None else [TimeBound(total, "Deadlines.total", begun)]
+        if within is not None:
+            bounds.append(TimeBound(within, "Retry.within", begun))
+        return tuple(sorted(bounds))
 
     def _drop_refused_prefix(self, error: StreamError, continuation: Continuation) -> bool:
         """Stop sending prefixes if a prefix was refused; return True if the next request can do without."""
