@@ -1,6 +1,7 @@
 """Measure the processor time of a row in engines, beside asyncio: `python -m tests.machines celery dbos`.
 
-It is that of all processes but Redis, without their start: the difference between 220 rows and 20.
+It is the difference between 220 rows and 20, without the start of processes; those of Ray and Spark are not
+seen, as others wait for them. Redis has a share in it.
 """
 
 from __future__ import annotations
