@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from importlib import import_module
@@ -177,6 +178,11 @@ class HTTPRequest:
 
         # Not for the caller's client, whose connections other requests may use, too.
         socket_trace = _SocketTrace() if self._client is None else None
+        if sys.platform == "emscripten" and socket_trace and "pyodide_httpx._sync" not in sys.modules:
+            raise MisuseError(
+                "a browser has no blocking reads: use `async with aconnect(…)`, after "
+                "`pyodide_httpx.patch_httpx()`"
+            )
 
         def open_source() -> SyncSource:
             """Send the request, follow redirects, and return the response as a source.
@@ -331,6 +337,8 @@ class HTTPRequest:
         is_own = converted is error or isinstance(converted, FunctionFailed)
         if isinstance(converted, MisuseError) and not is_own:
             mistake = find_mistake(self._options)
+            # A connection is opened in a group of tasks.
+            error = getattr(error, "exceptions", [error])[0]
             converted = unsendable_request_error(error, mask)
             if mistake:
                 converted = MisuseError(f"the request cannot be made: {mistake}")

@@ -69,6 +69,10 @@ _REQUEST_FAULTS = {
     "InvalidURL": _INVALID_URL,
     "LocationParseError": _INVALID_URL,
     "MissingSchema": _NO_HTTP,
+    "NotImplementedError": (
+        "no socket can be opened here; in a browser, call `pyodide_httpx.patch_httpx()` first, of the "
+        "package pyodide-httpx, or pass a client= whose transport is fetch"
+    ),
     "UnsupportedProtocol": _NO_HTTP,
 }
 """Maps exceptions to mistakes in the request; a subclass comes before its base class."""

@@ -40,7 +40,7 @@ _ACCEPTED = (
     "litellm), a model's stream of a framework (langchain, llama-index), a WebSocket (websockets, openai's "
     "realtime, google-genai's live), an httpx-sse EventSource, bytes, str, a Path, an open file, an iterable "
     "of bytes, str or dicts, or a context manager of one of these; AsyncStream takes lists, the asynchronous "
-    "ones, and awaitables of them"
+    "ones, and awaitables of them; of pyfetch in a browser, use `aconnect` after pyodide_httpx.patch_httpx()"
 )
 
 
