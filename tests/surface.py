@@ -30,7 +30,7 @@ def list_names() -> set[str]:
 
     An object in several modules counts once, in the first of them.
     """
-    names, known = set[str](), set[int]()
+    names, known = {*PUBLIC}, set[int]()
     for module in sorted(PUBLIC, key=len):
         for name in PUBLIC[module]:
             value: Any = getattr(importlib.import_module(module), name)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, assert_type
 
 from tokenstream import AsyncStream, Message, Stream, merge
-from tokenstream.errors import StreamError
+from tokenstream.errors import CostExceeded, StreamError
 from tokenstream.events import Event
 from tokenstream.stream._fan_out.lanes import LabelledEvent
 from tokenstream.stream._fan_out.merge import AsyncMerge, Merge
@@ -24,7 +24,7 @@ def several(a: Stream, b: Stream) -> None:
         assert_type(next(merged), LabelledEvent[Literal["plan", "write"]])
         assert_type(merged.streams, Mapping[Literal["plan", "write"], Stream])
         assert_type(merged.messages["plan"], Message)
-        assert_type(merged.errors.get("plan"), StreamError | None)
+        assert_type(merged.errors.get("plan"), StreamError | CostExceeded | None)
         assert_type(merged.failed, Literal["plan", "write"] | None)
     merge([a])  # type: ignore[call-overload] # pyright: ignore[reportCallIssue, reportArgumentType]
 

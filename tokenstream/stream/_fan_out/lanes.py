@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream._basics.kept_errors import as_raised
-from tokenstream.errors import AnswerFailure, MisuseError
+from tokenstream.errors import CostExceeded, MisuseError, StreamError
 from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
@@ -105,13 +105,13 @@ class MergeLane(Generic[K, DriverT]):
         """True if nothing that arrives before the alarm can require an earlier alarm."""
 
 
-class _Errors(Mapping[K, AnswerFailure]):
+class _Errors(Mapping[K, StreamError | CostExceeded]):
     """The errors that a merge keeps, and those to come: each as it was raised, while its reader has it."""
 
-    def __init__(self, kept: dict[K, AnswerFailure]) -> None:
+    def __init__(self, kept: dict[K, StreamError | CostExceeded]) -> None:
         self._kept = kept
 
-    def __getitem__(self, label: K) -> AnswerFailure:
+    def __getitem__(self, label: K) -> StreamError | CostExceeded:
         return as_raised(self._kept[label])
 
     def __iter__(self) -> Iterator[K]:
@@ -130,7 +130,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     def __init__(self, streams: Mapping[K, StreamT], *, fail_fast: bool) -> None:
         self._streams: dict[K, StreamT] = dict(streams)
         self._fail_fast = fail_fast
-        self._errors: dict[K, AnswerFailure] = {}
+        self._errors: dict[K, StreamError | CostExceeded] = {}
         self.failed: K | None = None
         """The label of the stream that failed first; None if no stream has failed."""
         self._queue = _LaneQueue()
@@ -162,7 +162,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         return {label: stream.message for label, stream in self._streams.items()}
 
     @property
-    def errors(self) -> Mapping[K, AnswerFailure]:
+    def errors(self) -> Mapping[K, StreamError | CostExceeded]:
         """The errors of failed streams by label, in the order in which they failed."""
         return _Errors(self._errors)
 
@@ -263,7 +263,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
 
     def _handle_error(self, lane: MergeLane[K, DriverT], error: Exception) -> None:
         """Take out a stream whose turn has failed or ended; raise any other exception again."""
-        if isinstance(error, AnswerFailure):
+        if isinstance(error, StreamError | CostExceeded):
             self._remove_failed(lane, error)
         elif isinstance(error, lane.driver.exhausted):
             self._remove_lane(lane)
@@ -271,7 +271,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             label_error(error, lane.label)
             raise error
 
-    def _remove_failed(self, lane: MergeLane[K, DriverT], error: AnswerFailure) -> None:
+    def _remove_failed(self, lane: MergeLane[K, DriverT], error: StreamError | CostExceeded) -> None:
         """Take out a failed stream; with `fail_fast`, the others only deliver what has already arrived."""
         self._remove_lane(lane)
         if not self._errors:
@@ -290,7 +290,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
                         other.has_ended = True
                         self._live_count -= 1
 
-    def _take_error(self) -> AnswerFailure | None:
+    def _take_error(self) -> StreamError | CostExceeded | None:
         """Return the error to raise at the end, once; with `fail_fast`, stop the other streams before."""
         if not self._errors or self._was_error_raised:
             return None
