@@ -8,21 +8,25 @@ what to write instead; without one, nothing is written.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 import sys
 from collections.abc import Iterator
 from enum import EnumType
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from tests.project import ROOT
-from tests.public_names import PUBLIC
+from tests.project import MODULES, ROOT
 from tokenstream._basics.elsewhere import _Missing
 
 LIST = Path(__file__).with_suffix(".txt")
-_HOME = "tokenstream"
+PUBLIC: dict[str, list[str]] = {
+    module: sorted(getattr(import_module(module), "__all__", ()))
+    for module in sorted(MODULES)
+    if not any(room.startswith("_") for room in module.split("."))
+}
+"""The names of each public module: one whose own name has no underscore."""
 
 
 def list_names() -> set[str]:
@@ -33,7 +37,7 @@ def list_names() -> set[str]:
     names, known = {*PUBLIC}, set[int]()
     for module in sorted(PUBLIC, key=len):
         for name in PUBLIC[module]:
-            value: Any = getattr(importlib.import_module(module), name)
+            value: Any = getattr(import_module(module), name)
             names.add(f"{module}.{name}")
             if id(value) not in known:
                 known.add(id(value))
@@ -42,7 +46,7 @@ def list_names() -> set[str]:
 
 
 def _members_of(of: Any) -> Iterator[str]:
-    own = [base for base in getattr(of, "__mro__", ()) if base.__module__.startswith(_HOME)]
+    own = [base for base in getattr(of, "__mro__", ()) if base.__module__.startswith("tokenstream")]
     for base in own:
         for name, value in {**_set_by(base), **vars(base).get("__annotations__", {}), **vars(base)}.items():
             # Pydantic adds names of its own; and of a name of another library, only an error tells.

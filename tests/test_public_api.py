@@ -1,4 +1,4 @@
-"""The public names: each of them listed in tests/public_names.py, importable and documented."""
+"""The public names: each of them listed in tests/surface.txt, importable and documented."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ import pytest
 
 import tokenstream
 from tests.project import PACKAGE, parsed_with
-from tests.public_names import PUBLIC
 from tests.support.tables import in_one_test
-from tests.surface import find_unexplained, list_names, read_list
+from tests.surface import PUBLIC, find_unexplained, list_names, read_list
 
 _SOURCES = sorted(PACKAGE.rglob("*.py"))
 _NAMES = [(module, name) for module, names in PUBLIC.items() for name in names]

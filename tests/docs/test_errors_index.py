@@ -16,12 +16,13 @@ from functools import cache
 import pytest
 
 from tests.project import PACKAGE, ROOT, parsed
-from tests.public_names import PUBLIC
+from tests.surface import PUBLIC
 
 PAGE = (ROOT / "docs" / "reference" / "errors-index.md").read_text(encoding="utf-8")
 
 NOT_ON_THE_PAGE = {
     "the continuation does not join the answer": "it is in the reports on attempts, and is never raised",
+    "its … bytes are too many": "it is in a line of the log, and is never raised",
     "the format of the payload is not known yet": "only a caller's own stage could read so early",
 }
 """First words of messages that users cannot meet, each with the reason."""

@@ -18,11 +18,11 @@ import pytest
 import tokenstream
 from tests.docs.pages import links
 from tests.project import PACKAGE, ROOT
-from tests.public_names import PUBLIC
 from tests.site.conftest import build
 from tests.support.node import node_with
 from tests.support.packages import needed
 from tests.support.proxies import program
+from tests.surface import PUBLIC
 
 # The site is built for the first of them, which takes minutes on a busy machine.
 pytestmark = [pytest.mark.site, pytest.mark.timeout(900)]
