@@ -1,9 +1,7 @@
 """Hold what users can write: each public name with its members and its arguments, in tests/surface.txt.
 
-python -m tests.surface
-
-Writes the list anew. A name that has gone needs a line in CHANGELOG.md that names it in backticks, and says
-what to write instead; without one, nothing is written.
+`python -m tests.surface` writes the list anew. A name that has gone needs a line in CHANGELOG.md that names
+it in backticks, and says what to write instead; without one, nothing is written.
 """
 
 from __future__ import annotations
@@ -77,16 +75,14 @@ def find_unexplained(gone: set[str], changelog: str) -> list[str]:
 
 def main() -> int:
     names = list_names()
-    unexplained = find_unexplained(read_list() - names, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+    unexplained = find_unexplained(
+        {*LIST.read_text().split()} - names, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    )
     if unexplained:
         sys.stderr.write(f"CHANGELOG.md does not say what to write in place of {', '.join(unexplained)}\n")
         return 1
     LIST.write_text("".join(f"{name}\n" for name in sorted(names)), encoding="utf-8")
     return 0
-
-
-def read_list() -> set[str]:
-    return {*LIST.read_text(encoding="utf-8").split()}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import pytest
 import tokenstream
 from tests.project import PACKAGE, parsed_with
 from tests.support.tables import in_one_test
-from tests.surface import PUBLIC, find_unexplained, list_names, read_list
+from tests.surface import LIST, PUBLIC, find_unexplained, list_names
 
 _SOURCES = sorted(PACKAGE.rglob("*.py"))
 _NAMES = [(module, name) for module, names in PUBLIC.items() for name in names]
@@ -102,7 +102,7 @@ def test_a_name_that_one_may_expect_says_the_way(name: str) -> None:
 
 def test_the_surface_is_the_list() -> None:
     """A name that goes needs a line in CHANGELOG before `python -m tests.surface` writes the list anew."""
-    listed, names = read_list(), list_names()
+    listed, names = {*LIST.read_text().split()}, list_names()
 
     assert sorted(names - listed) == [], "new names: run `python -m tests.surface`"
     assert sorted(listed - names) == [], "say in CHANGELOG what to write, and run `python -m tests.surface`"

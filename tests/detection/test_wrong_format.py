@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.relay.sent import decoded
 from tests.stream.bodies import later
 from tests.support import encoders, registry, wire
+from tests.support.sent import decoded
 from tests.support.tables import in_one_test
 from tokenstream import AsyncStream, Retry, Stream, connect, tap, testing
 from tokenstream.errors import ProtocolError, StreamTruncated

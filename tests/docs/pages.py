@@ -138,8 +138,7 @@ def list_path() -> list[Path]:
 
 def unnamed_extras(page: Path) -> list[str]:
     """Return the modules of extras that a page of the path does without; none for any other page."""
-    text = page.read_text(encoding="utf-8")
-    return [name for name in _OF_EXTRAS if page in list_path() and name not in text]
+    return [name for name in _OF_EXTRAS if page in list_path() and name not in page.read_text("utf-8")]
 
 
 def links(page: str) -> list[str]:

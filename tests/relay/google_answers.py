@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.relay.sent import bare, sent
+from tests.support.sent import bare, sent
 from tokenstream.testing import Script
 
 FORMATS = ("gemini", "gemini-live", "gemini-interactions")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tests.relay.sent import read
+from tests.support.sent import read
 from tokenstream.message import MediaPart, Message
 
 FORMATS = ("openai-chat", "openai-responses", "openai-completions", "openai-realtime")

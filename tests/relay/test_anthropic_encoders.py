@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.relay.sent import decoded, payloads_of, relayed, sent
+from tests.support.sent import decoded, payloads_of, relayed, sent
 from tokenstream import testing
 from tokenstream.events import (
     CitationAdded,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.relay.sent import decoded, payloads_of, relayed, sent
 from tests.support.packages import needed
+from tests.support.sent import decoded, payloads_of, relayed, sent
 from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import ErrorKind, ProviderError

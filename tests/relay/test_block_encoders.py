@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.relay.sent import decoded, payloads_of, relayed
+from tests.support.sent import decoded, payloads_of, relayed
 from tests.support.tables import in_one_test
 from tokenstream.events import (
     CitationAdded,

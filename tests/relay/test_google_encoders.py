@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.relay.google_answers import chunk, each_format, named, output, step, texts, turn
-from tests.relay.sent import bare, decoded, read, relayed, sent
+from tests.support.sent import bare, decoded, read, relayed, sent
 from tokenstream import testing
 from tokenstream.errors import NotExpressible
 from tokenstream.events import Finish

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.relay.google_answers import chunk, each_format, output, steps_of, texts, told_live, turn
-from tests.relay.sent import bare, read, relayed
+from tests.support.sent import bare, read, relayed
 from tokenstream import testing
 from tokenstream.events import Event, Finish, MediaDelta, PartDone, PartStart
 from tokenstream.message import MediaPart

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 
 from tests.project import ROOT
-from tests.relay.sent import decoded, losses_of, read_by_anthropics_sdk, relayed
 from tests.relay.worded_answers import Worded, worded_answers
 from tests.support.asgi import response_to
 from tests.support.effort import examples, trials
 from tests.support.encoders import PROTOCOLS, read_as
 from tests.support.logged import words_of
 from tests.support.packages import needed
+from tests.support.sent import decoded, losses_of, read_by_anthropics_sdk, relayed
 from tests.support.tables import in_one_test
 from tokenstream import Decoder, Message, relay
 from tokenstream._values.parts import COUNTS

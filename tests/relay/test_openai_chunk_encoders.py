@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.relay.openai_answers import media_of, message_of
-from tests.relay.sent import bare, losses_of, relayed
+from tests.support.sent import bare, losses_of, relayed
 from tokenstream import testing
 from tokenstream.events import (
     Event,

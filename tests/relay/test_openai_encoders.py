@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.relay.openai_answers import FORMATS, media_of, message_of
-from tests.relay.sent import bare, payloads_of, relayed
+from tests.support.sent import bare, payloads_of, relayed
 from tokenstream import testing
 from tokenstream.errors import ProviderError
 from tokenstream.events import Finish, MessageStart, PartDone, PartStart, ToolCallDone, ToolCallStart

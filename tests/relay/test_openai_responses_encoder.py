@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.relay.openai_answers import FORMATS, media_of, message_of
-from tests.relay.sent import payloads_of, relayed
+from tests.support.sent import payloads_of, relayed
 from tests.support.wire import sses
 from tokenstream import Stream, relay, testing
 from tokenstream.events import (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.relay.openai_answers import media_of, message_of
-from tests.relay.sent import bare, relayed
+from tests.support.sent import bare, relayed
 from tokenstream import testing
 from tokenstream.events import Finish, MediaDelta, PartDone, PartStart, TextDelta, UsageUpdate
 from tokenstream.message import MediaPart, Usage

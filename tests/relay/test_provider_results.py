@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.relay.provider_tools import CALL, ran, read_through, results_in, told_result
-from tests.relay.sent import losses_of
 from tests.support.beside import needs_recordings
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import in_turn, sampled
+from tests.support.sent import losses_of
 from tests.support.tables import in_one_test
 from tokenstream import Stream, relay
 from tokenstream.events import (

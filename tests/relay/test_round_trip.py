@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from tests.relay.sent import decoded
 from tests.stream import bodies
 from tests.support.effort import examples, trials
 from tests.support.encoders import create, load
 from tests.support.scripts import counted, scripts, told
+from tests.support.sent import decoded
 from tests.support.tables import in_one_test
 from tests.support.wire import DONE
 from tokenstream import Decoder, Stream, testing

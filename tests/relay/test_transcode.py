@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.relay.sent import text_in
 from tests.support.beside import needs_recordings
 from tests.support.encoders import READ_BACK, Encoder, load, read_as
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import in_turn, sampled
+from tests.support.sent import text_in
 from tokenstream import Stream, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, Finish, TextDelta, UsageUpdate

@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.relay.sent import ANSWER, bare, read, relayed
 from tests.support.encoders import create
+from tests.support.sent import ANSWER, bare, read, relayed
 from tests.support.tables import in_one_test
 from tokenstream import relay, testing
 from tokenstream.errors import ProviderError, StreamError

@@ -8,45 +8,16 @@ from typing import Any
 
 import pytest
 
-_SDKS = (
-    "a2a",
-    "ag_ui",
-    "anthropic",
-    "boto3",
-    "botocore",
-    "cohere",
-    "google.genai",
-    "huggingface_hub",
-    "mistralai",
-    "ollama",
-    "openai",
-    "proto",
-    "pydantic_ai",
-)
-_FRAMEWORKS = (
-    "agents",
-    "claude_agent_sdk",
-    "google.adk",
-    "instructor",
-    "langchain.agents",
-    "langchain_anthropic",
-    "langchain_core",
-    "langchain_openai",
-    "langgraph",
-    "llama_index",
-)
-_COOKBOOK = (
-    "PyInstaller",
-    "celery",
-    "gradio",
-    "gunicorn",
-    "ipykernel",
-    "nbclient",
-    "stamina",
-    "streamlit",
-    "telegram",
-    "textual",
-    "uvicorn_worker",
+_SDKS, _FRAMEWORKS, _COOKBOOK = (
+    tuple(names.split())
+    for names in (
+        """a2a ag_ui anthropic boto3 botocore cohere google.genai huggingface_hub mistralai ollama openai
+        proto pydantic_ai""",
+        """agents claude_agent_sdk google.adk instructor langchain.agents langchain_anthropic langchain_core
+        langchain_openai langgraph llama_index""",
+        """PyInstaller celery gradio gunicorn ipykernel nbclient stamina streamlit telegram textual
+        uvicorn_worker""",
+    )
 )
 _EXTRAS = {
     "test-cookbook": _COOKBOOK,

@@ -101,7 +101,7 @@ class Planner:
             request_refused=continuation is not None and is_bad_request(error),
             fetches=fetches,
             fetch_failed=answer.fetch_failed,
-            is_deferred=request.is_deferred(error, now),
+            is_deferred=bool(error.retry_after) and request.is_deferred(error, now),
             backoff=self._find_backoff(error, polls=fetches == "poll"),
             reconnect_after=self._resumption.reconnect_after,
             sets_wait=callable(self._retry.wait),

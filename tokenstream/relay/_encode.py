@@ -45,7 +45,7 @@ class _Encoding(TypedDict, total=False):
     shape: Shape | None
 
 
-class _Framing(_Encoding, total=False):
+class _EncodingInPieces(_Encoding, total=False):
     """The options of `encode`."""
 
     keep_alive: float | None
@@ -203,15 +203,15 @@ class EncodedRun(EncodedAnswer[PieceT], AsyncEncodedAnswer[PieceT]):
 
 @overload
 def encode(
-    stream: EitherLoopEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_Framing]
+    stream: EitherLoopEvents, protocol: ProtocolName = "tokenstream", **options: Unpack[_EncodingInPieces]
 ) -> EncodedRun[bytes]: ...
 @overload
 def encode(
-    stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Framing]
+    stream: AsyncIterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_EncodingInPieces]
 ) -> AsyncIterator[bytes]: ...
 @overload
 def encode(
-    stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_Framing]
+    stream: Iterable[Event], protocol: ProtocolName = "tokenstream", **options: Unpack[_EncodingInPieces]
 ) -> Iterator[bytes]: ...
 @explain_options(**OF_RELAY)
 def encode(

@@ -28,33 +28,13 @@ if TYPE_CHECKING:
 
     from tests.compare.benchmarks.tables import Table
 
-_PACKAGES = (
-    "llm-tokenstream",
-    "pydantic",
-    "pydantic_core",
-    "orjson",
-    "httpx",
-    "httpx2",
-    "aiohttp",
-    "uvloop",
-    "httpx-sse",
-    "openai",
-    "anthropic",
-    "google-genai",
-    "mistralai",
-    "cohere",
-    "ollama",
-    "huggingface_hub",
-    "boto3",
-    "ag-ui-protocol",
-    "jiter",
-    "markdown-it-py",
-    "partial-json-parser",
-    "streaming-json-parser",
-    "streaming-json-parser-native",
-    "instructor",
-    "pydantic-ai-slim",
+_NAMES = (
+    "llm-tokenstream pydantic pydantic_core orjson httpx httpx2 aiohttp uvloop httpx-sse openai "
+    "anthropic google-genai mistralai cohere ollama huggingface_hub boto3 ag-ui-protocol jiter "
+    "markdown-it-py partial-json-parser streaming-json-parser streaming-json-parser-native "
+    "instructor pydantic-ai-slim"
 )
+_PACKAGES = _NAMES.split()
 _QUICK = Plan(
     events=500, seconds=0.0, rounds=5, imports=3, documents=(1_000, 10_000, 100_000), objects=200, tokens=50
 )

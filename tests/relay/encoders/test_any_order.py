@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.relay.sent import losses_of
 from tests.support.effort import examples, trials
 from tests.support.encoders import READ_BACK, load, read_as
 from tests.support.formats import TokenStream
 from tests.support.recordings import ours
+from tests.support.sent import losses_of
 from tests.support.tables import in_one_test
 from tokenstream import Stream, relay
 from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamTruncated

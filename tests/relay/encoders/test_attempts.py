@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.relay.encoders.support import PROVIDERS, each_format, each_provider
-from tests.relay.sent import decoded, relayed
 from tests.support.encoders import create
+from tests.support.sent import decoded, relayed
 from tests.support.tables import in_one_test
 from tokenstream.errors import NotExpressible, ProviderError, StreamTruncated
 from tokenstream.events import (

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.relay.sent import read_by_anthropics_sdk
 from tests.support.packages import needed
+from tests.support.sent import read_by_anthropics_sdk
 from tokenstream import relay
 from tokenstream.events import (
     CitationAdded,

@@ -10,10 +10,10 @@ import pytest
 
 from tests.made_tables import script_places
 from tests.relay.encoders.support import each_format
-from tests.relay.sent import decoded, relayed, text_in
 from tests.support.encoders import create, load
 from tests.support.recordings import ours
 from tests.support.sampling import sampled
+from tests.support.sent import decoded, relayed, text_in
 from tests.support.tables import in_one_test
 from tokenstream import Decoder
 from tokenstream.errors import ErrorKind, NotExpressible, ProviderError

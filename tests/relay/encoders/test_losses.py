@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from tests.relay.encoders.support import each_format, each_provider
-from tests.relay.sent import decoded, losses_of, relayed
 from tests.support.scripts import told
+from tests.support.sent import decoded, losses_of, relayed
 from tests.support.tables import in_one_test
 from tokenstream import testing
 from tokenstream.errors import NotExpressible

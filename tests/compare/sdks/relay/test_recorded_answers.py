@@ -15,8 +15,8 @@ from tests.compare.sdks.relay.judges.drawn import CUT, READ, RecordedAnswer, dra
 from tests.compare.sdks.relay.judges.npm import read_in_node
 from tests.compare.sdks.relay.judges.python_sdks import READERS, read_in_python
 from tests.compare.sdks.relay.judges.said import Said, differences
-from tests.relay.sent import text_in
 from tests.support.beside import needs_recordings
+from tests.support.sent import text_in
 from tokenstream import relay
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from tests.compare.sdks.relay.judges.client_answer import ClientAnswer
 from tests.compare.sdks.relay.judges.npm import read_in_node
 from tests.compare.sdks.relay.judges.python_sdks import READERS as SDKS
 from tests.compare.sdks.relay.judges.said import differences
-from tests.relay.sent import sent
 from tests.support.effort import examples, trials
 from tests.support.packages import needed
 from tests.support.scripts import scripts
+from tests.support.sent import sent
 from tokenstream import testing
 from tokenstream.relay import ProtocolName
 from tokenstream.testing import Recording, Script
