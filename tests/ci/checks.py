@@ -437,11 +437,11 @@ class Checks:
 
 
 def check_count(said: str, readme: str) -> None:
-    """Fail if README names another number of tests, by more than two of a hundred, than a run has counted."""
+    """Fail if README names another number of tests, by more than one of twenty, than a run has counted."""
     last = re.findall(r"^=+ .*\bpassed\b.*$", said, re.MULTILINE)[-1]
     ran = sum(map(int, re.findall(r"(\d+) (?:passed|skipped)", last)))
     told = re.findall(r" some ([\d,]+), in ", readme)[0]
-    if abs(ran - int(told.replace(",", ""))) > ran / 50:
+    if abs(ran - int(told.replace(",", ""))) > ran / 20:
         raise Failed(f"README names some {told} tests: write some {round(ran, -2):,}")
 
 

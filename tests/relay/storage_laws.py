@@ -185,7 +185,7 @@ class StorageLaws:
             assert [b"1"] == await _all(other)
 
     async def test_what_is_kept_is_for_the_next_producer(self, opened: Opened) -> None:
-        """It has what the last one has kept, in any process; an answer in memory has no other producer."""
+        """The next one has what the last has kept; an answer in memory has no other producer."""
         async with opened() as (one, other):
             await one.create("a", owner=None, token="1", lease=_LONG)
             for number, kept in enumerate([b"first", b"", bytes(range(256))], 1):

@@ -127,7 +127,7 @@ async def test_a_worker_that_leaves_hands_its_answer_over(
 
 
 async def test_another_api_goes_on_with_the_text(server: RedisServer) -> None:
-    """It does not replay what the first worker's API would."""
+    """Another API does not replay what the first worker's would."""
     found, model = list[Entry](), Model(replays=True)
     async with page(server, found), worker(server) as other:
         await leave(server, model)
@@ -140,7 +140,7 @@ async def test_another_api_goes_on_with_the_text(server: RedisServer) -> None:
 
 
 async def test_a_job_goes_on_at_another_api() -> None:
-    """So does one that has kept its checkpoint itself."""
+    """The job has kept its checkpoint itself."""
     async with Model(replays=True).ask() as stream:
         await anext(event async for event in stream if len(stream.message.text) > 40)
         kept, model = stream.checkpoint(), Model()
@@ -152,7 +152,7 @@ async def test_a_job_goes_on_at_another_api() -> None:
 async def test_an_answer_without_a_record_is_resumed(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its worker dies when it has only asked for it."""
+    """The first worker dies when it has only asked for it."""
     fenced, model = AsyncMock(side_effect=JournalError("dead", kind="fenced")), Model(replays=True)
     async with worker(server) as other, client_of(server) as client:
         await client.flushall()
@@ -185,7 +185,7 @@ async def test_the_answer_that_goes_on_is_resumed(server: RedisServer) -> None:
 async def test_what_is_not_kept_is_told_once(
     server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_large: bool
 ) -> None:
-    """It costs the answer nothing, and the next worker only a request."""
+    """A failure to keep costs the answer nothing, and the next worker only a request."""
     found, model = list[Entry](), Model(replays=True)
     if is_large:
         model.instructions = b'"%b"' % (b"x" * 1_100_000)
@@ -282,7 +282,7 @@ async def test_a_worker_that_cannot_go_on_gives_the_answer_back(
     async with page(server, found), worker(server) as other:
         model = await leave(server)
         with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
-            patched.setattr("tokenstream.relay.journal._journal.take_up", breaks)
+            patched.setattr("tokenstream.relay.journal._producer.take_up", breaks)
             await other.start(model.ask(), **HANDED_OVER)
         await other.start(model.ask(), **HANDED_OVER)
         await read(other, "job")

@@ -10,7 +10,7 @@ from tokenstream._basics.error_marks import advice_of, mark_reported
 from tokenstream._basics.url import server_of
 from tokenstream._basics.visible import one_line
 from tokenstream._values.origin import Origin
-from tokenstream.errors import AnswerFailure, StreamInterrupted, StreamTruncated
+from tokenstream.errors import AnswerFailure, StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.relay._incident import find_asked, find_places, judge_bug, judge_error, raised_first
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver, find_money_error
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SHUT_DOWN = "the relay's server was shut down"
 
-_BROKEN: dict[Ending, type[AnswerFailure]] = {"truncated": StreamTruncated, "failed": AnswerFailure}
+_BROKEN: dict[Ending | None, type[StreamError]] = {"truncated": StreamTruncated, "failed": StreamError}
 """The class of error for each ending of an answer that has broken off."""
 
 
@@ -182,7 +182,7 @@ def ending_of(source: object) -> Ending | None:
 
 def find_broken(ending: Ending | None) -> AnswerFailure | None:
     """Return the error to report for an answer that ended without one; None unless it has broken off."""
-    error_class = None if ending is None else _BROKEN.get(ending)
+    error_class = _BROKEN.get(ending)
     return None if error_class is None else error_class("the answer broke off")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from anyio import CancelScope, create_task_group, sleep
 
 from tokenstream._basics.error_marks import add_notice
-from tokenstream.errors import AnswerFailure, ErrorKind, MisuseError
+from tokenstream.errors import AnswerFailure, ErrorKind, MisuseError, StreamError
 from tokenstream.relay._asgi.refusals import quote_id
 from tokenstream.relay._asgi.shutdown import abort_connection, watch_shutdown
 from tokenstream.stream._reading.reader import raise_only, run_until_cancelled
@@ -156,7 +156,7 @@ class Outlet(ABC):
         error = refusal.error
         if not isinstance(error, AnswerFailure):
             kind = _KINDS.get(refusal.status, "invalid_request")
-            error = AnswerFailure(refusal.message, kind=kind, retryable=refusal.retryable)
+            error = StreamError(refusal.message, kind=kind, retryable=refusal.retryable)
             add_notice(error, refusal.message)
         return b"".join(self.writer.encode_error(error)) if refusal.message else b""
 

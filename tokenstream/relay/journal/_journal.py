@@ -16,7 +16,7 @@ from anyio import CancelScope, create_task_group, current_time, move_on_after, s
 from tokenstream._basics.elsewhere import UncopyableObject
 from tokenstream.errors import MisuseError
 from tokenstream.relay._attribution import ServedAnswer, find_asked_host, make_answer_id, report_ended
-from tokenstream.relay._events_in import close_stream, take_kept
+from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._incident import describe_bug
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._bounds import (
@@ -27,12 +27,11 @@ from tokenstream.relay.journal._bounds import (
     is_valid_id,
 )
 from tokenstream.relay.journal._errors import JournalError
-from tokenstream.relay.journal._feed import PAGE_SIZE, AnswerFollower, Feed
-from tokenstream.relay.journal._producer import Producer
-from tokenstream.relay.journal._records import begin_again, has_failed_early, record_stop, source_of, take_up
+from tokenstream.relay.journal._feed import AnswerFollower, Feed
+from tokenstream.relay.journal._producer import Producer, go_on
+from tokenstream.relay.journal._records import has_failed_early, record_stop, source_of
 from tokenstream.relay.journal._storage import ALIVE, State, Storage, limit, no_reply_error, retry
 from tokenstream.relay.journal._writer import ALIVE_SHARE, RecordWriter, WriteTimer
-from tokenstream.stream import AsyncStream
 from tokenstream.stream._base import StreamBase
 from tokenstream.stream._log import WARNING
 
@@ -251,7 +250,7 @@ class Journal(UncopyableObject):
                     await sleep(self.lease / 8)
                     self._check_open()
                 end, kept = taken
-            first, known = await self._go_on(stream, id, end, kept, shape)
+            first, known = await go_on(self._storage, stream, id, end, kept, shape=shape, lease=self.lease)
             # If the journal was exited meanwhile, a producer that starts now would be cancelled.
             self._check_open()
         except BaseException:
@@ -270,21 +269,15 @@ class Journal(UncopyableObject):
         has_response, served = served is not None, served or ServedAnswer(id, owner=owner)
         served.keep(id, stream)
         tell = partial(self._pass_on, id, owner)
+        writer = RecordWriter(
+            self._storage, id, token, tell, timer=self._timer, lease=self.lease, alive=alive, last_written=end
+        )
         producer = Producer(
             self._storage,
             id,
             token,
             stream,
-            RecordWriter(
-                self._storage,
-                id,
-                token,
-                tell,
-                timer=self._timer,
-                lease=self.lease,
-                alive=alive,
-                last_written=end,
-            ),
+            writer,
             served=served,
             lease=self.lease,
             raw=raw,
@@ -456,28 +449,6 @@ class Journal(UncopyableObject):
         finally:
             self._opening -= 1
         raise no_reply_error(self._storage, began, self.lease)
-
-    async def _go_on(
-        self, stream: AsyncIterable[Event], id: str, end: int, kept: bytes, shape: Shape | None
-    ) -> tuple[list[Event], list[bytes]]:
-        """Have a stream go on with an answer that another producer has begun, up to the position `end`.
-
-        The result are the events before those of the stream: what a process has kept, after one that has
-        readers begin again if the stream cannot go on for them, or the first records are gone; and the last
-        records, if the stream begins with their events.
-        """
-        first = take_kept(stream)
-        if isinstance(stream, AsyncStream) and shape is None and not first:
-            records = list[bytes]()
-            for after in range(0, end, PAGE_SIZE):
-                read = partial(self._storage.read, id, after, PAGE_SIZE)
-                page = await retry(self._storage, read, self.lease)
-                records += page.records if page else ()
-            known = take_up(source_of(stream), kept, records if len(records) == end else ())
-            if known is not None:
-                return [], known
-            first = take_kept(stream)
-        return [begin_again()] * (end > 0) + first, []
 
     def _pass_on(
         self, id: str, owner: str | None, first: int, records: Sequence[bytes], size: int, *, is_last: bool

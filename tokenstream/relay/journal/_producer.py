@@ -26,9 +26,10 @@ from tokenstream.errors import AnswerFailure
 from tokenstream.events import Event, MessageStart, Resumed
 from tokenstream.relay._attribution import ServedAnswer, ending_of, interrupt_source, make_interruption
 from tokenstream.relay._encoders.tokenstream import is_recorded, record
-from tokenstream.relay._events_in import close_stream, converted_refusals
+from tokenstream.relay._events_in import close_stream, converted_refusals, take_kept
 from tokenstream.relay._sending import TELLING, ReportedEnding, report_losses
 from tokenstream.relay.journal._errors import JournalError, describe_failure
+from tokenstream.relay.journal._feed import PAGE_SIZE
 from tokenstream.relay.journal._records import (
     begin_again,
     record_ending,
@@ -36,6 +37,7 @@ from tokenstream.relay.journal._records import (
     record_interruption,
     record_stop,
     source_of,
+    take_up,
     without_raw,
     write_kept,
 )
@@ -51,7 +53,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from tokenstream.relay._shape import Shaping
+    from tokenstream.relay._shape import Shape, Shaping
 
 _CUT_OFF = "the journal no longer takes the answer"
 """The error message for the readers of an answer whose records the storage no longer accepts."""
@@ -370,3 +372,31 @@ class Producer:
                     continue
                 # Writes are also retried: the task that writes decides when to give up.
                 await sleep(min(pause, 1.0))
+
+
+async def go_on(
+    storage: Storage,
+    stream: AsyncIterable[Event],
+    id: str,
+    end: int,
+    kept: bytes,
+    *,
+    shape: Shape | None,
+    lease: float,
+) -> tuple[list[Event], list[bytes]]:
+    """Have a stream go on with an answer that another producer has begun, up to the position `end`.
+
+    The result are the events before those of the stream: what a process has kept, after one that has
+    readers begin again if the stream cannot go on for them, or the first records are gone; and the last
+    records, if the stream begins with their events.
+    """
+    first = take_kept(stream)
+    if isinstance(stream, AsyncStream) and shape is None and not first:
+        records = list[bytes]()
+        for after in range(0, end, PAGE_SIZE):
+            page = await retry(storage, partial(storage.read, id, after, PAGE_SIZE), lease)
+            records += page.records if page else ()
+        if (known := take_up(source_of(stream), kept, records if len(records) == end else ())) is not None:
+            return [], known
+        first = take_kept(stream)
+    return [begin_again()] * (end > 0) + first, []

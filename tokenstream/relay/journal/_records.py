@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from tokenstream._answer.accumulator import Accumulator
-from tokenstream.errors import AnswerFailure, MisuseError, StreamInterrupted
+from tokenstream.errors import AnswerFailure, MisuseError, StreamError, StreamInterrupted
 from tokenstream.events import Restarted, Stopped
 from tokenstream.message import Checkpoint, Message
 from tokenstream.relay._attribution import find_broken
@@ -48,7 +48,7 @@ def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
     if isinstance(error, AnswerFailure):
         return error_record(error, raw=raw)
     # The message is this library's own, so readers may get it.
-    return error_record(AnswerFailure(BUG, kind="server", retryable=False), raw=True)
+    return error_record(StreamError(BUG, kind="server", retryable=False), raw=True)
 
 
 def record_interruption(message: str) -> bytes:

@@ -68,6 +68,8 @@ class TimerThread:
         (True, True)
     """
 
+    __slots__ = ("_changed", "_drop_at", "_idle", "_numbers", "_process", "_queue", "_thread", "_wakes_at")
+
     def __init__(self, idle: float = _IDLE_SECONDS) -> None:
         self._idle = idle
         self._begin()
