@@ -13,7 +13,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Never, SupportsIndex, TypeAlias, TypeVar, cast
 
 from tokenstream._basics.lazy import asking_instruction
-from tokenstream.errors import MisuseError, StreamError, TokenStreamError
+from tokenstream.errors import AnswerFailure, MisuseError, TokenStreamError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
@@ -349,7 +349,7 @@ def explain_names(hints: Hints) -> Callable[[type[KindT]], type[KindT]]:
 
 explain_names_of_streams = explain_names(_STREAM_HINTS)
 explain_names_of_messages = explain_names(_MESSAGE_HINTS)
-explain_names(OF_ERROR)(StreamError)
+explain_names(OF_ERROR)(AnswerFailure)
 
 
 def refuse_block(kind: type, *, is_async: bool) -> None:

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from tokenstream._basics.kept_errors import FunctionFailed
 from tokenstream._basics.visible import SecretMask, str_of
-from tokenstream.errors import MisuseError, TokenStreamError
+from tokenstream.errors import CostExceeded, MisuseError, TokenStreamError
 from tokenstream.formats._kit.values import split_names
 
 if TYPE_CHECKING:
@@ -169,6 +169,8 @@ def find_foreign(error: BaseException) -> BaseException | None:
     It may be the cause of another one, for clients wrap what interrupts them: httpcore makes a read timeout
     of the TimeoutError of a signal's handler.
     """
+    if isinstance(error, CostExceeded):
+        return error
     for each in () if isinstance(error, TokenStreamError) else cause_chain(error):
         # An exception that a client has not caught is what the application was handling before the read.
         caught_in = _package_of(each.__traceback__, only_first=True)

@@ -228,7 +228,8 @@ def _read_begun(self: ToolCall | ServerToolCall) -> Json:
     `ToolCallDelta.partial_arguments`, but the value is this part's own, and does not grow.
 
     Example:
-        >>> ToolCall(id="call_1", name="weather", arguments_text='{"city": "Os').partial_arguments
+        >>> call = ToolCall(id="1", name="weather", arguments_text='{"city": "Os')
+        >>> call.partial_arguments
         {'city': 'Os'}
     """
     from tokenstream.partial_json import PartialJSONParser

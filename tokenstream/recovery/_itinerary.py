@@ -199,10 +199,12 @@ class RunningRequest:
 
     def is_deferred(self, error: StreamError, now: float) -> bool:
         """Return True if a refused request is no attempt: it may come later, and no other route is left."""
-        if not error.retry_after or getattr(error, "status", 0) != 429:
-            return False
-        may_wait = self.attempt.number < _MOST_DEFERRED * (self.itinerary.most_attempts - 1)
-        return may_wait and not self.itinerary.find_next(self.opener_index, now, stays=False)
+        return (
+            bool(error.retry_after)
+            and getattr(error, "status", 0) == 429
+            and self.attempt.number < _MOST_DEFERRED * (self.itinerary.most_attempts - 1)
+            and not self.itinerary.find_next(self.opener_index, now, stays=False)
+        )
 
     def count_failed_fetch(self, error: StreamError, now: float) -> None:
         if self.itinerary.has_left(self.opener_index) and not self.is_deferred(error, now):

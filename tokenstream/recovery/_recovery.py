@@ -144,7 +144,10 @@ class Recovery:
             MisuseError: The checkpoint cannot be read; or, for `again`, another API's servers replay it.
         """
         opener = self._openers[self._itinerary.find_index(kept.message.route)]
-        asked = format_of_request(opener.asked[0] if opener.asked else "", opener.format)
+        # The path of a relay may be that of a provider's API.
+        asked = format_of_request(
+            opener.asked[0] if opener.asked and kept.format != "tokenstream" else "", opener.format
+        )
         if is_other := asked not in (None, kept.format):
             if again and kept.position is not None:
                 raise MisuseError(f"an answer of {kept.format} is not resumed by a request of {asked}")

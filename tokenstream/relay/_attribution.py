@@ -182,8 +182,7 @@ def ending_of(source: object) -> Ending | None:
 
 def find_broken(ending: Ending | None) -> AnswerFailure | None:
     """Return the error to report for an answer that ended without one; None unless it has broken off."""
-    error_class = _BROKEN.get(ending)
-    return None if error_class is None else error_class("the answer broke off")
+    return None if (found := _BROKEN.get(ending)) is None else found("the answer broke off")
 
 
 def make_interruption(source: object, message: str) -> StreamInterrupted:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from inspect import isawaitable, signature
+from inspect import signature
 from itertools import chain
 from random import Random
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from tokenstream._basics.elsewhere import is_awaitable
 from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of, text_or_empty
 from tokenstream._basics.waits import wait_before
@@ -371,4 +372,4 @@ async def _achain(history: Any, live: Any) -> AsyncGenerator[Any]:  # noqa: ANN4
 
 
 async def _awaited(value: Any) -> Any:  # noqa: ANN401 - of any kind
-    return await value if isawaitable(value) else value
+    return await value if is_awaitable(value) else value

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from inspect import isawaitable, iscoroutine
+from inspect import iscoroutine
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.elsewhere import is_awaitable
 from tokenstream.errors import MisuseError
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.reader import CLOSING_SECONDS
@@ -86,7 +87,7 @@ class AwaitedGuards:
         from anyio import CancelScope
 
         result = rule.ask(argument)
-        if not isawaitable(result):
+        if not is_awaitable(result):
             rule.record_result(result)
             return
         try:

@@ -13,7 +13,7 @@ from tokenstream._basics.kept_errors import FunctionFailed, frameless, raised_an
 from tokenstream._basics.request_facts import mask_of
 from tokenstream._connection.head import LOWEST_ERROR_STATUS, strip_secrets
 from tokenstream._pipeline.machine import Machine
-from tokenstream.errors import MisuseError, ProviderError, StreamError
+from tokenstream.errors import AnswerFailure, MisuseError, ProviderError, StreamError
 from tokenstream.formats._endings import ANSWERED, CLOSED, OPEN
 from tokenstream.formats._kit.errors import is_vague
 from tokenstream.limits import DEFAULT_DEADLINES, Deadlines, check_option
@@ -70,7 +70,7 @@ class Driver(UncopyableObject):
         """True once `enter_block` was called."""
         self.head: ResponseHead | None = None
         """The head of the response; None before its arrival, or if the source has no head."""
-        self.error: StreamError | MisuseError | None = None
+        self.error: AnswerFailure | MisuseError | None = None
         """The error that views and `final` raise once the stream is over."""
         self.results: dict[Any, Any] = {}
         """Stored outcomes of `result()`, each under a key made of the arguments of the call."""
@@ -593,7 +593,7 @@ class Driver(UncopyableObject):
         """True if the source has not been opened yet."""
         raise NotImplementedError
 
-    def conclude_unopened(self) -> StreamError | MisuseError | None:
+    def conclude_unopened(self) -> AnswerFailure | MisuseError | None:
         """End an unread stream that was not opened or was refused, and return the error; otherwise None."""
         # After the end, a read has raised the error; after `stop` or `close`, the stream does not fail.
         if self.has_ended or self.verdict.end_request is not None or self.machine.meter.chunks > 0:
@@ -644,7 +644,7 @@ class Driver(UncopyableObject):
             if recovery is not None:
                 recovery.record_end(self.error, self.clock())
 
-    def fall_back(self, error: StreamError) -> None:
+    def fall_back(self, error: AnswerFailure) -> None:
         """End the stream, unless it has ended, with the previous answer, from which the new one differs."""
         if self.has_ended:
             return

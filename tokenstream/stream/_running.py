@@ -9,10 +9,11 @@ from collections import deque
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from functools import partial
-from inspect import isawaitable, iscoroutine
+from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import CallsDiffer, MisuseError, StreamError
+from tokenstream._basics.elsewhere import is_awaitable
+from tokenstream.errors import AnswerFailure, CallsDiffer, MisuseError
 from tokenstream.stages._tools.generators import ToolStopped, finish_call, finish_later, needs_await
 from tokenstream.stream._outputs.once import AsyncOnce, Once
 from tokenstream.stream._reading.reader import raise_only
@@ -47,7 +48,7 @@ def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
             run.once.do(run.once.end(driver.machine.accumulator))
         return run.finish(*_list_messages(driver))
     except BaseException as error:
-        if isinstance(error, StreamError):
+        if isinstance(error, AnswerFailure):
             # If the stream goes on, a restarted answer differs: the stream then ends with the earlier one.
             driver.fall_back(error)
         run.put_results_on(error, *_list_messages(driver, error))
@@ -115,7 +116,7 @@ class _Tasks:
         except self._cancelled:
             # The task group has to see its own cancellation.
             raise
-        except (StreamError, CallsDiffer) as error:
+        except (AnswerFailure, CallsDiffer) as error:
             # The answer differs from an earlier one. Its tools go on, as after an answer that broke off.
             self._store_error(error)
         except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
@@ -130,7 +131,7 @@ class _Tasks:
         if self._must_end or isinstance(failure, CallsDiffer):
             # A handler failed, or the run was cancelled: the rest of the answer is not read.
             await self._driver.close(failed=True)
-        elif isinstance(failure, StreamError):
+        elif isinstance(failure, AnswerFailure):
             # If the stream goes on, a restarted answer differs: the stream then ends with the earlier one.
             self._driver.fall_back(failure)
         self._run.put_results_on(failure, *_list_messages(self._driver, failure))
@@ -148,7 +149,7 @@ class _Tasks:
             event = await self._driver.step()
         except StopAsyncIteration:
             return None
-        except StreamError as error:
+        except AnswerFailure as error:
             # Tool calls that were complete stay valid, so their tools go on.
             self._failure = error
             return None
@@ -226,7 +227,7 @@ class _Tasks:
         """Call a handler within its `step`, or return the result of a call that has run before."""
         if not work.is_tool:
             value = work.call()
-            return await value if value is not None and isawaitable(value) else value
+            return await value if value is not None and is_awaitable(value) else value
         once = self._run.once
         if once is None:
             return await self._call_tool(work, step)

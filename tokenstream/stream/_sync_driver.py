@@ -396,7 +396,7 @@ class SyncDriver(Driver):
         # `intake.now` is the time of the last chunk; before the first one, the source was just opened.
         began = self.clock()
         seconds = began - max(intake.now, self._opened_at)
-        if seconds > NOTABLE_SECONDS and pump.chunks is not None:
+        if seconds > NOTABLE_SECONDS and pump.chunks is not None and pump.lazy is None:
             # The program has done something else since then.
             self.silence.exclude_busy_time(seconds)
         item = self.next_item(until)

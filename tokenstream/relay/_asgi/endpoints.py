@@ -150,7 +150,7 @@ def refusal(error: AnswerFailure | JournalError) -> StarletteResponse:
     """
     if not isinstance(cast("object", error), AnswerFailure | JournalError):
         raise MisuseError(
-            f"refusal() takes the AnswerFailure or JournalError of an answer, and not {type(error).__name__}"
+            f"refusal() takes the StreamError or JournalError of an answer, and not {type(error).__name__}"
         )
     # `Journal.start` has logged a failure of the answer under this id.
     origin = find_origin(error) or Origin()

@@ -179,7 +179,7 @@ class Journal(UncopyableObject):
                 process lives, it waits. None: the answer ends with its process.
 
         Raises:
-            AnswerFailure: The answer failed before its first event and within `open_within` seconds.
+            StreamError, OutputIncomplete: It failed before its first event, within `open_within` seconds.
             JournalError: The storage is unreachable or full, the owner has too many answers, or the journal
                 was exited.
             MisuseError: `stream` is not asynchronous; the journal was not entered; the id is empty or longer

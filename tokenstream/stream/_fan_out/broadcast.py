@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Action
     from tokenstream._pipeline.glance import Pull
-    from tokenstream.errors import StreamError
+    from tokenstream.errors import AnswerFailure
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
@@ -277,7 +277,7 @@ class _SyncReaderDriver(_SyncReads):
             if not self.is_reading and not self.hub.is_full:
                 self.hub.run_alone(self.hub.driver.expire)
 
-    def fall_back(self, error: StreamError) -> None:
+    def fall_back(self, error: AnswerFailure) -> None:
         self.hub.end(partial(self.hub.driver.fall_back, error))
 
     def stop(self, reason: str | None = None) -> None:

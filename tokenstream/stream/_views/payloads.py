@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.kept_errors import raised_anew
-from tokenstream.errors import ProtocolError, StreamError
+from tokenstream.errors import AnswerFailure, ProtocolError
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.stream._views.view import AsyncView, View
 
@@ -66,7 +66,7 @@ class PayloadView(View["Json"]):
     def __next__(self) -> Json:
         try:
             return super().__next__()
-        except StreamError:
+        except AnswerFailure:
             payload = self._cursor.end()
             if payload is None:
                 raise
@@ -82,7 +82,7 @@ class AsyncPayloadView(AsyncView["Json"]):
     async def __anext__(self) -> Json:
         try:
             return await super().__anext__()
-        except StreamError:
+        except AnswerFailure:
             payload = self._cursor.end()
             if payload is None:
                 raise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self
 from typing_extensions import TypeVar
 
 from tokenstream._basics.elsewhere import THROTTLE_HINTS, explain_options
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import AnswerFailure, MisuseError
 from tokenstream.stages._protocols import ItemT
 from tokenstream.stream._views.text_plan import ShapedCursor, ShapingPlan, refuse_closed, stage_maker
 from tokenstream.stream._views.view import AsyncView, RepairedView, View
@@ -67,7 +67,7 @@ class ShapedView(PlannedView[ItemT]):
                     event = self._step(cursor)
                 except StopIteration:
                     break
-                except StreamError:
+                except AnswerFailure:
                     # An item that a stage still holds is delivered before the error.
                     item = cursor.break_off()
                     if item is None:
@@ -77,7 +77,7 @@ class ShapedView(PlannedView[ItemT]):
             if item is None:
                 # Outside of the `except` blocks, so that an error does not get the loop's end as its context.
                 item = self._end(cursor)
-        except StreamError as error:
+        except AnswerFailure as error:
             # If the stream goes on, the error means that a restarted answer differs from the delivered
             # items: the stream then ends with the earlier answer.
             driver.fall_back(error)
@@ -90,7 +90,7 @@ class ShapedView(PlannedView[ItemT]):
     def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
         """Gather the pieces that arrived while the loop was busy."""
         # The end or the error is raised again, after the loop has delivered the gathered pieces.
-        with suppress(StopIteration, StreamError):
+        with suppress(StopIteration, AnswerFailure):
             while (event := self._driver.step_now()) is not None and cursor.gather(event):
                 pass
 
@@ -163,7 +163,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
                     event = await self._step(cursor)
                 except StopAsyncIteration:
                     break
-                except StreamError:
+                except AnswerFailure:
                     # An item that a stage still holds is delivered before the error.
                     item = cursor.break_off()
                     if item is None:
@@ -173,7 +173,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
             if item is None:
                 # Outside of the `except` blocks, so that an error does not get the loop's end as its context.
                 item = await self._end(cursor)
-        except StreamError as error:
+        except AnswerFailure as error:
             # If the stream goes on, the error means that a restarted answer differs from the delivered
             # items: the stream then ends with the earlier answer.
             driver.fall_back(error)
@@ -186,7 +186,7 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
     async def _catch_up(self, cursor: ShapedCursor[ItemT]) -> None:
         """Gather the pieces that arrived while the loop was busy."""
         # The end or the error is raised again, after the loop has delivered the gathered pieces.
-        with suppress(StopAsyncIteration, StreamError):
+        with suppress(StopAsyncIteration, AnswerFailure):
             while (event := await self._driver.step_now()) is not None and cursor.gather(event):
                 pass
 

@@ -10,7 +10,7 @@ from typing_extensions import TypeVar
 
 from tokenstream._basics.elsewhere import UncopyableObject, UnsupportedUse
 from tokenstream._basics.loose import ErasedGeneric
-from tokenstream.errors import StreamError
+from tokenstream.errors import AnswerFailure
 from tokenstream.message import Message, ToolCall
 from tokenstream.stages._protocols import NULL, Cursor, ItemT
 from tokenstream.stream._base import DriverT
@@ -161,7 +161,7 @@ class View(_ViewBase[ItemT]):
                 return item
             # Outside of the `except` block, so that an error does not get the loop's end as its context.
             item = cursor.end()
-        except StreamError as error:
+        except AnswerFailure as error:
             # If the stream goes on, the error means that a restarted answer differs from the delivered
             # items: the stream then ends with the earlier answer.
             self._driver.fall_back(error)
@@ -223,7 +223,7 @@ class AsyncView(_ViewBase[ItemT]):
                 return item
             # Outside of the `except` block, so that an error does not get the loop's end as its context.
             item = cursor.end()
-        except StreamError as error:
+        except AnswerFailure as error:
             # If the stream goes on, the error means that a restarted answer differs from the delivered
             # items: the stream then ends with the earlier answer.
             self._driver.fall_back(error)
