@@ -60,7 +60,7 @@ def _members_of(of: Any) -> Iterator[str]:
     yield from (f"({name}=)" for name in arguments if name[0] != "_")
 
 
-def _set_by(cls: type) -> dict[str, object]:
+def _set_by(cls: type) -> dict[str, Any]:
     """Return the attributes that the methods of a class set."""
     return dict.fromkeys(re.findall(r"^ +self\.(\w+)\b(?:: .+?)? = ", inspect.getsource(cls), re.MULTILINE))
 

@@ -240,7 +240,8 @@ def encode(
         shape: Transforms the text of each text part before it is sent: a function that takes a text view
             and returns a transformed view. None for no change.
         keep_alive: Seconds of silence before a heartbeat, if the protocol has them; None for none. In a `for`
-            loop, a thread then reads the connection; a generator can't be interrupted there, and has none.
+            loop, a thread then reads the connection; a generator can't be interrupted there, and has none,
+            nor has a stream on trio outside of `async with`.
 
     Raises:
         MisuseError: The protocol is unknown or has no ids, `keep_alive` is not positive, or `stream` is not
