@@ -60,6 +60,8 @@ _PARSERS = {
     "llama_json": "llama3_json or xlam",
     "llama4": "llama4_pythonic",
     "pythonic": "pythonic",
+    "granite": "granite",
+    "internlm": "internlm",
     "harmony": "openai",
     "minimax": "minimax_m2",
     "minimax_m3": "minimax_m3",
