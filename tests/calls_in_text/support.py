@@ -208,6 +208,14 @@ WRITERS: dict[str, tuple[str, Callable[[list[Call]], str]]] = {
     "minimax": ("minimax", _invokes("minimax:tool_call")),
     "minimax_m3": ("minimax_m3", _minimax_m3),
     "dots": ("dots", _invokes("dots_function_call")),
+    "functiongemma": (
+        "functiongemma",
+        _each(
+            lambda call: (
+                f"<start_function_call>call:{call.name}{_noted(call.arguments)}<end_function_call>"
+            ).replace(GEMMA_QUOTE, "<escape>")
+        ),
+    ),
     "granite": ("granite", lambda calls: f"<|tool_call|>{_list(calls)}"),
     "nemotron": ("nemotron", lambda calls: f"<TOOLCALL>{_list(calls)}</TOOLCALL>"),
     "internlm": (

@@ -69,6 +69,7 @@ _PARSERS = {
     "tool_calls": "hunyuan_a13b",
     "hunyuan": "hy_v3",
     "gemma4": "gemma4",
+    "functiongemma": "functiongemma",
     "lfm2": "lfm2",
     "olmo": "olmo3",
     "longcat": "longcat",

@@ -114,7 +114,7 @@ llama  turn  <|start_header_id|> <|header_start|>  <|eot_id|> <|eom_id|> <|end_o
 mistral  turn  <s> [inst] [/inst] [system_prompt]  </s>
 deepseek  turn  <\uff5cuser\uff5c> <\uff5cassistant\uff5c> <\uff5cbegin▁of▁sentence\uff5c>  \
 <\uff5cend▁of▁sentence\uff5c>
-harmony  turn  <|start|>user <|start|>system  <|return|> <|end|> <|call|>
+harmony  turn  <|start|>user <|start|>system  <|return|> <|end|>
 granite  turn  <|start_of_role|>  <|end_of_role|>
 cohere  turn  <|start_of_turn_token|>  <|end_of_turn_token|> <|end_response|> <|end_text|>
 glm  turn  [gmask] <|system|> <|begin_of_box|>  <|user|> <|observation|> <|end_of_box|>
@@ -257,6 +257,8 @@ DIALECTS: tuple[Dialect, ...] = (
     *[_invokes("anthropic", mark, "function_calls") for mark in ("", "antml:")],
     # Gemma 4: `gemma4_tool_parser`.
     *[_notation(head, "<|tool_call>") for head in ("call:", ":call:", ":")],
+    # FunctionGemma: `functiongemma_tool_parser`.
+    _notation("call:", "<start_function_call>")._replace(name="functiongemma", ends=("<end_function_call>",)),
     # LFM2 where the model writes no marks.
     Dialect("lfm2", ("[Calling tool:",), "json", after="(", ends=(")]",)),
     # Gemma 3's fence, the bare object of Llama and others, and Llama 3.2's bare list of Python calls.
