@@ -77,7 +77,7 @@ _DETAILS: dict[Affects, dict[DepartureName, str]] = {
         "start_unmarked": "start_with_content role_missing part_unannounced event_name_missing type_missing",
         "repeated": "finish_repeated end_repeated start_twice frame_repeated part_repeated part_end_unmatched"
         " call_repeated call_twice call_after_done text_twice reasoning_twice content_twice result_repeated",
-        "skipped": "empty_data bare_frame part_empty arguments_placeholder end_mark",
+        "skipped": "empty_data bare_frame part_empty arguments_placeholder",
         "misplaced": "usage_misplaced error_unmarked content_type_wrong event_name_differs",
         "converted": "text_parsed arguments_parsed arguments_unparsed arguments_null",
         "reordered": "frame_reordered part_late parts_interleaved call_unnamed",
@@ -99,9 +99,9 @@ _DETAILS: dict[Affects, dict[DepartureName, str]] = {
         "added_late": "text_completed content_after_finish part_after_close",
         "rewritten": "text_rewritten arguments_rewritten reasoning_late",
         "characters_replaced": "invalid_utf8 lone_surrogate",
-        "unread": "delta_misfits media_invalid call_nameless reasoning_in_text opening_left end_mark_left"
-        " usage_unread field_unread event_unread",
-        "dropped": "data_after_end second_answer turn_invented",
+        "unread": "delta_misfits media_invalid call_nameless reasoning_in_text opening_left usage_unread"
+        " field_unread event_unread",
+        "dropped": "data_after_end second_answer",
         "answers_mixed": "answers_interleaved start_repeated",
         "answer_empty": "answer_empty",
     },

@@ -89,6 +89,14 @@ def _glm(call: Call, between: str = "") -> str:
     return f"<tool_call>{call.name}{between}\n{values}</tool_call>"
 
 
+def _solar(call: Call) -> str:
+    values = "".join(
+        f"<|tool_arg:start|>{key}<|tool_arg:value|>{_text(value)}<|tool_arg:end|>\n"
+        for key, value in call.arguments.items()
+    )
+    return f"<|tool_call:start|>{call.name}\n{values}<|tool_call:end|>"
+
+
 def _nested(name: str, value: object) -> str:
     """Return MiniMax M3's element of a value, with elements for what is in it."""
     within = value if isinstance(value, dict) else {}
@@ -208,20 +216,7 @@ WRITERS: dict[str, tuple[str, Callable[[list[Call]], str]]] = {
     "minimax": ("minimax", _invokes("minimax:tool_call")),
     "minimax_m3": ("minimax_m3", _minimax_m3),
     "dots": ("dots", _invokes("dots_function_call")),
-    "functiongemma": (
-        "functiongemma",
-        _each(
-            lambda call: (
-                f"<start_function_call>call:{call.name}{_noted(call.arguments)}<end_function_call>"
-            ).replace(GEMMA_QUOTE, "<escape>")
-        ),
-    ),
-    "granite": ("granite", lambda calls: f"<|tool_call|>{_list(calls)}"),
-    "nemotron": ("nemotron", lambda calls: f"<TOOLCALL>{_list(calls)}</TOOLCALL>"),
-    "internlm": (
-        "internlm",
-        _each(lambda call: f"<|action_start|><|plugin|>{_object(call, 'parameters')}<|action_end|>"),
-    ),
+    "solar": ("solar", _each(_solar)),
     "longcat": ("longcat", lambda calls: f"<longcat_tool_call>{_lines(calls)}</longcat_tool_call>"),
     "olmo": ("olmo", lambda calls: f"<function_calls>[{_each(_python, ', ')(calls)}]</function_calls>"),
     "hunyuan": (

@@ -183,6 +183,10 @@ def test_elements_within_a_value_are_objects_and_lists(box: str, meant: Any) -> 
         '[Calling tool: look({"text": "b"})]',
         '<|tool_call>:look{text:<|"|>b<|"|>}<tool_call|>',
         '<|tool_call>call:look{text:<|"|>b<|"|>}<turn|>',
+        (
+            "<|tool_call:start|>look\n<|tool_arg:start|>text<|tool_arg:value|>b<|tool_arg:end|>\n"
+            "<|tool_call:end|>"
+        ),
         "<tool_call>\n{'name': 'look', 'arguments': {'text': 'b'}}\n</tool_call>",
         "<tool_call>{'arguments': {'text': 'b'}, 'type': 'function', 'name': 'look'}</tool_call>",
         "<tool_call>Room/look\n<arg_key>text</arg_key>\n<arg_value>b</arg_value>\n</tool_call>",

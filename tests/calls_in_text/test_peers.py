@@ -44,7 +44,7 @@ class One(Parser):
     opening = "<tool_call>"
 
 class Other(Parser):
-    opening = "function call<|role_sep|>"
+    opening = "<function_call>"
 
 class Third(Parser):
     opening = "<no_such_markup>"
@@ -110,7 +110,7 @@ def test_parsers_are_read_from_wheels_without_what_they_import(tmp_path: Path) -
 
     assert "| `hermes` | `one` |  |" in found
     assert "| `mistral` |  | `mine` |" in found
-    assert f"| {LACKING} `function call<\\|role_sep\\|>` | `other` |  |" in found
+    assert f'| {LACKING} `<function_call> {{"name": ` | `other` |  |' in found
     assert f"| {UNREAD} | `third` |  |" == found[-1]
     assert [{"theirs"}, {"raises"}] == thoughts
     assert {"torch", "transformers", "vllm", "sglang"}.isdisjoint(sys.modules)

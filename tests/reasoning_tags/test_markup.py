@@ -65,16 +65,11 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
         [("reasoning", "Hm."), ("text", "It is </think>.")],
         set(),
     ),
-    "channels with a turn before them": ("<|start|>assistant" + HARMONY, KNOWN, ANSWER, {"end_mark"}),
+    "channels with a turn before them": ("<|start|>assistant" + HARMONY, KNOWN, ANSWER, set()),
     "a channel without an end": (f"{ANALYSIS}Hm.{FINAL}It is 4.", KNOWN, ANSWER, set()),
-    "a channel of their own name": (HARMONY, {"tags": Tags(reasoning=["harmony"])}, ANSWER, {"end_mark"}),
-    "other tags alone": (
-        HARMONY,
-        {"tags": Tags(reasoning=["think"])},
-        [("text", HARMONY[:-10])],
-        {"end_mark"},
-    ),
-    "a text about them": ("So: " + HARMONY, KNOWN, [("text", "So: " + HARMONY[:-10])], {"end_mark"}),
+    "a channel of their own name": (HARMONY, {"tags": Tags(reasoning=["harmony"])}, ANSWER, set()),
+    "other tags alone": (HARMONY, {"tags": Tags(reasoning=["think"])}, [("text", HARMONY)], set()),
+    "a text about them": ("So: " + HARMONY, KNOWN, [("text", "So: " + HARMONY)], set()),
     "a call in a channel": (
         f"{ANALYSIS}Hm.<|end|>{PREAMBLE}I look.<|end|>{CALL}",
         CALLS,
@@ -129,12 +124,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
     ),
     "no marks, a head alone": (BARE_CALL[:19], KNOWN, [("text", BARE_CALL[:19])], set()),
     "no marks, half a call": (text := "assistantcommentary t", KNOWN, [("text", text)], set()),
-    "a mark left at the end": (
-        text := "Hello<|close|>message<|sep|>",
-        {},
-        [("text", text)],
-        {"end_mark_left"},
-    ),
+    "a mark left at the end": (text := "Hello<|close|>message<|sep|>", {}, [("text", text)], {TOLD}),
     "no marks, off, a call": (
         f"analysisHm.{BARE_CALL}",
         {},
@@ -162,12 +152,7 @@ TABLE: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]], set[str]]] = 
         {"call_read", "finish_unaware"},
     ),
     "a text about an analysis": ("analysisHm. No.", KNOWN, [("text", "analysisHm. No.")], set()),
-    "no marks, other tags alone": (
-        "analysisHm.assistantfinalIt",
-        {"tags": Tags(reasoning=["think"])},
-        [("text", "analysisHm.assistantfinalIt")],
-        set(),
-    ),
+    "no marks, other tags alone": (text, {"tags": Tags(reasoning=["think"])}, [("text", text)], set()),
     "two tags, and one more": (
         "Hm.</think>It is </think> 4.",
         INSIDE,

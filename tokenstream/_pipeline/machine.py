@@ -206,7 +206,7 @@ class Machine:
         for text in filter(may_have_markup, self.accumulator.texts()):
             # Few answers need these.
             from tokenstream.stages._calls.dialects import DANGLING, find_call_markup
-            from tokenstream.stages._text.tags import has_reasoning, has_turn_end
+            from tokenstream.stages._text.tags import has_reasoning
 
             dialect = find_call_markup(text, parts.offered)
             if dialect is not None:
@@ -215,8 +215,6 @@ class Machine:
                 self.link.connection.note("opening_left")
             if not reads_reasoning and has_reasoning(text):
                 self.link.connection.note("reasoning_in_text")
-            if has_turn_end(text):
-                self.link.connection.note("end_mark_left")
 
     def dispose(self) -> None:
         """Let go of the parts that refer back to this machine, so that all of it is freed with its owner.

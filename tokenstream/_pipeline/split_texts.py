@@ -17,7 +17,6 @@ from tokenstream.events import (
     MessageStart,
     PartDone,
     PartStart,
-    ProviderData,
     ReasoningDelta,
     Restarted,
     TextDelta,
@@ -338,10 +337,6 @@ class SplitTexts:
             ]
         if text.tagged:
             self._tagged_choices.add(event.choice)
-        if rest := "".join(text.turn.rest):
-            self._parts.note("turn_invented" if text.turn.is_invented else "end_mark")
-            if text.turn.is_invented:
-                out.append(ProviderData({"next_turn": rest}, choice=event.choice, raw=event.raw))
 
     def _end(self, text: TaggedText, event: PartDone, out: list[Event]) -> None:
         """End a text part of the format, and with it the part to which its text goes."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zlib import crc32
 
 from tokenstream.stages._text.scanning import Passage
-from tokenstream.stages._text.tags import TurnMarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 SplitPiece: TypeAlias = "Piece | CitedWords"
 """A piece of a text, or what it cites."""
-_starts_mark = TurnMarks.search.starts
 Follow: TypeAlias = "Callable[[Any], bool | None] | None"
 _MOST_SKIPPED = 256
 """The most pieces that are read together, later."""
@@ -52,8 +50,6 @@ class TaggedText:
     """Decides if the text begins with reasoning; None if that is known."""
     reader: CallScanner | TagScanner = field(init=False)
     """Reads the text: `calls`, or `tags` alone if there is no dialect."""
-    turn: TurnMarks = field(init=False)
-    """Looks for the end of the model's turn, before all others."""
     receiver: int = -1
     """The index of the receiving part in the message; -1 if there is none."""
     inside: bool | None = None
@@ -90,12 +86,6 @@ class TaggedText:
 
     def __post_init__(self) -> None:
         self.reader = self.calls if self.calls.dialects or self.tags is None else self.tags
-        self.turn = TurnMarks(self._is_text)
-
-    def _is_text(self) -> bool:
-        """Return True if the next character is neither reasoning nor code, nor may it belong to a call."""
-        is_inside = self.tags is not None and self.tags.inside
-        return not (is_inside or self.calls.readings or self.reader.code.is_code())
 
     @property
     def is_reasoning(self) -> bool:
@@ -106,9 +96,7 @@ class TaggedText:
         """True if any text is, or may be, a call, or between tags, or a marker was removed."""
         has_markers = self.markers is not None and self.markers.removed
         has_calls = self.calls.found or self.called_at is not None
-        return (
-            has_calls or has_markers or bool(self.turn.rest) or (self.tags is not None and self.tags.tagged)
-        )
+        return has_calls or has_markers or (self.tags is not None and self.tags.tagged)
 
     @property
     def waits(self) -> bool:
@@ -135,11 +123,11 @@ class TaggedText:
     def firsts(self) -> list[str]:
         """Characters with which all that is looked for begins."""
         calls = [self.calls] if self.thoughts is None else [self.calls, self.thoughts]
-        others = [each.firsts for each in (self.tags, self.markers, self.turn.search) if each is not None]
+        others = [each.firsts for each in (self.tags, self.markers) if each is not None]
         return sorted(set[str]().union(*[each.marks.firsts for each in calls], *others))
 
     def passes(self, text: str) -> bool:
-        """Return True if a piece without a mark of a turn can be returned as it is."""
+        """Return True if a piece can be returned as it is."""
         markers, thoughts = self.markers, self.thoughts
         return (
             self.first is None
@@ -167,11 +155,7 @@ class TaggedText:
                 or second in words
                 or third in words
                 or not (not rare or (ascii_passes and words.isascii()) or rare.isdisjoint(words))
-            ) and not (
-                self.passes_to == receiver
-                and passes(words)
-                and not (_starts_mark(words) and TurnMarks.search.begins_in(words))
-            ):
+            ) and not (self.passes_to == receiver and passes(words)):
                 return self.receiver == receiver and self.shorten(event, inner)
             if inner is not None and inner(event) is False:
                 return False
@@ -190,27 +174,17 @@ class TaggedText:
         else:
             self.catch_up()
             self._count(piece)
-            read = self._read(piece)
-            pieces = read if self.thoughts is None and self.markers is None else self._split(read)
-            self.held = 0 if pieces else self.held + len(piece)
-        is_sure = not (self.turn.held or self.turn.rest) and (self.direct or self.passes)("")
-        self.passes_to = self.receiver if is_sure else None
-        return pieces
-
-    def _read(self, piece: str, *, is_end: bool = False) -> list[Any]:
-        turn = self.turn
-        if self.first is None and not (turn.held or turn.rest or is_end or _starts_mark(piece)):
-            turn.skim(piece)
-            return self.reader.feed(piece)
-        out: list[Any] = []
-        for words in turn.feed(piece, is_end=is_end):
+            self.held += len(piece)
             if (first := self.first) is not None:
-                words = first.feed(words)  # noqa: PLW2901 - what is decided of them
+                piece = first.feed(piece)
                 if first.over:
                     self.first = None
                     self.calls.note_thoughts(first.row)
-            out += self.reader.feed(words)
-        return out
+            read: list[Any] = self.reader.feed(piece)
+            pieces = read if self.thoughts is None and self.markers is None else self._split(read)
+            self.held = 0 if pieces else self.held
+        self.passes_to = self.receiver if (self.direct or self.passes)("") else None
+        return pieces
 
     def shorten(self, event: AnyEvent, accept: DeltaCallback | None) -> bool:
         """Read the text of a delta from the fast path, and leave it what is decided by now.
@@ -232,10 +206,9 @@ class TaggedText:
     def end(self) -> list[SplitPiece]:
         self.catch_up()
         self.passes_to = None
-        read = self._read("", is_end=True)
         first, self.first = self.first, None
-        read += [] if first is None else self.reader.feed(first.end())
-        out = self._split([*read, *self.reader.end()])
+        before = [] if first is None else self.reader.feed(first.end())
+        out = self._split([*before, *self.reader.end()])
         out += [] if self.thoughts is None else self.thoughts.end()
         return out if self.markers is None else [*out, *self.markers.end()]
 
@@ -255,7 +228,6 @@ class TaggedText:
             return
         piece = "".join(self.skipped)
         self.skipped.clear()
-        self.turn.skim(piece)
         self.reader.skim(piece)
         if self.thoughts is not None and self.thinks:
             self.thoughts.skim(piece)

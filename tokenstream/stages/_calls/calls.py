@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from tokenstream._basics.text_log import TextLog
-from tokenstream.stages._calls.dialects import (
-    BARE,
-    DANGLING,
-    FENCES,
-    HARMONY,
-    TURN_ENDS,
-    UNMARKED,
-    UNMARKED_CALLS,
-)
+from tokenstream.stages._calls.dialects import BARE, DANGLING, FENCES, HARMONY, UNMARKED, UNMARKED_CALLS
 from tokenstream.stages._calls.reading import MarkupCalls
 from tokenstream.stages._calls.steps import ArgumentsPiece, CallEnded, CallPiece, Piece
 from tokenstream.stages._calls.values import is_whole
@@ -36,7 +28,7 @@ _BLOCK = 1024
 _search_quote = re.compile(r"""^ {0,3}>|(?:[\u201c\u2018\xab\u201e]|(?:^|[\s(\[{<=:])["'`]+)\Z""").search
 """Finds the beginning of a quotation in a line; a straight mark after a word ends one."""
 _match_indent = re.compile(r"\t| {4}").match
-_STRAYS = TextSearch(("</function>", "</function_invocation>", "</tool_call>", *TURN_ENDS), ignores_case=True)
+_STRAYS = TextSearch(("</function>", "</function_invocation>", "</tool_call>", "<|im_end|>", "<turn|>"))
 """Ends that models and servers leave after a call."""
 _LONGEST_THOUGHT = 4096
 """The most characters in the arguments of a call in the reasoning: one without an end is a thought."""
@@ -143,7 +135,7 @@ class CallScanner:
         rest = self._settle(self.held, out) if self.readings else self.held
         self.held = ""
         if self.drops_space:
-            self._take(rest, rest := rest[_end_of_strays(rest) :], [], out)
+            self._take(rest, rest := rest.lstrip(), [], out)
         self._give(rest, out)
         out += [] if self.tags is None else self.tags.end()
         return _join(out)
@@ -151,9 +143,10 @@ class CallScanner:
     def _read_text(self, piece: str, out: list[Piece]) -> str:
         """Read up to the next opening that counts; return the text after its calls, "" if there is none."""
         text, self.held = self.held + piece, ""
-        blank = end_of_space(text, 0) if self.at_start else 0
+        blank = end_of_space(text, 0) if self.drops_space or self.at_start else 0
         if self.drops_space:
-            blank = _end_of_strays(text)
+            while (stray := _STRAYS.pattern.match(text, blank)) is not None:
+                blank = end_of_space(text, stray.end())
             self._take(text, text[blank:], [], out)
             if _STRAYS.may_begin(text, blank):
                 self.held = text[blank:]
@@ -335,14 +328,6 @@ class ThoughtScanner(CallScanner):
         self._kept.clear()
         self.calls.clear()
         return [Passage(self.is_reasoning, text)] if text else []
-
-
-def _end_of_strays(text: str) -> int:
-    """Return the position after the white space and the ends with which a text begins."""
-    end = end_of_space(text, 0)
-    while (stray := _STRAYS.pattern.match(text, end)) is not None:
-        end = end_of_space(text, stray.end())
-    return end
 
 
 def _join(pieces: list[Piece]) -> list[Piece]:

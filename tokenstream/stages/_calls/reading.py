@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._calls.dialects import Dialect
 
 _PYTHON_STOPS = tuple("\"'()[]{}\\")
-_NOTATION_QUOTES = ('<|"|>', "<escape>")
+_NOTATION_QUOTE = '<|"|>'
 _NOTATION_STOPS = tuple("<{}[],:")
 _MOST_TEXT = 256
 """The most text after whole arguments that is held back, because the end of the call may follow."""
@@ -393,10 +393,10 @@ class MarkupCalls(MarkupReader):
             is_after_string = stop == "<"
             if stop == "<":
                 self.at -= 1
-                if word or (quote := (yield from self.take(_NOTATION_QUOTES))) is None:
+                if word or (yield from self.take((_NOTATION_QUOTE,))) is None:
                     raise MarkupBroken
                 self.emit('"')
-                yield from self.until((quote,), partial(self._take_value, held, STRING))
+                yield from self.until((_NOTATION_QUOTE,), partial(self._take_value, held, STRING))
                 self.emit('"')
                 quoted = "".join(held)
                 self.quoted += max(0, quoted.count(head + self.dialect.before) - quoted.count(end))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ _search_marks = re.compile(r"[`~\n](?:(?<=`)`*+|(?<=~)~*+|)").search
 _match_plain = re.compile(r"(?:[^`]++|(?>`[^`\n]++`(?=[^`])))*+").match
 _match_fenced = re.compile(r"[^`]*+").match
 _match_span = re.compile(r"(?:[^`\n]++|(?>\n(?![^\S\n]*+(?:\n|\Z))))*+").match
+_MANY = 9
+"""The number of texts from which a search tests their beginnings first."""
 _FENCE = 3
 """The fewest marks of a fence; inline code with as many also continues across blank lines, like a fence."""
 
@@ -57,23 +59,25 @@ class TextSearch:
             exact = f"(?-i:{write(words)})" if words and ignores_case else write(words)
             return re.compile("|".join(filter(None, (exact, write(marks)))) or r"(?!)", flags)
 
-        # Their first characters are compared at once, before each of them.
-        self.pattern = compile_texts(
-            lambda each: f"(?={_heads(each)})(?:{'|'.join(map(re.escape, each))})" if each else ""
-        )
-        self._beginnings = frozenset(text[:end] for text in ordered for end in range(1, len(text)))
+        self.pattern = compile_texts(_alternatives)
         self.firsts = frozenset(text[0] for text in ordered)
+        self._beginnings = frozenset(text[:end] for text in ordered for end in range(1, len(text)))
         self.starts = compile_texts(_heads).search
-        """Finds where one of the texts may begin, by its first characters."""
+        """Finds where one of the texts may begin, by its first characters: `begins_in` needs no call then."""
         self._longest = max(map(len, ordered), default=0)
         self._ignores_case = ignores_case
 
     def begins_in(self, text: str) -> bool:
         """Return True if one of the texts is in a text, or may begin at its end."""
         start = self.starts(text)
-        # Of the three characters that were compared, one may be yet to come.
-        return start is not None and (
-            start.start() > len(text) - 3 or self.find(text, start.start())[0] < len(text)
+        if start is None:
+            return False
+        position = start.start()
+        return (
+            # Of the three characters that were compared, one is yet to come.
+            position > len(text) - 3
+            or self.pattern.search(text, position) is not None
+            or self.find_unfinished(text, position) < len(text)
         )
 
     def find(self, text: str, position: int) -> tuple[int, re.Match[str] | None]:
@@ -106,10 +110,30 @@ class TextSearch:
         return size
 
 
-def _heads(texts: Iterable[str]) -> str:
-    """Return a pattern of the first three characters of texts, or of as many as the text has so far."""
-    heads = [map(re.escape, reversed(head)) for head in sorted({text[:3] for text in texts})]
-    return "|".join([reduce(lambda rest, char: rf"{char}(?:\Z|{rest})", head) for head in heads])
+def _heads(texts: Iterable[str], depth: int = 2) -> str:
+    """Return a pattern of the first characters of texts; the two after the first refute most beginnings."""
+    groups: dict[str, set[str]] = {}
+    for text in texts:
+        groups.setdefault(text[:1], set()).add(text[1:])
+    heads: list[str] = []
+    for first, rest in sorted(groups.items()):
+        behind = "" if "" in rest else "".join(sorted({re.escape(text[0]) for text in rest}))
+        # All that may follow is tested at once, before each of them.
+        head = re.escape(first) + (rf"(?=\Z|[{behind}])" if behind else "")
+        heads.append(rf"{head}(?=\Z|{_heads(rest, depth - 1)})" if behind and depth > 1 else head)
+    return "|".join(heads)
+
+
+def _alternatives(texts: list[str], depth: int = 3) -> str:
+    """Return a pattern of texts, the longest first; those with the same beginning share the test of it."""
+    if depth == 0 or len(texts) < _MANY:
+        return "|".join(map(re.escape, texts))
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        groups.setdefault(text[:1], []).append(text[1:])
+    return "|".join(
+        [f"{re.escape(first)}(?:{_alternatives(rest, depth - 1)})" for first, rest in groups.items()]
+    )
 
 
 @cache

@@ -11,7 +11,6 @@ from tokenstream.events import Event, ReasoningDelta
 from tokenstream.stream._base import AsyncStreamBase, SyncStreamBase
 from tokenstream.stream._outputs.tools import AsyncCallViews, CallViews
 from tokenstream.stream._outputs.views import AsyncOutputViews, OutputViews
-from tokenstream.stream._views.shaped_view import AsyncShapedView, ShapedView
 from tokenstream.stream._views.text_plan import ShapingPlan
 from tokenstream.stream._views.text_view import AsyncTextView, TextView
 from tokenstream.stream._views.view import AsyncToolCallView, AsyncView, ToolCallView, View
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.delivery_log import Reading
     from tokenstream.message import Message
     from tokenstream.stream._protocols import TextCursor
-    from tokenstream.stream._views.live import LiveAnswer
 
     MakeCursor = Callable[[], TextCursor[Any]]
 
@@ -63,32 +61,6 @@ class Choice(OutputViews, CallViews):
     def tool_calls(self) -> ToolCallView:
         """The answer's tool calls, each as soon as it is complete: a view of `ToolCall`."""
         return self._view_calls(ToolCallView, self._cursors.tool_calls())
-
-    def live(self, type: Any = None, *, hz: float = 10) -> View[LiveAnswer]:  # noqa: A002, ANN401 - as in `partials`
-        """Return a view of the whole answer so far, ready to be shown: at most `hz` items per second.
-
-        Each item is a tuple of the `message`, a `draft` and the `silence`. A text that still grows has no
-        half-written Markdown: an open fence is closed, and half a link held back. In a silence, there is an item
-        a second, with its length in seconds. The last item has the ending, also before an error. In a `for`
-        loop, a thread reads the source, if needed for being in time.
-
-        Args:
-            type: The type of structured output, of which each item has the newest draft; None for none.
-            hz: Maximum number of items per second.
-
-        Raises:
-            MisuseError: `hz` is not a number above 0; or, in the loop, `async with` is missing on trio.
-            OutputInvalid: The output does not match the type; raised in the loop, as by `partials`.
-
-        Example:
-            >>> from tokenstream import Stream
-            >>> with Stream(["It is **bl", "ue**."], format="pieces") as stream:
-            ...     for message, draft, silence in stream.live():
-            ...         pass
-            >>> message.text, message.ending
-            ('It is **blue**.', 'complete')
-        """
-        return ShapedView(self._driver, self._plan_live(type, hz), self._message_expression("parts"))
 
     def _view_text(self, text: MakeCursor, name: str, reading: Reading = "content") -> TextView:
         """Return the view of a text that the message has under `name`."""
@@ -156,13 +128,6 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews):
     def tool_calls(self) -> AsyncToolCallView:
         """The answer's tool calls, each as soon as it is complete: a view of `ToolCall`."""
         return self._view_calls(AsyncToolCallView, self._cursors.tool_calls())
-
-    def live(self, type: Any = None, *, hz: float = 10) -> AsyncView[LiveAnswer]:  # noqa: A002, ANN401 - as in `partials`
-        """Return a view of the whole answer so far, ready to be shown: at most `hz` items per second.
-
-        The arguments, items and errors are those of `Stream.live`.
-        """
-        return AsyncShapedView(self._driver, self._plan_live(type, hz), self._message_expression("parts"))
 
     def _view_text(self, text: MakeCursor, name: str, reading: Reading = "content") -> AsyncTextView:
         """Return the view of a text that the message has under `name`."""

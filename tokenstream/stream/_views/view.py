@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.stream._protocols import AsyncDriver, Driver, SyncDriver
     from tokenstream.stream._views.aspects import Cursors
-    from tokenstream.stream._views.text_plan import ShapingPlan
 
 CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
 ViewT = TypeVar("ViewT")
@@ -306,13 +305,6 @@ class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
     @property
     def _cursors(self) -> Cursors:
         return self._driver.cursors(self._index)
-
-    def _plan_live(self, type: object, hz: float) -> ShapingPlan:  # noqa: A002 - as in `live`
-        """Return the plan of a view of the answer so far, with drafts of a type unless it is None."""
-        from tokenstream.stream._views.live import make_live_plan
-
-        drafts = None if type is None else self._cursors.partials(type)
-        return make_live_plan(self._driver, self._index, hz, drafts)
 
     def _message_expression(self, field: str) -> str:
         """Return the code for a field of the message, such as "stream.message.text", for error messages."""
