@@ -28,10 +28,7 @@ PUBLIC: dict[str, list[str]] = {
 
 
 def list_names() -> set[str]:
-    """Return the public names, with their members and arguments, as `tokenstream.Stream(limits=)`.
-
-    An object in several modules counts once, in the first of them.
-    """
+    """Return the public names, with members and arguments; an object of several modules counts once."""
     names, known = {*PUBLIC}, set[int]()
     for module in sorted(PUBLIC, key=len):
         for name in PUBLIC[module]:

@@ -718,6 +718,7 @@ MISTAKES: dict[str, dict[str, Program]] = {
 
 REASONS: dict[str, tuple[str, ...]] = {
     "a package of others, which not every environment has": (
+        "a browser has no blocking reads: use",
         "a response of boto3",
         "a run shows the messages and",
         "aiohttp needs asyncio: on",
