@@ -267,14 +267,7 @@ class _AnswerError(TokenStreamError):
 
 
 class AnswerFailure(_AnswerError):
-    """An answer ended early: a `StreamError`, or `CostExceeded`, with everything that had arrived.
-
-    Args:
-        message: A description of what happened, where, and what to do.
-        kind: The cause in one word; None for the class's default.
-        retryable: True if another attempt may succeed; None to derive it from `kind`.
-        retry_after: The seconds that the server asked the client to wait; None if it did not ask.
-    """
+    """An answer ended early: a `StreamError`, or `CostExceeded`, with everything that had arrived."""
 
     default_kind: ErrorKind = "unknown"
 

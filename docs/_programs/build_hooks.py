@@ -31,7 +31,7 @@ _PARTS = {
     "guides/turns.md": ("", "What the tools gave back"),
     "guides/tap.md": ("", "In an async loop"),
 }
-"""What follows the path: the sections of further pages, "" for what is above the first one."""
+"""Sections of further pages, which follow the path; "" stands for the text above the first section."""
 
 
 def join_path(root: Path) -> str:

@@ -259,7 +259,7 @@ class Producer:
 
     async def _keep_checkpoint(self) -> None:
         """Have the storage keep what another producer needs, within a quarter of the lease."""
-        # What `shape` takes out of the text is not to be stored.
+        # Text that `shape` takes out is not to be stored.
         if self._shaping is not None or not isinstance(self._stream, AsyncStream):
             return
         try:

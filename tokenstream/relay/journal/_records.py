@@ -1,4 +1,4 @@
-"""What a producer leaves: the last records of its answer, or a checkpoint for the next producer."""
+"""Records of a producer's end, and the checkpoint that it leaves to the next producer."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def write_kept(driver: Driver, position: int) -> bytes:
         JournalError: It is too large.
     """
     resume, kept = driver.machine.link.connection.format.resume, driver.machine.progress.checkpoint()
-    # What a relay merges when it repeats it cannot be compared with records.
+    # Events that a relay merges when it repeats them cannot be compared with records.
     if resume is None or resume.merges_replays or kept.position is None or not resume.is_kept(kept.message):
         return b""
     written = kept.model_dump_json(exclude={"identity"}).encode()
